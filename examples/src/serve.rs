@@ -1,0 +1,243 @@
+//! Starts one service of the shop: listens, says so, serves until it is told to stop.
+
+use std::{env, io, net::SocketAddr, process::ExitCode, str::FromStr, sync::Arc};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::{Channel, Endpoint, Server};
+
+use crate::backstage::Instance;
+use crate::shop::{
+    backstage_server::BackstageServer, frontend_server::FrontendServer,
+    inventory_client::InventoryClient, inventory_server::InventoryServer,
+    orders_client::OrdersClient, orders_server::OrdersServer, payments_client::PaymentsClient,
+    payments_server::PaymentsServer,
+};
+use crate::{frontend::Frontend, inventory::Inventory, orders::Orders, payments::Payments};
+
+/// The services of the shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// What customers call; calls `orders`.
+    Frontend,
+    /// Calls `inventory` and `payments`.
+    Orders,
+    /// Calls nobody.
+    Inventory,
+    /// Calls nobody.
+    Payments,
+}
+
+impl FromStr for Service {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Service, String> {
+        match name {
+            "frontend" => Ok(Service::Frontend),
+            "orders" => Ok(Service::Orders),
+            "inventory" => Ok(Service::Inventory),
+            "payments" => Ok(Service::Payments),
+            _ => Err(format!(
+                "the shop has no service {name:?}; it has frontend, orders, inventory and payments"
+            )),
+        }
+    }
+}
+
+/// All that a service of the shop is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of this instance, for people. `SHOP_NAME`; default the service's name.
+    pub name: String,
+    /// Where to listen. `SHOP_LISTEN`; default `127.0.0.1:50051`; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where every service it calls is found: the outbound port of a sidecar, or whatever stands
+    /// there instead. `SHOP_UPSTREAM`; default `127.0.0.1:15001`.
+    pub upstream: SocketAddr,
+}
+
+impl Options {
+    /// Reads the options from the environment.
+    ///
+    /// # Errors
+    /// A sentence that names the variable which is not an address.
+    pub fn from_env(name: &str) -> Result<Options, String> {
+        Ok(Options {
+            name: env::var("SHOP_NAME").unwrap_or_else(|_| name.to_owned()),
+            listen: address("SHOP_LISTEN", "127.0.0.1:50051")?,
+            upstream: address("SHOP_UPSTREAM", "127.0.0.1:15001")?,
+        })
+    }
+}
+
+fn address(variable: &str, default: &str) -> Result<SocketAddr, String> {
+    let text = env::var(variable).unwrap_or_else(|_| default.to_owned());
+    text.parse()
+        .map_err(|_| format!("{variable}={text} is not an address such as {default}"))
+}
+
+/// Runs `service` until SIGTERM and lets the calls in flight finish. `listening` is told the
+/// address once connections are accepted.
+///
+/// # Errors
+/// When the address is taken or the listener fails.
+pub async fn serve(
+    service: Service,
+    options: Options,
+    listening: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on {}: {error}", options.listen),
+        )
+    })?;
+    listening(listener.local_addr()?);
+    let instance = Instance::new(options.name);
+    let upstream = Endpoint::from_shared(format!("http://{}", options.upstream))
+        .map_err(io::Error::other)?
+        .connect_lazy();
+    let door = BackstageServer::from_arc(instance.clone());
+    let server = add(
+        service,
+        &instance,
+        &upstream,
+        Server::builder().add_service(door),
+    );
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let terminated = async move {
+        terminate.recv().await;
+    };
+    server
+        .serve_with_incoming_shutdown(incoming, terminated)
+        .await
+        .map_err(io::Error::other)
+}
+
+fn add(service: Service, instance: &Arc<Instance>, upstream: &Channel, server: Router) -> Router {
+    let (instance, upstream) = (instance.clone(), upstream.clone());
+    match service {
+        Service::Frontend => {
+            let orders = OrdersClient::new(upstream);
+            server.add_service(FrontendServer::new(Frontend { instance, orders }))
+        }
+        Service::Orders => {
+            let inventory = InventoryClient::new(upstream.clone());
+            let payments = PaymentsClient::new(upstream);
+            server.add_service(OrdersServer::new(Orders::new(
+                instance, inventory, payments,
+            )))
+        }
+        Service::Inventory => server.add_service(InventoryServer::new(Inventory { instance })),
+        Service::Payments => server.add_service(PaymentsServer::new(Payments { instance })),
+    }
+}
+
+/// The `main` of a service's binary: options from the environment, one line on stdout when it
+/// listens, exit code 2 for bad options and 1 for anything later.
+pub fn main(service: Service, name: &str) -> ExitCode {
+    let options = match Options::from_env(name) {
+        Ok(options) => options,
+        Err(problem) => return fail(2, &problem),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let served = runtime.and_then(|runtime| {
+        runtime.block_on(serve(service, options, |address| {
+            println!("{name} listens on {address}");
+        }))
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(1, &problem.to_string()),
+    }
+}
+
+fn fail(code: u8, problem: &str) -> ExitCode {
+    eprintln!("{problem}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::StreamExt;
+
+    use super::*;
+    use crate::shop::{
+        Behaviour, Item, OrderId, backstage_client::BackstageClient,
+        frontend_client::FrontendClient,
+    };
+
+    /// All four services behind one address, which is also their upstream: a mesh without a mesh.
+    async fn open_shop() -> Channel {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect_lazy();
+        let instance = Instance::new("one".into());
+        let mut server = Server::builder().add_service(BackstageServer::from_arc(instance.clone()));
+        for service in [
+            Service::Frontend,
+            Service::Orders,
+            Service::Inventory,
+            Service::Payments,
+        ] {
+            server = add(service, &instance, &channel, server);
+        }
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        channel
+    }
+
+    fn bread(pieces: u32) -> Item {
+        Item {
+            article: "bread".into(),
+            pieces,
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_the_four_kinds_of_call() {
+        let mut shop = FrontendClient::new(open_shop().await);
+
+        let shown = shop
+            .show_order(OrderId { id: 1 })
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(
+            (shown.article.as_str(), shown.served_by.as_str()),
+            ("bread", "one")
+        );
+        let placed = shop.checkout(bread(2)).await.unwrap().into_inner();
+        assert_eq!((placed.total_cents, placed.paid), (640, true));
+
+        let steps = shop.track(OrderId { id: 1 }).await.unwrap().into_inner();
+        let steps: Vec<_> = steps.map(|step| step.unwrap().step).collect().await;
+        assert_eq!(steps, ["placed", "paid", "packed", "delivered"]);
+        let basket = tokio_stream::iter([bread(1), bread(2)]);
+        let totals = shop.basket(basket).await.unwrap().into_inner();
+        let totals: Vec<_> = totals.map(|total| total.unwrap().cents).collect().await;
+        assert_eq!(totals, [320, 960]);
+    }
+
+    #[tokio::test]
+    async fn fails_the_one_method_it_is_told_to_fail() {
+        let channel = open_shop().await;
+        let mut shop = FrontendClient::new(channel.clone());
+        let charge = Behaviour {
+            unavailable: true,
+            only_method: "Charge".into(),
+            delay_ms: 0,
+        };
+
+        BackstageClient::new(channel).behave(charge).await.unwrap();
+
+        let refused = shop.checkout(bread(1)).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unavailable);
+        shop.show_order(OrderId { id: 1 }).await.unwrap();
+    }
+}
