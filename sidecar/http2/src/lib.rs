@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Sans-I/O HTTP/2 for proxies: bytes in, stream events out.
+//!
+//! Decides everything RFC 9113 and RFC 7541 decide: frames, field compression, stream states,
+//! flow control, which error has which level, and how much of a peer's noise is too much.
+//! It deliberately knows no sockets, clocks, TLS, gRPC or policy: the owner feeds
+//! [`Connection::receive`] and sends what [`Connection::output`] holds.
+
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the frame layer that uses these comes next")
+)]
+
+mod config;
+mod connection;
+mod error;
+mod event;
+mod fields;
+mod stream_id;
+mod window_pool;
+
+pub use config::{Budget, Config};
+pub use connection::{CannotOpen, Connection, Counters, GoawayKind, Taken};
+pub use error::{ConnectionError, ErrorCode};
+pub use event::{Event, ResetCause};
+pub use fields::{Field, Fields, FieldsIter};
+pub use stream_id::StreamId;
+pub use window_pool::WindowPool;

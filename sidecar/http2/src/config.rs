@@ -1,0 +1,148 @@
+//! The limits of one connection.
+//!
+//! Figures come from the project's table of limits that Envoy, nginx, h2 and hyper ship; each
+//! field says what it stops.
+
+/// A bucket of tokens: what a peer may do at once, and how fast it may do it again.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// Tokens at the start, and the most there can be. At least 1.
+    pub burst: u32,
+    /// Tokens regained each second. 0: only what is earned by useful work.
+    pub refill_per_second: u32,
+}
+
+/// Limits and announcements of one connection. `Config::default()` fits a client connection to
+/// another sidecar; a server sets `max_concurrent_streams`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Streams the peer may have open (SETTINGS_MAX_CONCURRENT_STREAMS). More are answered with
+    /// REFUSED_STREAM out of `resets`. Default `None`: not announced, not limited; right for
+    /// clients only.
+    pub max_concurrent_streams: Option<u32>,
+    /// Receive window of a new stream. Bytes; default and least 65,535 (peers built on h2 stall
+    /// below it); at most 2^31-1. Memory of a stalled stream.
+    pub initial_window: u32,
+    /// Largest window a draining stream grows to out of the [`WindowPool`](crate::WindowPool).
+    /// Bytes; default 1 MiB; below `initial_window` means no growth.
+    pub max_window: u32,
+    /// Largest field list taken, as RFC 9113 6.5.2 counts it, and announced as
+    /// SETTINGS_MAX_HEADER_LIST_SIZE. Bytes; default 32 KiB. Over it the stream is answered or
+    /// reset, over four times as much the connection fails (CVE-2016-6581).
+    pub header_list_bytes_max: u32,
+    /// Most fields in a list, cookie crumbs counted. Default 128; over it as above
+    /// (CVE-2026-47774).
+    pub header_fields_max: u32,
+    /// Our HPACK decoding table (SETTINGS_HEADER_TABLE_SIZE). Bytes; default and least 4,096.
+    pub header_table_bytes: u32,
+    /// DATA is framed only while unsent output is below this. Bytes; default 256 KiB.
+    pub output_bytes_max: usize,
+    /// Unsent answers to the peer (acknowledgements, resets) above which
+    /// [`Connection::wants_read`](crate::Connection::wants_read) says no. Default 1,000 (Envoy;
+    /// CVE-2019-9512, -9515).
+    pub control_frames_max: u32,
+    /// The peer is a verified member of the mesh: an empty reset budget refuses its new
+    /// streams and never closes the connection. Default false.
+    pub peer_is_trusted: bool,
+    /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Each stream that
+    /// ends normally earns one back. Default 200, 50 a second.
+    pub resets: Budget,
+    /// WINDOW_UPDATE frames; each DATA frame we send earns 10 (Envoy), each stream 2.
+    /// Default 1,000, 100 a second.
+    pub window_updates: Budget,
+    /// SETTINGS frames. Default 100, 10 a second.
+    pub settings: Budget,
+    /// PING frames; each DATA or HEADERS frame received or sent earns one (gRPC peers probe
+    /// bandwidth with pings). Default 1,000, 100 a second.
+    pub pings: Budget,
+    /// Frames that do nothing: PRIORITY, unknown types, late frames on closed streams.
+    /// Default 1,000, 100 a second (CVE-2019-9513).
+    pub idle_frames: Budget,
+    /// Frames in a row of DATA, HEADERS or CONTINUATION without a payload octet and without
+    /// END_STREAM. Default 100 (h2; Envoy: 1; CVE-2019-9518).
+    pub empty_frames_max: u32,
+    /// CONTINUATION frames of one header block. Default 10: what four times the list limit needs
+    /// in full frames, and a quarter more (h2's rule; CVE-2024-27316).
+    pub continuation_frames_max: u32,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            max_concurrent_streams: None,
+            initial_window: INITIAL_WINDOW_MIN,
+            max_window: 1 << 20,
+            header_list_bytes_max: 32 << 10,
+            header_fields_max: 128,
+            header_table_bytes: HEADER_TABLE_BYTES_MIN,
+            output_bytes_max: 256 << 10,
+            control_frames_max: 1_000,
+            peer_is_trusted: false,
+            resets: Budget {
+                burst: 200,
+                refill_per_second: 50,
+            },
+            window_updates: Budget {
+                burst: 1_000,
+                refill_per_second: 100,
+            },
+            settings: Budget {
+                burst: 100,
+                refill_per_second: 10,
+            },
+            pings: Budget {
+                burst: 1_000,
+                refill_per_second: 100,
+            },
+            idle_frames: Budget {
+                burst: 1_000,
+                refill_per_second: 100,
+            },
+            empty_frames_max: 100,
+            continuation_frames_max: 10,
+        }
+    }
+}
+
+impl Config {
+    /// The same with every field inside its documented range.
+    pub(crate) fn in_range(mut self) -> Config {
+        self.initial_window = self
+            .initial_window
+            .clamp(INITIAL_WINDOW_MIN, i32::MAX as u32);
+        self.max_window = self.max_window.clamp(self.initial_window, i32::MAX as u32);
+        self.header_table_bytes = self.header_table_bytes.max(HEADER_TABLE_BYTES_MIN);
+        self
+    }
+}
+
+/// The protocol's default stream window (RFC 9113 6.9.2).
+pub(crate) const INITIAL_WINDOW_MIN: u32 = 65_535;
+
+// A smaller table would have to be agreed on with the peer before it may be enforced
+// (RFC 7541 4.2); the protocol's default is small enough to need no such step.
+const HEADER_TABLE_BYTES_MIN: u32 = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn out_of_range_numbers_are_moved_to_the_nearest_end() {
+        let config = Config {
+            initial_window: 1,
+            max_window: 2,
+            header_table_bytes: 0,
+            ..Config::default()
+        };
+        let config = config.in_range();
+        assert_eq!(
+            (
+                config.initial_window,
+                config.max_window,
+                config.header_table_bytes
+            ),
+            (65_535, 65_535, 4_096)
+        );
+    }
+}
