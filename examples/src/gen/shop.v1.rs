@@ -5,6 +5,16 @@ pub struct OrderId {
     #[prost(uint64, tag = "1")]
     pub id: u64,
 }
+impl ::prost::Name for OrderId {
+    const NAME: &'static str = "OrderId";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.OrderId".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.OrderId".into()
+    }
+}
 /// Some pieces of one article.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Item {
@@ -12,6 +22,16 @@ pub struct Item {
     pub article: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub pieces: u32,
+}
+impl ::prost::Name for Item {
+    const NAME: &'static str = "Item";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Item".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Item".into()
+    }
 }
 /// An order and who took part in it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -31,17 +51,47 @@ pub struct Order {
     #[prost(string, tag = "6")]
     pub stock_by: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Order {
+    const NAME: &'static str = "Order";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Order".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Order".into()
+    }
+}
 /// One step of an order's way to the customer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Progress {
     #[prost(string, tag = "1")]
     pub step: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Progress {
+    const NAME: &'static str = "Progress";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Progress".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Progress".into()
+    }
+}
 /// The price of a basket so far.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Total {
     #[prost(uint64, tag = "1")]
     pub cents: u64,
+}
+impl ::prost::Name for Total {
+    const NAME: &'static str = "Total";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Total".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Total".into()
+    }
 }
 /// An article on the shelf.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -56,6 +106,16 @@ pub struct Article {
     #[prost(string, tag = "4")]
     pub served_by: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Article {
+    const NAME: &'static str = "Article";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Article".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Article".into()
+    }
+}
 /// An amount to be paid for an order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Bill {
@@ -64,6 +124,16 @@ pub struct Bill {
     #[prost(uint64, tag = "2")]
     pub cents: u64,
 }
+impl ::prost::Name for Bill {
+    const NAME: &'static str = "Bill";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Bill".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Bill".into()
+    }
+}
 /// A payment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Payment {
@@ -71,6 +141,16 @@ pub struct Payment {
     pub order: u64,
     #[prost(bool, tag = "2")]
     pub paid: bool,
+}
+impl ::prost::Name for Payment {
+    const NAME: &'static str = "Payment";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Payment".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Payment".into()
+    }
 }
 /// How an instance behaves.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -85,9 +165,29 @@ pub struct Behaviour {
     #[prost(string, tag = "3")]
     pub only_method: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Behaviour {
+    const NAME: &'static str = "Behaviour";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Behaviour".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Behaviour".into()
+    }
+}
 /// Asks for what an instance has seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportRequest {}
+impl ::prost::Name for ReportRequest {
+    const NAME: &'static str = "ReportRequest";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.ReportRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.ReportRequest".into()
+    }
+}
 /// What an instance has seen since its start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Seen {
@@ -97,6 +197,16 @@ pub struct Seen {
     /// Time spent on calls after their callers' deadlines. Microseconds.
     #[prost(uint64, tag = "2")]
     pub late_work_us: u64,
+}
+impl ::prost::Name for Seen {
+    const NAME: &'static str = "Seen";
+    const PACKAGE: &'static str = "shop.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "shop.v1.Seen".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/shop.v1.Seen".into()
+    }
 }
 /// Generated client implementations.
 pub mod frontend_client {
