@@ -1,1 +1,57 @@
-//! Placeholder.
+//! Every decision of the mesh, as pure functions over values.
+//!
+//! Values in, values out: time is a [`Tick`], randomness a `u64` or a closure, state a
+//! value that each event turns into the next one. So a rule is tested as a table, and the
+//! whole data path replays under a seed.
+//!
+//! Deliberately unknown here: sockets, clocks, locks, HTTP/2 frames, TLS and xDS. The caller
+//! waits, sends and stores; this crate says what to do next. Modules stand in the order in
+//! which a call meets them.
+
+mod random;
+mod tick;
+
+mod authority;
+mod identity;
+mod path;
+mod trace;
+
+mod route;
+
+mod call_policy;
+pub mod deadline;
+mod limits;
+pub mod timeout;
+
+mod balance;
+mod health;
+
+mod classify;
+mod code;
+mod retry;
+
+mod error;
+
+pub use authority::{Authority, BadAuthority};
+pub use balance::{EwmaRules, PeakEwma, pick_p2c};
+pub use call_policy::CallPolicy;
+pub use classify::{Class, Origin, classify_grpc, classify_http};
+pub use code::{Code, CodeSet};
+pub use error::ConfigError;
+pub use health::{
+    Admission, Breaker, BreakerRules, Ejection, EndpointHealth, HealthChange, HealthRules,
+    Observation, OutlierRules, may_eject,
+};
+pub use identity::{BadSpiffeId, SpiffeId};
+pub use limits::{Limits, LimitsVerdict};
+pub use path::{BadPath, GrpcPath, check_plain_path};
+pub use retry::{
+    AttemptEnd, BackOff, BudgetRules, CallFacts, Processed, Pushback, RetryBudget, RetryPolicy,
+    StopReason, Verdict, decide_retry,
+};
+pub use route::{
+    HeaderMatch, HeaderValueMatch, NoRoute, PathMatch, Route, RouteIndex, RouteMatch, RouteTable,
+    Target, VirtualHost, WeightedCluster, pick_weighted,
+};
+pub use tick::Tick;
+pub use trace::{TraceContext, request_id};

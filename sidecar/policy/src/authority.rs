@@ -1,0 +1,123 @@
+//! The `:authority` of a call: host and port, checked once, compared without allocation.
+//!
+//! Stricter than RFC 3986: no userinfo, no percent escapes, no empty port, no empty label
+//! (so no trailing dot). One authority serves routing, authorization, metrics and the backend.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The name of our own domain: `orders.mesh` is `orders`.
+const MESH_SUFFIX: &str = ".mesh";
+
+/// Longest host name. Octets; RFC 1035 2.3.4 allows 255 on the wire, 253 in text.
+pub(crate) const HOST_OCTETS_MAX: usize = 253;
+
+/// The value is not `host` or `host:port`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BadAuthority;
+
+/// A checked `:authority`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authority<'a> {
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Authority<'a> {
+    /// Reads a host name, an IPv4 address or an IPv6 address in brackets, with or without port.
+    ///
+    /// # Errors
+    /// [`BadAuthority`] for anything else, and for a host of more than 253 octets.
+    pub fn parse(value: &'a [u8]) -> Result<Authority<'a>, BadAuthority> {
+        let text = std::str::from_utf8(value).map_err(|_| BadAuthority)?;
+        let (host, port) = split_port(text)?;
+        if !is_host(host) {
+            return Err(BadAuthority);
+        }
+        let port = port.map(parse_port).transpose()?;
+        Ok(Authority { host, port })
+    }
+
+    /// The host as it was sent; an IPv6 address keeps its brackets.
+    pub const fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// The port, if one was sent.
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// `localhost`, 127.0.0.0/8 or `::1`, whatever the port: the call was not addressed to a
+    /// service by name, so its gRPC service decides.
+    pub fn is_loopback(&self) -> bool {
+        if let Some(address) = in_brackets(self.host) {
+            let parsed = address.parse::<Ipv6Addr>();
+            return parsed.is_ok_and(|address| address.to_canonical().is_loopback());
+        }
+        self.host.eq_ignore_ascii_case("localhost")
+            || self
+                .host
+                .parse::<Ipv4Addr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The host without `.mesh`, in the case it was sent. Compare ignoring ASCII case.
+    pub fn service_host(&self) -> &'a str {
+        strip_mesh(self.host)
+    }
+
+    /// Does this authority name `service` (lower case)?
+    pub fn is_service(&self, service: &str) -> bool {
+        self.service_host().eq_ignore_ascii_case(service)
+    }
+}
+
+/// `orders.mesh` -> `orders`, in any case.
+fn strip_mesh(host: &str) -> &str {
+    match host.split_at_checked(host.len().saturating_sub(MESH_SUFFIX.len())) {
+        Some((service, suffix)) if suffix.eq_ignore_ascii_case(MESH_SUFFIX) => service,
+        Some(_) | None => host,
+    }
+}
+
+fn split_port(text: &str) -> Result<(&str, Option<&str>), BadAuthority> {
+    if !text.starts_with('[') {
+        return Ok(match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        });
+    }
+    let end = text.find(']').ok_or(BadAuthority)? + 1;
+    let (host, rest) = text.split_at_checked(end).ok_or(BadAuthority)?;
+    if rest.is_empty() {
+        return Ok((host, None));
+    }
+    let port = rest.strip_prefix(':').ok_or(BadAuthority)?;
+    Ok((host, Some(port)))
+}
+
+fn parse_port(digits: &str) -> Result<u16, BadAuthority> {
+    // `u16::from_str` takes a plus sign; a port has none.
+    if !digits.bytes().all(|octet| octet.is_ascii_digit()) || digits.len() > 5 {
+        return Err(BadAuthority);
+    }
+    digits.parse().map_err(|_| BadAuthority)
+}
+
+fn in_brackets(host: &str) -> Option<&str> {
+    host.strip_prefix('[')?.strip_suffix(']')
+}
+
+fn is_host(host: &str) -> bool {
+    match in_brackets(host) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.len() <= HOST_OCTETS_MAX && host.split('.').all(is_label),
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    let all_legal = label
+        .bytes()
+        .all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
+    all_legal && !label.is_empty()
+}

@@ -1,0 +1,10 @@
+//! Is an endpoint to be used? Breaker and ejection, and the ceiling over both.
+
+mod breaker;
+mod ejection;
+mod endpoint;
+mod window;
+
+pub use breaker::{Admission, Breaker, BreakerRules};
+pub use ejection::{Ejection, OutlierRules, may_eject};
+pub use endpoint::{EndpointHealth, HealthChange, HealthRules, Observation};

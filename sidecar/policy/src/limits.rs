@@ -1,0 +1,46 @@
+//! Concurrency ceilings of one upstream: pass, wait or refuse.
+//!
+//! Envoy calls these circuit breakers; a breaker here is something else (see `health`).
+
+/// Ceilings on the calls to one upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Calls in progress at once. Default 1,024; 0 refuses every call that may not wait.
+    pub calls_max: u32,
+    /// Calls waiting for a place beyond those. Default 100; 0 refuses instead of queueing.
+    pub waiting_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            calls_max: 1024,
+            waiting_max: 100,
+        }
+    }
+}
+
+/// What to do with one more call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LimitsVerdict {
+    /// There is room: go on.
+    Pass,
+    /// Wait in the queue, within the deadline.
+    Wait,
+    /// Answer RESOURCE_EXHAUSTED.
+    Refuse,
+}
+
+impl Limits {
+    /// Decides on one more call while `calls` are in progress and `waiting` are queued.
+    /// A call never overtakes the queue.
+    pub const fn decide(self, calls: u32, waiting: u32) -> LimitsVerdict {
+        if calls < self.calls_max && waiting == 0 {
+            LimitsVerdict::Pass
+        } else if waiting < self.waiting_max {
+            LimitsVerdict::Wait
+        } else {
+            LimitsVerdict::Refuse
+        }
+    }
+}
