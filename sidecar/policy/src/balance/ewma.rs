@@ -61,7 +61,8 @@ impl PeakEwma {
         }
     }
 
-    /// Response headers came `latency` after the attempt began.
+    /// Response headers came `latency` after the attempt began. Also told when our own
+    /// deadline ended an attempt without them: it would have taken at least that long.
     pub fn observe(self, rules: &EwmaRules, now: Tick, latency: Duration) -> PeakEwma {
         let sample = nanos(latency);
         let kept = fade(rules, now.since(self.latency_at));
@@ -109,6 +110,10 @@ impl PeakEwma {
     }
 
     fn penalty(&self, rules: &EwmaRules, now: Tick) -> f64 {
+        // Most endpoints have none: spare them the exponential.
+        if self.penalty_nanos == 0.0 {
+            return 0.0;
+        }
         self.penalty_nanos * fade(rules, now.since(self.penalty_at))
     }
 }
