@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The proxy as sans-I/O state machines: connections and calls, TLS inside, events in, actions out.
+//!
+//! Decides how a call moves between two connections; what to do about a failure, a route or a
+//! deadline is asked of `outrider-policy`, what bytes mean of `outrider-http2` and rustls. It
+//! deliberately knows no sockets, clocks, threads or xDS: a loop feeds [`Engine`] and does what
+//! each [`Action`] says. `docs/LIFE_OF_A_CALL.md` walks through one call.
+
+pub mod config;
+
+mod contract;
+mod engine;
+
+mod call;
+mod cluster;
+mod connection;
+mod drain;
+mod pool;
+mod settle;
+
+mod random;
+mod record;
+mod refusal;
+mod timers;
+mod tls;
+mod word;
+
+pub use contract::{Action, ConnectFailure, ConnectionId, How, Side};
+pub use engine::Engine;
+pub use record::{CallRecord, ClusterGauge, Counters, EndpointGauge, Gauges, Outcome};
+pub use refusal::Reason;
+pub use tls::{IdentityError, MaterialError, TlsMaterial, certificate_identity};
+pub use word::SharedBudget;

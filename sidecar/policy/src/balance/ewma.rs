@@ -61,8 +61,7 @@ impl PeakEwma {
         }
     }
 
-    /// Response headers came `latency` after the attempt began. Also told when our own
-    /// deadline ended an attempt without them: it would have taken at least that long.
+    /// Response headers came `latency` after the attempt began.
     pub fn observe(self, rules: &EwmaRules, now: Tick, latency: Duration) -> PeakEwma {
         let sample = nanos(latency);
         let kept = fade(rules, now.since(self.latency_at));
@@ -110,10 +109,6 @@ impl PeakEwma {
     }
 
     fn penalty(&self, rules: &EwmaRules, now: Tick) -> f64 {
-        // Most endpoints have none: spare them the exponential.
-        if self.penalty_nanos == 0.0 {
-            return 0.0;
-        }
         self.penalty_nanos * fade(rules, now.since(self.penalty_at))
     }
 }

@@ -1,0 +1,329 @@
+//! Admission: what a call is, where it goes, and whether it may go there.
+//!
+//! The order of the steps in [`Engine::admit`] is a security property: nothing is routed before its
+//! grammar is checked, nothing waits before its deadline is known.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use outrider_http2::{Fields, StreamId};
+use outrider_policy::{
+    Authority, GrpcPath, NoRoute, Target, TraceContext, check_plain_path, deadline, pick_weighted,
+    request_id, timeout,
+};
+
+use super::{Call, Phase, RequestBody, Response};
+use crate::connection::Connection;
+use crate::contract::{ConnectionId, Side};
+use crate::engine::Engine;
+use crate::refusal::{Reason, Refusal};
+
+impl Engine {
+    /// A request head arrived: admits the call and starts its first attempt, or refuses it.
+    pub(crate) fn arrived(
+        &mut self,
+        id: ConnectionId,
+        side: Side,
+        stream: StreamId,
+        fields: Fields,
+        end: bool,
+    ) {
+        let mut call = self.new_call(id, side, stream, fields, end);
+        match self.admit(&mut call) {
+            Ok(()) => self.start(call),
+            Err(refusal) => self.refuse(call, refusal),
+        }
+    }
+
+    /// A head over the limits: answered on its stream, the rest of the connection lives.
+    pub(crate) fn arrived_too_large(
+        &mut self,
+        id: ConnectionId,
+        side: Side,
+        stream: StreamId,
+        fields: Fields,
+        size: (u64, u64),
+    ) {
+        let call = self.new_call(id, side, stream, fields, true);
+        let (bytes, count) = size;
+        let sentence = format!(
+            "the request's header list has {bytes} octets in {count} fields; the limits are 32768 octets and 128 fields"
+        );
+        self.refuse(call, Refusal::early(Reason::HeadersTooLarge, sentence));
+    }
+
+    fn new_call(
+        &mut self,
+        id: ConnectionId,
+        side: Side,
+        stream: StreamId,
+        request: Fields,
+        end: bool,
+    ) -> Call {
+        let connection = self.connection(id);
+        let caller = connection.and_then(|connection| connection.peer.clone());
+        let caller_address = connection.and_then(Connection::caller_address);
+        let is_grpc = is_grpc(&request);
+        let received = request.find(b"traceparent").and_then(TraceContext::parse);
+        let trace = match received {
+            Some(parent) => parent.child(self.random.next_u64()),
+            None => self.new_trace(),
+        };
+        let made_request_id = if request.find(b"x-request-id").is_some() {
+            None
+        } else {
+            Some(request_id(self.random.next_u128()))
+        };
+        Call {
+            side,
+            downstream: id,
+            stream,
+            caller_address,
+            caller,
+            request,
+            is_grpc,
+            started: self.now,
+            deadline: None,
+            deadline_timer: None,
+            trace,
+            parent_span: received.map(|parent| parent.span_id()),
+            made_request_id,
+            route: None,
+            cluster: None,
+            phase: Phase::Admitted,
+            attempts: 0,
+            retries: 0,
+            free_replay_used: false,
+            tried: Vec::new(),
+            sent: false,
+            maybe_processed: false,
+            last_endpoint: None,
+            last_peer: None,
+            first_byte: None,
+            body: RequestBody::new(end),
+            response: Response::default(),
+        }
+    }
+
+    fn new_trace(&mut self) -> TraceContext {
+        let one_in = u64::from(self.settings.sample_one_in);
+        let sampled = one_in != 0 && self.random.next_u64().is_multiple_of(one_in);
+        TraceContext::root(self.random.next_u128(), self.random.next_u64(), sampled)
+    }
+
+    fn admit(&mut self, call: &mut Call) -> Result<(), Refusal> {
+        check(call)?;
+        self.route(call)?;
+        self.set_deadline(call)?;
+        self.limit(call)
+    }
+
+    /// Finds the route and draws the cluster. Inbound there is one: the own application.
+    fn route(&mut self, call: &mut Call) -> Result<(), Refusal> {
+        let route = match call.side {
+            Side::Inbound => self.inbound_route()?,
+            Side::Outbound => self.outbound_route(call)?,
+        };
+        let random = self.random.next_u64();
+        let cluster = pick_weighted(&route.route.clusters, random)
+            .and_then(|index| route.clusters[index].clone());
+        let name = route.name.to_string();
+        call.route = Some(route);
+        call.cluster = Some(cluster.ok_or_else(|| {
+            Refusal::early(
+                Reason::NoRoute,
+                format!("route {name} leads to no cluster that is configured"),
+            )
+        })?);
+        Ok(())
+    }
+
+    fn outbound_route(&mut self, call: &Call) -> Result<Rc<super::RouteState>, Refusal> {
+        let authority = call.request.find(b":authority").unwrap_or_default();
+        let path = call.request.find(b":path").unwrap_or_default();
+        let parsed = Authority::parse(authority).map_err(|_| {
+            Refusal::early(
+                Reason::BadRequest,
+                format!("the authority {} is malformed", shown(authority)),
+            )
+        })?;
+        let service = if call.is_grpc {
+            GrpcPath::parse(path).ok().map(|path| path.service)
+        } else {
+            None
+        };
+        let target = Target {
+            authority: &parsed,
+            grpc_service: service,
+        };
+        let found = self
+            .snapshot
+            .routes
+            .find(target, path, call.is_grpc, |name| {
+                joined(&call.request, name)
+            })
+            .map_err(|why| Refusal::early(Reason::NoRoute, no_route(why, authority, path)))?;
+        Ok(self.route_state(found))
+    }
+
+    fn inbound_route(&mut self) -> Result<Rc<super::RouteState>, Refusal> {
+        self.app_route.clone().ok_or_else(|| {
+            Refusal::early(
+                Reason::NoRoute,
+                "this sidecar has no application to call; start it with --app ADDR",
+            )
+        })
+    }
+
+    /// The deadline counts from the first HEADERS, whatever was waited for since.
+    fn set_deadline(&mut self, call: &mut Call) -> Result<(), Refusal> {
+        let asked = match call.request.find(b"grpc-timeout") {
+            Some(value) if call.is_grpc => Some(timeout::parse(value).map_err(|_| {
+                let sentence = format!(
+                    "grpc-timeout {} is not 1 to 8 digits and a unit of HMSmun",
+                    shown(value)
+                );
+                Refusal::early(Reason::BadTimeout, sentence)
+            })?),
+            Some(_) | None => None,
+        };
+        let policy = call
+            .route
+            .as_ref()
+            .and_then(|route| route.route.policy.timeout);
+        call.deadline = deadline::earliest(call.started, asked, policy);
+        Ok(())
+    }
+
+    /// The ceiling on calls in flight to one cluster.
+    fn limit(&mut self, call: &mut Call) -> Result<(), Refusal> {
+        let Some(cluster) = &call.cluster else {
+            return Ok(());
+        };
+        let (in_flight, limit) = (
+            cluster.load.calls.get(),
+            cluster.config.policy.limits.calls_max,
+        );
+        if call.side == Side::Outbound && in_flight >= limit {
+            let sentence = format!(
+                "{} has {in_flight} calls in flight, the limit is {limit}",
+                cluster.name
+            );
+            return Err(Refusal::early(Reason::Overloaded, sentence));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what is outside the grammar before anything looks at it twice.
+fn check(call: &Call) -> Result<(), Refusal> {
+    let path = call.request.find(b":path").unwrap_or_default();
+    let good = if call.is_grpc {
+        GrpcPath::parse(path).map(drop)
+    } else {
+        check_plain_path(path)
+    };
+    good.map_err(|why| {
+        Refusal::early(
+            Reason::BadRequest,
+            format!("the path {} is refused: {why}", shown(path)),
+        )
+    })
+}
+
+/// A gRPC call is a POST whose content type is `application/grpc`, alone or followed by `+` or `;`.
+fn is_grpc(request: &Fields) -> bool {
+    let Some(rest) = request
+        .find(b"content-type")
+        .and_then(|value| value.strip_prefix(b"application/grpc"))
+    else {
+        return false;
+    };
+    matches!(rest.first(), None | Some(b'+' | b';')) && request.find(b":method") == Some(b"POST")
+}
+
+/// The value of a header as rules see it: a repeated one with all its values, so that none hides.
+fn joined<'a>(request: &'a Fields, name: &str) -> Option<Cow<'a, [u8]>> {
+    let mut values = request.find_all(name.as_bytes());
+    let first = values.next()?;
+    let Some(second) = values.next() else {
+        return Some(Cow::Borrowed(first));
+    };
+    let mut all = first.to_vec();
+    for value in std::iter::once(second).chain(values) {
+        all.push(b',');
+        all.extend_from_slice(value);
+    }
+    Some(Cow::Owned(all))
+}
+
+fn no_route(why: NoRoute, authority: &[u8], path: &[u8]) -> String {
+    let (authority, path) = (shown(authority), shown(path));
+    match why {
+        NoRoute::UnknownAuthority => {
+            format!("no service is called {authority}; is there a Service document with that name?")
+        }
+        NoRoute::UnknownGrpcService => {
+            format!("no Service document lists the gRPC service of {path} under grpcServices")
+        }
+        NoRoute::NeedsNamedAuthority => {
+            format!(
+                "{path} is implemented by every service; name one in the authority instead of {authority}"
+            )
+        }
+        NoRoute::NoMatchingRule => format!("no rule of {authority} matches {path}"),
+    }
+}
+
+/// Peer-made text for a sentence: quoted, escaped, short.
+fn shown(value: &[u8]) -> String {
+    const SHOWN_MAX: usize = 96;
+    let cut = &value[..value.len().min(SHOWN_MAX)];
+    let dots = if value.len() > SHOWN_MAX { "..." } else { "" };
+    format!("\"{}{dots}\"", cut.escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use outrider_http2::{Field, Fields};
+
+    use super::{is_grpc, shown};
+
+    fn request(method: &[u8], content_type: &[u8]) -> Fields {
+        let mut fields = Fields::new();
+        for (name, value) in [(&b":method"[..], method), (b"content-type", content_type)] {
+            fields.push(Field {
+                name,
+                value,
+                sensitive: false,
+            });
+        }
+        fields
+    }
+
+    #[test]
+    fn grpc_is_a_post_of_its_content_type() {
+        let cases: [(&[u8], &[u8], bool); 7] = [
+            (b"POST", b"application/grpc", true),
+            (b"POST", b"application/grpc+proto", true),
+            (b"POST", b"application/grpc;charset=utf-8", true),
+            (b"POST", b"application/grpc-web", false),
+            (b"POST", b"application/grpcx", false),
+            (b"GET", b"application/grpc", false),
+            (b"POST", b"application/json", false),
+        ];
+        for (method, content_type, expected) in cases {
+            assert_eq!(
+                is_grpc(&request(method, content_type)),
+                expected,
+                "{method:?} {content_type:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn peer_text_is_escaped_and_cut() {
+        assert_eq!(shown(b"a\"\n"), "\"a\\\"\\n\"");
+        assert_eq!(shown(&[b'x'; 200]).len(), 96 + 5);
+    }
+}

@@ -1,0 +1,322 @@
+//! An attempt: pick an endpoint, connect, send the head.
+//!
+//! Decides nothing about failures; what failed and whether the request was surely not processed is
+//! said in [`AttemptError`], where the fact is known, and judged in `retry.rs`.
+
+use std::rc::Rc;
+
+use outrider_http2::CannotOpen;
+use outrider_policy::{Code, Origin, Processed, classify_grpc};
+
+use super::forward::request_head;
+use super::{Attempt, Call, CallId, Phase};
+use crate::contract::{ConnectionId, Side};
+use crate::engine::Engine;
+use crate::pool::Found;
+use crate::refusal::{Reason, Refusal};
+use crate::timers::Timer;
+
+/// How an attempt failed below the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AttemptError {
+    /// What we would answer if nothing else is tried.
+    pub(crate) reason: Reason,
+    /// What happened, for people.
+    pub(crate) words: String,
+    /// Was the request surely not processed?
+    pub(crate) processed: Processed,
+    /// The stream was above the last one of a GOAWAY.
+    pub(crate) above_goaway: bool,
+}
+
+impl AttemptError {
+    /// No connection: nothing was sent.
+    pub(crate) fn connect(words: String) -> AttemptError {
+        AttemptError {
+            reason: Reason::UpstreamFailed,
+            words,
+            processed: Processed::No,
+            above_goaway: false,
+        }
+    }
+
+    /// The connection or the stream broke after the request was sent.
+    pub(crate) fn lost(words: String) -> AttemptError {
+        AttemptError {
+            processed: Processed::Unknown,
+            ..AttemptError::connect(words)
+        }
+    }
+
+    /// The same for a call that had not been sent.
+    pub(crate) fn unprocessed(self) -> AttemptError {
+        AttemptError {
+            processed: Processed::No,
+            ..self
+        }
+    }
+}
+
+impl Engine {
+    /// An admitted call begins: it counts, its deadline runs, its first attempt is made.
+    pub(crate) fn start(&mut self, call: Call) {
+        let (downstream, stream, deadline) = (call.downstream, call.stream, call.deadline);
+        if let Some(cluster) = &call.cluster {
+            cluster.load.calls.set(cluster.load.calls.get() + 1);
+            if call.side == Side::Outbound {
+                cluster
+                    .config
+                    .budget_state
+                    .call_seen(&cluster.config.policy.budget, self.now);
+            }
+        }
+        let id = CallId(u32::try_from(self.calls.insert(call)).unwrap_or(u32::MAX));
+        if let Some(connection) = self.connection_mut(downstream) {
+            connection.streams.insert(stream, id);
+        }
+        if let Some(deadline) = deadline {
+            let timer = self.timers.arm(deadline, Timer::Deadline(id));
+            self.calls[id.0 as usize].deadline_timer = Some(timer);
+        }
+        self.attempt(id);
+    }
+
+    /// Makes one attempt: picks an endpoint, finds a connection, sends or waits.
+    pub(crate) fn attempt(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let Some(cluster) = call.cluster.clone() else {
+            return;
+        };
+        call.attempts += 1;
+        let Some(pick) = cluster.pick(&call.tried, self.now, &mut self.random) else {
+            let sentence = format!("{} has no endpoint", cluster.name);
+            return self.end_refused(id, Refusal::early(Reason::NoEndpoint, sentence));
+        };
+        self.counters.panic_picks += u64::from(pick.panic);
+        pick.endpoint
+            .in_flight
+            .set(pick.endpoint.in_flight.get() + 1);
+        call.last_endpoint = Some(pick.endpoint.address);
+        let per_try = call
+            .route
+            .as_ref()
+            .and_then(|route| route.route.policy.per_try_timeout);
+        let per_try_timer =
+            per_try.map(|timeout| self.timers.arm(self.now + timeout, Timer::PerTry(id)));
+        let endpoint = Rc::clone(&pick.endpoint);
+        call.phase = Phase::Trying(Attempt {
+            endpoint: pick.endpoint,
+            admission: pick.admission,
+            connection: ConnectionId::NONE,
+            stream: None,
+            started: self.now,
+            per_try_timer,
+            taken: 0,
+        });
+        self.place(id, &cluster, &endpoint);
+    }
+
+    fn place(
+        &mut self,
+        id: CallId,
+        cluster: &Rc<crate::cluster::ClusterState>,
+        endpoint: &Rc<crate::cluster::EndpointState>,
+    ) {
+        match self.find_connection(id, cluster, endpoint) {
+            Found::Ready(connection) => self.send(id, connection),
+            Found::Waiting(connection) => self.wait(id, connection, cluster),
+            Found::Full => {
+                let words = format!("all connections to {} are full", endpoint.address);
+                let error = AttemptError {
+                    reason: Reason::Overloaded,
+                    ..AttemptError::connect(words)
+                };
+                self.attempt_failed(id, &error);
+            }
+        }
+    }
+
+    fn wait(
+        &mut self,
+        id: CallId,
+        connection: ConnectionId,
+        cluster: &crate::cluster::ClusterState,
+    ) {
+        let (waiting, limit) = (
+            cluster.load.waiting.get() + 1,
+            cluster.config.policy.limits.waiting_max,
+        );
+        cluster.load.waiting.set(waiting);
+        if let Some(attempt) = self
+            .calls
+            .get_mut(id.0 as usize)
+            .and_then(Call::attempt_mut)
+        {
+            attempt.connection = connection;
+        }
+        if waiting > limit {
+            let sentence = format!(
+                "{limit} calls wait for a connection to {} already",
+                cluster.name
+            );
+            self.end_refused(id, Refusal::early(Reason::Overloaded, sentence));
+        }
+    }
+
+    /// Opens the stream and sends the head and what came of the body.
+    pub(crate) fn send(&mut self, id: CallId, connection: ConnectionId) {
+        let Some(call) = self.calls.get(id.0 as usize) else {
+            return;
+        };
+        let written = self.write_head(call);
+        let ends_now =
+            call.body.ended && call.body.bytes.is_empty() && call.body.trailers.is_none();
+        let Some(target) = self.connections.get_mut(connection.slot as usize) else {
+            return;
+        };
+        match target.http2.open(request_head(call, &written), ends_now) {
+            Ok(stream) => {
+                target.streams.insert(stream, id);
+                let peer = target.peer.clone();
+                self.mark_dirty(connection);
+                self.sent(id, connection, stream, peer);
+                if !ends_now {
+                    self.send_body(id, connection, stream);
+                }
+            }
+            Err(why) => self.cannot_open(id, connection, why),
+        }
+    }
+
+    fn sent(
+        &mut self,
+        id: CallId,
+        connection: ConnectionId,
+        stream: outrider_http2::StreamId,
+        peer: Option<std::sync::Arc<outrider_policy::SpiffeId>>,
+    ) {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        call.sent = true;
+        if call.side == Side::Outbound {
+            call.last_peer = peer;
+        }
+        if let Some(attempt) = call.attempt_mut() {
+            attempt.connection = connection;
+            attempt.stream = Some(stream);
+            attempt.started = now;
+        }
+    }
+
+    /// The connection cannot take the stream after all: another is found, nothing was sent.
+    fn cannot_open(&mut self, id: CallId, connection: ConnectionId, why: CannotOpen) {
+        match why {
+            CannotOpen::Full => {}
+            CannotOpen::Goaway | CannotOpen::IdsExhausted | CannotOpen::Failed => {
+                self.retire(connection)
+            }
+        }
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let Some(cluster) = call.cluster.clone() else {
+            return;
+        };
+        let Some(endpoint) = call
+            .attempt_mut()
+            .map(|attempt| Rc::clone(&attempt.endpoint))
+        else {
+            return;
+        };
+        self.place(id, &cluster, &endpoint);
+    }
+
+    /// The running attempt has its time used up.
+    pub(crate) fn try_timed_out(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        if let Some(attempt) = call.attempt_mut() {
+            attempt.per_try_timer = None;
+        }
+        // Past the commit the caller has the answer's beginning: only its deadline may end it.
+        if call.is_committed() {
+            return;
+        }
+        let processed = if call.upstream().is_some() {
+            Processed::Unknown
+        } else {
+            Processed::No
+        };
+        let words = "the attempt took longer than perTryTimeout".to_owned();
+        let error = AttemptError {
+            reason: Reason::TryTimedOut,
+            words,
+            processed,
+            above_goaway: false,
+        };
+        self.attempt_failed(id, &error);
+    }
+
+    /// The attempt failed below the application: judged, then retried or refused.
+    pub(crate) fn attempt_failed(&mut self, id: CallId, error: &AttemptError) {
+        let class = match error.reason {
+            Reason::TryTimedOut => {
+                let origin = Origin::OurDeadline {
+                    had_usual_latency: self.had_usual_latency(id),
+                };
+                classify_grpc(Code::DeadlineExceeded, origin)
+            }
+            Reason::Overloaded => outrider_policy::Class::Neutral,
+            reason => classify_grpc(reason.code(), Origin::Transport),
+        };
+        self.end_attempt(id, class);
+        if self.retry(
+            id,
+            error.reason.code(),
+            error.processed,
+            error.above_goaway,
+            None,
+        ) {
+            return;
+        }
+        let sentence = self.failure_sentence(id, error);
+        let unprocessed = error.processed == Processed::No;
+        self.end_refused(
+            id,
+            Refusal {
+                reason: error.reason,
+                sentence,
+                unprocessed,
+                retry_after: None,
+            },
+        );
+    }
+
+    fn failure_sentence(&self, id: CallId, error: &AttemptError) -> String {
+        let Some(call) = self.calls.get(id.0 as usize) else {
+            return error.words.clone();
+        };
+        let cluster = call
+            .cluster
+            .as_ref()
+            .map_or("upstream", |cluster| &cluster.name);
+        let tries = match call.attempts {
+            1 => "1 attempt".to_owned(),
+            attempts => format!("{attempts} attempts"),
+        };
+        match call.last_endpoint {
+            Some(endpoint) => {
+                format!(
+                    "{cluster} at {endpoint} failed after {tries}: {}",
+                    error.words
+                )
+            }
+            None => format!("{cluster} failed after {tries}: {}", error.words),
+        }
+    }
+}

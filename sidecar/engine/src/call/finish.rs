@@ -1,0 +1,195 @@
+//! The end of a call: its attempt is accounted for, its resources come back, its record is made.
+//!
+//! Every way out of a call passes through [`Engine::leave`] and [`Engine::record`], each once.
+
+use outrider_http2::ErrorCode;
+use outrider_policy::{Class, Code, EwmaRules, HealthChange, Observation, Origin, classify_grpc};
+
+use super::{Call, CallId, Phase};
+use crate::contract::Action;
+use crate::engine::Engine;
+use crate::record::{CallRecord, Outcome};
+use crate::refusal::{Reason, Refusal};
+
+/// Peer-made text kept in a record. Octets.
+const RECORDED_TEXT_MAX: usize = 256;
+
+impl Engine {
+    /// The answer was passed on in full, or the caller left.
+    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, code: Code, class: Class) {
+        if let Some(call) = self.leave(id) {
+            self.record(&call, outcome, code, class, None);
+        }
+    }
+
+    /// The caller reset its stream or closed its connection: upstream is told at once.
+    pub(crate) fn cancelled(&mut self, id: CallId) {
+        self.end_attempt(id, Class::Neutral);
+        self.finish(id, Outcome::Cancelled, Code::Cancelled, Class::Neutral);
+    }
+
+    /// The deadline: the caller gets DEADLINE_EXCEEDED from us, upstream a RST_STREAM.
+    pub(crate) fn deadline_passed(&mut self, id: CallId) {
+        let origin = Origin::OurDeadline {
+            had_usual_latency: self.had_usual_latency(id),
+        };
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        call.deadline_timer = None;
+        let unprocessed = !call.sent;
+        let waited = call.deadline.map_or(std::time::Duration::ZERO, |deadline| {
+            deadline.since(call.started)
+        });
+        let cluster = call
+            .cluster
+            .as_ref()
+            .map_or("upstream", |cluster| &cluster.name);
+        let sentence = format!("{cluster} did not answer within the deadline of {waited:?}");
+        self.end_attempt(id, classify_grpc(Code::DeadlineExceeded, origin));
+        let refusal = Refusal {
+            unprocessed,
+            ..Refusal::early(Reason::DeadlineExceeded, sentence)
+        };
+        self.end_refused(id, refusal);
+    }
+
+    /// The running attempt is over, if there is one: its stream, its timer, its endpoint's health.
+    pub(crate) fn end_attempt(&mut self, id: CallId, class: Class) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let phase = std::mem::replace(&mut call.phase, Phase::Admitted);
+        let attempt = match phase {
+            Phase::Trying(attempt) => attempt,
+            Phase::BackingOff(timer) => return self.timers.cancel(timer),
+            Phase::Admitted => return,
+        };
+        let cluster = call.cluster.clone();
+        if let Some(timer) = attempt.per_try_timer {
+            self.timers.cancel(timer);
+        }
+        match attempt.stream {
+            Some(stream) => self.release_upstream(attempt.connection, stream),
+            None => self.leave_queue(id, attempt.connection),
+        }
+        let endpoint = attempt.endpoint;
+        endpoint
+            .in_flight
+            .set(endpoint.in_flight.get().saturating_sub(1));
+        endpoint.latency.set(endpoint.latency.get().penalise(
+            &EwmaRules::default(),
+            self.now,
+            class,
+        ));
+        let Some(cluster) = cluster else { return };
+        let observation = Observation {
+            admission: attempt.admission,
+            class,
+            may_eject: cluster.may_eject(self.now),
+            random: self.random.next_u64(),
+        };
+        let (health, change) =
+            endpoint
+                .health
+                .get()
+                .record(&cluster.config.policy.health, self.now, observation);
+        endpoint.health.set(health);
+        match change {
+            Some(HealthChange::Opened { .. } | HealthChange::Ejected { .. }) => {
+                self.counters.ejections += 1
+            }
+            Some(HealthChange::Recovered) => self.counters.recoveries += 1,
+            None => {}
+        }
+    }
+
+    /// The call has no more business on its upstream stream; a stream still open is cancelled.
+    fn release_upstream(
+        &mut self,
+        connection: crate::contract::ConnectionId,
+        stream: outrider_http2::StreamId,
+    ) {
+        let Some(target) = self.connection_mut(connection) else {
+            return;
+        };
+        target.streams.remove(&stream);
+        target.http2.reset(stream, ErrorCode::Cancel);
+        self.mark_dirty(connection);
+        self.close_if_idle(connection);
+    }
+
+    /// Takes a call off the worker: everything it held comes back.
+    pub(crate) fn leave(&mut self, id: CallId) -> Option<Call> {
+        let call = self.calls.try_remove(id.0 as usize)?;
+        if let Some(timer) = call.deadline_timer {
+            self.timers.cancel(timer);
+        }
+        self.replay_bytes -= call.body.bytes.len();
+        if let Some(cluster) = &call.cluster {
+            cluster
+                .load
+                .calls
+                .set(cluster.load.calls.get().saturating_sub(1));
+        }
+        if let Some(connection) = self.connection_mut(call.downstream) {
+            connection.streams.remove(&call.stream);
+        }
+        self.drained_of(call.downstream);
+        Some(call)
+    }
+
+    /// Makes the one record of a call.
+    pub(crate) fn record(
+        &mut self,
+        call: &Call,
+        outcome: Outcome,
+        code: Code,
+        class: Class,
+        detail: Option<String>,
+    ) {
+        let record = CallRecord {
+            side: call.side,
+            caller: call.caller_address,
+            started: call.started,
+            ended: self.now,
+            deadline: call.deadline,
+            authority: text(call, b":authority"),
+            path: text(call, b":path"),
+            route: call
+                .route
+                .as_ref()
+                .map(|route| std::sync::Arc::clone(&route.name)),
+            cluster: call
+                .cluster
+                .as_ref()
+                .map(|cluster| std::sync::Arc::clone(&cluster.name)),
+            idempotent: call.is_idempotent(),
+            endpoint: call.last_endpoint,
+            peer: call.caller.clone().or_else(|| call.last_peer.clone()),
+            is_grpc: call.is_grpc,
+            code,
+            http_status: call.response.http_status,
+            class,
+            outcome,
+            attempts: call.attempts,
+            retries: call.retries,
+            request_bytes: call.body.received,
+            response_bytes: call.response.bytes,
+            first_byte: call.first_byte,
+            trace: call.trace,
+            parent_span: call.parent_span,
+            request_id: match call.made_request_id {
+                Some(made) => String::from_utf8_lossy(&made).into_owned(),
+                None => text(call, b"x-request-id"),
+            },
+            detail,
+        };
+        self.actions.push_back(Action::Record(Box::new(record)));
+    }
+}
+
+fn text(call: &Call, name: &[u8]) -> String {
+    let value = call.request.find(name).unwrap_or_default();
+    String::from_utf8_lossy(&value[..value.len().min(RECORDED_TEXT_MAX)]).into_owned()
+}

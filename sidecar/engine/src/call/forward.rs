@@ -1,0 +1,120 @@
+//! What the next hop sees: the request head of an attempt, and the answer on its way back.
+//!
+//! Fields pass in order and unread, but for the few that are the mesh's own: they are stripped at
+//! the edge so that nobody can forge them, and written from what this hop knows.
+
+use outrider_http2::{Field, Fields};
+use outrider_policy::{Authority, timeout};
+
+use super::Call;
+use crate::contract::Side;
+use crate::engine::Engine;
+use crate::refusal::UNPROCESSED;
+
+const CALLER_IDENTITY: &[u8] = b"x-forwarded-client-cert";
+
+/// Values written into one attempt's head; the head itself borrows them.
+pub(crate) struct Written {
+    traceparent: [u8; 55],
+    timeout: Option<timeout::TimeoutText>,
+    previous_attempts: Option<String>,
+    caller: Option<String>,
+    authority: Option<String>,
+}
+
+impl Engine {
+    /// Decides what this hop writes into the head of the call's next attempt.
+    pub(crate) fn write_head(&self, call: &Call) -> Written {
+        let remaining = call.deadline.map(|deadline| deadline.since(self.now));
+        Written {
+            traceparent: call.trace.format(),
+            timeout: remaining.filter(|_| call.is_grpc).map(timeout::format),
+            // gRFC A6: the server learns how often the call was tried before.
+            previous_attempts: (call.retries > 0).then(|| call.retries.to_string()),
+            caller: self.caller_field(call),
+            authority: service_authority(call),
+        }
+    }
+
+    /// `x-forwarded-client-cert` for the application, from the certificate alone.
+    fn caller_field(&self, call: &Call) -> Option<String> {
+        let caller = call
+            .caller
+            .as_ref()
+            .filter(|_| call.side == Side::Inbound)?;
+        Some(match &self.settings.identity {
+            Some(own) => format!("By={own};URI={caller}"),
+            None => format!("URI={caller}"),
+        })
+    }
+}
+
+/// A call addressed to localhost goes on under the name of the service it was routed to.
+fn service_authority(call: &Call) -> Option<String> {
+    if call.side == Side::Inbound {
+        return None;
+    }
+    let authority = Authority::parse(call.request.find(b":authority")?).ok()?;
+    authority.is_loopback().then(|| {
+        call.cluster
+            .as_ref()
+            .map(|cluster| cluster.name.to_string())
+    })?
+}
+
+/// The head of an attempt: the request's fields in order, then what this hop adds.
+pub(crate) fn request_head<'a>(
+    call: &'a Call,
+    written: &'a Written,
+) -> impl Iterator<Item = Field<'a>> {
+    let has_timeout = call.deadline.is_some() && call.is_grpc;
+    let has_retries = written.previous_attempts.is_some();
+    let passed = call.request.iter().filter(move |field| match field.name {
+        CALLER_IDENTITY | UNPROCESSED | b"traceparent" => false,
+        b"grpc-timeout" => !has_timeout,
+        b"grpc-previous-rpc-attempts" => !has_retries,
+        _ => true,
+    });
+    let passed = passed.map(|field| match (field.name, &written.authority) {
+        (b":authority", Some(service)) => Field {
+            value: service.as_bytes(),
+            ..field
+        },
+        _ => field,
+    });
+    passed.chain(own_fields(call, written))
+}
+
+fn own_fields<'a>(call: &'a Call, written: &'a Written) -> impl Iterator<Item = Field<'a>> {
+    let own: [(&'static [u8], Option<&'a [u8]>); 5] = [
+        (b"traceparent", Some(&written.traceparent)),
+        (
+            b"grpc-timeout",
+            written.timeout.as_ref().map(timeout::TimeoutText::as_bytes),
+        ),
+        (
+            b"x-request-id",
+            call.made_request_id.as_ref().map(|id| &id[..]),
+        ),
+        (
+            b"grpc-previous-rpc-attempts",
+            written.previous_attempts.as_deref().map(str::as_bytes),
+        ),
+        (
+            CALLER_IDENTITY,
+            written.caller.as_deref().map(str::as_bytes),
+        ),
+    ];
+    own.into_iter().filter_map(|(name, value)| {
+        value.map(|value| Field {
+            name,
+            value,
+            sensitive: false,
+        })
+    })
+}
+
+/// The answer's fields on their way back: the mesh's own mark is taken off.
+pub(crate) fn answer_fields(fields: &Fields) -> impl Iterator<Item = Field<'_>> {
+    fields.iter().filter(|field| field.name != UNPROCESSED)
+}

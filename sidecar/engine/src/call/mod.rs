@@ -1,0 +1,143 @@
+//! A call: one request and its answer, over as many attempts as it takes.
+//!
+//! The happy path, in order (each name is a function; see `docs/LIFE_OF_A_CALL.md`):
+//!
+//! ```text
+//! arrived -> admit (check, identify, route, deadline, limit) -> start
+//!         -> attempt (pick, connect, send) -> request_data ... request_end
+//!         -> response_head -> response_data ... -> response_end -> finish
+//! ```
+//!
+//! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
+//! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). Whatever happens,
+//! it ends in `finish` exactly once and leaves one record.
+
+mod admit;
+mod answer;
+mod attempt;
+mod body;
+mod finish;
+mod forward;
+mod respond;
+mod retry;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use outrider_http2::{Fields, StreamId};
+use outrider_policy::{Admission, Route, SpiffeId, Tick, TraceContext};
+
+use crate::cluster::{ClusterState, EndpointState};
+use crate::contract::{ConnectionId, Side};
+use crate::timers::TimerKey;
+
+pub(crate) use attempt::AttemptError;
+pub(crate) use body::RequestBody;
+pub(crate) use respond::Response;
+
+/// Names a live call on its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CallId(pub(crate) u32);
+
+/// One call from its head to its record.
+pub(crate) struct Call {
+    pub(crate) side: Side,
+    pub(crate) downstream: ConnectionId,
+    pub(crate) stream: StreamId,
+    /// Where the caller's connection comes from.
+    pub(crate) caller_address: Option<SocketAddr>,
+    /// Identity of the caller's sidecar (inbound).
+    pub(crate) caller: Option<Arc<SpiffeId>>,
+    /// The request head as it came; each attempt's head is made from it.
+    pub(crate) request: Fields,
+    pub(crate) is_grpc: bool,
+    pub(crate) started: Tick,
+    pub(crate) deadline: Option<Tick>,
+    pub(crate) deadline_timer: Option<TimerKey>,
+    pub(crate) trace: TraceContext,
+    pub(crate) parent_span: Option<[u8; 8]>,
+    /// `x-request-id`, made here because the caller brought none.
+    pub(crate) made_request_id: Option<[u8; 36]>,
+    pub(crate) route: Option<Rc<RouteState>>,
+    pub(crate) cluster: Option<Rc<ClusterState>>,
+    pub(crate) phase: Phase,
+    /// Attempts decided on so far, and how many were retries (a free replay counts as neither
+    /// towards the policy's ceiling, but as a retry here).
+    pub(crate) attempts: u32,
+    pub(crate) retries: u32,
+    pub(crate) free_replay_used: bool,
+    /// Endpoints that failed this call.
+    pub(crate) tried: Vec<SocketAddr>,
+    /// Some attempt's head was put on the wire.
+    pub(crate) sent: bool,
+    /// Some attempt ended without proof that no application saw it.
+    pub(crate) maybe_processed: bool,
+    pub(crate) last_endpoint: Option<SocketAddr>,
+    pub(crate) last_peer: Option<Arc<SpiffeId>>,
+    pub(crate) first_byte: Option<std::time::Duration>,
+    pub(crate) body: RequestBody,
+    pub(crate) response: Response,
+}
+
+/// Where a call is between two events.
+pub(crate) enum Phase {
+    /// Admitted, nothing chosen yet; only within one event.
+    Admitted,
+    /// Waiting for its next attempt.
+    BackingOff(TimerKey),
+    /// An attempt is under way.
+    Trying(Attempt),
+}
+
+/// One try of a call at one endpoint.
+pub(crate) struct Attempt {
+    pub(crate) endpoint: Rc<EndpointState>,
+    pub(crate) admission: Admission,
+    pub(crate) connection: ConnectionId,
+    /// `None` while the connection is being made.
+    pub(crate) stream: Option<StreamId>,
+    /// When the attempt began (its head was sent, once it was).
+    pub(crate) started: Tick,
+    pub(crate) per_try_timer: Option<TimerKey>,
+    /// Request bytes its connection took.
+    pub(crate) taken: usize,
+}
+
+/// A route on first use, with the clusters it leads to.
+pub(crate) struct RouteState {
+    pub(crate) route: Route,
+    pub(crate) name: Arc<str>,
+    /// By position of `route.clusters`; `None` where the configuration names no such cluster.
+    pub(crate) clusters: Vec<Option<Rc<ClusterState>>>,
+}
+
+impl Call {
+    /// The attempt that holds an upstream stream, if any.
+    pub(crate) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
+        match &mut self.phase {
+            Phase::Trying(attempt) => Some(attempt),
+            Phase::Admitted | Phase::BackingOff(_) => None,
+        }
+    }
+
+    /// Connection and stream of the running attempt.
+    pub(crate) fn upstream(&self) -> Option<(ConnectionId, StreamId)> {
+        match &self.phase {
+            Phase::Trying(attempt) => attempt.stream.map(|stream| (attempt.connection, stream)),
+            Phase::Admitted | Phase::BackingOff(_) => None,
+        }
+    }
+
+    /// Committed calls are never retried: the caller has seen part of the answer, or the request
+    /// can no longer be repeated.
+    pub(crate) fn is_committed(&self) -> bool {
+        self.response.head_passed || !self.body.kept
+    }
+
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.route
+            .as_ref()
+            .is_some_and(|route| route.route.policy.idempotent)
+    }
+}

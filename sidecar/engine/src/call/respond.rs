@@ -1,0 +1,311 @@
+//! The answer on its way down: passed on at once, or held while it may still be retried.
+//!
+//! Commit rule: a call is committed once response headers that are not trailers-only were passed
+//! on. For methods declared unary and idempotent the answer is held, up to 64 KiB, until its
+//! trailers, so that an error said there can still be retried.
+
+use outrider_http2::Fields;
+use outrider_policy::{
+    Class, Code, EwmaRules, Origin, Processed, Pushback, classify_grpc, classify_http,
+};
+
+use super::forward::answer_fields;
+use super::{Call, CallId};
+use crate::engine::Engine;
+use crate::record::Outcome;
+use crate::refusal::{Reason, Refusal, UNPROCESSED};
+
+/// Largest response body held back for a possible retry. Bytes.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+
+/// What came of the answer so far.
+#[derive(Debug, Default)]
+pub(crate) struct Response {
+    /// The caller has the head of this answer.
+    pub(crate) head_passed: bool,
+    /// `:status`; 0 before the head.
+    pub(crate) http_status: u16,
+    /// Its content type is gRPC's, so it owes trailers.
+    owes_trailers: bool,
+    held: Option<Held>,
+    /// Octets whose window the endpoint has back, and octets the caller's connection took.
+    credited: usize,
+    taken: usize,
+    /// Body octets passed on.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    head: Fields,
+    body: Vec<u8>,
+}
+
+/// The last thing an endpoint says.
+enum Last {
+    /// Trailers-only, or a head without a body.
+    Head(Fields),
+    Data,
+    Trailers(Fields),
+}
+
+impl Engine {
+    /// A 1xx head passes through (RFC 9110 15.2).
+    pub(crate) fn response_interim(&mut self, id: CallId, fields: &Fields) {
+        let Some(call) = self.calls.get(id.0 as usize) else {
+            return;
+        };
+        let (downstream, stream) = (call.downstream, call.stream);
+        if let Some(http2) = self.http2(downstream) {
+            http2.head(stream, answer_fields(fields), false);
+        }
+    }
+
+    /// The final head of the answer.
+    pub(crate) fn response_head(&mut self, id: CallId, fields: Fields, end: bool) {
+        self.observe_latency(id);
+        let marked = self.is_marked(id, &fields);
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        call.response.http_status = http_status(&fields);
+        call.response.owes_trailers = call.is_grpc
+            && fields
+                .find(b"content-type")
+                .is_some_and(|value| value.starts_with(b"application/grpc"));
+        // A refusal for plain HTTP/2 has a body nobody needs when the call goes elsewhere.
+        if end || marked && !call.is_grpc && self.retry_unprocessed(id) {
+            if end {
+                self.response_end(id, &Last::Head(fields), marked);
+            }
+            return;
+        }
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        if may_hold(call) {
+            call.response.held = Some(Held {
+                head: fields,
+                body: Vec::new(),
+            });
+        } else {
+            self.pass_head(id, &fields);
+        }
+    }
+
+    /// Body octets of the answer.
+    pub(crate) fn response_data(&mut self, id: CallId, bytes: &[u8], end: bool) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        match &mut call.response.held {
+            Some(held) if held.body.len() + bytes.len() <= HELD_BYTES_MAX => {
+                held.body.extend_from_slice(bytes);
+                self.credit_response(id, bytes.len());
+            }
+            Some(_) => {
+                self.release(id);
+                self.pass_data(id, bytes);
+            }
+            None => self.pass_data(id, bytes),
+        }
+        if end {
+            self.response_end(id, &Last::Data, false);
+        }
+    }
+
+    /// The answer ends with trailers.
+    pub(crate) fn response_trailers(&mut self, id: CallId, fields: Fields) {
+        self.response_end(id, &Last::Trailers(fields), false);
+    }
+
+    /// The answer is complete: judged; retried if nobody has seen it; else passed on.
+    fn response_end(&mut self, id: CallId, last: &Last, marked: bool) {
+        let Some(call) = self.calls.get(id.0 as usize) else {
+            return;
+        };
+        if call.response.owes_trailers && matches!(last, Last::Data) {
+            let sentence =
+                "the endpoint ended its answer without trailers, so without a gRPC status";
+            self.end_attempt(id, Class::EndpointFault);
+            return self.end_refused(
+                id,
+                Refusal {
+                    unprocessed: false,
+                    ..Refusal::early(Reason::UpstreamProtocol, sentence)
+                },
+            );
+        }
+        let (code, class) = verdict(call, last);
+        let pushback = match last {
+            Last::Head(fields) | Last::Trailers(fields) => {
+                fields.find(b"grpc-retry-pushback-ms").map(Pushback::parse)
+            }
+            Last::Data => None,
+        };
+        self.end_attempt(id, class);
+        let processed = if marked {
+            Processed::No
+        } else {
+            Processed::Yes
+        };
+        if self.retry(id, code, processed, false, pushback) {
+            return;
+        }
+        self.pass_last(id, last);
+        self.finish(id, Outcome::Answered, code, class);
+    }
+
+    fn pass_last(&mut self, id: CallId, last: &Last) {
+        self.release(id);
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let (downstream, stream) = (call.downstream, call.stream);
+        call.response.head_passed = true;
+        let Some(http2) = self.http2(downstream) else {
+            return;
+        };
+        match last {
+            Last::Head(fields) => http2.head(stream, answer_fields(fields), true),
+            Last::Data => http2.data(stream, &[], true),
+            Last::Trailers(fields) => http2.trailers(stream, answer_fields(fields)),
+        }
+    }
+
+    fn pass_head(&mut self, id: CallId, fields: &Fields) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let (downstream, stream) = (call.downstream, call.stream);
+        call.response.head_passed = true;
+        if let Some(http2) = self.http2(downstream) {
+            http2.head(stream, answer_fields(fields), false);
+        }
+    }
+
+    fn pass_data(&mut self, id: CallId, bytes: &[u8]) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let (downstream, stream) = (call.downstream, call.stream);
+        call.response.bytes += bytes.len() as u64;
+        if let Some(http2) = self.http2(downstream) {
+            http2.data(stream, bytes, false);
+        }
+    }
+
+    /// A held answer goes out: the call is committed.
+    fn release(&mut self, id: CallId) {
+        let held = self
+            .calls
+            .get_mut(id.0 as usize)
+            .and_then(|call| call.response.held.take());
+        if let Some(held) = held {
+            self.pass_head(id, &held.head);
+            self.pass_data(id, &held.body);
+        }
+    }
+
+    /// The caller's connection took octets of the answer: the endpoint gets that much window back,
+    /// but not twice what it got while they were held.
+    pub(crate) fn response_taken(&mut self, id: CallId, count: usize) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        call.response.taken += count;
+        let fresh = call.response.taken.saturating_sub(call.response.credited);
+        if fresh > 0 {
+            self.credit_response(id, fresh);
+        }
+    }
+
+    fn credit_response(&mut self, id: CallId, count: usize) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        call.response.credited += count;
+        if let Some((connection, stream)) = call.upstream()
+            && let Some(http2) = self.http2(connection)
+        {
+            http2.credit(stream, count);
+        }
+    }
+
+    /// The mark "no application saw this" counts only from a verified endpoint.
+    fn is_marked(&self, id: CallId, fields: &Fields) -> bool {
+        let upstream = self.calls.get(id.0 as usize).and_then(Call::upstream);
+        let verified = upstream
+            .and_then(|(connection, _)| self.connection(connection))
+            .is_some_and(|connection| connection.peer.is_some());
+        verified && fields.find(UNPROCESSED).is_some()
+    }
+
+    /// Another try of a plain HTTP/2 call that its endpoint refused unprocessed.
+    fn retry_unprocessed(&mut self, id: CallId) -> bool {
+        self.retry(id, Code::Unavailable, Processed::No, false, None)
+    }
+
+    /// Response headers are the sample: a body's length says nothing of the endpoint.
+    fn observe_latency(&mut self, id: CallId) {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let Some(attempt) = call.attempt_mut() else {
+            return;
+        };
+        let latency = now.since(attempt.started);
+        let endpoint = &attempt.endpoint;
+        endpoint.latency.set(
+            endpoint
+                .latency
+                .get()
+                .observe(&EwmaRules::default(), now, latency),
+        );
+        call.first_byte = Some(latency);
+    }
+
+    /// Had the running attempt at least the time its endpoint usually takes?
+    pub(crate) fn had_usual_latency(&mut self, id: CallId) -> bool {
+        let now = self.now;
+        let attempt = self
+            .calls
+            .get_mut(id.0 as usize)
+            .and_then(Call::attempt_mut);
+        attempt.is_some_and(|attempt| {
+            attempt.stream.is_some()
+                && now.since(attempt.started) >= attempt.endpoint.latency.get().usual_latency()
+        })
+    }
+}
+
+/// Only where a retry is possible is there a reason to hold an answer back.
+fn may_hold(call: &Call) -> bool {
+    let declared = call
+        .route
+        .as_ref()
+        .is_some_and(|route| route.route.policy.unary && route.route.policy.idempotent);
+    declared && call.is_grpc && !call.is_committed()
+}
+
+/// The status of a complete answer, wherever it arrived, and what it says of the endpoint.
+fn verdict(call: &Call, last: &Last) -> (Code, Class) {
+    let status = call.response.http_status;
+    if !call.is_grpc {
+        return (Code::from_http(status), classify_http(status));
+    }
+    let said = match last {
+        Last::Head(fields) | Last::Trailers(fields) => fields.find(b"grpc-status").map(Code::parse),
+        Last::Data => None,
+    };
+    let code = said.unwrap_or_else(|| Code::from_http(status));
+    (code, classify_grpc(code, Origin::Application))
+}
+
+fn http_status(fields: &Fields) -> u16 {
+    let text = fields
+        .find(b":status")
+        .and_then(|value| std::str::from_utf8(value).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}

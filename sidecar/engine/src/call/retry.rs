@@ -1,0 +1,108 @@
+//! The retry of a call: asks the policy, pays the budget, waits, tries elsewhere.
+//!
+//! Decides nothing itself: the verdict is `policy::decide_retry`'s, the price the budget's.
+
+use outrider_policy::{AttemptEnd, CallFacts, Code, Processed, Pushback, Verdict, decide_retry};
+
+use super::{Call, CallId, Phase, Response};
+use crate::contract::Side;
+use crate::engine::Engine;
+use crate::timers::Timer;
+
+impl Engine {
+    /// An attempt ended without success. `true`: the call will be tried again.
+    pub(crate) fn retry(
+        &mut self,
+        id: CallId,
+        code: Code,
+        processed: Processed,
+        above_goaway: bool,
+        pushback: Option<Pushback>,
+    ) -> bool {
+        let random = self.random.next_u64();
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return false;
+        };
+        call.maybe_processed |= processed != Processed::No;
+        let Some(route) = call.route.clone() else {
+            return false;
+        };
+        let end = AttemptEnd {
+            code,
+            processed,
+            pushback,
+            above_goaway,
+        };
+        match decide_retry(
+            &route.route.policy.retry,
+            &facts(call, self.now),
+            &end,
+            random,
+        ) {
+            Verdict::Stop(_) => false,
+            Verdict::Retry { after, free } => {
+                if !free && !self.pay(id) {
+                    return false;
+                }
+                self.back_off(id, after, free);
+                true
+            }
+        }
+    }
+
+    fn pay(&mut self, id: CallId) -> bool {
+        let cluster = self
+            .calls
+            .get(id.0 as usize)
+            .and_then(|call| call.cluster.clone());
+        let paid = cluster.is_some_and(|cluster| {
+            cluster
+                .config
+                .budget_state
+                .spend(&cluster.config.policy.budget, self.now)
+        });
+        self.counters.budget_denied += u64::from(!paid);
+        paid
+    }
+
+    fn back_off(&mut self, id: CallId, after: std::time::Duration, free: bool) {
+        let timer = self.timers.arm(self.now + after, Timer::BackOff(id));
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        call.retries += 1;
+        call.free_replay_used |= free;
+        call.tried.extend(call.last_endpoint);
+        call.response = Response::default();
+        call.phase = Phase::BackingOff(timer);
+    }
+
+    /// The wait is over. The configuration may have changed meanwhile: the newest endpoints count.
+    pub(crate) fn try_again(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        call.phase = Phase::Admitted;
+        if let Some(newest) = call
+            .cluster
+            .as_ref()
+            .and_then(|cluster| self.clusters.get(&cluster.name))
+        {
+            call.cluster = Some(std::rc::Rc::clone(newest));
+        }
+        self.attempt(id);
+    }
+}
+
+fn facts(call: &Call, now: outrider_policy::Tick) -> CallFacts {
+    let counted = call.attempts - u32::from(call.free_replay_used);
+    CallFacts {
+        idempotent: call.is_idempotent(),
+        attempts: u8::try_from(counted).unwrap_or(u8::MAX),
+        replayable: call.body.kept,
+        committed: call.response.head_passed,
+        remaining: call.deadline.map(|deadline| deadline.since(now)),
+        may_retry: call.side == Side::Outbound,
+        free_replay_used: call.free_replay_used,
+    }
+}

@@ -1,0 +1,167 @@
+//! The engine's configuration: plain data, built off the worker, swapped as one pointer.
+//!
+//! Knows nothing of documents or xDS; the daemon renders those into this. A cluster that is equal
+//! to its predecessor keeps its breakers, latencies and connections over a swap.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_policy::{BudgetRules, HealthRules, Limits, RouteTable, SpiffeId};
+
+use crate::word::SharedBudget;
+
+/// Everything the operator said, as of one version.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Content hash of what was accepted; shown by `/config` and in logs.
+    pub version: String,
+    /// Which call goes to which cluster, under which policy.
+    pub routes: RouteTable,
+    /// Every cluster a route may name, by name.
+    pub clusters: BTreeMap<String, Arc<Cluster>>,
+}
+
+impl Snapshot {
+    /// Takes over the state that is shared by workers (retry budgets) from the version in force,
+    /// so that a swap does not refill a spent budget.
+    pub fn inherit(&mut self, previous: &Snapshot) {
+        for (name, cluster) in &mut self.clusters {
+            if let Some(old) = previous.clusters.get(name) {
+                if **old == **cluster {
+                    *cluster = Arc::clone(old);
+                } else {
+                    Arc::make_mut(cluster).budget_state = Arc::clone(&old.budget_state);
+                }
+            }
+        }
+    }
+}
+
+/// One upstream service and how to reach it.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// The service's name; the `service` label of metrics.
+    pub name: String,
+    /// Plaintext, or mutual TLS with the identity each endpoint must present.
+    pub transport: Transport,
+    /// Where it runs: resolved addresses, no duplicates.
+    pub endpoints: Vec<Endpoint>,
+    /// Breakers, budgets, ceilings.
+    pub policy: ClusterPolicy,
+    /// The retry budget's state, one for all workers.
+    pub budget_state: Arc<SharedBudget>,
+}
+
+/// Equal in what was configured; state does not count.
+impl PartialEq for Cluster {
+    fn eq(&self, other: &Cluster) -> bool {
+        self.name == other.name
+            && self.transport == other.transport
+            && self.endpoints == other.endpoints
+            && self.policy == other.policy
+    }
+}
+
+/// How the hop to an endpoint is protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP/2 with prior knowledge, no TLS.
+    Plaintext,
+    /// Mutual TLS 1.3.
+    MutualTls {
+        /// The identity the endpoint must present, compared octet by octet.
+        peer: SpiffeId,
+    },
+}
+
+/// One address of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// What holds for all calls to a cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterPolicy {
+    /// Retries allowed as a share of calls. Default 20 % or 3/s, whichever is larger.
+    pub budget: BudgetRules,
+    /// Breaker (on by default) and ejection (off unless set) of each endpoint, and their ceiling.
+    pub health: HealthRules,
+    /// Ceilings on calls in flight and waiting.
+    pub limits: Limits,
+    /// Longest wait for a TCP connection and TLS handshake. Default 1 s.
+    pub connect_timeout: Duration,
+}
+
+/// Default for [`ClusterPolicy::connect_timeout`]; Envoy's is 5 s, too long beside a retry.
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+
+impl ClusterPolicy {
+    /// For the own application behind the inbound listener: there is no other endpoint to go to,
+    /// so no breaker takes it out, and the caller's sidecar holds the ceilings.
+    pub(crate) fn for_app() -> ClusterPolicy {
+        ClusterPolicy {
+            health: HealthRules {
+                breaker: None,
+                outlier: None,
+            },
+            limits: Limits {
+                calls_max: u32::MAX,
+                waiting_max: u32::MAX,
+            },
+            ..ClusterPolicy::default()
+        }
+    }
+}
+
+impl Default for ClusterPolicy {
+    fn default() -> ClusterPolicy {
+        ClusterPolicy {
+            budget: BudgetRules::default(),
+            health: HealthRules::default(),
+            limits: Limits::default(),
+            connect_timeout: CONNECT_TIMEOUT_DEFAULT,
+        }
+    }
+}
+
+/// Fixed for the life of the process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The service this sidecar stands beside; names the hop in refusals.
+    pub service: String,
+    /// The own identity, put into `x-forwarded-client-cert` as `By`. `None` without certificates.
+    pub identity: Option<SpiffeId>,
+    /// Where the inbound listener sends calls. `None`: a client-only sidecar, inbound is refused.
+    pub app: Option<SocketAddr>,
+    /// One new trace in this many is sampled when the caller brought no trace context.
+    /// Default 100 (1 %); 1 samples all, 0 none.
+    pub sample_one_in: u32,
+    /// Streams a downstream connection of the own application may have open. Default 1,024.
+    pub outbound_streams_max: u32,
+    /// Streams a connection from another sidecar may have open. Default 100.
+    pub inbound_streams_max: u32,
+    /// Window growth shared by all connections of a worker. Bytes; default 8 MiB.
+    pub window_growth_bytes: usize,
+    /// Request bytes kept for retries by all calls of a worker. Bytes; default 8 MiB.
+    pub replay_bytes_max: usize,
+}
+
+impl Settings {
+    /// The defaults, for a service of this name.
+    pub fn new(service: &str) -> Settings {
+        Settings {
+            service: service.to_owned(),
+            identity: None,
+            app: None,
+            sample_one_in: 100,
+            outbound_streams_max: 1024,
+            inbound_streams_max: 100,
+            window_growth_bytes: 8 << 20,
+            replay_bytes_max: 8 << 20,
+        }
+    }
+}

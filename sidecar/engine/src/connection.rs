@@ -1,0 +1,131 @@
+//! One connection: HTTP/2 over a transport, and which call each stream belongs to.
+//!
+//! Knows nothing of what calls do; the engine routes events between connections and calls.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use outrider_http2::{self as http2, StreamId};
+use outrider_policy::SpiffeId;
+use rustc_hash::FxHashMap;
+
+use crate::call::CallId;
+use crate::cluster::{ClusterState, EndpointState};
+use crate::contract::Side;
+use crate::timers::TimerKey;
+use crate::tls::Transport;
+
+/// A connection's state on its worker.
+pub(crate) struct Connection {
+    pub(crate) serial: u32,
+    pub(crate) role: Role,
+    /// `None` only while it is lent out to decode a read.
+    pub(crate) transport: Option<Transport>,
+    pub(crate) http2: http2::Connection,
+    /// The verified (or, in a simulation, assigned) identity at the other end.
+    pub(crate) peer: Option<Arc<SpiffeId>>,
+    /// Calls by stream. A stream leaves when its call has no more business on it.
+    pub(crate) streams: FxHashMap<StreamId, CallId>,
+    /// Listed among the connections to settle at the end of this turn.
+    pub(crate) dirty: bool,
+    /// Reading is on; `false` after an `Action::Read { on: false }`.
+    pub(crate) reading: bool,
+    /// Flush, then close: nothing more is read or opened.
+    pub(crate) closing: bool,
+    /// The timer of the connection's present stage (handshake, connect, drain step).
+    pub(crate) timer: Option<TimerKey>,
+}
+
+/// Which end we are.
+pub(crate) enum Role {
+    /// The caller connected to us.
+    Downstream {
+        side: Side,
+        address: SocketAddr,
+        drain: DrainStep,
+    },
+    /// We connected to an endpoint.
+    Upstream(Box<Upstream>),
+}
+
+/// What an upstream connection carries besides HTTP/2.
+pub(crate) struct Upstream {
+    pub(crate) cluster: Rc<ClusterState>,
+    pub(crate) endpoint: Rc<EndpointState>,
+    pub(crate) stage: Stage,
+    /// Calls that get a stream as soon as the connection is ready, in order of arrival.
+    pub(crate) waiters: VecDeque<CallId>,
+    /// The peer's connection window was held without progress for too long.
+    pub(crate) blocked: bool,
+    pub(crate) blocked_timer: Option<TimerKey>,
+}
+
+/// How far an upstream connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The loop is connecting the socket.
+    Connecting,
+    /// TLS is being agreed on.
+    Securing,
+    /// Streams may be opened.
+    Ready,
+    /// No new streams: GOAWAY, a failure, or its endpoint left the configuration.
+    Retired,
+}
+
+/// Where a downstream connection is in a two-step drain (RFC 9113 6.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DrainStep {
+    Open,
+    /// GOAWAY 2^31-1 and a ping are out; the pong shows that the peer has seen both.
+    Noticed,
+    /// GOAWAY with the last stream is out; closes with its last call.
+    Final,
+}
+
+impl Connection {
+    pub(crate) fn upstream(&self) -> Option<&Upstream> {
+        match &self.role {
+            Role::Upstream(upstream) => Some(upstream),
+            Role::Downstream { .. } => None,
+        }
+    }
+
+    pub(crate) fn upstream_mut(&mut self) -> Option<&mut Upstream> {
+        match &mut self.role {
+            Role::Upstream(upstream) => Some(upstream),
+            Role::Downstream { .. } => None,
+        }
+    }
+
+    /// Where a downstream connection comes from.
+    pub(crate) fn caller_address(&self) -> Option<SocketAddr> {
+        match self.role {
+            Role::Downstream { address, .. } => Some(address),
+            Role::Upstream(_) => None,
+        }
+    }
+
+    /// May a new stream be opened here now?
+    pub(crate) fn is_usable(&self) -> bool {
+        match &self.role {
+            Role::Downstream { .. } => false,
+            Role::Upstream(upstream) => {
+                upstream.stage == Stage::Ready
+                    && !upstream.blocked
+                    && !self.closing
+                    && self.http2.can_open()
+            }
+        }
+    }
+
+    /// Bytes waiting for the socket.
+    pub(crate) fn output(&self) -> &[u8] {
+        match &self.transport {
+            Some(transport) => transport.output(&self.http2),
+            None => &[],
+        }
+    }
+}

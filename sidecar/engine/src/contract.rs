@@ -1,0 +1,105 @@
+//! What goes into the engine and what comes out: the words shared with the loop that owns the sockets.
+//!
+//! A loop feeds events (`Engine::received` and its siblings), then drains [`Action`]s once per turn.
+//! Nothing here knows how a byte travels or what time it is.
+
+use std::net::SocketAddr;
+
+use crate::record::CallRecord;
+
+/// Names one connection, downstream or upstream, for as long as the process lives.
+///
+/// The serial makes a late event for a connection that is gone harmless: it finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    pub(crate) slot: u32,
+    pub(crate) serial: u32,
+}
+
+impl ConnectionId {
+    /// Names no connection.
+    pub(crate) const NONE: ConnectionId = ConnectionId {
+        slot: u32::MAX,
+        serial: 0,
+    };
+}
+
+/// The listener a downstream connection came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// From the own application towards the mesh: plaintext HTTP/2 on loopback.
+    Outbound,
+    /// From another sidecar towards the own application: mutual TLS.
+    Inbound,
+}
+
+impl Side {
+    /// The word used in metrics, logs and refusals.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Outbound => "outbound",
+            Side::Inbound => "inbound",
+        }
+    }
+}
+
+/// How a socket ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The peer closed in an orderly way (end of file).
+    Eof,
+    /// The peer or the network reset the connection.
+    Reset,
+    /// Any other socket error.
+    Error,
+}
+
+/// Why a connection to an endpoint could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The peer refused (nothing listens there).
+    Refused,
+    /// No route, or the network or host is unreachable.
+    Unreachable,
+    /// No answer within the cluster's connect timeout.
+    TimedOut,
+    /// The socket could not be made (file descriptors, ports).
+    NoSocket,
+}
+
+impl ConnectFailure {
+    /// A few words for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            ConnectFailure::Refused => "connection refused",
+            ConnectFailure::Unreachable => "host unreachable",
+            ConnectFailure::TimedOut => "connect timed out",
+            ConnectFailure::NoSocket => "no socket could be made",
+        }
+    }
+}
+
+/// What the loop must do next.
+#[derive(Debug)]
+pub enum Action {
+    /// Start a TCP connection; answer with `connected` or `connect_failed`.
+    Connect {
+        /// The connection's name from now on.
+        id: ConnectionId,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Bytes are ready in `Engine::output(id)`; write what the socket takes and tell `written`.
+    Write(ConnectionId),
+    /// Close the socket; the engine has forgotten the connection already.
+    Close(ConnectionId),
+    /// Stop or resume reading this connection (back-pressure).
+    Read {
+        /// Which connection.
+        id: ConnectionId,
+        /// `false`: leave bytes in the socket until `true` comes.
+        on: bool,
+    },
+    /// A call has ended; its one record.
+    Record(Box<CallRecord>),
+}

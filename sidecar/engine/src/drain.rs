@@ -1,0 +1,184 @@
+//! Draining: what is in flight is finished, nothing new is begun, then the process may end.
+//!
+//! Inbound connections first, in the two steps of RFC 9113 6.8; the own application keeps its
+//! outbound side until they are gone, because finishing a call may need calls of its own.
+
+use std::time::Duration;
+
+use outrider_http2::{ErrorCode, GoawayKind};
+use outrider_policy::Tick;
+
+use crate::call::CallId;
+use crate::connection::{DrainStep, Role};
+use crate::contract::{ConnectionId, Side};
+use crate::engine::{Engine, is_retired};
+use crate::refusal::{Reason, Refusal};
+use crate::timers::Timer;
+
+/// A peer that does not answer the ping of the first step gets the second after this long.
+const NOTICE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A drain under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    /// Which side's connections were told so far.
+    told: Told,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Inbound,
+    Both,
+}
+
+impl Engine {
+    /// Begins to drain (SIGTERM). At `deadline` calls that still run are refused with UNAVAILABLE.
+    pub fn drain(&mut self, now: Tick, deadline: Tick) {
+        self.now = now;
+        if self.drain.is_some() {
+            return;
+        }
+        self.drain = Some(Drain {
+            told: Told::Inbound,
+        });
+        self.timers.arm(deadline, Timer::DrainOver);
+        self.notice_all(Side::Inbound);
+        self.advance_drain();
+    }
+
+    /// Nothing is left of a drain that was begun.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drain.is_some_and(|drain| drain.told == Told::Both)
+            && self.calls.is_empty()
+            && !self.has_downstream(Side::Inbound)
+            && !self.has_downstream(Side::Outbound)
+    }
+
+    fn notice_all(&mut self, side: Side) {
+        for id in self.downstream_ids(side) {
+            let timer = self
+                .timers
+                .arm(self.now + NOTICE_PATIENCE, Timer::FinalGoaway(id));
+            self.cancel_connection_timer(id);
+            let Some(connection) = self.connection_mut(id) else {
+                continue;
+            };
+            connection.timer = Some(timer);
+            connection
+                .http2
+                .goaway(ErrorCode::NoError, GoawayKind::Notice);
+            connection.http2.ping(*b"outrider");
+            if let Role::Downstream { drain, .. } = &mut connection.role {
+                *drain = DrainStep::Noticed;
+            }
+            self.mark_dirty(id);
+        }
+    }
+
+    /// The peer answered the ping, so it has seen the notice: streams it opens now are its fault.
+    pub(crate) fn drain_pong(&mut self, id: ConnectionId) {
+        let noticed = self.connection(id).is_some_and(|connection| {
+            matches!(
+                connection.role,
+                Role::Downstream {
+                    drain: DrainStep::Noticed,
+                    ..
+                }
+            )
+        });
+        if noticed {
+            self.cancel_connection_timer(id);
+            self.final_goaway(id);
+        }
+    }
+
+    /// The second step: the last stream is named, the connection ends with it.
+    pub(crate) fn final_goaway(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection
+            .http2
+            .goaway(ErrorCode::NoError, GoawayKind::Final);
+        if let Role::Downstream { drain, .. } = &mut connection.role {
+            *drain = DrainStep::Final;
+        }
+        self.mark_dirty(id);
+        self.drained_of(id);
+    }
+
+    /// A call left this downstream connection: a drained one closes with its last.
+    pub(crate) fn drained_of(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let last = matches!(
+            connection.role,
+            Role::Downstream {
+                drain: DrainStep::Final,
+                ..
+            }
+        );
+        if last && connection.streams.is_empty() && !connection.closing {
+            self.flush_and_close(id);
+        }
+    }
+
+    /// Goes on with the outbound side once the inbound one is gone. Called when a connection goes.
+    pub(crate) fn advance_drain(&mut self) {
+        let inbound_only = self.drain.is_some_and(|drain| drain.told == Told::Inbound);
+        if inbound_only && !self.has_downstream(Side::Inbound) {
+            self.drain = Some(Drain { told: Told::Both });
+            self.notice_all(Side::Outbound);
+        }
+    }
+
+    /// The drain's time is over: the rest is refused.
+    pub(crate) fn drain_over(&mut self) {
+        let calls: Vec<_> = self
+            .calls
+            .iter()
+            .map(|(slot, _)| CallId(slot as u32))
+            .collect();
+        for id in calls {
+            let refusal = Refusal::early(
+                Reason::Draining,
+                "this sidecar is shutting down and its drain time is over",
+            );
+            let sent = self.calls.get(id.0 as usize).is_some_and(|call| call.sent);
+            self.end_refused(
+                id,
+                Refusal {
+                    unprocessed: !sent,
+                    ..refusal
+                },
+            );
+        }
+        for side in [Side::Inbound, Side::Outbound] {
+            for id in self.downstream_ids(side) {
+                self.final_goaway(id);
+            }
+        }
+    }
+
+    fn downstream_ids(&self, wanted: Side) -> Vec<ConnectionId> {
+        let of_side =
+            |(slot, connection): (usize, &crate::connection::Connection)| match connection.role {
+                Role::Downstream { side, .. } if side == wanted && !connection.closing => {
+                    Some(ConnectionId {
+                        slot: slot as u32,
+                        serial: connection.serial,
+                    })
+                }
+                Role::Downstream { .. } | Role::Upstream(_) => None,
+            };
+        self.connections.iter().filter_map(of_side).collect()
+    }
+
+    fn has_downstream(&self, wanted: Side) -> bool {
+        self.connections.iter().any(|(_, connection)| {
+            matches!(connection.role, Role::Downstream { side, .. } if side == wanted)
+                && !is_retired(connection)
+        })
+    }
+}

@@ -1,0 +1,674 @@
+//! The engine: events in, actions out. One worker's connections and calls, no I/O.
+//!
+//! This file is the front door: each public method is one event of the contract and only routes it.
+//! Connections live in `connection.rs` and `pool.rs`, calls in `call/`, the flush in `settle.rs`.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use outrider_http2::{self as http2, Event, ResetCause};
+use outrider_policy::{Route, RouteIndex, RouteMatch, SpiffeId, Tick, WeightedCluster};
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use crate::call::{AttemptError, Call, CallId, RouteState};
+use crate::cluster::ClusterState;
+use crate::config::{
+    Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport as Protection,
+};
+use crate::connection::{Connection, DrainStep, Role, Stage};
+use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
+use crate::drain::Drain;
+use crate::random::Random;
+use crate::record::{Counters, Gauges};
+use crate::timers::{Timer, TimerKey, Timers};
+use crate::tls::{Decoded, TlsFailure, TlsMaterial, Transport};
+
+/// Longest TLS handshake and HTTP/2 preface of a downstream connection.
+const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// One worker's proxy.
+pub struct Engine {
+    pub(crate) now: Tick,
+    pub(crate) settings: Settings,
+    pub(crate) material: Option<Arc<TlsMaterial>>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// By route index of the snapshot, made on first use.
+    routes: Vec<Option<Rc<RouteState>>>,
+    /// The one route of the inbound listener, to the own application.
+    pub(crate) app_route: Option<Rc<RouteState>>,
+    /// Clusters in use, by name.
+    pub(crate) clusters: FxHashMap<Arc<str>, Rc<ClusterState>>,
+    pub(crate) connections: Slab<Connection>,
+    serials: u32,
+    pub(crate) calls: Slab<Call>,
+    pub(crate) timers: Timers,
+    pub(crate) random: Random,
+    pub(crate) window_pool: http2::WindowPool,
+    /// Request octets kept for retries. Invariant: the sum of all `call.body.bytes`.
+    pub(crate) replay_bytes: usize,
+    pub(crate) actions: VecDeque<Action>,
+    /// Connections to settle before the next action is handed out.
+    pub(crate) dirty: VecDeque<ConnectionId>,
+    pub(crate) counters: Counters,
+    pub(crate) drain: Option<Drain>,
+}
+
+impl Engine {
+    /// An engine without configuration: every call is refused until `configure`.
+    ///
+    /// `seed` feeds the engine's only source of randomness (trace ids, jitter, balancing).
+    pub fn new(settings: Settings, seed: u64) -> Engine {
+        let app_route = settings.app.map(|app| Rc::new(app_route(app)));
+        Engine {
+            now: Tick::ZERO,
+            material: None,
+            snapshot: Arc::default(),
+            routes: Vec::new(),
+            app_route,
+            clusters: FxHashMap::default(),
+            connections: Slab::new(),
+            serials: 0,
+            calls: Slab::new(),
+            timers: Timers::default(),
+            random: Random::new(seed),
+            window_pool: http2::WindowPool::new(settings.window_growth_bytes),
+            replay_bytes: 0,
+            actions: VecDeque::new(),
+            dirty: VecDeque::new(),
+            counters: Counters::default(),
+            drain: None,
+            settings,
+        }
+    }
+
+    /// New certificate, key and bundle; connections made from now on use them.
+    pub fn identity(&mut self, now: Tick, material: Arc<TlsMaterial>) {
+        self.now = now;
+        self.settings.identity = Some(material.identity().clone());
+        self.material = Some(material);
+    }
+
+    /// New configuration. Calls keep the policy they started with; endpoints, breakers and
+    /// connections whose cluster did not change survive.
+    pub fn configure(&mut self, now: Tick, snapshot: Arc<Snapshot>) {
+        self.now = now;
+        self.routes.clear();
+        self.routes.resize_with(snapshot.routes.len(), || None);
+        let names: Vec<_> = self.clusters.keys().cloned().collect();
+        for name in names {
+            let known = self.clusters.remove(&name);
+            let Some(known) = known else { continue };
+            let next = snapshot
+                .clusters
+                .get(&*name)
+                .map(|config| renewed(&known, config, now));
+            self.retire_removed(&known, next.as_deref());
+            if let Some(next) = next {
+                self.clusters.insert(name, next);
+            }
+        }
+        self.snapshot = snapshot;
+    }
+
+    /// A downstream connection was accepted.
+    pub fn accepted(&mut self, now: Tick, side: Side, address: SocketAddr) -> ConnectionId {
+        self.now = now;
+        let transport = match (side, &self.material) {
+            (Side::Inbound, Some(material)) => Transport::server(material).ok(),
+            (Side::Inbound, None) => None,
+            (Side::Outbound, _) => Some(Transport::Plain),
+        };
+        // Inbound without a certificate: nothing may pass in plaintext, so the connection closes.
+        let refused = transport.is_none();
+        let id = self.accept(side, address, transport.unwrap_or(Transport::Plain));
+        if refused {
+            self.counters.handshake_failures[0] += 1;
+            self.flush_and_close(id);
+        }
+        id
+    }
+
+    fn accept(&mut self, side: Side, address: SocketAddr, transport: Transport) -> ConnectionId {
+        let streams = match side {
+            Side::Outbound => self.settings.outbound_streams_max,
+            Side::Inbound => self.settings.inbound_streams_max,
+        };
+        let config = http2::Config {
+            max_concurrent_streams: Some(streams),
+            peer_is_trusted: side == Side::Inbound,
+            ..http2::Config::default()
+        };
+        let http2 = http2::Connection::server(config, &self.window_pool);
+        let id = self.insert_connection(
+            Role::Downstream {
+                side,
+                address,
+                drain: DrainStep::Open,
+            },
+            transport,
+            http2,
+        );
+        let timer = self
+            .timers
+            .arm(self.now + HANDSHAKE_TIMEOUT, Timer::Handshake(id));
+        if let Some(connection) = self.connection_mut(id) {
+            connection.timer = Some(timer);
+        }
+        self.mark_dirty(id);
+        id
+    }
+
+    /// Bytes were read from a connection.
+    pub fn received(&mut self, now: Tick, id: ConnectionId, bytes: &[u8]) {
+        self.now = now;
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let Some(mut transport) = connection.transport.take() else {
+            return;
+        };
+        let result = transport.read(bytes, &mut |decoded| match decoded {
+            Decoded::Secured(peer) => self.secured(id, peer),
+            Decoded::Plaintext(bytes) => self.plaintext(id, bytes),
+        });
+        if let Some(connection) = self.connection_mut(id) {
+            connection.transport = Some(transport);
+        }
+        if let Err(failure) = result {
+            self.tls_failed(id, &failure);
+        }
+        self.mark_dirty(id);
+    }
+
+    /// A connection asked for by [`Action::Connect`] is up.
+    pub fn connected(&mut self, now: Tick, id: ConnectionId) {
+        self.now = now;
+        self.socket_connected(id);
+    }
+
+    /// A connection asked for by [`Action::Connect`] could not be made.
+    pub fn connect_failed(&mut self, now: Tick, id: ConnectionId, cause: ConnectFailure) {
+        self.now = now;
+        self.connect_failure(id, cause);
+    }
+
+    /// The socket took `count` bytes of [`Engine::output`].
+    pub fn written(&mut self, now: Tick, id: ConnectionId, count: usize) {
+        self.now = now;
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let Connection {
+            transport, http2, ..
+        } = connection;
+        if let Some(transport) = transport {
+            transport.written(http2, count);
+        }
+        self.mark_dirty(id);
+    }
+
+    /// The peer closed, or the socket failed. The loop has closed the socket or will do so on the
+    /// `Close` that follows.
+    pub fn closed(&mut self, now: Tick, id: ConnectionId, how: How) {
+        self.now = now;
+        let words = match how {
+            How::Eof => "the endpoint closed the connection",
+            How::Reset => "the connection was reset",
+            How::Error => "the connection failed",
+        };
+        self.connection_lost(id, &AttemptError::lost(words.to_owned()));
+        self.forget_connection(id);
+    }
+
+    /// The time is `now`: everything due fires.
+    pub fn tick(&mut self, now: Tick) {
+        self.now = now;
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.fire(timer);
+        }
+    }
+
+    /// When `tick` is needed next.
+    pub fn wake_at(&self) -> Option<Tick> {
+        self.timers.next_due()
+    }
+
+    /// What to do next; `None` when this turn is done.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.settle();
+        self.actions.pop_front()
+    }
+
+    /// Bytes a connection has for its socket.
+    pub fn output(&self, id: ConnectionId) -> &[u8] {
+        self.connection(id).map_or(&[], Connection::output)
+    }
+
+    /// What the engine holds and has counted.
+    pub fn gauges(&self) -> Gauges {
+        let mut gauges = Gauges {
+            calls: self.calls.len(),
+            timers: self.timers.len(),
+            counters: self.counters,
+            drained: self.is_drained(),
+            ..Gauges::default()
+        };
+        for (_, connection) in &self.connections {
+            match connection.role {
+                Role::Downstream { side, .. } => gauges.downstream[side as usize] += 1,
+                Role::Upstream(_) => gauges.upstream += 1,
+            }
+        }
+        gauges.clusters = self
+            .clusters
+            .values()
+            .map(|cluster| cluster.gauge(self.now))
+            .collect();
+        gauges.clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        gauges
+    }
+
+    /// A connection accepted in a simulation, whose caller is known without TLS.
+    #[cfg(feature = "simulation")]
+    pub fn accepted_as(
+        &mut self,
+        now: Tick,
+        side: Side,
+        address: SocketAddr,
+        peer: Option<SpiffeId>,
+    ) -> ConnectionId {
+        self.now = now;
+        let id = self.accept(side, address, Transport::Plain);
+        if let (Some(peer), Some(connection)) = (peer, self.connection_mut(id)) {
+            connection.peer = Some(Arc::new(peer));
+        }
+        id
+    }
+
+    /// A connection made in a simulation: the endpoint's identity is believed without TLS.
+    #[cfg(feature = "simulation")]
+    pub fn connected_as(&mut self, now: Tick, id: ConnectionId, peer: SpiffeId) {
+        self.now = now;
+        if let Some(connection) = self.connection_mut(id) {
+            connection.peer = Some(Arc::new(peer));
+        }
+        self.connection_ready(id);
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Deadline(id) => self.deadline_passed(id),
+            Timer::PerTry(id) => self.try_timed_out(id),
+            Timer::BackOff(id) => self.try_again(id),
+            Timer::Connect(id) => {
+                self.disown_timer(id);
+                self.connect_failure(id, ConnectFailure::TimedOut);
+            }
+            Timer::Handshake(id) | Timer::Linger(id) => {
+                self.disown_timer(id);
+                self.connection_lost(
+                    id,
+                    &AttemptError::lost("the connection timed out".to_owned()),
+                );
+                self.forget_connection(id);
+            }
+            Timer::FinalGoaway(id) => {
+                self.disown_timer(id);
+                self.final_goaway(id);
+            }
+            Timer::Blocked(id) => self.connection_blocked(id),
+            Timer::DrainOver => self.drain_over(),
+        }
+    }
+
+    fn disown_timer(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection_mut(id) {
+            connection.timer = None;
+        }
+    }
+
+    /// TLS is agreed on and the peer is known.
+    fn secured(&mut self, id: ConnectionId, peer: Arc<SpiffeId>) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.peer = Some(peer);
+        let upstream = connection.upstream().is_some();
+        self.counters.mtls_handshakes[usize::from(upstream)] += 1;
+        if upstream {
+            self.connection_ready(id);
+        }
+    }
+
+    fn tls_failed(&mut self, id: ConnectionId, failure: &TlsFailure) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let upstream = connection.upstream().is_some();
+        let secured = connection.peer.is_some();
+        if !secured {
+            self.counters.handshake_failures[usize::from(upstream)] += 1;
+        }
+        let words = format!("TLS failed: {}", failure.0);
+        let error = if secured {
+            AttemptError::lost(words)
+        } else {
+            AttemptError::connect(words)
+        };
+        self.connection_lost(id, &error);
+    }
+
+    /// Decoded bytes: HTTP/2 says what they mean, one event at a time.
+    fn plaintext(&mut self, id: ConnectionId, mut bytes: &[u8]) {
+        let now = std::time::Duration::from_nanos(self.now.as_nanos());
+        while let Some(connection) = self.connection_mut(id) {
+            if connection.closing {
+                return;
+            }
+            let Some(event) = connection.http2.receive(now, &mut bytes) else {
+                return;
+            };
+            match &connection.role {
+                Role::Downstream { side, .. } => {
+                    let side = *side;
+                    self.downstream_event(id, side, event);
+                }
+                Role::Upstream(_) => self.upstream_event(id, event),
+            }
+        }
+    }
+
+    fn downstream_event(&mut self, id: ConnectionId, side: Side, event: Event<'_>) {
+        match event {
+            Event::Head {
+                stream,
+                fields,
+                end,
+            } => self.arrived(id, side, stream, fields, end),
+            Event::HeadTooLarge {
+                stream,
+                fields,
+                bytes,
+                count,
+                end: _,
+            } => {
+                self.arrived_too_large(id, side, stream, fields, (bytes, count));
+            }
+            Event::Data { stream, bytes, end } => match self.call_on(id, stream) {
+                Some(call) => self.request_data(call, bytes, end),
+                None => self.discard(id, stream, bytes.len()),
+            },
+            Event::Trailers { stream, fields } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.request_trailers(call, fields);
+                }
+            }
+            Event::Reset { stream, .. } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.cancelled(call);
+                }
+            }
+            Event::SettingsChanged => self.cancel_handshake_timer(id),
+            Event::Pong { .. } => self.drain_pong(id),
+            Event::Interim { .. } | Event::Goaway { .. } => {}
+            Event::Failed(error) => self.http2_failed(id, error.reason),
+        }
+    }
+
+    fn upstream_event(&mut self, id: ConnectionId, event: Event<'_>) {
+        match event {
+            Event::Head {
+                stream,
+                fields,
+                end,
+            } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_head(call, fields, end);
+                }
+            }
+            Event::Interim { stream, fields } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_interim(call, &fields);
+                }
+            }
+            Event::Data { stream, bytes, end } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_data(call, bytes, end);
+                }
+            }
+            Event::Trailers { stream, fields } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_trailers(call, fields);
+                }
+            }
+            Event::Reset { stream, cause } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.attempt_failed(call, &reset_error(cause));
+                }
+            }
+            Event::Goaway { .. } => self.retire(id),
+            Event::Failed(error) => self.http2_failed(id, error.reason),
+            Event::HeadTooLarge { .. } | Event::SettingsChanged | Event::Pong { .. } => {}
+        }
+    }
+
+    fn http2_failed(&mut self, id: ConnectionId, reason: &'static str) {
+        self.counters.protocol_errors += 1;
+        self.connection_lost(
+            id,
+            &AttemptError::protocol(format!("the endpoint broke HTTP/2: {reason}")),
+        );
+    }
+
+    fn call_on(&self, id: ConnectionId, stream: http2::StreamId) -> Option<CallId> {
+        self.connection(id)?.streams.get(&stream).copied()
+    }
+
+    /// Body octets of a call that was answered already: their window goes straight back.
+    fn discard(&mut self, id: ConnectionId, stream: http2::StreamId, count: usize) {
+        if let Some(http2) = self.http2(id) {
+            http2.credit(stream, count);
+        }
+    }
+
+    /// The state of a route, made on its first use.
+    pub(crate) fn route_state(&mut self, index: RouteIndex) -> Rc<RouteState> {
+        let place = index.as_usize();
+        if let Some(Some(known)) = self.routes.get(place) {
+            return Rc::clone(known);
+        }
+        let route = self.snapshot.routes.route(index).clone();
+        let clusters = route
+            .clusters
+            .iter()
+            .map(|weighted| self.cluster_state(&weighted.cluster))
+            .collect();
+        let name = Arc::from(route.name.as_str());
+        let state = Rc::new(RouteState {
+            route,
+            name,
+            clusters,
+        });
+        if let Some(entry) = self.routes.get_mut(place) {
+            *entry = Some(Rc::clone(&state));
+        }
+        state
+    }
+
+    fn cluster_state(&mut self, name: &str) -> Option<Rc<ClusterState>> {
+        if let Some(known) = self.clusters.get(name) {
+            return Some(Rc::clone(known));
+        }
+        let config = Arc::clone(self.snapshot.clusters.get(name)?);
+        let state = Rc::new(ClusterState::new(config, None, self.now));
+        self.clusters
+            .insert(Arc::clone(&state.name), Rc::clone(&state));
+        Some(state)
+    }
+
+    /// Connections to endpoints that the new configuration no longer names get no new streams.
+    fn retire_removed(&mut self, known: &ClusterState, next: Option<&ClusterState>) {
+        for endpoint in &known.endpoints {
+            let kept = next.is_some_and(|next| {
+                next.endpoints
+                    .iter()
+                    .any(|other| Rc::ptr_eq(other, endpoint))
+            });
+            if !kept {
+                let connections = endpoint.connections.borrow().clone();
+                for id in connections {
+                    self.retire(id);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn insert_connection(
+        &mut self,
+        role: Role,
+        transport: Transport,
+        http2: http2::Connection,
+    ) -> ConnectionId {
+        self.serials = self.serials.wrapping_add(1);
+        let serial = self.serials;
+        let slot = self.connections.insert(Connection {
+            serial,
+            role,
+            transport: Some(transport),
+            http2,
+            peer: None,
+            streams: FxHashMap::default(),
+            dirty: false,
+            reading: true,
+            closing: false,
+            timer: None,
+        });
+        ConnectionId {
+            slot: slot as u32,
+            serial,
+        }
+    }
+
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections
+            .get(id.slot as usize)
+            .filter(|connection| connection.serial == id.serial)
+    }
+
+    pub(crate) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections
+            .get_mut(id.slot as usize)
+            .filter(|connection| connection.serial == id.serial)
+    }
+
+    pub(crate) fn upstream_mut(
+        &mut self,
+        id: ConnectionId,
+    ) -> Option<&mut crate::connection::Upstream> {
+        self.connection_mut(id)?.upstream_mut()
+    }
+
+    /// The HTTP/2 half of a connection, which will be flushed at the end of the turn.
+    pub(crate) fn http2(&mut self, id: ConnectionId) -> Option<&mut http2::Connection> {
+        self.mark_dirty(id);
+        self.connection_mut(id)
+            .map(|connection| &mut connection.http2)
+    }
+
+    pub(crate) fn cancel_connection_timer(&mut self, id: ConnectionId) {
+        let timer: Option<TimerKey> = self
+            .connection_mut(id)
+            .and_then(|connection| connection.timer.take());
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// The peer's SETTINGS are the end of its preface (RFC 9113 3.4).
+    fn cancel_handshake_timer(&mut self, id: ConnectionId) {
+        let open = self.connection(id).is_some_and(|connection| {
+            matches!(
+                connection.role,
+                Role::Downstream {
+                    drain: DrainStep::Open,
+                    ..
+                }
+            )
+        });
+        if open {
+            self.cancel_connection_timer(id);
+        }
+    }
+}
+
+/// A cluster's state under its new configuration; the same object if nothing changed.
+fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<ClusterState> {
+    if *known.config == **config {
+        return Rc::clone(known);
+    }
+    Rc::new(ClusterState::new(Arc::clone(config), Some(known), now))
+}
+
+/// The inbound side's only route: everything to the own application, in plaintext on loopback.
+fn app_route(address: SocketAddr) -> RouteState {
+    let name = "app".to_owned();
+    let config = Cluster {
+        name: name.clone(),
+        transport: Protection::Plaintext,
+        endpoints: vec![Endpoint { address }],
+        policy: ClusterPolicy::for_app(),
+        budget_state: Arc::default(),
+    };
+    let cluster = ClusterState {
+        is_app: true,
+        ..ClusterState::new(Arc::new(config), None, Tick::ZERO)
+    };
+    let route = Route {
+        name: name.clone(),
+        matches: RouteMatch::default(),
+        clusters: vec![WeightedCluster {
+            cluster: name,
+            weight: 1,
+        }],
+        policy: outrider_policy::CallPolicy::default(),
+    };
+    RouteState {
+        route,
+        name: Arc::from("app"),
+        clusters: vec![Some(Rc::new(cluster))],
+    }
+}
+
+fn reset_error(cause: ResetCause) -> AttemptError {
+    match cause {
+        ResetCause::Peer(http2::ErrorCode::RefusedStream) => {
+            AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
+        }
+        ResetCause::Peer(code) => {
+            AttemptError::lost(format!("the endpoint reset the stream ({code:?})"))
+        }
+        ResetCause::AboveGoaway => AttemptError {
+            above_goaway: true,
+            ..AttemptError::lost("the endpoint is going away".to_owned()).unprocessed()
+        },
+        ResetCause::Malformed(rule) => {
+            AttemptError::protocol(format!("the endpoint's answer is malformed: {rule}"))
+        }
+        ResetCause::TooLarge => {
+            AttemptError::protocol("the endpoint's header list is over the limits".to_owned())
+        }
+        ResetCause::Violation(code, rule) => AttemptError::protocol(format!(
+            "the endpoint broke HTTP/2 on this stream: {rule} ({code:?})"
+        )),
+    }
+}
+
+/// Where an upstream connection stands, for `drain.rs`.
+pub(crate) fn is_retired(connection: &Connection) -> bool {
+    connection
+        .upstream()
+        .is_some_and(|upstream| upstream.stage == Stage::Retired)
+}

@@ -1,0 +1,264 @@
+//! Connections to endpoints: one each, another when all are full or blocked, at most sixteen.
+//!
+//! Decides which connection an attempt gets, and what happens when one becomes ready, fails or must
+//! not get new streams. Knows nothing of retries: a call whose connection fails is told so.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use outrider_http2 as http2;
+
+use crate::call::{AttemptError, CallId};
+use crate::cluster::{ClusterState, EndpointState};
+use crate::config::Transport as Protection;
+use crate::connection::{Connection, Role, Stage, Upstream};
+use crate::contract::{Action, ConnectFailure, ConnectionId};
+use crate::engine::Engine;
+use crate::timers::Timer;
+use crate::tls::Transport;
+
+/// Connections per endpoint and worker.
+const CONNECTIONS_MAX: usize = 16;
+/// Calls that wait for one connection before another is made: a peer that has not said its
+/// MAX_CONCURRENT_STREAMS is assumed to take this many (our own inbound listener's default).
+const WAITERS_MAX: usize = 100;
+
+/// What the pool has for an attempt.
+pub(crate) enum Found {
+    /// Open a stream now.
+    Ready(ConnectionId),
+    /// The call is queued on a connection that is being made.
+    Waiting(ConnectionId),
+    /// All connections are full.
+    Full,
+}
+
+impl Engine {
+    /// A connection to `endpoint` for the call `id`.
+    pub(crate) fn find_connection(
+        &mut self,
+        id: CallId,
+        cluster: &Rc<ClusterState>,
+        endpoint: &Rc<EndpointState>,
+    ) -> Found {
+        let known = endpoint.connections.borrow();
+        let ready = known
+            .iter()
+            .copied()
+            .find(|id| self.connection(*id).is_some_and(Connection::is_usable));
+        let making = known.iter().copied().find(|id| self.has_room_to_wait(*id));
+        let count = known.len();
+        drop(known);
+        if let Some(ready) = ready {
+            return Found::Ready(ready);
+        }
+        let connection = match making {
+            Some(making) => making,
+            None if count < CONNECTIONS_MAX => self.connect(cluster, endpoint),
+            None => return Found::Full,
+        };
+        if let Some(upstream) = self.upstream_mut(connection) {
+            upstream.waiters.push_back(id);
+        }
+        Found::Waiting(connection)
+    }
+
+    fn has_room_to_wait(&self, id: ConnectionId) -> bool {
+        self.connection(id)
+            .and_then(Connection::upstream)
+            .is_some_and(|upstream| {
+                matches!(upstream.stage, Stage::Connecting | Stage::Securing)
+                    && upstream.waiters.len() < WAITERS_MAX
+            })
+    }
+
+    fn connect(
+        &mut self,
+        cluster: &Rc<ClusterState>,
+        endpoint: &Rc<EndpointState>,
+    ) -> ConnectionId {
+        let config = http2::Config {
+            peer_is_trusted: cluster.is_secured(),
+            ..http2::Config::default()
+        };
+        let http2 = http2::Connection::client(config, &self.window_pool);
+        let upstream = Upstream {
+            cluster: Rc::clone(cluster),
+            endpoint: Rc::clone(endpoint),
+            stage: Stage::Connecting,
+            waiters: VecDeque::new(),
+            blocked: false,
+            blocked_timer: None,
+        };
+        let id =
+            self.insert_connection(Role::Upstream(Box::new(upstream)), Transport::Plain, http2);
+        let timer = self.timers.arm(
+            self.now + cluster.config.policy.connect_timeout,
+            Timer::Connect(id),
+        );
+        if let Some(connection) = self.connection_mut(id) {
+            connection.timer = Some(timer);
+        }
+        endpoint.connections.borrow_mut().push(id);
+        self.actions.push_back(Action::Connect {
+            id,
+            address: endpoint.address,
+        });
+        id
+    }
+
+    /// TCP is up: begins TLS where the cluster asks for it.
+    pub(crate) fn socket_connected(&mut self, id: ConnectionId) {
+        let Some(upstream) = self.upstream_mut(id) else {
+            return;
+        };
+        let cluster = Rc::clone(&upstream.cluster);
+        match &cluster.config.transport {
+            Protection::Plaintext => {
+                if !cluster.is_app {
+                    self.counters.plaintext_connections[1] += 1;
+                }
+                self.connection_ready(id);
+            }
+            Protection::MutualTls { peer } => {
+                let made = match &self.material {
+                    Some(material) => Transport::client(material, peer).map_err(|failure| failure.0),
+                    None => Err("this sidecar has no certificate; start it with --certificate, --key and --trust-bundle".to_owned()),
+                };
+                match made {
+                    Ok(transport) => self.begin_tls(id, transport),
+                    Err(words) => self.connection_lost(id, &AttemptError::connect(words)),
+                }
+            }
+        }
+    }
+
+    fn begin_tls(&mut self, id: ConnectionId, transport: Transport) {
+        if let Some(connection) = self.connection_mut(id) {
+            connection.transport = Some(transport);
+        }
+        if let Some(upstream) = self.upstream_mut(id) {
+            upstream.stage = Stage::Securing;
+        }
+        self.mark_dirty(id);
+    }
+
+    /// Streams may be opened: the calls that waited get theirs, in order.
+    pub(crate) fn connection_ready(&mut self, id: ConnectionId) {
+        self.cancel_connection_timer(id);
+        let Some(upstream) = self.upstream_mut(id) else {
+            return;
+        };
+        upstream.stage = Stage::Ready;
+        let waiters = std::mem::take(&mut upstream.waiters);
+        self.mark_dirty(id);
+        for call in waiters {
+            self.stop_waiting(call);
+            self.send(call, id);
+        }
+    }
+
+    /// The connection gets no new streams; it closes when its last call has ended.
+    pub(crate) fn retire(&mut self, id: ConnectionId) {
+        let Some(upstream) = self.upstream_mut(id) else {
+            return;
+        };
+        upstream.stage = Stage::Retired;
+        upstream
+            .endpoint
+            .connections
+            .borrow_mut()
+            .retain(|known| *known != id);
+        let waiters = std::mem::take(&mut upstream.waiters);
+        let error =
+            AttemptError::connect("the connection was closed before it could be used".to_owned());
+        for call in waiters {
+            self.stop_waiting(call);
+            self.attempt_failed(call, &error);
+        }
+        self.close_if_idle(id);
+    }
+
+    /// A retired connection without calls says goodbye.
+    pub(crate) fn close_if_idle(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let retired = connection
+            .upstream()
+            .is_some_and(|upstream| upstream.stage == Stage::Retired);
+        if retired && connection.streams.is_empty() && !connection.closing {
+            connection
+                .http2
+                .goaway(http2::ErrorCode::NoError, http2::GoawayKind::Final);
+            self.flush_and_close(id);
+        }
+    }
+
+    /// A connection is gone: every call on it, or waiting for it, is told.
+    pub(crate) fn connection_lost(&mut self, id: ConnectionId, error: &AttemptError) {
+        self.cancel_connection_timer(id);
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.closing = true;
+        let streams = std::mem::take(&mut connection.streams);
+        let mut calls: Vec<_> = streams.into_iter().collect();
+        calls.sort_unstable();
+        let waiters = match &mut connection.role {
+            Role::Upstream(upstream) => {
+                upstream.stage = Stage::Retired;
+                upstream
+                    .endpoint
+                    .connections
+                    .borrow_mut()
+                    .retain(|known| *known != id);
+                std::mem::take(&mut upstream.waiters)
+            }
+            Role::Downstream { .. } => VecDeque::new(),
+        };
+        let is_upstream = connection.upstream().is_some();
+        for (_, call) in calls {
+            if is_upstream {
+                self.attempt_failed(call, error);
+            } else {
+                self.cancelled(call);
+            }
+        }
+        let unprocessed = error.clone().unprocessed();
+        for call in waiters {
+            self.stop_waiting(call);
+            self.attempt_failed(call, &unprocessed);
+        }
+        self.flush_and_close(id);
+    }
+
+    /// The loop could not connect.
+    pub(crate) fn connect_failure(&mut self, id: ConnectionId, cause: ConnectFailure) {
+        self.counters.connect_failures += 1;
+        self.connection_lost(id, &AttemptError::connect(cause.words().to_owned()));
+    }
+
+    fn stop_waiting(&mut self, id: CallId) {
+        if let Some(cluster) = self
+            .calls
+            .get(id.0 as usize)
+            .and_then(|call| call.cluster.as_ref())
+        {
+            let waiting = &cluster.load.waiting;
+            waiting.set(waiting.get().saturating_sub(1));
+        }
+    }
+
+    /// A call leaves the queue of a connection that is being made.
+    pub(crate) fn leave_queue(&mut self, id: CallId, connection: ConnectionId) {
+        let Some(upstream) = self.upstream_mut(connection) else {
+            return;
+        };
+        let before = upstream.waiters.len();
+        upstream.waiters.retain(|waiter| *waiter != id);
+        if upstream.waiters.len() < before {
+            self.stop_waiting(id);
+        }
+    }
+}

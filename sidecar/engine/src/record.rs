@@ -1,0 +1,149 @@
+//! The one record of a call, made when it ends, however it ends.
+//!
+//! Metrics, spans and the access log are projections of it, made off the worker.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_policy::{Class, Code, SpiffeId, Tick, TraceContext};
+
+use crate::contract::Side;
+use crate::refusal::Reason;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The application's answer was passed on, whatever it said.
+    Answered,
+    /// We answered, for this reason.
+    Refused(Reason),
+    /// The caller gave up: reset the stream or closed its connection.
+    Cancelled,
+}
+
+/// One call as seen from one sidecar. Every call makes exactly one.
+#[derive(Clone, Debug)]
+pub struct CallRecord {
+    /// The listener it came through.
+    pub side: Side,
+    /// Where the caller's connection comes from.
+    pub caller: Option<SocketAddr>,
+    /// When its header block was complete.
+    pub started: Tick,
+    /// When its last octet was passed on, or it was refused or cancelled.
+    pub ended: Tick,
+    /// When it had to be over, if it had a deadline.
+    pub deadline: Option<Tick>,
+    /// `:authority` as the caller sent it, cut at 256 octets.
+    pub authority: String,
+    /// `:path` as the caller sent it, cut at 256 octets.
+    pub path: String,
+    /// Name of the route taken.
+    pub route: Option<Arc<str>>,
+    /// Name of the cluster chosen.
+    pub cluster: Option<Arc<str>>,
+    /// Was the method declared idempotent?
+    pub idempotent: bool,
+    /// Endpoint of the last attempt.
+    pub endpoint: Option<SocketAddr>,
+    /// The verified identity of the caller (inbound) or of the endpoint (outbound).
+    pub peer: Option<Arc<SpiffeId>>,
+    /// Is this a gRPC call, or plain HTTP/2?
+    pub is_grpc: bool,
+    /// The gRPC status the caller saw; for plain HTTP/2 the one its HTTP status maps to.
+    pub code: Code,
+    /// The HTTP status the caller saw; 0 when none was sent.
+    pub http_status: u16,
+    /// The one classifier's verdict.
+    pub class: Class,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Requests sent upstream for it.
+    pub attempts: u32,
+    /// Retries among them, replays above a GOAWAY included.
+    pub retries: u32,
+    /// Request body octets received from the caller.
+    pub request_bytes: u64,
+    /// Response body octets passed to the caller.
+    pub response_bytes: u64,
+    /// Time to response headers of the last attempt.
+    pub first_byte: Option<Duration>,
+    /// The trace this call belongs to and this hop's own span.
+    pub trace: TraceContext,
+    /// The caller's span, when it brought one.
+    pub parent_span: Option<[u8; 8]>,
+    /// `x-request-id`, as received or made here.
+    pub request_id: String,
+    /// The sentence of our refusal, for the log.
+    pub detail: Option<String>,
+}
+
+/// State of one endpoint as `/clusters` and the metrics show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointGauge {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Calls in flight.
+    pub in_flight: u32,
+    /// Peak EWMA of the time to response headers, now.
+    pub latency: Duration,
+    /// Is it out of rotation (breaker or ejection)?
+    pub out: bool,
+    /// The breaker's state: `closed`, `open`, `half_open`.
+    pub breaker: &'static str,
+    /// Open connections to it.
+    pub connections: u32,
+}
+
+/// State of one cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterGauge {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its endpoints, in configuration order.
+    pub endpoints: Vec<EndpointGauge>,
+}
+
+/// What the engine holds at this moment, and what it counted since its start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauges {
+    /// Calls alive.
+    pub calls: usize,
+    /// Downstream connections by side: outbound, inbound.
+    pub downstream: [usize; 2],
+    /// Upstream connections alive.
+    pub upstream: usize,
+    /// Timers armed.
+    pub timers: usize,
+    /// Every cluster with state.
+    pub clusters: Vec<ClusterGauge>,
+    /// Counted since the start.
+    pub counters: Counters,
+    /// Draining, and nothing is left.
+    pub drained: bool,
+}
+
+/// What happened since the engine's start. Only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections between sidecars whose mutual TLS handshake succeeded, inbound then outbound.
+    pub mtls_handshakes: [u64; 2],
+    /// Handshakes that failed, inbound then outbound.
+    pub handshake_failures: [u64; 2],
+    /// Connections between sidecars without mutual TLS: inbound accepted in plaintext, outbound to
+    /// a cluster configured without TLS.
+    pub plaintext_connections: [u64; 2],
+    /// Upstream connections that could not be made.
+    pub connect_failures: u64,
+    /// Endpoints taken out of rotation by a breaker or by ejection.
+    pub ejections: u64,
+    /// Endpoints back in rotation.
+    pub recoveries: u64,
+    /// Picks made among endpoints that were all out ("the least bad").
+    pub panic_picks: u64,
+    /// Retries denied by the budget.
+    pub budget_denied: u64,
+    /// Connections ended for an HTTP/2 error of the peer.
+    pub protocol_errors: u64,
+}

@@ -1,0 +1,164 @@
+//! The end of a turn: what HTTP/2 made is encrypted and handed to the loop, credit goes back.
+//!
+//! One write per connection and turn: events only mark connections dirty; here each dirty connection
+//! is flushed once, and what its peer took is credited to the other side, which may make that one
+//! dirty in turn. It ends because every round moves bytes that were already received.
+
+use std::time::Duration;
+
+use crate::call::AttemptError;
+use crate::connection::{Connection, Role};
+use crate::contract::{Action, ConnectionId};
+use crate::engine::Engine;
+use crate::timers::Timer;
+
+/// A peer's connection window held this long without progress sends new calls elsewhere.
+const BLOCKED_AFTER: Duration = Duration::from_millis(100);
+/// A connection that closes has this long to take its last bytes.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl Engine {
+    pub(crate) fn mark_dirty(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection_mut(id)
+            && !connection.dirty
+        {
+            connection.dirty = true;
+            self.dirty.push_back(id);
+        }
+    }
+
+    /// Flushes every dirty connection.
+    pub(crate) fn settle(&mut self) {
+        while let Some(id) = self.dirty.pop_front() {
+            if let Some(connection) = self.connection_mut(id) {
+                connection.dirty = false;
+                self.flush(id);
+                self.return_credit(id);
+                self.watch_window(id);
+            }
+        }
+    }
+
+    fn flush(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let Connection {
+            transport, http2, ..
+        } = connection;
+        if let Some(transport) = transport {
+            transport.fill(http2);
+        }
+        let has_output = !connection.output().is_empty();
+        let wants_read = connection.http2.wants_read();
+        let (turned, closing) = (wants_read != connection.reading, connection.closing);
+        connection.reading = wants_read;
+        if has_output {
+            self.actions.push_back(Action::Write(id));
+        } else if closing {
+            return self.forget_connection(id);
+        }
+        if turned {
+            self.actions.push_back(Action::Read { id, on: wants_read });
+        }
+    }
+
+    /// Bytes this connection's peer will get were framed: their sources get window back.
+    fn return_credit(&mut self, id: ConnectionId) {
+        while let Some(connection) = self.connection_mut(id) {
+            let Some(taken) = connection.http2.next_taken() else {
+                return;
+            };
+            let Some(call) = connection.streams.get(&taken.stream).copied() else {
+                continue;
+            };
+            match connection.role {
+                Role::Downstream { .. } => self.response_taken(call, taken.bytes),
+                Role::Upstream(_) => self.request_taken(call, taken.bytes),
+            }
+        }
+    }
+
+    /// Starts or stops the watch over a peer that holds its connection window.
+    fn watch_window(&mut self, id: ConnectionId) {
+        let due = self.now + BLOCKED_AFTER;
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let stuck = connection.http2.is_send_blocked();
+        let Some(upstream) = connection.upstream_mut() else {
+            return;
+        };
+        match (stuck, upstream.blocked_timer) {
+            (true, None) if !upstream.blocked => {
+                let timer = self.timers.arm(due, Timer::Blocked(id));
+                if let Some(upstream) = self.upstream_mut(id) {
+                    upstream.blocked_timer = Some(timer);
+                }
+            }
+            (false, timer) => {
+                upstream.blocked = false;
+                upstream.blocked_timer = None;
+                if let Some(timer) = timer {
+                    self.timers.cancel(timer);
+                }
+            }
+            (true, _) => {}
+        }
+    }
+
+    /// No progress for [`BLOCKED_AFTER`]: new calls use another connection.
+    pub(crate) fn connection_blocked(&mut self, id: ConnectionId) {
+        if let Some(upstream) = self.upstream_mut(id) {
+            upstream.blocked = true;
+            upstream.blocked_timer = None;
+        }
+    }
+
+    /// Lets the connection's last bytes out, then closes it.
+    pub(crate) fn flush_and_close(&mut self, id: ConnectionId) {
+        self.cancel_connection_timer(id);
+        let timer = self.timers.arm(self.now + LINGER, Timer::Linger(id));
+        let Some(connection) = self.connection_mut(id) else {
+            return self.timers.cancel(timer);
+        };
+        connection.closing = true;
+        connection.timer = Some(timer);
+        if let Some(transport) = &mut connection.transport {
+            transport.fill(&mut connection.http2);
+            transport.close();
+        }
+        self.mark_dirty(id);
+    }
+
+    /// The connection is gone; its socket with it.
+    pub(crate) fn forget_connection(&mut self, id: ConnectionId) {
+        self.cancel_connection_timer(id);
+        let blocked = self
+            .upstream_mut(id)
+            .and_then(|upstream| upstream.blocked_timer.take());
+        if let Some(timer) = blocked {
+            self.timers.cancel(timer);
+        }
+        if self.connection(id).is_none() {
+            return;
+        }
+        self.connections.remove(id.slot as usize);
+        self.actions.push_back(Action::Close(id));
+        self.advance_drain();
+        debug_assert!(
+            self.calls.iter().all(|(_, call)| call.downstream != id),
+            "a call outlived its connection"
+        );
+    }
+}
+
+impl AttemptError {
+    /// The endpoint broke a protocol.
+    pub(crate) fn protocol(words: String) -> AttemptError {
+        AttemptError {
+            reason: crate::refusal::Reason::UpstreamProtocol,
+            ..AttemptError::lost(words)
+        }
+    }
+}

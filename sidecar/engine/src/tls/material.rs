@@ -1,0 +1,170 @@
+//! Certificate, key and trust bundle of this process, checked together and swapped as one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use outrider_policy::SpiffeId;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ServerConfig};
+
+use super::verify::{IdentityError, Verifier, certificate_identity};
+
+const ALPN: &[u8] = b"h2";
+
+/// Why certificate, key and bundle cannot serve.
+#[derive(Debug)]
+pub enum MaterialError {
+    /// The certificate file holds no certificate.
+    NoCertificate,
+    /// The leaf names no mesh identity.
+    Identity(IdentityError),
+    /// The key cannot be used, or does not belong to the certificate.
+    Key(rustls::Error),
+    /// The trust bundle is empty or one of its certificates cannot be read.
+    Bundle,
+}
+
+impl fmt::Display for MaterialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaterialError::NoCertificate => f.write_str("no certificate found"),
+            MaterialError::Identity(_) => f.write_str("the certificate names no mesh identity"),
+            MaterialError::Key(_) => f.write_str("the private key does not fit the certificate"),
+            MaterialError::Bundle => {
+                f.write_str("the trust bundle holds no readable root certificate")
+            }
+        }
+    }
+}
+
+impl std::error::Error for MaterialError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            MaterialError::NoCertificate | MaterialError::Bundle => None,
+            MaterialError::Identity(error) => Some(error),
+            MaterialError::Key(error) => Some(error),
+        }
+    }
+}
+
+/// What this process proves itself with and whom it believes. Never printed.
+pub struct TlsMaterial {
+    identity: SpiffeId,
+    server: Arc<ServerConfig>,
+    resolver: Arc<SingleCertAndKey>,
+    anchors: Arc<Vec<TrustAnchor<'static>>>,
+    provider: Arc<CryptoProvider>,
+    time: Arc<dyn TimeProvider>,
+}
+
+impl fmt::Debug for TlsMaterial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsMaterial")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TlsMaterial {
+    /// Checks that chain, key and bundle belong together.
+    ///
+    /// `time` judges validity; `rustls::time_provider::DefaultTimeProvider` is the wall clock.
+    ///
+    /// # Errors
+    /// [`MaterialError`] names the part that does not fit; nothing is half-taken.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        bundle: &[CertificateDer<'_>],
+        time: Arc<dyn TimeProvider>,
+    ) -> Result<TlsMaterial, MaterialError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let leaf = chain.first().ok_or(MaterialError::NoCertificate)?;
+        let identity = certificate_identity(leaf).map_err(MaterialError::Identity)?;
+        let certified =
+            CertifiedKey::from_der(chain, key, &provider).map_err(MaterialError::Key)?;
+        let resolver = Arc::new(SingleCertAndKey::from(certified));
+        let anchors = Arc::new(anchors(bundle)?);
+        let server = server_config(&identity, &anchors, &resolver, &provider, &time)?;
+        Ok(TlsMaterial {
+            identity,
+            server: Arc::new(server),
+            resolver,
+            anchors,
+            provider,
+            time,
+        })
+    }
+
+    /// The identity in the own certificate.
+    pub fn identity(&self) -> &SpiffeId {
+        &self.identity
+    }
+
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
+    /// A client that accepts exactly `peer` at the other end.
+    pub(crate) fn client(&self, peer: &SpiffeId) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let verifier = Verifier {
+            anchors: Arc::clone(&self.anchors),
+            trust_domain: self.identity.trust_domain().to_owned(),
+            provider: Arc::clone(&self.provider),
+            expected: Some(peer.clone()),
+        };
+        let mut config =
+            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time))
+                .with_protocol_versions(&[&TLS13])?
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_client_cert_resolver(Arc::clone(&self.resolver) as Arc<_>);
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.resumption = Resumption::disabled();
+        config.enable_sni = false;
+        Ok(Arc::new(config))
+    }
+}
+
+fn anchors(bundle: &[CertificateDer<'_>]) -> Result<Vec<TrustAnchor<'static>>, MaterialError> {
+    if bundle.is_empty() {
+        return Err(MaterialError::Bundle);
+    }
+    let anchor = |root: &CertificateDer<'_>| {
+        webpki::anchor_from_trusted_cert(root)
+            .map(|anchor| anchor.to_owned())
+            .map_err(|_| MaterialError::Bundle)
+    };
+    bundle.iter().map(anchor).collect()
+}
+
+fn server_config(
+    identity: &SpiffeId,
+    anchors: &Arc<Vec<TrustAnchor<'static>>>,
+    resolver: &Arc<SingleCertAndKey>,
+    provider: &Arc<CryptoProvider>,
+    time: &Arc<dyn TimeProvider>,
+) -> Result<ServerConfig, MaterialError> {
+    let verifier = Verifier {
+        anchors: Arc::clone(anchors),
+        trust_domain: identity.trust_domain().to_owned(),
+        provider: Arc::clone(provider),
+        expected: None,
+    };
+    let mut config = ServerConfig::builder_with_details(Arc::clone(provider), Arc::clone(time))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(MaterialError::Key)?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::clone(resolver) as Arc<_>);
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(config)
+}

@@ -1,0 +1,13 @@
+//! TLS inside the engine: rustls' own byte machines, and who a certificate speaks for.
+//!
+//! TLS 1.3 only, mutual, no tickets, no session storage, no early data (see the identity table in
+//! the docs for why). Sockets and clocks stay outside: validity is judged by the `TimeProvider`
+//! that the process (or a simulation) hands in.
+
+mod material;
+mod transport;
+mod verify;
+
+pub use material::{MaterialError, TlsMaterial};
+pub(crate) use transport::{Decoded, TlsFailure, Transport};
+pub use verify::{IdentityError, certificate_identity};

@@ -1,0 +1,236 @@
+//! The byte machine under one connection: nothing (plaintext) or rustls.
+//!
+//! Between the socket and HTTP/2: `read` turns socket bytes into plaintext, `fill` turns HTTP/2's
+//! output into socket bytes, no further ahead than [`OUTPUT_BYTES_MAX`].
+
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+
+use outrider_http2 as http2;
+use outrider_policy::SpiffeId;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Connection, ServerConnection};
+
+use super::material::TlsMaterial;
+use super::verify::certificate_identity;
+
+/// Encrypted bytes made ahead of the socket. `design`: DATA is framed and encrypted only while a
+/// connection's unsent output is under this.
+const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// Plaintext given to rustls at once: four full records, small enough to stay in cache.
+const ENCRYPT_BYTES: usize = 64 * 1024;
+
+/// The layer under HTTP/2.
+pub(crate) enum Transport {
+    /// Bytes pass as they are.
+    Plain,
+    /// Mutual TLS.
+    Tls(Box<Tls>),
+}
+
+/// rustls' machine and what it made that the socket has not taken.
+pub(crate) struct Tls {
+    machine: Connection,
+    /// The handshake is done and the peer known.
+    secured: bool,
+    output: Vec<u8>,
+    sent: usize,
+}
+
+/// What a read brought, in order.
+pub(crate) enum Decoded<'a> {
+    /// The handshake has just ended well; this is the peer.
+    Secured(Arc<SpiffeId>),
+    /// Bytes for HTTP/2.
+    Plaintext(&'a [u8]),
+}
+
+/// Why TLS ended a connection, for people.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFailure(pub(crate) String);
+
+impl Transport {
+    /// The server's end of mutual TLS.
+    pub(crate) fn server(material: &TlsMaterial) -> Result<Transport, TlsFailure> {
+        let machine = ServerConnection::new(material.server()).map_err(|error| failure(&error))?;
+        Ok(Transport::tls(Connection::Server(machine)))
+    }
+
+    /// The client's end; only `peer` is accepted at the other.
+    pub(crate) fn client(material: &TlsMaterial, peer: &SpiffeId) -> Result<Transport, TlsFailure> {
+        let config = material.client(peer).map_err(|error| failure(&error))?;
+        // Never sent (no SNI) and never compared: the verifier looks at the SPIFFE id alone.
+        let name = ServerName::try_from("outrider.invalid")
+            .map_err(|error| TlsFailure(error.to_string()))?;
+        let machine = ClientConnection::new(config, name).map_err(|error| failure(&error))?;
+        Ok(Transport::tls(Connection::Client(machine)))
+    }
+
+    fn tls(mut machine: Connection) -> Transport {
+        machine.set_buffer_limit(None);
+        Transport::Tls(Box::new(Tls {
+            machine,
+            secured: false,
+            output: Vec::new(),
+            sent: 0,
+        }))
+    }
+
+    /// Feeds socket bytes; `decoded` gets what they held, in order, in pieces.
+    ///
+    /// # Errors
+    /// TLS failed; an alert may be waiting in the output.
+    pub(crate) fn read(
+        &mut self,
+        bytes: &[u8],
+        decoded: &mut dyn FnMut(Decoded<'_>),
+    ) -> Result<(), TlsFailure> {
+        match self {
+            Transport::Plain => {
+                decoded(Decoded::Plaintext(bytes));
+                Ok(())
+            }
+            Transport::Tls(tls) => tls.read(bytes, decoded),
+        }
+    }
+
+    /// Takes HTTP/2's output as far as the socket's backlog allows.
+    pub(crate) fn fill(&mut self, http2: &mut http2::Connection) {
+        if let Transport::Tls(tls) = self {
+            tls.fill(http2);
+        }
+    }
+
+    /// Bytes for the socket.
+    pub(crate) fn output<'a>(&'a self, http2: &'a http2::Connection) -> &'a [u8] {
+        match self {
+            Transport::Plain => http2.output(),
+            Transport::Tls(tls) => &tls.output[tls.sent..],
+        }
+    }
+
+    /// The socket took `count` of them.
+    pub(crate) fn written(&mut self, http2: &mut http2::Connection, count: usize) {
+        match self {
+            Transport::Plain => http2.written(count),
+            Transport::Tls(tls) => tls.written(count),
+        }
+    }
+
+    /// Says goodbye in TLS's way (close_notify), behind what is already encrypted.
+    pub(crate) fn close(&mut self) {
+        if let Transport::Tls(tls) = self {
+            tls.machine.send_close_notify();
+            tls.collect();
+        }
+    }
+}
+
+impl Tls {
+    fn read(
+        &mut self,
+        mut bytes: &[u8],
+        decoded: &mut dyn FnMut(Decoded<'_>),
+    ) -> Result<(), TlsFailure> {
+        while !bytes.is_empty() {
+            let taken = self
+                .machine
+                .read_tls(&mut bytes)
+                .map_err(|error| TlsFailure(error.to_string()))?;
+            let processed = self
+                .machine
+                .process_new_packets()
+                .map_err(|error| failure(&error));
+            self.collect();
+            processed?;
+            if !self.secured && !self.machine.is_handshaking() {
+                let peer = self.peer()?;
+                self.secured = true;
+                decoded(Decoded::Secured(Arc::new(peer)));
+            }
+            self.deliver(decoded);
+            if taken == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The handshake is done: the peer's identity, and HTTP/2 agreed upon.
+    fn peer(&self) -> Result<SpiffeId, TlsFailure> {
+        if self.machine.alpn_protocol() != Some(b"h2") {
+            return Err(TlsFailure(
+                "the peer did not agree on HTTP/2 (ALPN h2)".to_owned(),
+            ));
+        }
+        let chain = self.machine.peer_certificates().unwrap_or_default();
+        let leaf = chain
+            .first()
+            .ok_or_else(|| TlsFailure("the peer sent no certificate".to_owned()))?;
+        certificate_identity(leaf).map_err(|error| TlsFailure(error.to_string()))
+    }
+
+    fn deliver(&mut self, decoded: &mut dyn FnMut(Decoded<'_>)) {
+        let mut reader = self.machine.reader();
+        // An error here is "nothing more yet" or the peer's close; both are said by the socket too.
+        while let Ok(chunk) = reader.fill_buf() {
+            if chunk.is_empty() {
+                return;
+            }
+            let count = chunk.len();
+            decoded(Decoded::Plaintext(chunk));
+            reader.consume(count);
+        }
+    }
+
+    fn fill(&mut self, http2: &mut http2::Connection) {
+        if !self.secured {
+            self.collect();
+            return;
+        }
+        while self.output.len() - self.sent < OUTPUT_BYTES_MAX && !http2.output().is_empty() {
+            let pending = http2.output();
+            let count = pending.len().min(ENCRYPT_BYTES);
+            // Writing into rustls' own buffer cannot fail: it has no limit and no socket.
+            let taken = self.machine.writer().write(&pending[..count]).unwrap_or(0);
+            if taken == 0 {
+                return;
+            }
+            http2.written(taken);
+            self.collect();
+        }
+    }
+
+    fn collect(&mut self) {
+        if self.sent == self.output.len() {
+            self.output.clear();
+            self.sent = 0;
+        }
+        while self.machine.wants_write() {
+            if self.machine.write_tls(&mut self.output).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn written(&mut self, count: usize) {
+        self.sent = (self.sent + count).min(self.output.len());
+        if self.sent == self.output.len() {
+            self.output.clear();
+            self.sent = 0;
+        } else if self.sent > OUTPUT_BYTES_MAX {
+            self.output.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+}
+
+fn failure(error: &rustls::Error) -> TlsFailure {
+    let detail = match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {
+            other.to_string()
+        }
+        other => other.to_string(),
+    };
+    TlsFailure(detail)
+}
