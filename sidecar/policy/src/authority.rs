@@ -121,3 +121,110 @@ fn is_label(label: &str) -> bool {
         .all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
     all_legal && !label.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Authority<'_>, BadAuthority> {
+        Authority::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn host_and_port_are_told_apart() {
+        let cases = [
+            ("orders", "orders", None),
+            ("orders:50051", "orders", Some(50051)),
+            ("Orders.mesh:0", "Orders.mesh", Some(0)),
+            ("a-b_c.d1", "a-b_c.d1", None),
+            ("10.0.0.1:80", "10.0.0.1", Some(80)),
+            ("[::1]", "[::1]", None),
+            ("[2001:db8::1]:65535", "[2001:db8::1]", Some(65535)),
+        ];
+        for (text, host, port) in cases {
+            assert_eq!(parse(text), Ok(Authority { host, port }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_two_parsers_could_read_differently_is_refused() {
+        let cases = [
+            "",
+            ":",
+            ":80",
+            "orders:",
+            "orders:x",
+            "orders:+80",
+            "orders:65536",
+            "orders:000080",
+            "orders:80:80",
+            "user@orders",
+            "u:p@orders",
+            "orders/",
+            "orders?",
+            "orders#",
+            "a b",
+            "orders.",
+            ".orders",
+            "a..b",
+            "%6frders",
+            "[::1",
+            "::1",
+            "[]",
+            "[::1]x",
+            "[::1]:",
+            "[orders]",
+            "[fe80::1%25eth0]",
+            "orders\0",
+            "\u{43e}rders",
+            "a,b",
+            "*",
+            "*.mesh",
+        ];
+        for text in cases {
+            assert_eq!(parse(text), Err(BadAuthority), "{text:?}");
+        }
+        assert_eq!(Authority::parse(b"orders\xff"), Err(BadAuthority));
+        assert!(parse(&"a".repeat(HOST_OCTETS_MAX)).is_ok());
+        assert_eq!(parse(&"a".repeat(HOST_OCTETS_MAX + 1)), Err(BadAuthority));
+    }
+
+    #[test]
+    fn loopback_is_known_by_name_and_address_whatever_the_port() {
+        let cases = [
+            ("localhost", true),
+            ("LocalHost:15001", true),
+            ("127.0.0.1", true),
+            ("127.9.8.7:1", true),
+            ("[::1]:15001", true),
+            ("[0:0:0:0:0:0:0:1]", true),
+            ("[::ffff:127.0.0.1]", true),
+            ("localhost.mesh", false),
+            ("notlocalhost", false),
+            ("127.1", false),
+            ("128.0.0.1", false),
+            ("[::2]", false),
+            ("0.0.0.0", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text).map(|a| a.is_loopback()), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_named_with_or_without_port_and_mesh_in_any_case() {
+        for text in ["orders", "orders:50051", "orders.mesh", "ORDERS.Mesh:1"] {
+            assert!(parse(text).expect(text).is_service("orders"), "{text}");
+        }
+        for text in [
+            "orders.mesh.mesh",
+            "ordersmesh",
+            "orders.shop",
+            "mesh",
+            "order",
+        ] {
+            assert!(!parse(text).expect(text).is_service("orders"), "{text}");
+        }
+        assert_eq!(parse("mesh").expect("a host").service_host(), "mesh");
+    }
+}

@@ -100,3 +100,101 @@ pub const fn classify_http(status: u16) -> Class {
         _ => Class::HalfFault,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_an_application_has_its_class() {
+        let cases = [
+            (Code::Ok, Class::Success),
+            (Code::Cancelled, Class::Neutral),
+            (Code::Unknown, Class::HalfFault),
+            (Code::InvalidArgument, Class::CallerFault),
+            (Code::DeadlineExceeded, Class::Neutral),
+            (Code::NotFound, Class::CallerFault),
+            (Code::AlreadyExists, Class::CallerFault),
+            (Code::PermissionDenied, Class::CallerFault),
+            (Code::ResourceExhausted, Class::Overload),
+            (Code::FailedPrecondition, Class::CallerFault),
+            (Code::Aborted, Class::CallerFault),
+            (Code::OutOfRange, Class::CallerFault),
+            (Code::Unimplemented, Class::CallerFault),
+            (Code::Internal, Class::EndpointFault),
+            (Code::Unavailable, Class::EndpointFault),
+            (Code::DataLoss, Class::EndpointFault),
+            (Code::Unauthenticated, Class::CallerFault),
+        ];
+        assert_eq!(cases.len(), Code::ALL.len());
+        for (code, class) in cases {
+            assert_eq!(
+                classify_grpc(code, Origin::Application),
+                class,
+                "{}",
+                code.name()
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_deadline_depends_on_who_ended_the_attempt() {
+        let origins = [
+            Origin::Transport,
+            Origin::OurDeadline {
+                had_usual_latency: true,
+            },
+            Origin::OurDeadline {
+                had_usual_latency: false,
+            },
+        ];
+        for code in Code::ALL {
+            let of_application = classify_grpc(code, Origin::Application);
+            let differs = origins.map(|origin| classify_grpc(code, origin) != of_application);
+            let expected = [
+                code == Code::DeadlineExceeded,
+                code == Code::DeadlineExceeded,
+                false,
+            ];
+            assert_eq!(differs, expected, "{}", code.name());
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_blamed_for_a_deadline_only_if_it_had_its_usual_time() {
+        let class = |had_usual_latency| {
+            classify_grpc(
+                Code::DeadlineExceeded,
+                Origin::OurDeadline { had_usual_latency },
+            )
+        };
+        assert_eq!(class(true), Class::EndpointFault);
+        assert_eq!(class(false), Class::Neutral);
+    }
+
+    #[test]
+    fn http_statuses_have_their_classes() {
+        let cases = [
+            (200, Class::Success),
+            (204, Class::Success),
+            (304, Class::Success),
+            (400, Class::CallerFault),
+            (404, Class::CallerFault),
+            (408, Class::CallerFault),
+            (429, Class::Overload),
+            (499, Class::Neutral),
+            (500, Class::EndpointFault),
+            (501, Class::CallerFault),
+            (502, Class::EndpointFault),
+            (503, Class::EndpointFault),
+            (504, Class::EndpointFault),
+            (505, Class::CallerFault),
+            (599, Class::EndpointFault),
+            (0, Class::HalfFault),
+            (600, Class::HalfFault),
+        ];
+        for (status, class) in cases {
+            assert_eq!(classify_http(status), class, "{status}");
+        }
+    }
+}

@@ -150,3 +150,74 @@ impl FromIterator<Code> for CodeSet {
         codes.into_iter().fold(CodeSet::EMPTY, CodeSet::with)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_survives_its_number_its_name_and_its_wire_form() {
+        for (number, code) in (0..).zip(Code::ALL) {
+            assert_eq!(code.as_u32(), number);
+            assert_eq!(Code::from_u32(number), code);
+            assert_eq!(Code::parse(number.to_string().as_bytes()), code);
+            assert_eq!(Code::from_name(code.name()), Some(code));
+        }
+    }
+
+    #[test]
+    fn anything_but_a_canonical_number_is_unknown() {
+        for value in [
+            "",
+            "00",
+            "01",
+            "-1",
+            "+0",
+            " 0",
+            "0 ",
+            "17",
+            "99",
+            "100",
+            "OK",
+            "4294967296",
+        ] {
+            assert_eq!(Code::parse(value.as_bytes()), Code::Unknown, "{value:?}");
+        }
+        assert_eq!(Code::from_u32(17), Code::Unknown);
+        assert_eq!(Code::from_u32(u32::MAX), Code::Unknown);
+        assert_eq!(Code::from_name("unavailable"), None);
+    }
+
+    #[test]
+    fn http_statuses_map_as_grpc_says() {
+        let cases = [
+            (400, Code::Internal),
+            (401, Code::Unauthenticated),
+            (403, Code::PermissionDenied),
+            (404, Code::Unimplemented),
+            (429, Code::Unavailable),
+            (502, Code::Unavailable),
+            (503, Code::Unavailable),
+            (504, Code::Unavailable),
+            (200, Code::Unknown),
+            (301, Code::Unknown),
+            (418, Code::Unknown),
+            (500, Code::Unknown),
+        ];
+        for (status, code) in cases {
+            assert_eq!(Code::from_http(status), code, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_set_holds_exactly_its_codes() {
+        let set: CodeSet = [Code::Unavailable, Code::Ok].into_iter().collect();
+        for code in Code::ALL {
+            assert_eq!(
+                set.contains(code),
+                code == Code::Ok || code == Code::Unavailable
+            );
+        }
+        assert_eq!(set, CodeSet::EMPTY.with(Code::Ok).with(Code::Unavailable));
+    }
+}

@@ -44,3 +44,100 @@ pub fn remaining(deadline: Tick, now: Tick) -> Duration {
 pub fn is_over(deadline: Tick, now: Tick) -> bool {
     now >= deadline
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    const fn at(millis: u64) -> Tick {
+        Tick::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn the_nearer_of_caller_and_policy_counts() {
+        let cases = [
+            ("nobody asks, none is invented", None, None, None),
+            ("the caller alone", Some(ms(200)), None, Some(at(300))),
+            ("the policy alone", None, Some(ms(500)), Some(at(600))),
+            (
+                "the caller is stricter",
+                Some(ms(200)),
+                Some(ms(500)),
+                Some(at(300)),
+            ),
+            (
+                "the policy is stricter",
+                Some(ms(900)),
+                Some(ms(500)),
+                Some(at(600)),
+            ),
+            (
+                "a spent timeout is over on arrival",
+                Some(ms(0)),
+                Some(ms(500)),
+                Some(at(100)),
+            ),
+            (
+                "a timeout beyond time saturates",
+                Some(Duration::MAX),
+                None,
+                Some(Tick::MAX),
+            ),
+        ];
+        for (rule, caller, policy, expected) in cases {
+            assert_eq!(earliest(at(100), caller, policy), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_ends_with_its_own_time_or_with_the_call() {
+        assert_eq!(
+            of_attempt(at(0), Some(at(500)), Some(ms(200))),
+            Some(at(200))
+        );
+        assert_eq!(
+            of_attempt(at(400), Some(at(500)), Some(ms(200))),
+            Some(at(500))
+        );
+        assert_eq!(of_attempt(at(400), None, Some(ms(200))), Some(at(600)));
+        assert_eq!(of_attempt(at(400), None, None), None);
+    }
+
+    #[test]
+    fn a_deadline_is_over_at_its_own_tick() {
+        assert!(!is_over(at(100), at(99)));
+        assert!(is_over(at(100), at(100)));
+        assert_eq!(remaining(at(100), at(100)), Duration::ZERO);
+        assert_eq!(remaining(at(100), at(250)), Duration::ZERO);
+        assert_eq!(remaining(at(100), at(40)), ms(60));
+    }
+
+    proptest! {
+        /// A chain of hops, each with time spent, a policy or none, and a deadline on the wire.
+        #[test]
+        fn deadlines_only_shrink_from_hop_to_hop(
+            first in 0u64..10_000_000_000,
+            hops in proptest::collection::vec((0u64..1_000_000_000, any::<Option<u32>>()), 1..6),
+        ) {
+            let mut now = Tick::from_nanos(1);
+            let mut timeout = Duration::from_nanos(first);
+            let mut end = now + timeout;
+            for (spent, policy) in hops {
+                let policy = policy.map(|nanos| Duration::from_nanos(u64::from(nanos)));
+                let deadline = earliest(now, Some(timeout), policy).expect("the caller has one");
+                prop_assert!(deadline <= end);
+                prop_assert!(of_attempt(now, Some(deadline), policy) <= Some(deadline));
+                now = now + Duration::from_nanos(spent);
+                let text = crate::timeout::format(remaining(deadline, now));
+                timeout = crate::timeout::parse(text.as_bytes()).expect("ours");
+                end = deadline.max(now);
+            }
+        }
+    }
+}

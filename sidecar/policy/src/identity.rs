@@ -128,3 +128,127 @@ fn is_segment(segment: &str) -> bool {
     let legal = |octet: u8| octet.is_ascii_alphanumeric() || b".-_".contains(&octet);
     !matches!(segment, "" | "." | "..") && segment.bytes().all(legal)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ORDERS: &str = "spiffe://outrider.local/ns/default/svc/orders";
+
+    fn parse(text: &str) -> Result<SpiffeId, BadSpiffeId> {
+        SpiffeId::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn the_identity_of_a_service_has_its_parts() {
+        let id = parse(ORDERS).expect("a legal id");
+        assert_eq!(id.trust_domain(), "outrider.local");
+        assert_eq!(id.path(), "/ns/default/svc/orders");
+        assert_eq!(id.namespace(), Some("default"));
+        assert_eq!(id.service_name(), Some("orders"));
+        assert_eq!(id.to_string(), ORDERS);
+        assert_eq!(
+            SpiffeId::service("outrider.local", "default", "orders"),
+            Ok(id)
+        );
+    }
+
+    #[test]
+    fn other_legal_ids_are_no_service() {
+        let cases = [
+            "spiffe://td",
+            "spiffe://td/control-plane",
+            "spiffe://td/ns/default",
+            "spiffe://td/ns/default/svc",
+            "spiffe://td/ns/default/sa/orders",
+            "spiffe://td/ns/default/svc/orders/x",
+            "spiffe://td/x/ns/default/svc/orders",
+        ];
+        for text in cases {
+            let id = parse(text).expect(text);
+            assert_eq!((id.namespace(), id.service_name()), (None, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_standard_forbids_is_refused() {
+        use BadSpiffeId::{Path, Scheme, TrustDomain};
+        let cases = [
+            ("", Scheme),
+            ("https://td/a", Scheme),
+            ("SPIFFE://td/a", Scheme),
+            ("spiffe:/td/a", Scheme),
+            ("spiffe://", TrustDomain),
+            ("spiffe:///a", TrustDomain),
+            ("spiffe://TD/a", TrustDomain),
+            ("spiffe://td:80/a", TrustDomain),
+            ("spiffe://u@td/a", TrustDomain),
+            ("spiffe://t%64/a", TrustDomain),
+            ("spiffe://td?x", TrustDomain),
+            ("spiffe://td\0/a", TrustDomain),
+            ("spiffe://td/", Path),
+            ("spiffe://td/a/", Path),
+            ("spiffe://td//a", Path),
+            ("spiffe://td/./a", Path),
+            ("spiffe://td/../a", Path),
+            ("spiffe://td/a?x", Path),
+            ("spiffe://td/a#x", Path),
+            ("spiffe://td/a%2fb", Path),
+            ("spiffe://td/a b", Path),
+            ("spiffe://td/a\0", Path),
+            ("spiffe://td/\u{e9}", Path),
+        ];
+        for (text, problem) in cases {
+            assert_eq!(parse(text), Err(problem), "{text:?}");
+        }
+        let long = format!("spiffe://td/{}", "a".repeat(ID_OCTETS_MAX));
+        assert_eq!(parse(&long), Err(BadSpiffeId::TooLong));
+        let domain = format!("spiffe://{}/a", "a".repeat(TRUST_DOMAIN_OCTETS_MAX + 1));
+        assert_eq!(parse(&domain), Err(TrustDomain));
+    }
+
+    #[test]
+    fn ids_that_look_alike_differ() {
+        let orders = parse(ORDERS).expect("a legal id");
+        for other in ["Orders", "orders.", "order", "orderss"] {
+            let other = SpiffeId::service("outrider.local", "default", other).expect(other);
+            assert_ne!(other, orders);
+        }
+    }
+
+    #[test]
+    fn a_slash_cannot_smuggle_a_segment_in() {
+        for (namespace, service) in [("a/svc/b", "c"), ("a", "b/c"), ("..", "b"), ("a", "")] {
+            assert_eq!(
+                SpiffeId::service("td", namespace, service),
+                Err(BadSpiffeId::Path)
+            );
+        }
+        assert_eq!(
+            SpiffeId::service("td/ns", "a", "b"),
+            Err(BadSpiffeId::TrustDomain)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_back_octet_by_octet(
+            text in "spiffe://[a-z0-9._-]{1,8}(/[A-Za-z0-9._-]{1,4}){0,5}",
+        ) {
+            if let Ok(id) = parse(&text) {
+                prop_assert_eq!(id.as_str(), text.as_str());
+                prop_assert_eq!(format!("spiffe://{}{}", id.trust_domain(), id.path()), text);
+            } else {
+                prop_assert!(text.contains("/./") || text.contains("/../")
+                    || text.ends_with("/.") || text.ends_with("/.."));
+            }
+        }
+
+        #[test]
+        fn no_octets_make_it_panic(uri in proptest::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert!(SpiffeId::parse(&uri).is_err());
+        }
+    }
+}

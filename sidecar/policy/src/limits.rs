@@ -44,3 +44,40 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_then_queues_then_refuses() {
+        let limits = Limits {
+            calls_max: 2,
+            waiting_max: 1,
+        };
+        let cases = [
+            ("room", 1, 0, LimitsVerdict::Pass),
+            ("full", 2, 0, LimitsVerdict::Wait),
+            ("nobody overtakes the queue", 1, 1, LimitsVerdict::Refuse),
+            ("queue full", 2, 1, LimitsVerdict::Refuse),
+            (
+                "over the ceiling after it was lowered",
+                9,
+                0,
+                LimitsVerdict::Wait,
+            ),
+        ];
+        for (rule, calls, waiting, expected) in cases {
+            assert_eq!(limits.decide(calls, waiting), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn no_queue_means_refusal_at_the_ceiling() {
+        let limits = Limits {
+            calls_max: 1,
+            waiting_max: 0,
+        };
+        assert_eq!(limits.decide(1, 0), LimitsVerdict::Refuse);
+    }
+}

@@ -66,9 +66,14 @@ impl<'a> GrpcPath<'a> {
             .ok()?
             .strip_prefix('/')?
             .split_once('/')?;
-        let fits = is_identifier(method) && service.split('.').all(is_identifier);
+        let fits = is_identifier(method) && is_service_name(service);
         fits.then_some(GrpcPath { service, method })
     }
+}
+
+/// `package.Service`, without slashes.
+pub(crate) fn is_service_name(name: &str) -> bool {
+    name.split('.').all(is_identifier)
 }
 
 fn is_identifier(name: &str) -> bool {
@@ -151,4 +156,148 @@ fn is_dots(mut name: &[u8]) -> bool {
         name = rest;
     }
     name.is_empty() && (dots == 1 || dots == 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_grpc_path_names_service_and_method() {
+        let cases = [
+            ("/shop.v1.Orders/Get", "shop.v1.Orders", "Get"),
+            ("/Echo/Unary", "Echo", "Unary"),
+            ("/_a.b2/_m3", "_a.b2", "_m3"),
+        ];
+        for (path, service, method) in cases {
+            assert_eq!(
+                GrpcPath::parse(path.as_bytes()),
+                Ok(GrpcPath { service, method })
+            );
+        }
+    }
+
+    #[test]
+    fn no_path_outside_the_grammar_is_a_grpc_path() {
+        let cases = [
+            "",
+            "/",
+            "//",
+            "*",
+            "a.B/C",
+            "/a.B",
+            "/a.B/",
+            "/a.B/C/",
+            "/a.B/C/D",
+            "//a.B/C",
+            "/a.B//C",
+            "/a..B/C",
+            "/.B/C",
+            "/a./C",
+            "/a.B/C?x=1",
+            "/a.B/C#f",
+            "/a.B/C;x",
+            "/a.B/%43",
+            "/a.B/../C",
+            "/./a.B/C",
+            "/a.B/C ",
+            "/a-B/C",
+            "/1a.B/C",
+            "/a.B/1",
+            "/a.B/C.D",
+            "/a.B/\u{e9}",
+            "/a.B/C\0",
+            "http://h/a.B/C",
+        ];
+        for path in cases {
+            let parsed = GrpcPath::parse(path.as_bytes());
+            assert_eq!(parsed, Err(BadPath::OutsideGrpcGrammar), "{path:?}");
+        }
+        assert!(GrpcPath::parse(b"/a.B/C\xff").is_err());
+    }
+
+    #[test]
+    fn plain_paths_that_all_parsers_read_alike_pass() {
+        let cases = [
+            "/",
+            "/a",
+            "/a/",
+            "/a/b.html",
+            "/a/b?x=1&y=/../z",
+            "/?",
+            "/a?b//c",
+            "/...",
+            "/.a/a.",
+            "/a;v=1/b",
+            "/%41",
+            "/a%20b",
+            "/a%252fb",
+            "/a?%zz",
+        ];
+        for path in cases {
+            assert_eq!(check_plain_path(path.as_bytes()), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn plain_paths_that_parsers_could_read_differently_are_refused() {
+        let cases = [
+            ("", BadPath::NotAbsolute),
+            ("*", BadPath::NotAbsolute),
+            ("a/b", BadPath::NotAbsolute),
+            ("http://h/", BadPath::NotAbsolute),
+            ("/a#b", BadPath::Fragment),
+            ("/a?b#c", BadPath::Fragment),
+            ("/a b", BadPath::ForbiddenOctet),
+            ("/a\tb", BadPath::ForbiddenOctet),
+            ("/a\0b", BadPath::ForbiddenOctet),
+            ("/a\u{e9}", BadPath::ForbiddenOctet),
+            ("/a\x7f", BadPath::ForbiddenOctet),
+            ("/a%00", BadPath::ForbiddenOctet),
+            ("/a%", BadPath::BadEscape),
+            ("/a%2", BadPath::BadEscape),
+            ("/a%zz", BadPath::BadEscape),
+            ("/a%%32", BadPath::BadEscape),
+            ("/a%2fb", BadPath::HiddenSlash),
+            ("/a%2Fb", BadPath::HiddenSlash),
+            ("/a%5cb", BadPath::HiddenSlash),
+            ("/a\\b", BadPath::HiddenSlash),
+            ("//", BadPath::EmptySegment),
+            ("//a", BadPath::EmptySegment),
+            ("/a//b", BadPath::EmptySegment),
+            ("/;x/a", BadPath::EmptySegment),
+            ("/.", BadPath::DotSegment),
+            ("/..", BadPath::DotSegment),
+            ("/a/../b", BadPath::DotSegment),
+            ("/a/./b", BadPath::DotSegment),
+            ("/a/%2e%2E/b", BadPath::DotSegment),
+            ("/a/.%2e", BadPath::DotSegment),
+            ("/a/..;/b", BadPath::DotSegment),
+            ("/a/.;x=1/b", BadPath::DotSegment),
+            ("/a/..?b", BadPath::DotSegment),
+        ];
+        for (path, problem) in cases {
+            assert_eq!(check_plain_path(path.as_bytes()), Err(problem), "{path:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_grpc_path_is_a_safe_plain_path(
+            path in "/[A-Za-z_][A-Za-z0-9_]{0,5}(\\.[A-Za-z_][A-Za-z0-9_]{0,5}){0,3}/[A-Za-z_][A-Za-z0-9_]{0,8}",
+        ) {
+            prop_assert!(GrpcPath::parse(path.as_bytes()).is_ok());
+            prop_assert_eq!(check_plain_path(path.as_bytes()), Ok(()));
+        }
+
+        #[test]
+        fn no_octets_make_it_panic(path in "[/.;%25eEfF?#a\\\\\u{0}-\u{ff}]{0,16}") {
+            let passes = check_plain_path(path.as_bytes()).is_ok();
+            prop_assert!(!(passes && before_query(path.as_bytes()).windows(2).any(|w| w == b"//")));
+            prop_assert!(!(passes && path.contains("/../")) || path.contains('?'));
+            let _ = GrpcPath::parse(path.as_bytes());
+        }
+    }
 }

@@ -42,3 +42,20 @@ impl Add<Duration> for Tick {
         Tick(self.0.saturating_add(nanos))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_differences_saturate() {
+        let late = Tick::from_nanos(u64::MAX - 1);
+        assert_eq!(late + Duration::from_nanos(5), Tick::MAX);
+        assert_eq!(Tick::ZERO + Duration::MAX, Tick::MAX);
+        assert_eq!(Tick::ZERO.since(late), Duration::ZERO);
+        assert_eq!(
+            Tick::from_nanos(7).since(Tick::from_nanos(4)),
+            Duration::from_nanos(3)
+        );
+    }
+}

@@ -130,3 +130,149 @@ const fn hex_digit(digit: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The example of the specification, section 3.2.
+    const EXAMPLE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn the_example_of_the_specification_is_read_and_written_back() {
+        let context = TraceContext::parse(EXAMPLE.as_bytes()).expect("legal");
+        assert_eq!(
+            context.trace_id(),
+            0x0af7651916cd43dd8448eb211c80319c_u128.to_be_bytes()
+        );
+        assert_eq!(context.span_id(), 0xb7ad6b7169203331_u64.to_be_bytes());
+        assert!(context.sampled());
+        assert_eq!(context.format(), EXAMPLE.as_bytes());
+    }
+
+    #[test]
+    fn accepts_what_it_may_and_ignores_the_rest() {
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        let zeros = "0".repeat(32);
+        let cases = [
+            (
+                "not sampled",
+                format!("00-{trace}-b7ad6b7169203331-00"),
+                true,
+            ),
+            (
+                "unknown flags",
+                format!("00-{trace}-b7ad6b7169203331-fe"),
+                true,
+            ),
+            (
+                "future version",
+                format!("cc-{trace}-b7ad6b7169203331-01"),
+                true,
+            ),
+            (
+                "future fields",
+                format!("cc-{trace}-b7ad6b7169203331-01-what"),
+                true,
+            ),
+            (
+                "future version, bare dash",
+                format!("cc-{trace}-b7ad6b7169203331-01-"),
+                true,
+            ),
+            (
+                "future fields without a dash",
+                format!("cc-{trace}-b7ad6b7169203331-01.x"),
+                false,
+            ),
+            (
+                "version 00 with more",
+                format!("00-{trace}-b7ad6b7169203331-01-x"),
+                false,
+            ),
+            (
+                "version ff",
+                format!("ff-{trace}-b7ad6b7169203331-01"),
+                false,
+            ),
+            (
+                "upper-case trace id",
+                format!("00-{}-b7ad6b7169203331-01", trace.to_uppercase()),
+                false,
+            ),
+            (
+                "zero trace id",
+                format!("00-{zeros}-b7ad6b7169203331-01"),
+                false,
+            ),
+            (
+                "zero span id",
+                format!("00-{trace}-0000000000000000-01"),
+                false,
+            ),
+            (
+                "not hexadecimal",
+                format!("00-{trace}-b7ad6b716920333g-01"),
+                false,
+            ),
+            (
+                "wrong separator",
+                format!("00_{trace}-b7ad6b7169203331-01"),
+                false,
+            ),
+            ("too short", format!("00-{trace}-b7ad6b7169203331-1"), false),
+            ("empty", String::new(), false),
+        ];
+        for (rule, value, accepted) in cases {
+            assert_eq!(
+                TraceContext::parse(value.as_bytes()).is_some(),
+                accepted,
+                "{rule}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_lowest_flag_is_sampled() {
+        let parse = |flags| TraceContext::parse(format!("{}{flags}", &EXAMPLE[..53]).as_bytes());
+        assert!(parse("ff").is_some_and(|context| context.sampled()));
+        assert!(parse("fe").is_some_and(|context| !context.sampled()));
+    }
+
+    #[test]
+    fn a_child_keeps_the_trace_and_a_zero_id_is_never_made() {
+        let parent = TraceContext::parse(EXAMPLE.as_bytes()).expect("legal");
+        let child = parent.child(7);
+        assert_eq!(
+            (child.trace_id(), child.sampled()),
+            (parent.trace_id(), true)
+        );
+        assert_eq!(child.span_id(), 7_u64.to_be_bytes());
+        let least = TraceContext::root(0, 0, false).child(0);
+        assert_eq!(TraceContext::parse(&least.format()), Some(least));
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid_of_version_4() {
+        assert_eq!(&request_id(0), b"00000000-0000-4000-8000-000000000000");
+        assert_eq!(
+            &request_id(u128::MAX),
+            b"ffffffff-ffff-4fff-bfff-ffffffffffff"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(trace: u128, span: u64, sampled: bool) {
+            let context = TraceContext::root(trace, span, sampled);
+            prop_assert_eq!(TraceContext::parse(&context.format()), Some(context));
+        }
+
+        #[test]
+        fn no_octets_make_it_panic(value in proptest::collection::vec(any::<u8>(), 0..70)) {
+            prop_assert_eq!(TraceContext::parse(&value), None);
+        }
+    }
+}

@@ -61,7 +61,8 @@ impl PeakEwma {
         }
     }
 
-    /// Response headers came `latency` after the attempt began.
+    /// Response headers came `latency` after the attempt began. Also told when our own
+    /// deadline ended an attempt without them: it would have taken at least that long.
     pub fn observe(self, rules: &EwmaRules, now: Tick, latency: Duration) -> PeakEwma {
         let sample = nanos(latency);
         let kept = fade(rules, now.since(self.latency_at));
@@ -109,6 +110,10 @@ impl PeakEwma {
     }
 
     fn penalty(&self, rules: &EwmaRules, now: Tick) -> f64 {
+        // Most endpoints have none: spare them the exponential.
+        if self.penalty_nanos == 0.0 {
+            return 0.0;
+        }
         self.penalty_nanos * fade(rules, now.since(self.penalty_at))
     }
 }
@@ -124,4 +129,116 @@ fn fade(rules: &EwmaRules, elapsed: Duration) -> f64 {
 
 fn nanos(span: Duration) -> f64 {
     span.as_secs_f64() * 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    const fn at(millis: u64) -> Tick {
+        Tick::from_nanos(millis * 1_000_000)
+    }
+
+    fn fresh() -> PeakEwma {
+        PeakEwma::new(&EwmaRules::default(), at(0))
+    }
+
+    #[test]
+    fn a_peak_is_felt_at_once() {
+        let slow = fresh().observe(&EwmaRules::default(), at(1), ms(900));
+        assert_eq!(slow.usual_latency(), ms(900));
+    }
+
+    #[test]
+    fn a_peak_is_forgotten_with_time_not_with_calls() {
+        let rules = EwmaRules::default();
+        let slow = fresh().observe(&rules, at(0), ms(900));
+        let burst = (0..1_000).fold(slow, |ewma, _| ewma.observe(&rules, at(0), ms(1)));
+        assert_eq!(burst.usual_latency(), ms(900));
+        let later = burst.observe(&rules, at(10_000), ms(1)).usual_latency();
+        assert!(
+            later > ms(330) && later < ms(333),
+            "37 % of the peak: {later:?}"
+        );
+    }
+
+    #[test]
+    fn silence_makes_an_endpoint_worth_another_try() {
+        let rules = EwmaRules::default();
+        let slow = fresh().observe(&rules, at(0), ms(900));
+        let fast = fresh()
+            .observe(&rules, at(0), ms(1))
+            .observe(&rules, at(100_000), ms(1));
+        assert!(slow.cost(&rules, at(0), 0) > fast.cost(&rules, at(0), 0));
+        assert!(slow.cost(&rules, at(100_000), 0) < fast.cost(&rules, at(100_000), 0));
+    }
+
+    #[test]
+    fn load_makes_an_endpoint_dearer_even_after_a_long_silence() {
+        let rules = EwmaRules::default();
+        for now in [at(0), at(1_000), Tick::MAX] {
+            assert!(fresh().cost(&rules, now, 1) > fresh().cost(&rules, now, 0));
+        }
+    }
+
+    #[test]
+    fn a_failing_endpoint_does_not_look_fast() {
+        let rules = EwmaRules::default();
+        let slow_and_good = fresh().observe(&rules, at(0), ms(200));
+        let fast = fresh().observe(&rules, at(0), ms(1));
+        let cost = |class| fast.penalise(&rules, at(0), class).cost(&rules, at(0), 0);
+        let good = slow_and_good.cost(&rules, at(0), 0);
+        for class in [Class::EndpointFault, Class::HalfFault, Class::Overload] {
+            assert!(cost(class) > good, "{}", class.name());
+        }
+        for class in [Class::Success, Class::CallerFault, Class::Neutral] {
+            assert!(cost(class) < good, "{}", class.name());
+        }
+    }
+
+    #[test]
+    fn a_penalty_fades_and_is_no_latency() {
+        let rules = EwmaRules::default();
+        let ewma = fresh().observe(&rules, at(0), ms(100));
+        let failed = ewma.penalise(&rules, at(0), Class::EndpointFault);
+        assert_eq!(failed.usual_latency(), ewma.usual_latency());
+        let minute = at(60_000);
+        assert!(failed.cost(&rules, minute, 0) < 1.2 * ewma.cost(&rules, at(0), 0));
+    }
+
+    #[test]
+    fn a_small_penalty_does_not_lift_a_great_one() {
+        let rules = EwmaRules::default();
+        let failed = fresh().penalise(&rules, at(0), Class::EndpointFault);
+        let overloaded = failed.penalise(&rules, at(100), Class::Overload);
+        assert!(overloaded.cost(&rules, at(100), 0) >= failed.cost(&rules, at(100), 0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_cost_is_a_number_above_zero(
+            decay in prop_oneof![Just(Duration::ZERO), Just(Duration::MAX), (1u64..1 << 40).prop_map(Duration::from_nanos)],
+            events in proptest::collection::vec((any::<u64>(), any::<u64>(), any::<bool>()), 0..20),
+            in_flight: u32,
+        ) {
+            let rules = EwmaRules { decay, initial: Duration::MAX, ..EwmaRules::default() };
+            let mut ewma = PeakEwma::new(&rules, Tick::MAX);
+            // Times in any order: a stale sample must not break the estimate either.
+            for (now, latency, failed) in events {
+                let now = Tick::from_nanos(now);
+                ewma = ewma.observe(&rules, now, Duration::from_nanos(latency));
+                if failed {
+                    ewma = ewma.penalise(&rules, now, Class::EndpointFault);
+                }
+                let cost = ewma.cost(&rules, now, in_flight);
+                prop_assert!(cost.is_finite() && cost > 0.0, "{}", cost);
+            }
+        }
+    }
 }

@@ -189,3 +189,200 @@ fn is_rate(rules: &BreakerRules, window: &Window) -> bool {
         fault_halves * 100 >= calls * u64::from(FAULT) * u64::from(rules.failure_percent);
     calls >= u64::from(rules.calls_min) && share_reached
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Observation;
+    use super::*;
+    use crate::Class;
+
+    const MIDDLE: u64 = 1 << 63;
+
+    const fn at(millis: u64) -> Tick {
+        Tick::from_nanos(millis * 1_000_000)
+    }
+
+    fn end(admission: Admission, class: Class) -> Observation {
+        Observation {
+            admission,
+            class,
+            may_eject: true,
+            random: MIDDLE,
+        }
+    }
+
+    /// Ends of ordinary calls at `now`.
+    fn after(breaker: Breaker, now: Tick, classes: &[Class]) -> Breaker {
+        let rules = BreakerRules::default();
+        let record = |state: Breaker, class: &Class| {
+            state.record(&rules, now, &end(Admission::Pass, *class))
+        };
+        classes.iter().fold(breaker, record)
+    }
+
+    /// Opened at 0, so probed from 1 s on.
+    fn opened() -> Breaker {
+        after(Breaker::default(), at(0), &[Class::EndpointFault; 7])
+    }
+
+    fn is_open(breaker: Breaker) -> bool {
+        matches!(breaker, Breaker::Open { .. })
+    }
+
+    #[test]
+    fn opens_on_a_row_or_on_a_rate() {
+        use Class::{CallerFault, EndpointFault, HalfFault, Neutral, Overload, Success};
+        let pairs = |count, good| vec![[good, EndpointFault]; count].concat();
+        let cases: [(&str, Vec<Class>, bool); 11] = [
+            ("six in a row", vec![EndpointFault; 6], false),
+            ("seven in a row", vec![EndpointFault; 7], true),
+            ("thirteen halves", vec![HalfFault; 13], false),
+            ("fourteen halves", vec![HalfFault; 14], true),
+            ("half of 18 calls", pairs(9, Success), false),
+            ("half of 20 calls", pairs(10, Success), true),
+            ("a proper answer is good", pairs(10, CallerFault), true),
+            (
+                "a success does not open",
+                [vec![Success; 10], pairs(4, Success)].concat(),
+                false,
+            ),
+            (
+                "a neutral end breaks no row",
+                [vec![EndpointFault; 6], vec![Neutral, EndpointFault]].concat(),
+                true,
+            ),
+            (
+                "an overload breaks no row",
+                [vec![EndpointFault; 6], vec![Overload, EndpointFault]].concat(),
+                true,
+            ),
+            ("overload alone is no fault", vec![Overload; 100], false),
+        ];
+        for (rule, classes, expected) in cases {
+            assert_eq!(
+                is_open(after(Breaker::default(), at(5), &classes)),
+                expected,
+                "{rule}"
+            );
+        }
+    }
+
+    #[test]
+    fn old_failures_do_not_count_in_the_rate() {
+        let rules = BreakerRules {
+            consecutive_failures: 0,
+            ..BreakerRules::default()
+        };
+        let record = |state: Breaker, millis, class| {
+            state.record(&rules, at(millis), &end(Admission::Pass, class))
+        };
+        let old = (0..19).fold(Breaker::default(), |state, _| {
+            record(state, 0, Class::EndpointFault)
+        });
+        assert!(is_open(record(old, 9_999, Class::EndpointFault)));
+        assert!(!is_open(record(old, 10_000, Class::EndpointFault)));
+    }
+
+    #[test]
+    fn the_ceiling_keeps_it_closed_until_the_next_failure() {
+        let rules = BreakerRules::default();
+        let held = Observation {
+            may_eject: false,
+            ..end(Admission::Pass, Class::EndpointFault)
+        };
+        let kept = (0..50).fold(Breaker::default(), |state, _| {
+            state.record(&rules, at(0), &held)
+        });
+        assert!(!is_open(kept));
+        assert!(!is_open(after(kept, at(0), &[Class::Success])));
+        assert!(is_open(after(kept, at(0), &[Class::EndpointFault])));
+    }
+
+    #[test]
+    fn stays_open_for_its_time_then_lets_one_probe_through() {
+        let rules = BreakerRules::default();
+        let open = opened();
+        assert_eq!(
+            open,
+            Breaker::Open {
+                until: at(1_000),
+                openings: 1
+            }
+        );
+        assert_eq!(open.admit(&rules, at(999)), (open, Admission::Refused));
+        let (probing, admission) = open.admit(&rules, at(1_000));
+        assert_eq!(admission, Admission::Probe);
+        assert_eq!(
+            probing.admit(&rules, at(1_001)),
+            (probing, Admission::Refused)
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_probe_decides() {
+        let rules = BreakerRules::default();
+        let (probing, _) = opened().admit(&rules, at(1_000));
+        let record = |class| probing.record(&rules, at(1_200), &end(Admission::Probe, class));
+        let reopened = Breaker::Open {
+            until: at(3_200),
+            openings: 2,
+        };
+        let undecided = Breaker::Open {
+            until: at(1_200),
+            openings: 1,
+        };
+        let cases = [
+            (Class::Success, Breaker::default()),
+            (Class::CallerFault, Breaker::default()),
+            (Class::EndpointFault, reopened),
+            (Class::HalfFault, reopened),
+            (Class::Overload, undecided),
+            (Class::Neutral, undecided),
+        ];
+        for (class, expected) in cases {
+            assert_eq!(record(class), expected, "{}", class.name());
+        }
+        assert_eq!(undecided.would_admit(at(1_200)), Admission::Probe);
+    }
+
+    #[test]
+    fn calls_from_before_it_opened_decide_nothing() {
+        let rules = BreakerRules::default();
+        let open = opened();
+        let (probing, _) = open.admit(&rules, at(1_000));
+        for class in [Class::Success, Class::EndpointFault, Class::Neutral] {
+            assert_eq!(after(open, at(1_100), &[class]), open);
+            assert_eq!(after(probing, at(1_100), &[class]), probing);
+        }
+    }
+
+    #[test]
+    fn a_probe_that_never_ends_does_not_block_for_ever() {
+        let rules = BreakerRules::default();
+        let (probing, _) = opened().admit(&rules, at(1_000));
+        assert_eq!(probing.would_admit(at(10_999)), Admission::Refused);
+        assert_eq!(probing.would_admit(at(11_000)), Admission::Probe);
+    }
+
+    #[test]
+    fn the_open_time_doubles_to_its_maximum_with_jitter() {
+        let rules = BreakerRules::default();
+        let seconds = |openings, random| match open(&rules, at(0), random, openings) {
+            Breaker::Open { until, .. } => until.since(at(0)).as_secs_f64(),
+            Breaker::Closed { .. } | Breaker::HalfOpen { .. } => f64::NAN,
+        };
+        let cases = [
+            (1, 1.0),
+            (2, 2.0),
+            (3, 4.0),
+            (6, 32.0),
+            (7, 60.0),
+            (255, 60.0),
+        ];
+        for (openings, expected) in cases {
+            assert_eq!(seconds(openings, MIDDLE), expected);
+            assert_eq!(seconds(openings, 0), expected * 0.8);
+            assert_eq!(seconds(openings, u64::MAX), expected * 1.2);
+        }
+    }
+}

@@ -106,3 +106,159 @@ pub const fn may_eject(out_now: usize, total: usize, max_percent: u8) -> bool {
     let within = out_then.saturating_mul(100) <= total.saturating_mul(max_percent as usize);
     within && out_then < total
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn at(secs: u64) -> Tick {
+        Tick::from_nanos(secs * 1_000_000_000)
+    }
+
+    /// Records each class at `now` while the ceiling allows an ejection.
+    fn after(ejection: Ejection, now: Tick, classes: &[Class]) -> Ejection {
+        let rules = OutlierRules::default();
+        classes.iter().fold(ejection, |state, class| {
+            state.record(&rules, now, *class, true)
+        })
+    }
+
+    const FIVE_FAULTS: [Class; 5] = [Class::EndpointFault; 5];
+
+    #[test]
+    fn a_row_of_failures_ejects() {
+        use Class::{CallerFault, EndpointFault, HalfFault, Neutral, Overload, Success};
+        let cases: [(&str, Vec<Class>, bool); 7] = [
+            ("four", vec![EndpointFault; 4], false),
+            ("five", vec![EndpointFault; 5], true),
+            ("ten halves", vec![HalfFault; 10], true),
+            ("nine halves", vec![HalfFault; 9], false),
+            (
+                "broken by a success",
+                [vec![EndpointFault; 4], vec![Success, EndpointFault]].concat(),
+                false,
+            ),
+            (
+                "broken by a proper answer",
+                [vec![EndpointFault; 4], vec![CallerFault, EndpointFault]].concat(),
+                false,
+            ),
+            (
+                "not broken by silence",
+                [
+                    vec![EndpointFault; 4],
+                    vec![Neutral, Overload, EndpointFault],
+                ]
+                .concat(),
+                true,
+            ),
+        ];
+        for (rule, classes, expected) in cases {
+            assert_eq!(
+                after(Ejection::default(), at(1), &classes).is_out(at(1)),
+                expected,
+                "{rule}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_ejection_is_longer_and_time_in_service_forgives() {
+        let first = after(Ejection::default(), at(0), &FIVE_FAULTS);
+        assert_eq!((first.until(), first.times()), (at(30), 1));
+        let second = after(first, at(30), &FIVE_FAULTS);
+        assert_eq!((second.until(), second.times()), (at(90), 2));
+        let after_ten_seconds = after(second, at(100), &FIVE_FAULTS);
+        assert_eq!(
+            (after_ten_seconds.until(), after_ten_seconds.times()),
+            (at(160), 2)
+        );
+        let after_an_hour = after(second, at(3_600), &FIVE_FAULTS);
+        assert_eq!(
+            (after_an_hour.until(), after_an_hour.times()),
+            (at(3_630), 1)
+        );
+    }
+
+    #[test]
+    fn no_ejection_is_longer_than_its_maximum() {
+        let mut state = Ejection::default();
+        for _ in 0..20 {
+            let now = state.until();
+            state = after(state, now, &FIVE_FAULTS);
+            assert!(state.until().since(now) <= Duration::from_secs(300));
+        }
+        assert_eq!(state.times(), 20);
+    }
+
+    #[test]
+    fn what_ends_during_an_ejection_counts_for_nothing() {
+        let out = after(Ejection::default(), at(0), &FIVE_FAULTS);
+        assert_eq!(after(out, at(29), &[Class::EndpointFault; 50]), out);
+    }
+
+    #[test]
+    fn the_ceiling_postpones_an_ejection_to_the_next_failure() {
+        let rules = OutlierRules::default();
+        let kept = FIVE_FAULTS
+            .iter()
+            .fold(Ejection::default(), |state, class| {
+                state.record(&rules, at(1), *class, false)
+            });
+        assert!(!kept.is_out(at(1)));
+        assert!(
+            !kept
+                .record(&rules, at(1), Class::Neutral, true)
+                .is_out(at(1))
+        );
+        assert!(
+            kept.record(&rules, at(1), Class::EndpointFault, true)
+                .is_out(at(1))
+        );
+    }
+
+    #[test]
+    fn zero_failures_in_a_row_never_ejects() {
+        let rules = OutlierRules {
+            consecutive_failures: 0,
+            ..OutlierRules::default()
+        };
+        let state = Ejection::default().record(&rules, at(1), Class::EndpointFault, true);
+        assert!(!state.is_out(at(1)));
+    }
+
+    #[test]
+    fn the_ceiling_keeps_half_and_the_last() {
+        let cases = [
+            ("the only one", 0, 1, 50, false),
+            ("one of two", 0, 2, 50, true),
+            ("the last of two", 1, 2, 100, false),
+            ("one of three", 0, 3, 50, true),
+            ("two of three are more than half", 1, 3, 50, false),
+            ("five of ten", 4, 10, 50, true),
+            ("six of ten", 5, 10, 50, false),
+            ("none at zero percent", 0, 10, 0, false),
+            ("all but the last", 8, 10, 100, true),
+            ("never the last", 9, 10, 100, false),
+            ("nobody there", 0, 0, 50, false),
+            ("more out than there are", 7, 3, 50, false),
+        ];
+        for (rule, out_now, total, percent, expected) in cases {
+            assert_eq!(may_eject(out_now, total, percent), expected, "{rule}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ejecting_while_allowed_stays_within_the_ceiling(total in 0usize..200, percent in 0u8..=100) {
+            let mut out = 0;
+            while may_eject(out, total, percent) {
+                out += 1;
+            }
+            prop_assert!(out * 100 <= total * usize::from(percent));
+            prop_assert!(out == 0 || out < total);
+        }
+    }
+}

@@ -161,3 +161,236 @@ impl EndpointHealth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MIDDLE: u64 = 1 << 63;
+
+    const fn at(millis: u64) -> Tick {
+        Tick::from_nanos(millis * 1_000_000)
+    }
+
+    /// Five failures eject for 30 s, seven open the breaker.
+    fn both() -> HealthRules {
+        HealthRules {
+            outlier: Some(OutlierRules::default()),
+            ..HealthRules::default()
+        }
+    }
+
+    fn end(admission: Admission, class: Class) -> Observation {
+        Observation {
+            admission,
+            class,
+            may_eject: true,
+            random: MIDDLE,
+        }
+    }
+
+    fn faults(rules: &HealthRules, count: u32) -> (EndpointHealth, Vec<HealthChange>) {
+        let fault = end(Admission::Pass, Class::EndpointFault);
+        let mut changes = vec![];
+        let health = (0..count).fold(EndpointHealth::default(), |health, _| {
+            let (next, change) = health.record(rules, at(0), fault);
+            changes.extend(change);
+            next
+        });
+        (health, changes)
+    }
+
+    #[test]
+    fn ejection_is_off_and_the_breaker_on_unless_set() {
+        let (health, changes) = faults(&HealthRules::default(), 20);
+        assert_eq!(
+            changes,
+            [HealthChange::Opened {
+                until: at(1_000),
+                openings: 1
+            }]
+        );
+        assert!(!health.ejection().is_out(at(0)));
+        let off = HealthRules {
+            breaker: None,
+            outlier: None,
+        };
+        let (health, changes) = faults(&off, 20);
+        assert_eq!((health, changes), (EndpointHealth::default(), vec![]));
+    }
+
+    #[test]
+    fn out_while_either_says_so() {
+        let rules = both();
+        let (health, changes) = faults(&rules, 7);
+        let ejected = HealthChange::Ejected {
+            until: at(30_000),
+            times: 1,
+        };
+        let opened = HealthChange::Opened {
+            until: at(1_000),
+            openings: 1,
+        };
+        assert_eq!(changes, [ejected, opened]);
+        assert_eq!(
+            health.would_admit(at(1_000)),
+            Admission::Refused,
+            "still ejected"
+        );
+        assert_eq!(
+            health.would_admit(at(30_000)),
+            Admission::Probe,
+            "the breaker wants a probe"
+        );
+        assert!(
+            health.is_out(at(30_000)),
+            "it counts until the probe succeeds"
+        );
+    }
+
+    #[test]
+    fn a_good_probe_is_told_as_recovery() {
+        let rules = HealthRules::default();
+        let (open, _) = faults(&rules, 7);
+        let (probing, admission) = open.admit(&rules, at(1_000));
+        let (healthy, change) = probing.record(&rules, at(1_001), end(admission, Class::Success));
+        assert_eq!(change, Some(HealthChange::Recovered));
+        assert!(!healthy.is_out(at(1_001)));
+    }
+
+    #[test]
+    fn an_undecided_probe_is_told_to_nobody_and_makes_room_for_the_next() {
+        let rules = HealthRules::default();
+        let (open, _) = faults(&rules, 7);
+        let (probing, admission) = open.admit(&rules, at(1_000));
+        let (undecided, change) = probing.record(&rules, at(1_001), end(admission, Class::Neutral));
+        assert_eq!(change, None);
+        assert_eq!(undecided.admit(&rules, at(1_001)).1, Admission::Probe);
+    }
+
+    #[test]
+    fn a_failed_probe_stays_out_whatever_the_ceiling_says() {
+        let rules = HealthRules::default();
+        let (open, _) = faults(&rules, 7);
+        let (probing, admission) = open.admit(&rules, at(1_000));
+        let fault = Observation {
+            may_eject: false,
+            ..end(admission, Class::EndpointFault)
+        };
+        let (health, change) = probing.record(&rules, at(1_000), fault);
+        assert_eq!(
+            change,
+            Some(HealthChange::Opened {
+                until: at(3_000),
+                openings: 2
+            })
+        );
+        assert!(health.is_out(at(60_000)));
+    }
+
+    #[test]
+    fn rules_turned_off_set_an_endpoint_free() {
+        let (out, _) = faults(&both(), 7);
+        let off = HealthRules {
+            breaker: None,
+            outlier: None,
+        };
+        let (free, _) = out.record(&off, at(1), end(Admission::Refused, Class::Neutral));
+        assert_eq!(free, EndpointHealth::default());
+    }
+
+    fn any_class() -> impl Strategy<Value = Class> {
+        prop_oneof![
+            2 => Just(Class::Success),
+            5 => Just(Class::EndpointFault),
+            1 => Just(Class::HalfFault),
+            1 => Just(Class::Overload),
+            1 => Just(Class::CallerFault),
+            1 => Just(Class::Neutral),
+        ]
+    }
+
+    /// What happens to a cluster: time passes, a call goes to an endpoint, a call ends.
+    #[derive(Clone, Debug)]
+    enum Event {
+        Pass(u64),
+        Send(usize),
+        End(usize, Class),
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            1 => (0u64..5_000).prop_map(Event::Pass),
+            4 => (0usize..100).prop_map(Event::Send),
+            4 => (any::<usize>(), any_class()).prop_map(|(index, class)| Event::End(index, class)),
+        ]
+    }
+
+    proptest! {
+        /// Under any sequence of events: never too many out, one probe at a time, a breaker opens
+        /// only after failures, and in the end every endpoint can be used again.
+        #[test]
+        fn a_cluster_keeps_its_promises(
+            total in 1usize..12,
+            events in proptest::collection::vec(any_event(), 0..400),
+        ) {
+            // A short row, so that it happens; patience without end, so that a probe stays one.
+            let breaker = BreakerRules {
+                consecutive_failures: 2,
+                probe_patience: Duration::MAX,
+                ..BreakerRules::default()
+            };
+            let outlier = OutlierRules { consecutive_failures: 3, ..OutlierRules::default() };
+            let rules = HealthRules { breaker: Some(breaker), outlier: Some(outlier) };
+            let mut endpoints = vec![EndpointHealth::default(); total];
+            let mut running: Vec<(usize, Admission)> = vec![];
+            let mut faults = vec![0; total];
+            let mut now = Tick::ZERO;
+            for event in events {
+                match event {
+                    Event::Pass(millis) => now = now + Duration::from_millis(millis),
+                    Event::Send(index) => {
+                        let index = index % total;
+                        let expected = endpoints[index].would_admit(now);
+                        let (next, admission) = endpoints[index].admit(&rules, now);
+                        prop_assert_eq!(admission, expected);
+                        endpoints[index] = next;
+                        if admission != Admission::Refused {
+                            running.push((index, admission));
+                        }
+                        let is_probe = |call: &&(usize, Admission)| **call == (index, Admission::Probe);
+                        prop_assert!(running.iter().filter(is_probe).count() <= 1);
+                    }
+                    Event::End(place, class) if !running.is_empty() => {
+                        let (index, admission) = running.swap_remove(place % running.len());
+                        let out = endpoints.iter().filter(|endpoint| endpoint.is_out(now)).count();
+                        let may_eject = rules.may_eject(out, total);
+                        let observation = Observation { admission, class, may_eject, random: MIDDLE };
+                        let (next, change) = endpoints[index].record(&rules, now, observation);
+                        endpoints[index] = next;
+                        faults[index] += u32::from(matches!(class, Class::EndpointFault | Class::HalfFault));
+                        match change {
+                            Some(HealthChange::Opened { openings: 1, .. }) => prop_assert!(faults[index] >= 2),
+                            Some(HealthChange::Ejected { .. }) => prop_assert!(faults[index] >= 3),
+                            Some(HealthChange::Opened { .. } | HealthChange::Recovered) | None => {}
+                        }
+                    }
+                    Event::End(..) => {}
+                }
+                let out = endpoints.iter().filter(|endpoint| endpoint.is_out(now)).count();
+                prop_assert!(out * 100 <= total * 50, "{} of {} are out", out, total);
+            }
+            for (index, admission) in running {
+                let end = Observation { admission, class: Class::Success, may_eject: true, random: MIDDLE };
+                endpoints[index] = endpoints[index].record(&rules, now, end).0;
+            }
+            let later = now + Duration::from_secs(600);
+            let usable = |endpoint: &EndpointHealth| endpoint.would_admit(later) != Admission::Refused;
+            prop_assert!(endpoints.iter().all(usable));
+        }
+    }
+}

@@ -78,3 +78,41 @@ fn slice_number(length: Duration, now: Tick) -> u64 {
     let slice_nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX) / SLICES;
     now.as_nanos() / slice_nanos.max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+    fn add(window: Window, millis: u64, fault_halves: u32) -> Window {
+        window.add(
+            TEN_SECONDS,
+            Tick::from_nanos(millis * 1_000_000),
+            fault_halves,
+        )
+    }
+
+    #[test]
+    fn counts_the_last_ten_slices_and_forgets_the_rest() {
+        let window = add(add(Window::default(), 0, 2), 9_999, 1);
+        assert_eq!(window.totals(), (2, 3));
+        assert_eq!(add(window, 10_000, 0).totals(), (2, 1));
+        assert_eq!(add(window, 19_000, 0).totals(), (1, 0));
+        assert_eq!(add(window, 1_000_000_000, 2).totals(), (1, 2));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_counts_in_the_newest_slice() {
+        assert_eq!(
+            add(add(Window::default(), 5_000, 0), 1_000, 2).totals(),
+            (2, 2)
+        );
+    }
+
+    #[test]
+    fn a_window_without_length_does_not_panic() {
+        let window = Window::default().add(Duration::ZERO, Tick::MAX, 2);
+        assert_eq!(window.totals(), (1, 2));
+    }
+}

@@ -34,3 +34,48 @@ impl BackOff {
         jittered(delay, self.jitter_percent, random)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MIDDLE: u64 = 1 << 63;
+
+    #[test]
+    fn doubles_from_the_base_up_to_the_cap() {
+        let back_off = BackOff::default();
+        let cases = [
+            (0, 25),
+            (1, 25),
+            (2, 50),
+            (3, 100),
+            (6, 800),
+            (7, 1000),
+            (255, 1000),
+        ];
+        for (attempts, millis) in cases {
+            let delay = back_off.delay(attempts, MIDDLE);
+            assert_eq!(delay, Duration::from_millis(millis), "{attempts}");
+        }
+    }
+
+    #[test]
+    fn jitter_reaches_a_fifth_both_ways() {
+        let back_off = BackOff::default();
+        assert_eq!(back_off.delay(1, 0), Duration::from_millis(20));
+        assert_eq!(back_off.delay(1, u64::MAX), Duration::from_millis(30));
+    }
+
+    proptest! {
+        #[test]
+        fn no_delay_leaves_its_bounds(attempts: u8, random: u64, base_ms in 0u64..100_000) {
+            let cap = Duration::from_secs(1);
+            let back_off = BackOff { base: Duration::from_millis(base_ms), cap, jitter_percent: 20 };
+            let delay = back_off.delay(attempts, random);
+            prop_assert!(delay <= cap * 12 / 10);
+            prop_assert!(delay >= back_off.base.min(cap) * 8 / 10);
+        }
+    }
+}

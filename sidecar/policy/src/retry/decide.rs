@@ -7,94 +7,9 @@
 
 use std::time::Duration;
 
-use super::{BackOff, Pushback};
-use crate::{Class, Code, CodeSet, Origin, classify_grpc};
-
-/// Attempts that no configuration can exceed (gRFC A6).
-const ATTEMPTS_CEILING: u8 = 5;
-
-/// When and how often to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RetryPolicy {
-    /// Attempts in all, the first included. 1 to 5; default 2; 1 turns retries off.
-    pub attempts_max: u8,
-    /// Codes that are retried for idempotent methods, or if the request was surely not
-    /// processed. Default UNAVAILABLE.
-    pub on: CodeSet,
-    /// Waits between attempts.
-    pub back_off: BackOff,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> RetryPolicy {
-        RetryPolicy {
-            attempts_max: 2,
-            on: CodeSet::EMPTY.with(Code::Unavailable),
-            back_off: BackOff::default(),
-        }
-    }
-}
-
-impl RetryPolicy {
-    /// What leaves its range, as (field, problem).
-    pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
-        if !(1..=ATTEMPTS_CEILING).contains(&self.attempts_max) {
-            return Some(("retry.attempts_max", "not in 1 to 5"));
-        }
-        if self.on.contains(Code::Ok) {
-            return Some(("retry.on", "OK is not a failure"));
-        }
-        if self.back_off.base > self.back_off.cap {
-            return Some(("retry.back_off.base", "longer than the cap"));
-        }
-        (self.back_off.jitter_percent > 100)
-            .then_some(("retry.back_off.jitter_percent", "over 100"))
-    }
-}
-
-/// Did the application see the request? Decided where the fact is known, never guessed later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Processed {
-    /// It did: it answered.
-    Yes,
-    /// Surely not: connect failure, refused stream, id above a GOAWAY, or the mark of a
-    /// verified peer.
-    No,
-    /// Nobody can tell.
-    Unknown,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttemptEnd {
-    /// Its status, ours or the server's.
-    pub code: Code,
-    /// Did the application see it?
-    pub processed: Processed,
-    /// What the server said about retrying.
-    pub pushback: Option<Pushback>,
-    /// The stream was above the last id of a GOAWAY (RFC 9113 6.8).
-    pub above_goaway: bool,
-}
-
-/// What else the decision needs to know of the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallFacts {
-    /// The method is declared idempotent.
-    pub idempotent: bool,
-    /// Attempts that ended so far, this one included, free replays not.
-    pub attempts: u8,
-    /// The whole request so far is still held.
-    pub replayable: bool,
-    /// Response headers have been passed on.
-    pub committed: bool,
-    /// Time until the call's deadline; `None` without one.
-    pub remaining: Option<Duration>,
-    /// Policy may retry here: false on inbound hops and for calls made on behalf of a retry.
-    pub may_retry: bool,
-    /// The one free replay of this call is gone.
-    pub free_replay_used: bool,
-}
+use super::policy::ATTEMPTS_CEILING;
+use super::{AttemptEnd, CallFacts, Processed, Pushback, RetryPolicy};
+use crate::{Class, Code, Origin, classify_grpc};
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,5 +127,217 @@ fn wait(policy: &RetryPolicy, facts: &CallFacts, end: &AttemptEnd, random: u64) 
     match end.pushback {
         Some(Pushback::After(asked)) => asked,
         Some(Pushback::Stop) | None => policy.back_off.delay(facts.attempts, random),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StopReason::*;
+    use super::*;
+    use crate::CodeSet;
+
+    const MIDDLE: u64 = 1 << 63;
+
+    /// A first attempt of an idempotent call that may be tried again.
+    const CALL: CallFacts = CallFacts {
+        idempotent: true,
+        attempts: 1,
+        replayable: true,
+        committed: false,
+        remaining: None,
+        may_retry: true,
+        free_replay_used: false,
+    };
+
+    const LOST: AttemptEnd = AttemptEnd {
+        code: Code::Unavailable,
+        processed: Processed::Unknown,
+        pushback: None,
+        above_goaway: false,
+    };
+
+    /// Above a GOAWAY.
+    const ABOVE: AttemptEnd = AttemptEnd {
+        processed: Processed::No,
+        above_goaway: true,
+        ..LOST
+    };
+
+    /// A call with one fact changed.
+    fn call(change: impl Fn(&mut CallFacts)) -> CallFacts {
+        let mut facts = CALL;
+        change(&mut facts);
+        facts
+    }
+
+    /// An end with one fact changed.
+    fn end(change: impl Fn(&mut AttemptEnd)) -> AttemptEnd {
+        let mut end = LOST;
+        change(&mut end);
+        end
+    }
+
+    fn left(millis: u64) -> CallFacts {
+        call(|facts| facts.remaining = Some(Duration::from_millis(millis)))
+    }
+
+    fn pushed(millis: u64) -> AttemptEnd {
+        let after = Pushback::After(Duration::from_millis(millis));
+        end(|end| end.pushback = Some(after))
+    }
+
+    /// `Ok`: a charged retry after so many milliseconds.
+    type Expected = Result<u64, StopReason>;
+
+    fn check(cases: &[(&str, CallFacts, AttemptEnd, Expected)]) {
+        for (rule, facts, end, expected) in cases {
+            let expected = match *expected {
+                Ok(millis) => Verdict::Retry {
+                    after: Duration::from_millis(millis),
+                    free: false,
+                },
+                Err(reason) => Verdict::Stop(reason),
+            };
+            let verdict = decide_retry(&RetryPolicy::default(), facts, end, MIDDLE);
+            assert_eq!(verdict, expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_retried_only_if_listed_and_idempotent() {
+        let once = call(|facts| facts.idempotent = false);
+        let answered = end(|end| end.processed = Processed::Yes);
+        let not_listed = end(|end| end.code = Code::Internal);
+        let good = end(|end| end.code = Code::Ok);
+        check(&[
+            ("listed and idempotent", CALL, LOST, Ok(25)),
+            ("the application's answer", CALL, answered, Ok(25)),
+            ("not idempotent", once, LOST, Err(NotRetryable)),
+            ("not listed", CALL, not_listed, Err(NotRetryable)),
+            ("a success", CALL, good, Err(Succeeded)),
+        ]);
+    }
+
+    #[test]
+    fn what_was_surely_not_processed_is_retried_for_every_method() {
+        let once = call(|facts| facts.idempotent = false);
+        let unsent = |code| AttemptEnd {
+            processed: Processed::No,
+            code,
+            ..LOST
+        };
+        let refused = unsent(Code::PermissionDenied);
+        let exhausted = unsent(Code::ResourceExhausted);
+        let cancelled = unsent(Code::Cancelled);
+        let late = unsent(Code::DeadlineExceeded);
+        check(&[
+            ("connect failure", once, unsent(Code::Unavailable), Ok(25)),
+            ("a fault not listed", once, unsent(Code::Internal), Ok(25)),
+            ("a refusal comes back", once, refused, Err(NotRetryable)),
+            ("a quota comes back", once, exhausted, Err(NotRetryable)),
+            ("nobody waits", once, cancelled, Err(NotRetryable)),
+            ("no time anywhere", once, late, Err(NotRetryable)),
+        ]);
+    }
+
+    #[test]
+    fn a_listed_code_is_retried_even_if_it_is_no_fault() {
+        let policy = RetryPolicy {
+            on: CodeSet::EMPTY.with(Code::ResourceExhausted),
+            ..RetryPolicy::default()
+        };
+        let exhausted = end(|end| end.code = Code::ResourceExhausted);
+        let verdict = decide_retry(&policy, &CALL, &exhausted, MIDDLE);
+        assert!(matches!(verdict, Verdict::Retry { free: false, .. }));
+        let verdict = decide_retry(&policy, &CALL, &LOST, MIDDLE);
+        assert_eq!(verdict, Verdict::Stop(NotRetryable));
+    }
+
+    #[test]
+    fn pushback_is_obeyed() {
+        let stop = end(|end| end.pushback = Some(Pushback::Stop));
+        let not_listed = AttemptEnd {
+            code: Code::Internal,
+            ..pushed(7)
+        };
+        check(&[
+            ("a delay replaces the back-off", CALL, pushed(700), Ok(700)),
+            ("zero means at once", CALL, pushed(0), Ok(0)),
+            ("stop", CALL, stop, Err(PushedBack)),
+            (
+                "no code made retryable",
+                CALL,
+                not_listed,
+                Err(NotRetryable),
+            ),
+            ("past the deadline", left(700), pushed(700), Err(NoTimeLeft)),
+        ]);
+    }
+
+    #[test]
+    fn stops_when_the_deadline_leaves_no_room_for_a_try() {
+        check(&[
+            ("room", left(26), LOST, Ok(25)),
+            ("it would start at its end", left(25), LOST, Err(NoTimeLeft)),
+            ("over, even for a free one", left(0), ABOVE, Err(NoTimeLeft)),
+        ]);
+    }
+
+    #[test]
+    fn stops_when_nothing_can_be_sent_again() {
+        let committed = call(|facts| facts.committed = true);
+        let gone = call(|facts| facts.replayable = false);
+        let spent = call(|facts| facts.attempts = 2);
+        let inbound = call(|facts| facts.may_retry = false);
+        check(&[
+            ("committed", committed, LOST, Err(Committed)),
+            ("committed above a GOAWAY", committed, ABOVE, Err(Committed)),
+            ("not held", gone, LOST, Err(NotReplayable)),
+            ("not held above a GOAWAY", gone, ABOVE, Err(NotReplayable)),
+            ("attempts", spent, LOST, Err(AttemptsSpent)),
+            ("another tier", inbound, LOST, Err(NotOurTier)),
+        ]);
+    }
+
+    #[test]
+    fn one_replay_above_a_goaway_is_free() {
+        let cases = [
+            ("at once", CALL),
+            ("not counted", call(|facts| facts.attempts = 2)),
+            ("on every hop", call(|facts| facts.may_retry = false)),
+            ("any method", call(|facts| facts.idempotent = false)),
+        ];
+        let free = Verdict::Retry {
+            after: Duration::ZERO,
+            free: true,
+        };
+        for (rule, facts) in cases {
+            let verdict = decide_retry(&RetryPolicy::default(), &facts, &ABOVE, MIDDLE);
+            assert_eq!(verdict, free, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_second_replay_above_a_goaway_is_a_retry_like_any_other() {
+        let used = call(|facts| facts.free_replay_used = true);
+        let inbound = CallFacts {
+            may_retry: false,
+            ..used
+        };
+        check(&[
+            ("charged", used, ABOVE, Ok(25)),
+            ("a matter of policy", inbound, ABOVE, Err(NotOurTier)),
+        ]);
+    }
+
+    #[test]
+    fn no_policy_exceeds_five_attempts() {
+        let policy = RetryPolicy {
+            attempts_max: 200,
+            ..RetryPolicy::default()
+        };
+        let fifth = call(|facts| facts.attempts = 5);
+        let verdict = decide_retry(&policy, &fifth, &LOST, MIDDLE);
+        assert_eq!(verdict, Verdict::Stop(AttemptsSpent));
     }
 }

@@ -1,13 +1,19 @@
 //! Retries: decide, pay for it, wait.
 
+mod attempt;
+mod decide;
+mod policy;
+
 mod backoff;
 mod budget;
-mod decide;
 mod pushback;
 
+#[cfg(test)]
+mod properties;
+
+pub use attempt::{AttemptEnd, CallFacts, Processed};
 pub use backoff::BackOff;
 pub use budget::{BudgetRules, RetryBudget};
-pub use decide::{
-    AttemptEnd, CallFacts, Processed, RetryPolicy, StopReason, Verdict, decide_retry,
-};
+pub use decide::{StopReason, Verdict, decide_retry};
+pub use policy::RetryPolicy;
 pub use pushback::Pushback;

@@ -23,3 +23,30 @@ impl Pushback {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_milliseconds_are_a_delay_and_all_else_means_stop() {
+        let after = |millis| Pushback::After(Duration::from_millis(millis));
+        let cases = [
+            ("0", after(0)),
+            ("25", after(25)),
+            ("007", after(7)),
+            ("4294967295", after(4_294_967_295)),
+            ("4294967296", Pushback::Stop),
+            ("-1", Pushback::Stop),
+            ("+1", Pushback::Stop),
+            ("", Pushback::Stop),
+            ("1.5", Pushback::Stop),
+            (" 1", Pushback::Stop),
+            ("1s", Pushback::Stop),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(Pushback::parse(value.as_bytes()), expected, "{value:?}");
+        }
+        assert_eq!(Pushback::parse(b"\xff"), Pushback::Stop);
+    }
+}

@@ -102,3 +102,94 @@ impl HeaderValueMatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rule: &PathMatch, path: &str) -> bool {
+        let rule = RouteMatch {
+            path: rule.clone(),
+            ..RouteMatch::default()
+        };
+        rule.matches(path.as_bytes(), true, &|_| None)
+    }
+
+    #[test]
+    fn paths_match_without_their_query() {
+        let exact = PathMatch::Exact("/shop.v1.Orders/Get".to_owned());
+        let service = PathMatch::Service("shop.v1.Orders".to_owned());
+        let prefix = PathMatch::Prefix("/api".to_owned());
+        let cases = [
+            (&PathMatch::Any, "/", true),
+            (&exact, "/shop.v1.Orders/Get", true),
+            (&exact, "/shop.v1.Orders/Get?x=1", true),
+            (&exact, "/shop.v1.Orders/GetAll", false),
+            (&exact, "/shop.v1.orders/Get", false),
+            (&service, "/shop.v1.Orders/Get", true),
+            (&service, "/shop.v1.Orders", false),
+            (&service, "/shop.v1.OrdersAdmin/Get", false),
+            (&service, "shop.v1.Orders/Get", false),
+            (&prefix, "/api", true),
+            (&prefix, "/api/v1", true),
+            (&prefix, "/apis", true),
+            (&prefix, "/?x=/api", false),
+        ];
+        for (rule, path, expected) in cases {
+            assert_eq!(check(rule, path), expected, "{rule:?} {path}");
+        }
+    }
+
+    #[test]
+    fn a_header_rule_judges_the_value_or_its_absence() {
+        let exact = |invert| (HeaderValueMatch::Exact("gold".to_owned()), invert);
+        let prefix = |invert| (HeaderValueMatch::Prefix("go".to_owned()), invert);
+        let present = |invert| (HeaderValueMatch::Present, invert);
+        let cases = [
+            ("same", exact(false), Some("gold"), true),
+            ("case counts", exact(false), Some("Gold"), false),
+            ("absent is not equal", exact(false), None, false),
+            ("not this value", exact(true), Some("gold"), false),
+            ("another value", exact(true), Some("iron"), true),
+            ("absent is not this value", exact(true), None, true),
+            (
+                "joined values are not one of them",
+                exact(false),
+                Some("iron,gold"),
+                false,
+            ),
+            ("begins so", prefix(false), Some("gold"), true),
+            ("does not begin so", prefix(false), Some("iron,gold"), false),
+            ("an empty value is present", present(false), Some(""), true),
+            ("absent", present(true), None, true),
+            ("present after all", present(true), Some("x"), false),
+        ];
+        for (rule, (value, invert), sent, expected) in cases {
+            let header = HeaderMatch {
+                name: "tier".to_owned(),
+                value,
+                invert,
+            };
+            assert_eq!(header.matches(sent.map(str::as_bytes)), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn all_parts_of_a_rule_must_match() {
+        let tier = |name: &str| HeaderMatch {
+            name: name.to_owned(),
+            value: HeaderValueMatch::Present,
+            invert: false,
+        };
+        let headers = |name: &str| (name == "a").then_some(Cow::Borrowed(b"1".as_slice()));
+        let rule = |names: &[&str], grpc_only| RouteMatch {
+            path: PathMatch::Any,
+            headers: names.iter().map(|name| tier(name)).collect(),
+            grpc_only,
+        };
+        assert!(rule(&["a"], false).matches(b"/", false, &headers));
+        assert!(!rule(&["a", "b"], false).matches(b"/", false, &headers));
+        assert!(!rule(&["a"], true).matches(b"/", false, &headers));
+        assert!(rule(&["a"], true).matches(b"/", true, &headers));
+    }
+}

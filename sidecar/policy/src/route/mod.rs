@@ -1,9 +1,14 @@
 //! Routing: from authority, path and headers to a route, and from a route to a cluster.
 
-mod matching;
 mod table;
+
+mod matching;
 mod weights;
 
+mod build;
+mod rule;
+
 pub use matching::{HeaderMatch, HeaderValueMatch, PathMatch, RouteMatch};
-pub use table::{NoRoute, Route, RouteIndex, RouteTable, Target, VirtualHost};
+pub use rule::{Route, VirtualHost};
+pub use table::{NoRoute, RouteIndex, RouteTable, Target};
 pub use weights::{WeightedCluster, pick_weighted};

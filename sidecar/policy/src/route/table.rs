@@ -8,37 +8,9 @@ use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
 
-use super::{HeaderMatch, RouteMatch, WeightedCluster};
+use super::Route;
+use crate::Authority;
 use crate::authority::HOST_OCTETS_MAX;
-use crate::{Authority, CallPolicy, ConfigError};
-
-/// Marks a domain that is a gRPC service name: `grpc/shop.v1.Orders`.
-const GRPC_ALIAS: &str = "grpc/";
-
-/// The routes of one service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VirtualHost {
-    /// Name of the service.
-    pub name: String,
-    /// Names it answers to, lower case: hosts (`orders`, `orders.mesh`; a port is ignored), and
-    /// gRPC services as `grpc/shop.v1.Orders`. No wildcards.
-    pub domains: Vec<String>,
-    /// The first that matches wins; their order is the renderer's duty.
-    pub routes: Vec<Route>,
-}
-
-/// One rule and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Name for records and metrics.
-    pub name: String,
-    /// What it wants of a request.
-    pub matches: RouteMatch,
-    /// Where matching calls go, by weight. At least one weight is above zero.
-    pub clusters: Vec<WeightedCluster>,
-    /// How matching calls are treated.
-    pub policy: CallPolicy,
-}
 
 /// Place of a route in its table, dense from zero over the whole table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,35 +49,21 @@ pub enum NoRoute {
 /// All routes of a configuration.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    by_host: FxHashMap<Box<str>, usize>,
-    by_grpc_service: FxHashMap<Box<str>, usize>,
-    services: Vec<Service>,
-    routes: Vec<Route>,
+    pub(super) by_host: FxHashMap<Box<str>, usize>,
+    pub(super) by_grpc_service: FxHashMap<Box<str>, usize>,
+    pub(super) services: Vec<Service>,
+    pub(super) routes: Vec<Route>,
 }
 
 /// The routes of a service are `routes[first..end]`.
 #[derive(Clone, Debug)]
-struct Service {
-    name: String,
-    first: u32,
-    end: u32,
+pub(super) struct Service {
+    pub(super) name: String,
+    pub(super) first: u32,
+    pub(super) end: u32,
 }
 
 impl RouteTable {
-    /// Builds the table.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for a domain that two services claim or that is not a lower-case name,
-    /// a route without a weighted cluster, a header name in upper case, or a policy that
-    /// contradicts itself.
-    pub fn build(hosts: Vec<VirtualHost>) -> Result<RouteTable, ConfigError> {
-        let mut table = RouteTable::default();
-        for host in hosts {
-            table.add(host)?;
-        }
-        Ok(table)
-    }
-
     /// The first route that matches.
     ///
     /// `headers` gives the value of a header by its lower-case name; of a repeated header all
@@ -178,91 +136,10 @@ impl RouteTable {
             .get(service.first as usize..service.end as usize)
             .unwrap_or_default()
     }
-
-    fn add(&mut self, host: VirtualHost) -> Result<(), ConfigError> {
-        let VirtualHost {
-            name,
-            domains,
-            routes,
-        } = host;
-        let error = |field: String, problem: String| ConfigError {
-            resource: format!("virtual host \"{name}\""),
-            field,
-            problem,
-        };
-        for (index, domain) in domains.iter().enumerate() {
-            self.add_domain(domain)
-                .map_err(|problem| error(format!("domains[{index}]"), problem))?;
-        }
-        for (index, route) in routes.iter().enumerate() {
-            check_route(route)
-                .map_err(|(field, problem)| error(format!("routes[{index}].{field}"), problem))?;
-        }
-        let place = |length: usize| {
-            u32::try_from(length).map_err(|_| error("routes".to_owned(), "too many".to_owned()))
-        };
-        let first = place(self.routes.len())?;
-        let end = place(self.routes.len() + routes.len())?;
-        self.routes.extend(routes);
-        self.services.push(Service { name, first, end });
-        Ok(())
-    }
-
-    /// Registers a name for the service that will be added next.
-    fn add_domain(&mut self, domain: &str) -> Result<(), String> {
-        let place = self.services.len();
-        let (names, key) = match domain.strip_prefix(GRPC_ALIAS) {
-            Some(service) => (&mut self.by_grpc_service, grpc_key(service)?),
-            None => (&mut self.by_host, host_key(domain)?),
-        };
-        match names.insert(key.into(), place) {
-            Some(other) if other != place => Err(format!("\"{key}\" belongs to another service")),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-fn grpc_key(service: &str) -> Result<&str, String> {
-    if is_everybodys(service) {
-        return Err(format!(
-            "\"{service}\" is implemented by every server and names none"
-        ));
-    }
-    Ok(service)
-}
-
-fn host_key(domain: &str) -> Result<&str, String> {
-    let authority = Authority::parse(domain.as_bytes())
-        .map_err(|_| format!("\"{domain}\" is not a host name"))?;
-    let host = authority.service_host();
-    if host.bytes().any(|octet| octet.is_ascii_uppercase()) {
-        return Err(format!("\"{domain}\" is not in lower case"));
-    }
-    if authority.is_loopback() {
-        return Err(format!(
-            "\"{domain}\" is loopback: calls to it go by their gRPC service"
-        ));
-    }
-    Ok(host)
-}
-
-fn check_route(route: &Route) -> Result<(), (String, String)> {
-    let fail = |field: &str, problem: &str| Err((field.to_owned(), problem.to_owned()));
-    if route.clusters.iter().all(|cluster| cluster.weight == 0) {
-        return fail("clusters", "no cluster has a weight above zero");
-    }
-    let has_upper = |rule: &HeaderMatch| rule.name.bytes().any(|octet| octet.is_ascii_uppercase());
-    if route.matches.headers.iter().any(has_upper) {
-        return fail("matches.headers", "a header name is not in lower case");
-    }
-    match route.policy.problem() {
-        Some((field, problem)) => fail(&format!("policy.{field}"), problem),
-        None => Ok(()),
-    }
 }
 
 /// Services of gRPC's own that every server may carry, so that they identify none.
-fn is_everybodys(grpc_service: &str) -> bool {
+pub(super) fn is_everybodys(grpc_service: &str) -> bool {
     grpc_service.starts_with("grpc.health.") || grpc_service.starts_with("grpc.reflection.")
 }
 
@@ -276,4 +153,228 @@ fn lowered<T>(host: &str, look_up: impl FnOnce(&str) -> Option<T>) -> Option<T> 
     lower.copy_from_slice(host.as_bytes());
     lower.make_ascii_lowercase();
     look_up(std::str::from_utf8(lower).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        CallPolicy, HeaderMatch, HeaderValueMatch, PathMatch, RouteMatch, VirtualHost,
+        WeightedCluster,
+    };
+
+    fn route(name: &str, path: PathMatch) -> Route {
+        Route {
+            name: name.to_owned(),
+            matches: RouteMatch {
+                path,
+                ..RouteMatch::default()
+            },
+            clusters: vec![WeightedCluster {
+                cluster: name.to_owned(),
+                weight: 1,
+            }],
+            policy: CallPolicy::default(),
+        }
+    }
+
+    fn host(name: &str, domains: &[&str], routes: Vec<Route>) -> VirtualHost {
+        let domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
+        VirtualHost {
+            name: name.to_owned(),
+            domains,
+            routes,
+        }
+    }
+
+    fn shop() -> RouteTable {
+        let get = PathMatch::Exact("/shop.v1.Orders/Get".to_owned());
+        let mut canary = route("canary", PathMatch::Any);
+        canary.matches.headers = vec![HeaderMatch {
+            name: "x-canary".to_owned(),
+            value: HeaderValueMatch::Exact("a,b".to_owned()),
+            invert: false,
+        }];
+        let mut grpc = route("payments", PathMatch::Any);
+        grpc.matches.grpc_only = true;
+        let orders = vec![canary, route("get", get), route("orders", PathMatch::Any)];
+        RouteTable::build(vec![
+            host(
+                "orders",
+                &["orders", "orders.mesh", "grpc/shop.v1.Orders"],
+                orders,
+            ),
+            host("empty", &["empty"], vec![]),
+            host(
+                "payments",
+                &["payments", "grpc/shop.v1.Payments"],
+                vec![grpc],
+            ),
+        ])
+        .expect("a good configuration")
+    }
+
+    fn find(authority: &str, path: &str, is_grpc: bool) -> Result<String, NoRoute> {
+        let table = shop();
+        let authority = Authority::parse(authority.as_bytes()).expect("a good authority");
+        let grpc_path = crate::GrpcPath::parse(path.as_bytes())
+            .ok()
+            .filter(|_| is_grpc);
+        let target = Target {
+            authority: &authority,
+            grpc_service: grpc_path.map(|path| path.service),
+        };
+        let index = table.find(target, path.as_bytes(), is_grpc, |_| None)?;
+        Ok(format!(
+            "{}/{}",
+            table.service(index),
+            table.route(index).name
+        ))
+    }
+
+    #[test]
+    fn authority_then_grpc_service_then_the_first_rule() {
+        let found = |name: &str| Ok(name.to_owned());
+        let get = "/shop.v1.Orders/Get";
+        let cases = [
+            ("by name", "orders", get, found("orders/get")),
+            (
+                "by name, port, suffix, case",
+                "ORDERS.mesh:50051",
+                get,
+                found("orders/get"),
+            ),
+            (
+                "next rule",
+                "orders",
+                "/shop.v1.Orders/List",
+                found("orders/orders"),
+            ),
+            (
+                "the authority wins over the path",
+                "payments",
+                get,
+                found("payments/payments"),
+            ),
+            (
+                "by gRPC service",
+                "localhost:15001",
+                get,
+                found("orders/get"),
+            ),
+            (
+                "by gRPC service",
+                "127.0.0.1",
+                "/shop.v1.Payments/Pay",
+                found("payments/payments"),
+            ),
+            (
+                "unknown host",
+                "orderz",
+                get,
+                Err(NoRoute::UnknownAuthority),
+            ),
+            (
+                "a service is not a host",
+                "shop.v1.orders",
+                get,
+                Err(NoRoute::UnknownAuthority),
+            ),
+            (
+                "unknown service",
+                "localhost",
+                "/x.Y/Z",
+                Err(NoRoute::UnknownGrpcService),
+            ),
+            (
+                "case counts",
+                "localhost",
+                "/shop.v1.orders/Get",
+                Err(NoRoute::UnknownGrpcService),
+            ),
+            (
+                "health is everybody's",
+                "localhost",
+                "/grpc.health.v1.Health/Check",
+                Err(NoRoute::NeedsNamedAuthority),
+            ),
+            (
+                "reflection is everybody's",
+                "[::1]:1",
+                "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                Err(NoRoute::NeedsNamedAuthority),
+            ),
+            (
+                "health by name",
+                "orders",
+                "/grpc.health.v1.Health/Check",
+                found("orders/orders"),
+            ),
+            ("no rules", "empty", get, Err(NoRoute::NoMatchingRule)),
+        ];
+        for (rule, authority, path, expected) in cases {
+            assert_eq!(find(authority, path, true), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn plain_http_needs_a_named_authority_and_a_rule_for_it() {
+        assert_eq!(
+            find("localhost", "/a.B/C", false),
+            Err(NoRoute::NeedsNamedAuthority)
+        );
+        assert_eq!(
+            find("orders", "/index.html", false),
+            Ok("orders/orders".to_owned())
+        );
+        assert_eq!(find("payments", "/", false), Err(NoRoute::NoMatchingRule));
+    }
+
+    #[test]
+    fn a_repeated_header_is_judged_as_one_joined_value() {
+        let table = shop();
+        let authority = Authority::parse(b"orders").expect("a host");
+        let target = Target {
+            authority: &authority,
+            grpc_service: None,
+        };
+        let headers = |name: &str| {
+            let values: [&[u8]; 2] = [b"a", b"b"];
+            (name == "x-canary").then(|| Cow::Owned(values.join(&b','))) as Option<Cow<'_, [u8]>>
+        };
+        let index = table
+            .find(target, b"/", false, headers)
+            .expect("the canary");
+        assert_eq!(table.route(index).name, "canary");
+    }
+
+    #[test]
+    fn indices_are_dense_over_the_whole_table() {
+        let table = shop();
+        let names: Vec<_> = (0..4)
+            .map(RouteIndex)
+            .map(|index| {
+                (
+                    index.as_usize(),
+                    table.service(index),
+                    &*table.route(index).name,
+                )
+            })
+            .collect();
+        let expected = [
+            (0, "orders", "canary"),
+            (1, "orders", "get"),
+            (2, "orders", "orders"),
+            (3, "payments", "payments"),
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(table.len(), 4);
+        assert!(RouteTable::default().is_empty());
+    }
+
+    #[test]
+    fn workers_share_a_table() {
+        fn is_shared<T: Send + Sync>(_: &T) {}
+        is_shared(&shop());
+    }
 }

@@ -1,0 +1,65 @@
+//! The defaults we promise, in one place, so that a change of one is seen as such.
+
+use std::time::Duration;
+
+use outrider_policy::{
+    BreakerRules, BudgetRules, CallPolicy, Code, EwmaRules, HealthRules, Limits, RetryPolicy,
+};
+
+#[test]
+fn a_call_has_no_invented_deadline_and_two_attempts() {
+    let policy = CallPolicy::default();
+    assert_eq!((policy.timeout, policy.per_try_timeout), (None, None));
+    assert!(!policy.unary && !policy.idempotent);
+    let RetryPolicy {
+        attempts_max,
+        on,
+        back_off,
+    } = policy.retry;
+    assert_eq!(attempts_max, 2);
+    let listed: Vec<Code> = Code::ALL
+        .into_iter()
+        .filter(|code| on.contains(*code))
+        .collect();
+    assert_eq!(listed, [Code::Unavailable]);
+    assert_eq!(back_off.base, Duration::from_millis(25));
+    assert_eq!(back_off.cap, Duration::from_secs(1));
+    assert_eq!(back_off.jitter_percent, 20);
+}
+
+#[test]
+fn a_budget_is_a_fifth_of_the_calls_or_three_a_second() {
+    let expected = BudgetRules {
+        percent: 20,
+        min_per_second: 3,
+    };
+    assert_eq!(BudgetRules::default(), expected);
+}
+
+#[test]
+fn a_breaker_is_on_and_ejection_is_off() {
+    let rules = HealthRules::default();
+    assert_eq!(rules.outlier, None);
+    assert_eq!(rules.max_ejection_percent(), 50);
+    let breaker = BreakerRules::default();
+    assert_eq!(rules.breaker, Some(breaker));
+    assert_eq!((breaker.failure_percent, breaker.calls_min), (50, 20));
+    assert_eq!(breaker.consecutive_failures, 7);
+    assert_eq!(breaker.window, Duration::from_secs(10));
+    assert_eq!(breaker.open_base, Duration::from_secs(1));
+    assert_eq!(breaker.open_max, Duration::from_secs(60));
+}
+
+#[test]
+fn an_upstream_takes_1024_calls_and_100_wait() {
+    let expected = Limits {
+        calls_max: 1024,
+        waiting_max: 100,
+    };
+    assert_eq!(Limits::default(), expected);
+}
+
+#[test]
+fn latencies_are_forgotten_over_ten_seconds() {
+    assert_eq!(EwmaRules::default().decay, Duration::from_secs(10));
+}
