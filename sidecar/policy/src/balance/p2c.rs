@@ -17,8 +17,10 @@ pub fn pick_p2c(
     cost: impl Fn(usize) -> f64,
 ) -> Option<usize> {
     let first = draw(count, random, &eligible)?;
-    let other = |index: usize| index != first && eligible(index);
-    match draw(count, random, &other) {
+    // The second draw is among the others: their numbers close up over the gap.
+    let other = |index: usize| index + usize::from(index >= first);
+    let second = draw(count - 1, random, &|index| eligible(other(index)));
+    match second.map(other) {
         Some(second) if cost(second) < cost(first) => Some(second),
         Some(_) | None => Some(first),
     }
@@ -30,10 +32,13 @@ fn draw(
     random: &mut impl FnMut() -> u64,
     eligible: &impl Fn(usize) -> bool,
 ) -> Option<usize> {
+    if count == 0 {
+        return None;
+    }
     let mut drawn = 0;
     for _ in 0..DRAWS_MAX {
         drawn = scale(random(), count as u64) as usize;
-        if drawn < count && eligible(drawn) {
+        if eligible(drawn) {
             return Some(drawn);
         }
     }

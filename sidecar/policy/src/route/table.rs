@@ -2,7 +2,8 @@
 //!
 //! Built once from configuration, then only read and shared between workers. Keys come from
 //! configuration alone, so a plain hash cannot be flooded by peers. A lookup allocates
-//! nothing: names are lower-cased on the stack, and a found route is an index.
+//! nothing (`tests/allocation.rs`): names are lower-cased on the stack, and a found route is an
+//! index.
 
 use std::borrow::Cow;
 
