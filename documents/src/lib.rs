@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The operator's documents: parse, validate, render to xDS resources.
+//!
+//! Text in, resources out. [`load`] takes a whole set of files and says everything
+//! that is wrong with it, with file, line and column; [`render`] turns what is right
+//! into the resources that a sidecar accepts, whether it reads the documents itself
+//! or is told by a control plane. Knows no I/O, no sidecar and no control plane.
+//! The reference for operators is `docs/CONFIG.md`.
+
+mod check;
+mod duration;
+mod error;
+mod load;
+mod model;
+mod names;
+mod render;
+mod wire;
+mod yaml;
+
+pub use error::DocumentError;
+pub use load::load;
+pub use model::Documents;
+pub use render::render;

@@ -55,15 +55,15 @@ impl ::prost::Name for ClusterPolicy {
     }
 }
 /// Retries allowed: the larger of a share of the calls over ten seconds and a
-/// number per second.
+/// number per second. An absent field takes the default.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RetryBudget {
     /// Share of calls, 0 to 100.
-    #[prost(uint32, tag = "1")]
-    pub percent: u32,
+    #[prost(uint32, optional, tag = "1")]
+    pub percent: ::core::option::Option<u32>,
     /// Retries per second that are always allowed.
-    #[prost(uint32, tag = "2")]
-    pub min_per_second: u32,
+    #[prost(uint32, optional, tag = "2")]
+    pub min_per_second: ::core::option::Option<u32>,
 }
 impl ::prost::Name for RetryBudget {
     const NAME: &'static str = "RetryBudget";
@@ -76,21 +76,22 @@ impl ::prost::Name for RetryBudget {
     }
 }
 /// A three-state breaker. It opens on the share of failed calls in a window or
-/// on failures in a row; trailers count like headers.
+/// on failures in a row; trailers count like headers. An absent field takes the
+/// default.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Breaker {
     /// Share of failed calls that opens it, 1 to 100.
-    #[prost(uint32, tag = "1")]
-    pub failure_percent: u32,
+    #[prost(uint32, optional, tag = "1")]
+    pub failure_percent: ::core::option::Option<u32>,
     /// Length of the window over which calls are counted.
     #[prost(message, optional, tag = "2")]
     pub window: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
     /// Calls in the window below which the share says nothing.
-    #[prost(uint32, tag = "3")]
-    pub calls_min: u32,
-    /// Failures in a row that open it.
-    #[prost(uint32, tag = "4")]
-    pub consecutive_failures: u32,
+    #[prost(uint32, optional, tag = "3")]
+    pub calls_min: ::core::option::Option<u32>,
+    /// Failures in a row that open it; 0 leaves the share alone.
+    #[prost(uint32, optional, tag = "4")]
+    pub consecutive_failures: ::core::option::Option<u32>,
     /// How long it stays open the first time; doubles each time it opens again.
     #[prost(message, optional, tag = "5")]
     pub open_base: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,

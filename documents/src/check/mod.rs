@@ -1,0 +1,110 @@
+//! From wire types to the model: every rule about documents, one file for a kind.
+//!
+//! A check that fails tells the [`Checker`] and goes on with something harmless:
+//! with an error reported, the model is thrown away.
+
+mod mesh;
+mod policy;
+mod reference;
+mod route;
+mod service;
+
+pub(crate) use mesh::check_meshes;
+pub(crate) use policy::check_policies;
+pub(crate) use reference::Directory;
+pub(crate) use route::check_routes;
+pub(crate) use service::check_services;
+
+use crate::duration;
+use crate::error::{Origin, Place, Report};
+use crate::names;
+use crate::wire::{Document, Metadata, Unenforced};
+use serde_saphyr::{Location, Spanned};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// A document of a kind, and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Sourced<Spec> {
+    pub origin: Origin,
+    pub document: Document<Spec>,
+}
+
+/// The report, opened at one document.
+pub(crate) struct Checker<'r, 'f> {
+    origin: Origin,
+    report: &'r mut Report<'f>,
+}
+
+impl<'r, 'f> Checker<'r, 'f> {
+    pub fn new(origin: Origin, report: &'r mut Report<'f>) -> Checker<'r, 'f> {
+        Checker { origin, report }
+    }
+
+    fn refuse(&mut self, at: Location, message: impl Into<String>) {
+        self.report.push(self.origin.place(at), message);
+    }
+
+    fn place(&self, at: Location) -> Place {
+        self.origin.place(at)
+    }
+
+    fn name(&self, place: Place) -> String {
+        self.report.name(place)
+    }
+
+    /// The namespace of the document; the name is checked with it.
+    fn identity(&mut self, metadata: &Metadata) -> (String, String) {
+        let default = || "default".to_owned();
+        let namespace = metadata.namespace.as_ref();
+        for name in namespace.into_iter().chain([&metadata.name]) {
+            if !names::is_label(&name.value) {
+                let message = format!(
+                    "`{}` is no name: write lower-case letters, digits and inner hyphens, at most 63",
+                    name.value
+                );
+                self.refuse(name.referenced, message);
+            }
+        }
+        let namespace = namespace.map_or_else(default, |namespace| namespace.value.clone());
+        (namespace, metadata.name.value.clone())
+    }
+
+    fn enforced(&mut self, fields: &[(&str, &Unenforced)]) {
+        for (name, field) in fields {
+            if let Some(field) = field {
+                let message = format!("`{name}` is not enforced yet: leave it out");
+                self.refuse(field.referenced, message);
+            }
+        }
+    }
+
+    /// A number in its range; `None` if absent or refused.
+    fn number(&mut self, value: &Option<Spanned<u32>>, range: RangeInclusive<u32>) -> Option<u32> {
+        let value = value.as_ref()?;
+        if !range.contains(&value.value) {
+            let (low, high) = range.into_inner();
+            let message = format!("{} is out of range: {low} to {high}", value.value);
+            self.refuse(value.referenced, message);
+            return None;
+        }
+        Some(value.value)
+    }
+
+    /// A duration above zero; `None` if absent or refused.
+    fn duration(&mut self, value: &Option<Spanned<String>>) -> Option<Duration> {
+        let value = value.as_ref()?;
+        let problem = match duration::parse(&value.value) {
+            Some(Duration::ZERO) => {
+                format!("`{}` is no time at all: leave the field out", value.value)
+            }
+            Some(duration) => return Some(duration),
+            None => format!(
+                "`{}` is no duration: write whole numbers with units, such as 500ms, 2s or 1m30s",
+                value.value
+            ),
+        };
+        self.refuse(value.referenced, problem);
+        None
+    }
+}

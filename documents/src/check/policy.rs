@@ -1,0 +1,344 @@
+//! `TrafficPolicy`: values in range, timeouts that fit into each other.
+//!
+//! A service-level `timeout` or `perTryTimeout` is given here to the methods marked
+//! `unary`, and to nobody else: a stream takes one only from its own entry.
+
+use super::reference::check_implements;
+use super::{Checker, Directory, Sourced};
+use crate::error::{Place, Report};
+use crate::model::{self, ATTEMPTS_DEFAULT, MethodName, Service, TrafficPolicy};
+use crate::names;
+use crate::wire::{self, Retry, TrafficPolicySpec};
+use serde_saphyr::{Location, Spanned};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Ceiling of `retry.attempts` (gRFC A6).
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Ceiling of `outlierDetection.maxEjectionPercent` where the field is absent: half
+/// of the endpoints keep serving (Envoy and gRFC A50: 10).
+const EJECTION_PERCENT_DEFAULT: u32 = 50;
+
+/// Codes by the names of the gRPC specification; OK is no failure.
+const CODES: [&str; 16] = [
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// Checks all policies; gives the policy of each service that has one.
+pub(crate) fn check_policies(
+    policies: &[Sourced<TrafficPolicySpec>],
+    directory: &Directory<'_>,
+    report: &mut Report<'_>,
+) -> BTreeMap<String, TrafficPolicy> {
+    let mut checked = BTreeMap::new();
+    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    for Sourced { origin, document } in policies {
+        let mut checker = Checker::new(*origin, report);
+        let (namespace, _) = checker.identity(&document.metadata);
+        let targets = check_targets(&document.spec, &namespace, directory, &mut checker);
+        let policy = check_policy(&document.spec, &targets, &mut checker);
+        for (service, at) in targets {
+            if let Some(first) = places.get(&service.name) {
+                let message = format!(
+                    "Service `{}` has a TrafficPolicy already, at {}",
+                    service.name,
+                    checker.name(*first)
+                );
+                checker.refuse(at, message);
+            }
+            places.insert(service.name.clone(), checker.place(at));
+            checked.insert(service.name.clone(), policy.clone());
+        }
+    }
+    checked
+}
+
+fn check_targets<'s>(
+    spec: &TrafficPolicySpec,
+    namespace: &str,
+    directory: &Directory<'s>,
+    checker: &mut Checker<'_, '_>,
+) -> Vec<(&'s Service, Location)> {
+    let references = &spec.target_refs;
+    if references.value.is_empty() {
+        checker.refuse(references.referenced, "a policy needs at least one target");
+    }
+    let find = |reference: &wire::Reference| {
+        let service = directory.find(reference, namespace, checker)?;
+        Some((service, reference.name.referenced))
+    };
+    references.value.iter().filter_map(find).collect()
+}
+
+fn check_policy(
+    spec: &TrafficPolicySpec,
+    targets: &[(&Service, Location)],
+    checker: &mut Checker<'_, '_>,
+) -> TrafficPolicy {
+    let TrafficPolicySpec {
+        target_refs: _,
+        timeout: _,
+        connect_timeout,
+        retry,
+        breaker,
+        outlier_detection,
+        limits,
+        methods: _,
+    } = spec;
+    let mut policy = TrafficPolicy {
+        connect_timeout: checker.duration(connect_timeout),
+        breaker: breaker
+            .as_ref()
+            .map(|breaker| check_breaker(breaker, checker)),
+        outlier: outlier_detection
+            .as_ref()
+            .map(|outlier| check_outlier(outlier, checker)),
+        limits: limits
+            .as_ref()
+            .map_or_else(Default::default, |l| check_limits(l, checker)),
+        methods: check_methods(spec, targets, checker),
+        ..TrafficPolicy::default()
+    };
+    if let Some(retry) = retry {
+        check_retry(retry, &mut policy, checker);
+    }
+    policy
+}
+
+fn check_retry(retry: &Retry, policy: &mut TrafficPolicy, checker: &mut Checker<'_, '_>) {
+    let Retry {
+        attempts,
+        per_try_timeout,
+        on,
+        budget,
+    } = retry;
+    let attempts = checker.number(attempts, 1..=ATTEMPTS_MAX);
+    policy.attempts = attempts.unwrap_or(ATTEMPTS_DEFAULT);
+    if let Some(per_try) = per_try_timeout.as_ref().filter(|_| policy.attempts == 1) {
+        let message = "`perTryTimeout` with one attempt: write `timeout`, or allow more attempts";
+        checker.refuse(per_try.referenced, message);
+    }
+    if let Some(on) = on {
+        policy.on = on
+            .iter()
+            .filter_map(|name| check_code(name, checker))
+            .collect();
+    }
+    policy.budget = budget.as_ref().map(|budget| {
+        let wire::Budget {
+            percent,
+            min_per_second,
+        } = budget;
+        model::Budget {
+            percent: checker.number(percent, 0..=100),
+            min_per_second: checker.number(min_per_second, 0..=1_000_000),
+        }
+    });
+}
+
+fn check_code(name: &Spanned<String>, checker: &mut Checker<'_, '_>) -> Option<&'static str> {
+    let found = CODES.iter().copied().find(|code| *code == name.value);
+    if found.is_none() {
+        let message = format!(
+            "`{}` is no gRPC code to retry on: {}",
+            name.value,
+            CODES.join(", ")
+        );
+        checker.refuse(name.referenced, message);
+    }
+    found
+}
+
+fn check_breaker(breaker: &wire::Breaker, checker: &mut Checker<'_, '_>) -> model::Breaker {
+    let wire::Breaker {
+        failure_percent,
+        window,
+        min_calls,
+        consecutive_failures,
+        open_time,
+        max_open_time,
+    } = breaker;
+    let checked = model::Breaker {
+        failure_percent: checker.number(failure_percent, 1..=100),
+        window: checker.duration(window),
+        min_calls: checker.number(min_calls, 1..=1_000_000),
+        consecutive_failures: checker.number(consecutive_failures, 0..=1_000_000),
+        open_time: checker.duration(open_time),
+        max_open_time: checker.duration(max_open_time),
+    };
+    if let (Some(first), Some(longest)) = (checked.open_time, checked.max_open_time)
+        && let Some(at) = max_open_time.as_ref().filter(|_| longest < first)
+    {
+        checker.refuse(at.referenced, "`maxOpenTime` is shorter than `openTime`");
+    }
+    checked
+}
+
+fn check_outlier(
+    outlier: &wire::OutlierDetection,
+    checker: &mut Checker<'_, '_>,
+) -> model::OutlierDetection {
+    let wire::OutlierDetection {
+        consecutive_failures,
+        base_ejection_time,
+        max_ejection_percent,
+    } = outlier;
+    let percent = checker.number(max_ejection_percent, 0..=100);
+    model::OutlierDetection {
+        consecutive_failures: checker.number(consecutive_failures, 1..=1_000_000),
+        base_ejection_time: checker.duration(base_ejection_time),
+        max_ejection_percent: percent.unwrap_or(EJECTION_PERCENT_DEFAULT),
+    }
+}
+
+fn check_limits(limits: &wire::Limits, checker: &mut Checker<'_, '_>) -> model::Limits {
+    let wire::Limits { calls, waiting } = limits;
+    model::Limits {
+        calls: checker.number(calls, 1..=1_000_000),
+        waiting: checker.number(waiting, 0..=1_000_000),
+    }
+}
+
+/// A duration and where it was written.
+#[derive(Clone, Copy)]
+struct Written {
+    duration: Duration,
+    at: Location,
+}
+
+fn check_written(
+    value: &Option<Spanned<String>>,
+    checker: &mut Checker<'_, '_>,
+) -> Option<Written> {
+    let at = value.as_ref()?.referenced;
+    let duration = checker.duration(value)?;
+    Some(Written { duration, at })
+}
+
+fn check_methods(
+    spec: &TrafficPolicySpec,
+    targets: &[(&Service, Location)],
+    checker: &mut Checker<'_, '_>,
+) -> Vec<model::Method> {
+    let per_try = spec
+        .retry
+        .as_ref()
+        .map_or(&None, |retry| &retry.per_try_timeout);
+    let service_level = Times {
+        whole: check_written(&spec.timeout, checker),
+        per_try: check_written(per_try, checker),
+    };
+    service_level.check(checker);
+    let mut seen: BTreeMap<MethodName, Place> = BTreeMap::new();
+    let mut methods = Vec::new();
+    for method in &spec.methods {
+        let checked = check_method(method, service_level, targets, checker);
+        let Some(checked) = checked else { continue };
+        let at = method.name.referenced;
+        if let Some(first) = seen.insert(checked.name.clone(), checker.place(at)) {
+            let message = format!("`{}` is already at {}", checked.name, checker.name(first));
+            checker.refuse(at, message);
+        }
+        methods.push(checked);
+    }
+    methods
+}
+
+fn check_method(
+    method: &wire::Method,
+    service_level: Times,
+    targets: &[(&Service, Location)],
+    checker: &mut Checker<'_, '_>,
+) -> Option<model::Method> {
+    let wire::Method {
+        name,
+        unary,
+        idempotent,
+        timeout,
+        per_try_timeout,
+    } = method;
+    let own = Times {
+        whole: check_written(timeout, checker),
+        per_try: check_written(per_try_timeout, checker),
+    };
+    let times = if *unary { own.or(service_level) } else { own };
+    if own.whole.is_some() || own.per_try.is_some() {
+        times.check(checker);
+    }
+    let parsed = check_name(name, checker)?;
+    for (service, _) in targets {
+        check_implements(service, &parsed.service, name.referenced, checker);
+    }
+    Some(model::Method {
+        name: parsed,
+        unary: *unary,
+        idempotent: *idempotent,
+        timeout: times.whole.map(|written| written.duration),
+        per_try_timeout: times.per_try.map(|written| written.duration),
+    })
+}
+
+fn check_name(name: &Spanned<String>, checker: &mut Checker<'_, '_>) -> Option<MethodName> {
+    let parts = name.value.split_once('/');
+    let good = parts.filter(|(service, method)| {
+        names::is_grpc_service(service) && names::is_identifier(method)
+    });
+    let Some((service, method)) = good else {
+        let message = format!(
+            "`{}` is no method: write service/method, such as shop.v1.Orders/Get",
+            name.value
+        );
+        checker.refuse(name.referenced, message);
+        return None;
+    };
+    Some(MethodName {
+        service: service.to_owned(),
+        method: method.to_owned(),
+    })
+}
+
+/// The two timeouts of a call.
+#[derive(Clone, Copy)]
+struct Times {
+    whole: Option<Written>,
+    per_try: Option<Written>,
+}
+
+impl Times {
+    fn or(self, other: Times) -> Times {
+        Times {
+            whole: self.whole.or(other.whole),
+            per_try: self.per_try.or(other.per_try),
+        }
+    }
+
+    fn check(self, checker: &mut Checker<'_, '_>) {
+        if let (Some(whole), Some(per_try)) = (self.whole, self.per_try)
+            && per_try.duration > whole.duration
+        {
+            let message = format!(
+                "`perTryTimeout` of {:?} is longer than the `timeout` of {:?} for the whole call",
+                per_try.duration, whole.duration
+            );
+            // The later one of the two was written last, so it is the one to change.
+            let later = |a: Location, b: Location| if a.line() < b.line() { b } else { a };
+            checker.refuse(later(per_try.at, whole.at), message);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `Service`: its names, its transport and its endpoints.
+
+use super::{Checker, Sourced};
+use crate::error::{Place, Report};
+use crate::model::{Service, TrafficPolicy};
+use crate::names::{self, Address};
+use crate::wire::{Endpoints, ServiceSpec, StaticEndpoint};
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+
+/// Checks all services; what two of them claim is refused at the second.
+pub(crate) fn check_services(
+    services: &[Sourced<ServiceSpec>],
+    report: &mut Report<'_>,
+) -> Vec<Service> {
+    let mut claims = Claims::default();
+    let mut checked: Vec<Service> = services
+        .iter()
+        .map(|Sourced { origin, document }| {
+            let mut checker = Checker::new(*origin, report);
+            let (namespace, name) = checker.identity(&document.metadata);
+            claims.name(&document.metadata.name, &mut checker);
+            check_service(namespace, name, &document.spec, &mut claims, &mut checker)
+        })
+        .collect();
+    checked.sort_by(|a, b| a.name.cmp(&b.name));
+    checked
+}
+
+fn check_service(
+    namespace: String,
+    name: String,
+    spec: &ServiceSpec,
+    claims: &mut Claims,
+    checker: &mut Checker<'_, '_>,
+) -> Service {
+    let ServiceSpec {
+        grpc_services,
+        tls,
+        endpoints: Endpoints { fixed },
+    } = spec;
+    for grpc_service in grpc_services {
+        check_grpc_service(grpc_service, checker);
+        claims.grpc_service(grpc_service, &name, checker);
+    }
+    Service {
+        name,
+        namespace,
+        grpc_services: grpc_services
+            .iter()
+            .map(|name| name.value.clone())
+            .collect(),
+        tls: *tls,
+        addresses: check_addresses(fixed, checker),
+        policy: TrafficPolicy::default(),
+        rules: Vec::new(),
+    }
+}
+
+fn check_grpc_service(name: &Spanned<String>, checker: &mut Checker<'_, '_>) {
+    let text = &name.value;
+    if !names::is_grpc_service(text) {
+        let message =
+            format!("`{text}` is no gRPC service: write its full name, such as shop.v1.Orders");
+        checker.refuse(name.referenced, message);
+    } else if names::is_everybodys(text) {
+        let message = format!("`{text}` is implemented by every server and cannot be claimed");
+        checker.refuse(name.referenced, message);
+    }
+}
+
+fn check_addresses(
+    endpoints: &Spanned<Vec<StaticEndpoint>>,
+    checker: &mut Checker<'_, '_>,
+) -> Vec<Address> {
+    if endpoints.value.is_empty() {
+        checker.refuse(
+            endpoints.referenced,
+            "a service needs at least one endpoint",
+        );
+    }
+    let mut seen = Vec::new();
+    for StaticEndpoint { address } in &endpoints.value {
+        let text = &address.value;
+        match Address::parse(text) {
+            None => {
+                let message =
+                    format!("`{text}` is no address: write host:port, such as 127.0.0.1:9001");
+                checker.refuse(address.referenced, message);
+            }
+            Some(parsed) if seen.contains(&parsed) => {
+                checker.refuse(address.referenced, format!("`{text}` is listed twice"));
+            }
+            Some(parsed) => seen.push(parsed),
+        }
+    }
+    seen
+}
+
+/// Who was the first to use a name.
+#[derive(Default)]
+struct Claims {
+    services: BTreeMap<String, Place>,
+    grpc_services: BTreeMap<String, (String, Place)>,
+}
+
+impl Claims {
+    // Authorities carry no namespace yet, so a name is unique over all of them.
+    fn name(&mut self, name: &Spanned<String>, checker: &mut Checker<'_, '_>) {
+        let place = checker.place(name.referenced);
+        if let Some(first) = self.services.get(&name.value) {
+            let message = format!(
+                "Service `{}` is already at {}; a name is used once, in all namespaces together",
+                name.value,
+                checker.name(*first)
+            );
+            checker.refuse(name.referenced, message);
+        }
+        self.services.entry(name.value.clone()).or_insert(place);
+    }
+
+    fn grpc_service(&mut self, name: &Spanned<String>, by: &str, checker: &mut Checker<'_, '_>) {
+        let place = checker.place(name.referenced);
+        if let Some((owner, first)) = self.grpc_services.get(&name.value) {
+            let message = format!(
+                "`{}` is already claimed by Service `{owner}` at {}",
+                name.value,
+                checker.name(*first)
+            );
+            checker.refuse(name.referenced, message);
+        }
+        let claim = (by.to_owned(), place);
+        self.grpc_services
+            .entry(name.value.clone())
+            .or_insert(claim);
+    }
+}

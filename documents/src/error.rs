@@ -1,0 +1,139 @@
+//! What is wrong with a document, and where.
+//!
+//! Checks push problems at places into a [`Report`] and go on, so that one run
+//! shows everything. Snippets are cut at the end, when all sources are at hand.
+
+use serde_saphyr::Location;
+
+/// One thing wrong with one document. `Display` prints the message with file, line,
+/// column and the offending line with a caret below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentError {
+    /// The name of the file, as it was given to [`crate::load`].
+    pub file: String,
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Column in the line in characters, from 1.
+    pub column: usize,
+    /// What is wrong and, where it is not plain, what to write instead.
+    pub message: String,
+    /// The line of the file.
+    pub snippet: String,
+}
+
+impl std::error::Error for DocumentError {}
+
+impl std::fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        let indent = " ".repeat(self.column.saturating_sub(1));
+        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(f, "{gutter} |")?;
+        writeln!(f, "{number} | {}", self.snippet)?;
+        write!(f, "{gutter} | {indent}^")
+    }
+}
+
+/// A place in the set of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Index of the file in the set.
+    pub file: usize,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+/// Which document is being checked: its file, and the lines before it in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub file: usize,
+    pub lines_before: usize,
+}
+
+impl Origin {
+    /// A location inside the document as a place in the set of files.
+    pub fn place(self, location: Location) -> Place {
+        let in_document = usize::try_from(location.line()).unwrap_or(usize::MAX);
+        Place {
+            file: self.file,
+            line: self.lines_before.saturating_add(in_document.max(1)),
+            column: usize::try_from(location.column())
+                .unwrap_or(usize::MAX)
+                .max(1),
+        }
+    }
+}
+
+/// Everything that was found wrong so far in a set of files (name, text).
+#[derive(Debug)]
+pub(crate) struct Report<'f> {
+    files: &'f [(&'f str, &'f str)],
+    problems: Vec<(Place, String)>,
+}
+
+impl<'f> Report<'f> {
+    pub fn new(files: &'f [(&'f str, &'f str)]) -> Report<'f> {
+        let problems = Vec::new();
+        Report { files, problems }
+    }
+
+    pub fn push(&mut self, place: Place, message: impl Into<String>) {
+        self.problems.push((place, message.into()));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// A place for use inside of a message: `mesh/echo.yaml:12`.
+    pub fn name(&self, place: Place) -> String {
+        let file = self.files.get(place.file).map_or("", |(name, _)| name);
+        format!("{file}:{}", place.line)
+    }
+
+    /// In the order of the files and lines, with the offending lines.
+    pub fn into_errors(mut self) -> Vec<DocumentError> {
+        self.problems.sort();
+        self.problems.dedup();
+        self.problems
+            .into_iter()
+            .map(|(place, message)| error_at(self.files, place, message))
+            .collect()
+    }
+}
+
+fn error_at(files: &[(&str, &str)], place: Place, message: String) -> DocumentError {
+    let (file, text) = files.get(place.file).copied().unwrap_or_default();
+    let snippet = text.lines().nth(place.line.saturating_sub(1));
+    DocumentError {
+        file: file.to_owned(),
+        line: place.line,
+        column: place.column,
+        message,
+        snippet: snippet.unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_its_line_with_a_caret() {
+        let error = DocumentError {
+            file: "mesh/echo.yaml".into(),
+            line: 12,
+            column: 12,
+            message: "the timeout is 0".into(),
+            snippet: "  timeout: 0s".into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "error: the timeout is 0\n  --> mesh/echo.yaml:12:12\n   |\n12 |   timeout: 0s\n   |            ^"
+        );
+    }
+}

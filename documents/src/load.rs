@@ -1,0 +1,109 @@
+//! A set of files to one configuration: all of it, or every reason why not.
+
+use crate::check::{self, Directory, Sourced};
+use crate::error::{DocumentError, Report};
+use crate::model::Documents;
+use crate::wire::{GrpcRouteSpec, Head, MeshSpec, ServiceSpec, TrafficPolicySpec};
+use crate::yaml::{self, Text};
+use serde::de::DeserializeOwned;
+
+/// Our own API group and version.
+const OURS: &str = "outrider.dev/v1";
+
+/// The Gateway API's.
+const GATEWAY: &str = "gateway.networking.k8s.io/v1";
+
+/// Loads a set of files, each as (name, text), as one configuration. The order of
+/// the files decides nothing. No I/O happens here.
+///
+/// # Errors
+/// Everything that is wrong in all the files, in their order.
+pub fn load(files: &[(&str, &str)]) -> Result<Documents, Vec<DocumentError>> {
+    let mut report = Report::new(files);
+    let parsed = parse(files, &mut report);
+    let documents = check(&parsed, &mut report);
+    if report.is_empty() {
+        Ok(documents)
+    } else {
+        Err(report.into_errors())
+    }
+}
+
+/// The documents of all files by kind, in order; those that do not parse are left out.
+#[derive(Default)]
+struct Parsed {
+    meshes: Vec<Sourced<MeshSpec>>,
+    services: Vec<Sourced<ServiceSpec>>,
+    routes: Vec<Sourced<GrpcRouteSpec>>,
+    policies: Vec<Sourced<TrafficPolicySpec>>,
+}
+
+fn parse(files: &[(&str, &str)], report: &mut Report<'_>) -> Parsed {
+    let mut parsed = Parsed::default();
+    for (index, (_, text)) in files.iter().enumerate() {
+        for text in yaml::split(index, text) {
+            if let Some(head) = text.parse::<Head>(report) {
+                parsed.add(&text, &head, report);
+            }
+        }
+    }
+    parsed
+}
+
+impl Parsed {
+    fn add(&mut self, text: &Text<'_>, head: &Head, report: &mut Report<'_>) {
+        let (Some(version), Some(kind)) = (&head.api_version, &head.kind) else {
+            report.push(text.place(), "a document needs `apiVersion` and `kind`");
+            return;
+        };
+        match (version.value.as_str(), kind.value.as_str()) {
+            (OURS, "Mesh") => self.meshes.extend(parse_as(text, report)),
+            (OURS, "Service") => self.services.extend(parse_as(text, report)),
+            (OURS, "TrafficPolicy") => self.policies.extend(parse_as(text, report)),
+            (GATEWAY, "GRPCRoute") => self.routes.extend(parse_as(text, report)),
+            (version, kind_name) => {
+                let place = text.origin.place(kind.referenced);
+                report.push(place, unknown_kind(version, kind_name));
+            }
+        }
+    }
+}
+
+fn parse_as<Spec: DeserializeOwned>(
+    text: &Text<'_>,
+    report: &mut Report<'_>,
+) -> Option<Sourced<Spec>> {
+    let document = text.parse(report)?;
+    let origin = text.origin;
+    Some(Sourced { origin, document })
+}
+
+fn unknown_kind(version: &str, kind: &str) -> String {
+    match kind {
+        "Mesh" | "Service" | "TrafficPolicy" => {
+            format!("{kind} has `apiVersion: {OURS}`, not `{version}`")
+        }
+        "GRPCRoute" => format!("{kind} has `apiVersion: {GATEWAY}`, not `{version}`"),
+        "HTTPRoute" | "AuthorizationPolicy" | "RequestAuthentication" => {
+            format!("kind {kind} is not enforced yet")
+        }
+        _ => format!("unknown kind `{kind}`: Mesh, Service, TrafficPolicy or GRPCRoute"),
+    }
+}
+
+fn check(parsed: &Parsed, report: &mut Report<'_>) -> Documents {
+    let incomplete = !report.is_empty();
+    let trust_domain = check::check_meshes(&parsed.meshes, report);
+    let mut services = check::check_services(&parsed.services, report);
+    let directory = Directory::new(&services, incomplete);
+    let mut policies = check::check_policies(&parsed.policies, &directory, report);
+    let mut rules = check::check_routes(&parsed.routes, &directory, report);
+    for service in &mut services {
+        service.policy = policies.remove(&service.name).unwrap_or_default();
+        service.rules = rules.remove(&service.name).unwrap_or_default();
+    }
+    Documents {
+        trust_domain,
+        services,
+    }
+}

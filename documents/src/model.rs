@@ -1,0 +1,155 @@
+//! The documents after all checks: one configuration, references resolved.
+//!
+//! Only [`crate::load`] makes one, so nobody asks again whether it holds together.
+
+use crate::names::Address;
+use crate::wire::Tls;
+use std::time::Duration;
+
+/// A set of documents that hold together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documents {
+    pub(crate) trust_domain: String,
+    /// Ordered by name.
+    pub(crate) services: Vec<Service>,
+}
+
+impl Documents {
+    /// The trust domain of the mesh.
+    pub fn trust_domain(&self) -> &str {
+        &self.trust_domain
+    }
+
+    /// The names of all services, in order.
+    pub fn service_names(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(|service| service.name.as_str())
+    }
+
+    /// The namespace of a service; `None` if there is no such service.
+    pub fn namespace_of(&self, service: &str) -> Option<&str> {
+        let service = self.services.iter().find(|known| known.name == service)?;
+        Some(&service.namespace)
+    }
+}
+
+/// A service with everything that was said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Service {
+    pub name: String,
+    pub namespace: String,
+    pub grpc_services: Vec<String>,
+    pub tls: Tls,
+    pub addresses: Vec<Address>,
+    pub policy: TrafficPolicy,
+    /// In order of precedence. Empty: no GRPCRoute, everything goes to the service.
+    pub rules: Vec<RouteRule>,
+}
+
+/// One match of one rule of a GRPCRoute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RouteRule {
+    pub name: String,
+    pub target: MethodTarget,
+    pub headers: Vec<(String, String)>,
+    pub backends: Vec<Backend>,
+}
+
+/// Which calls a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MethodTarget {
+    Any,
+    Service(String),
+    Method(MethodName),
+}
+
+/// A full method name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MethodName {
+    pub service: String,
+    pub method: String,
+}
+
+impl std::fmt::Display for MethodName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.service, self.method)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Backend {
+    pub service: String,
+    pub weight: u32,
+}
+
+/// How the calls to a service are treated; absent values take the sidecar's defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TrafficPolicy {
+    pub connect_timeout: Option<Duration>,
+    /// 1 to 5.
+    pub attempts: u32,
+    /// Names of gRPC codes.
+    pub on: Vec<&'static str>,
+    pub budget: Option<Budget>,
+    pub breaker: Option<Breaker>,
+    pub outlier: Option<OutlierDetection>,
+    pub limits: Limits,
+    pub methods: Vec<Method>,
+}
+
+/// Default of `retry.attempts` (gRFC A6 advises few; promises: at most 2 in all).
+pub(crate) const ATTEMPTS_DEFAULT: u32 = 2;
+
+impl Default for TrafficPolicy {
+    fn default() -> TrafficPolicy {
+        TrafficPolicy {
+            connect_timeout: None,
+            attempts: ATTEMPTS_DEFAULT,
+            on: vec!["UNAVAILABLE"],
+            budget: None,
+            breaker: None,
+            outlier: None,
+            limits: Limits::default(),
+            methods: Vec::new(),
+        }
+    }
+}
+
+/// A method with what holds for it; a service-level timeout is already in it if it
+/// is unary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Method {
+    pub name: MethodName,
+    pub unary: bool,
+    pub idempotent: bool,
+    pub timeout: Option<Duration>,
+    pub per_try_timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    pub percent: Option<u32>,
+    pub min_per_second: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Breaker {
+    pub failure_percent: Option<u32>,
+    pub window: Option<Duration>,
+    pub min_calls: Option<u32>,
+    pub consecutive_failures: Option<u32>,
+    pub open_time: Option<Duration>,
+    pub max_open_time: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutlierDetection {
+    pub consecutive_failures: Option<u32>,
+    pub base_ejection_time: Option<Duration>,
+    pub max_ejection_percent: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub calls: Option<u32>,
+    pub waiting: Option<u32>,
+}

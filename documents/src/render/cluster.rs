@@ -1,0 +1,215 @@
+//! A service as a Cluster, and its endpoints.
+
+use super::{one_entry, transport, wire_duration, wire_number};
+use crate::model::{Breaker, Budget, Limits, OutlierDetection, Service, TrafficPolicy};
+use crate::names::{Address, Host};
+use crate::wire::Tls;
+use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
+use outrider_proto::envoy::cluster::cluster::{
+    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbPolicy,
+};
+use outrider_proto::envoy::cluster::{
+    CircuitBreakers, Cluster, OutlierDetection as EnvoyOutlierDetection,
+};
+use outrider_proto::envoy::core::socket_address::PortSpecifier;
+use outrider_proto::envoy::core::{
+    Address as EnvoyAddress, Locality, Metadata, SocketAddress, address::Address as OneAddress,
+};
+use outrider_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
+use outrider_proto::envoy::endpoint::{
+    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
+};
+use outrider_proto::v1::{self, ClusterPolicy};
+use outrider_proto::{CLUSTER_POLICY, features, pack};
+use std::time::Duration;
+
+/// Longest wait for a connection and its handshake, if the policy says none.
+const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+
+pub(super) fn render_cluster(service: &Service, trust_domain: &str) -> Cluster {
+    let policy = &service.policy;
+    let connect_timeout = policy.connect_timeout.unwrap_or(CONNECT_TIMEOUT_DEFAULT);
+    let socket = match service.tls {
+        Tls::Mesh => Some(transport::mutual_tls(service, trust_domain)),
+        Tls::None => None,
+    };
+    let cluster = Cluster {
+        name: service.name.clone(),
+        connect_timeout: Some(wire_duration(connect_timeout)),
+        // Two choices by load: what the sidecar's balancing is, in Envoy's words.
+        lb_policy: LbPolicy::LeastRequest.into(),
+        typed_extension_protocol_options: transport::http2_options(),
+        circuit_breakers: circuit_breakers(policy.limits),
+        outlier_detection: policy.outlier.map(outlier_detection),
+        transport_socket: socket,
+        metadata: cluster_policy(policy),
+        ..Cluster::default()
+    };
+    if needs_dns(service) {
+        discovered_by_dns(cluster, service)
+    } else {
+        discovered_by_eds(cluster)
+    }
+}
+
+/// EDS carries addresses only, so one name among them makes DNS of the whole.
+fn needs_dns(service: &Service) -> bool {
+    let is_name = |address: &Address| matches!(address.host, Host::Name(_));
+    service.addresses.iter().any(is_name)
+}
+
+#[expect(
+    deprecated,
+    reason = "the replacement, a typed DnsCluster, is unknown to older Envoys"
+)]
+fn discovered_by_dns(cluster: Cluster, service: &Service) -> Cluster {
+    let strict = ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into());
+    Cluster {
+        cluster_discovery_type: Some(strict),
+        respect_dns_ttl: true,
+        load_assignment: Some(load_assignment(service)),
+        ..cluster
+    }
+}
+
+fn discovered_by_eds(cluster: Cluster) -> Cluster {
+    let config = EdsClusterConfig {
+        eds_config: Some(transport::ads()),
+        ..EdsClusterConfig::default()
+    };
+    Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
+        eds_cluster_config: Some(config),
+        ..cluster
+    }
+}
+
+pub(super) fn render_endpoints(service: &Service) -> Option<ClusterLoadAssignment> {
+    (!needs_dns(service)).then(|| load_assignment(service))
+}
+
+// gRPC's clients want a locality with a weight, though there is only one.
+fn load_assignment(service: &Service) -> ClusterLoadAssignment {
+    let locality = LocalityLbEndpoints {
+        locality: Some(Locality::default()),
+        load_balancing_weight: Some(wire_number(1)),
+        lb_endpoints: service.addresses.iter().map(lb_endpoint).collect(),
+        ..LocalityLbEndpoints::default()
+    };
+    ClusterLoadAssignment {
+        cluster_name: service.name.clone(),
+        endpoints: vec![locality],
+        ..ClusterLoadAssignment::default()
+    }
+}
+
+fn lb_endpoint(address: &Address) -> LbEndpoint {
+    let host = match &address.host {
+        Host::Ip(ip) => ip.to_string(),
+        Host::Name(name) => name.clone(),
+    };
+    let socket = SocketAddress {
+        address: host,
+        port_specifier: Some(PortSpecifier::PortValue(address.port.into())),
+        ..SocketAddress::default()
+    };
+    let address = EnvoyAddress {
+        address: Some(OneAddress::SocketAddress(socket)),
+    };
+    let endpoint = Endpoint {
+        address: Some(address),
+        ..Endpoint::default()
+    };
+    LbEndpoint {
+        host_identifier: Some(HostIdentifier::Endpoint(endpoint)),
+        ..LbEndpoint::default()
+    }
+}
+
+/// What Envoy calls circuit breakers are our limits.
+fn circuit_breakers(limits: Limits) -> Option<CircuitBreakers> {
+    if limits == Limits::default() {
+        return None;
+    }
+    let Limits { calls, waiting } = limits;
+    let thresholds = Thresholds {
+        max_requests: calls.map(wire_number),
+        max_pending_requests: waiting.map(wire_number),
+        ..Thresholds::default()
+    };
+    Some(CircuitBreakers {
+        thresholds: vec![thresholds],
+        ..CircuitBreakers::default()
+    })
+}
+
+/// Failures in a row only: the share of failures is the breaker's, so Envoy's
+/// statistical ejection, on by default, is turned off.
+fn outlier_detection(outlier: OutlierDetection) -> EnvoyOutlierDetection {
+    let OutlierDetection {
+        consecutive_failures,
+        base_ejection_time,
+        max_ejection_percent,
+    } = outlier;
+    EnvoyOutlierDetection {
+        consecutive_5xx: consecutive_failures.map(wire_number),
+        base_ejection_time: base_ejection_time.map(wire_duration),
+        max_ejection_percent: Some(wire_number(max_ejection_percent)),
+        enforcing_success_rate: Some(wire_number(0)),
+        ..EnvoyOutlierDetection::default()
+    }
+}
+
+fn cluster_policy(policy: &TrafficPolicy) -> Option<Metadata> {
+    let used = [
+        (features::RETRY_BUDGET, policy.budget.is_some()),
+        (features::BREAKER, policy.breaker.is_some()),
+    ];
+    let used: Vec<String> = used
+        .into_iter()
+        .filter(|(_, used)| *used)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if used.is_empty() {
+        return None;
+    }
+    let message = ClusterPolicy {
+        required_features: used,
+        retry_budget: policy.budget.map(retry_budget),
+        breaker: policy.breaker.map(breaker),
+    };
+    Some(Metadata {
+        typed_filter_metadata: one_entry(CLUSTER_POLICY, pack(&message)),
+        ..Metadata::default()
+    })
+}
+
+fn retry_budget(budget: Budget) -> v1::RetryBudget {
+    let Budget {
+        percent,
+        min_per_second,
+    } = budget;
+    v1::RetryBudget {
+        percent,
+        min_per_second,
+    }
+}
+
+fn breaker(breaker: Breaker) -> v1::Breaker {
+    let Breaker {
+        failure_percent,
+        window,
+        min_calls,
+        consecutive_failures,
+        open_time,
+        max_open_time,
+    } = breaker;
+    v1::Breaker {
+        failure_percent,
+        window: window.map(wire_duration),
+        calls_min: min_calls,
+        consecutive_failures,
+        open_base: open_time.map(wire_duration),
+        open_max: max_open_time.map(wire_duration),
+    }
+}

@@ -1,0 +1,51 @@
+//! Documents to xDS resources, for a sidecar of ours.
+//!
+//! A service becomes a RouteConfiguration, a Cluster and, if all its addresses are
+//! known, a ClusterLoadAssignment, each under the service's name; a client subscribes
+//! to what it uses. What Envoy's messages can say is said with them, the rest with
+//! ours (`outrider.v1`). The order and the versions depend on the content alone.
+
+mod cluster;
+mod route;
+mod transport;
+
+use crate::model::Documents;
+use outrider_proto::google::{Any, Duration as WireDuration, UInt32Value};
+use outrider_proto::{Resource, Resources, Versioned};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Renders all documents: the whole state of the world.
+pub fn render(documents: &Documents) -> Resources {
+    let services = &documents.services;
+    let domain = &documents.trust_domain;
+    Resources {
+        clusters: versioned(services.iter().map(|s| cluster::render_cluster(s, domain))),
+        endpoints: versioned(services.iter().filter_map(cluster::render_endpoints)),
+        routes: versioned(services.iter().map(route::render_routes)),
+    }
+}
+
+fn versioned<M: Resource>(messages: impl Iterator<Item = M>) -> Vec<Versioned<M>> {
+    messages.map(Versioned::new).collect()
+}
+
+fn wire_duration(duration: Duration) -> WireDuration {
+    WireDuration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        // Below a thousand million, so it fits.
+        nanos: duration.subsec_nanos() as i32,
+    }
+}
+
+fn wire_number(value: u32) -> UInt32Value {
+    UInt32Value { value }
+}
+
+/// A map of one entry: envoy-types has these fields as hash maps, and only a single
+/// entry has one encoding, which the version depends on.
+fn one_entry<M: FromIterator<(String, Any)>>(key: &str, value: Any) -> M {
+    BTreeMap::from([(key.to_owned(), value)])
+        .into_iter()
+        .collect()
+}

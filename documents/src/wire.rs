@@ -1,0 +1,228 @@
+//! The documents as they are written: the shape, nothing checked.
+//!
+//! Fields and their order are the operator's reference (`docs/CONFIG.md`, which a
+//! test keeps complete against these structs). Fields that the Gateway API has and
+//! nobody enforces yet are [`Unenforced`], so that they are refused by name instead
+//! of being taken for a typo.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+
+/// Present or not; where it stands is all that is kept.
+pub(crate) type Unenforced = Option<Spanned<IgnoredAny>>;
+
+/// What every document begins with; read leniently, to find out what it is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Head {
+    pub api_version: Option<Spanned<String>>,
+    pub kind: Option<Spanned<String>>,
+}
+
+/// A whole document of a known kind.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Document<Spec> {
+    #[serde(rename = "apiVersion")]
+    _api_version: IgnoredAny,
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    pub metadata: Metadata,
+    pub spec: Spec,
+    /// Written by controllers on Kubernetes; says nothing about what is wanted.
+    #[serde(default, rename = "status")]
+    _status: IgnoredAny,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Metadata {
+    pub name: Spanned<String>,
+    pub namespace: Option<Spanned<String>>,
+    #[serde(default, rename = "labels")]
+    _labels: BTreeMap<String, String>,
+    #[serde(default, rename = "annotations")]
+    _annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MeshSpec {
+    pub trust_domain: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ServiceSpec {
+    #[serde(default)]
+    pub grpc_services: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub tls: Tls,
+    pub endpoints: Endpoints,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Tls {
+    #[default]
+    Mesh,
+    None,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Endpoints {
+    #[serde(rename = "static")]
+    pub fixed: Spanned<Vec<StaticEndpoint>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct StaticEndpoint {
+    pub address: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct GrpcRouteSpec {
+    pub parent_refs: Spanned<Vec<Reference>>,
+    pub hostnames: Unenforced,
+    pub rules: Spanned<Vec<Rule>>,
+}
+
+/// A reference to a Service, in any of the places where the Gateway API has one.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Reference {
+    pub group: Option<Spanned<String>>,
+    pub kind: Option<Spanned<String>>,
+    pub name: Spanned<String>,
+    pub namespace: Option<Spanned<String>>,
+    pub port: Unenforced,
+    pub section_name: Unenforced,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Rule {
+    pub name: Option<Spanned<String>>,
+    #[serde(default)]
+    pub matches: Vec<Match>,
+    pub filters: Unenforced,
+    pub backend_refs: Spanned<Vec<BackendRef>>,
+    pub session_persistence: Unenforced,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Match {
+    pub method: Option<Spanned<MethodMatch>>,
+    #[serde(default)]
+    pub headers: Vec<HeaderMatch>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MethodMatch {
+    #[serde(rename = "type")]
+    pub match_type: Option<Spanned<MatchType>>,
+    pub service: Option<Spanned<String>>,
+    pub method: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HeaderMatch {
+    #[serde(rename = "type")]
+    pub match_type: Option<Spanned<MatchType>>,
+    pub name: Spanned<String>,
+    pub value: Spanned<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum MatchType {
+    Exact,
+    RegularExpression,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BackendRef {
+    pub group: Option<Spanned<String>>,
+    pub kind: Option<Spanned<String>>,
+    pub name: Spanned<String>,
+    pub namespace: Option<Spanned<String>>,
+    pub port: Unenforced,
+    pub weight: Option<Spanned<u32>>,
+    pub filters: Unenforced,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TrafficPolicySpec {
+    pub target_refs: Spanned<Vec<Reference>>,
+    pub timeout: Option<Spanned<String>>,
+    pub connect_timeout: Option<Spanned<String>>,
+    pub retry: Option<Retry>,
+    pub breaker: Option<Breaker>,
+    pub outlier_detection: Option<OutlierDetection>,
+    pub limits: Option<Limits>,
+    #[serde(default)]
+    pub methods: Vec<Method>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Retry {
+    pub attempts: Option<Spanned<u32>>,
+    pub per_try_timeout: Option<Spanned<String>>,
+    pub on: Option<Vec<Spanned<String>>>,
+    pub budget: Option<Budget>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Budget {
+    pub percent: Option<Spanned<u32>>,
+    pub min_per_second: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Breaker {
+    pub failure_percent: Option<Spanned<u32>>,
+    pub window: Option<Spanned<String>>,
+    pub min_calls: Option<Spanned<u32>>,
+    pub consecutive_failures: Option<Spanned<u32>>,
+    pub open_time: Option<Spanned<String>>,
+    pub max_open_time: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct OutlierDetection {
+    pub consecutive_failures: Option<Spanned<u32>>,
+    pub base_ejection_time: Option<Spanned<String>>,
+    pub max_ejection_percent: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub calls: Option<Spanned<u32>>,
+    pub waiting: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Method {
+    pub name: Spanned<String>,
+    #[serde(default)]
+    pub unary: bool,
+    #[serde(default)]
+    pub idempotent: bool,
+    pub timeout: Option<Spanned<String>>,
+    pub per_try_timeout: Option<Spanned<String>>,
+}

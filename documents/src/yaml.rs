@@ -1,0 +1,222 @@
+//! Text to wire types: one YAML document at a time, strict and bounded.
+//!
+//! A file is cut at its `---` lines first, so that one broken document does not
+//! hide the errors of the next. Knows nothing of what the fields mean.
+
+use crate::error::{Origin, Place, Report};
+use serde::de::DeserializeOwned;
+use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
+
+/// Largest document. Bytes. Beyond any honest document; parsing is linear in it.
+const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+
+/// A YAML document: a part of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub origin: Origin,
+    text: &'a str,
+}
+
+/// Cuts a file into its documents; those without content are left out.
+///
+/// No line of a document can begin with `---` and a blank: YAML 1.2.2 section 9.1.2
+/// reserves it as the marker, inside of block scalars too.
+pub(crate) fn split(file: usize, text: &str) -> Vec<Text<'_>> {
+    let mut documents = Vec::new();
+    let (mut start, mut lines_before, mut offset) = (0, 0, 0);
+    for (line, content) in text.split_inclusive('\n').enumerate() {
+        if is_marker(content) && offset > start {
+            documents.push(document(file, lines_before, &text[start..offset]));
+            (start, lines_before) = (offset, line);
+        }
+        offset += content.len();
+    }
+    documents.push(document(file, lines_before, &text[start..]));
+    documents.retain(|document| document.text.lines().any(has_content));
+    documents
+}
+
+fn document(file: usize, lines_before: usize, text: &str) -> Text<'_> {
+    let origin = Origin { file, lines_before };
+    Text { origin, text }
+}
+
+fn is_marker(line: &str) -> bool {
+    line.strip_prefix("---")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+}
+
+fn has_content(line: &str) -> bool {
+    let line = line.trim();
+    !(line.is_empty() || line.starts_with('#') || line == "---" || line == "...")
+}
+
+impl Text<'_> {
+    /// Where the document begins; for errors that belong to no line of it.
+    pub fn place(&self) -> Place {
+        let first = self.text.lines().position(has_content).unwrap_or(0);
+        Place {
+            file: self.origin.file,
+            line: self.origin.lines_before + first + 1,
+            column: 1,
+        }
+    }
+
+    /// Parses the document; what is wrong goes into the report.
+    pub fn parse<T: DeserializeOwned>(&self, report: &mut Report<'_>) -> Option<T> {
+        if self.text.len() > DOCUMENT_BYTES_MAX {
+            let message = format!("the document is larger than {DOCUMENT_BYTES_MAX} bytes");
+            report.push(self.place(), message);
+            return None;
+        }
+        match serde_saphyr::from_str_with_options(self.text, options()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                report.push(self.place_of(&error), message(&error));
+                None
+            }
+        }
+    }
+
+    fn place_of(&self, error: &Error) -> Place {
+        match error.location() {
+            Some(location) if location.line() > 0 => self.origin.place(location),
+            Some(_) | None => self.place(),
+        }
+    }
+}
+
+fn message(error: &Error) -> String {
+    match error.without_snippet() {
+        Error::InvalidScalar { ty, .. } => format!("expected a number of type {ty}"),
+        other => UserMessageFormatter.format_message(other).into_owned(),
+    }
+}
+
+// Aliases are a convenience for people; these bounds leave room for that and none
+// for a document that unfolds to a million nodes.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_documents: 2,
+            max_depth: 32,
+            max_nodes: 50_000,
+            max_events: 100_000,
+            max_anchors: 64,
+            max_aliases: 64,
+            max_merge_keys: 16,
+            max_recorded_anchor_events: 10_000,
+            max_total_scalar_bytes: DOCUMENT_BYTES_MAX,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 10_000,
+            max_replay_stack_depth: 8,
+            max_alias_expansions_per_anchor: 64,
+        },
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    fn lines_of_documents(text: &str) -> Vec<usize> {
+        split(0, text)
+            .iter()
+            .map(|text| text.place().line)
+            .collect()
+    }
+
+    #[test]
+    fn a_file_is_cut_at_its_markers() {
+        let cases: [(&str, &str, &[usize]); 7] = [
+            ("nothing", "", &[]),
+            ("only comments", "# a\n---\n# b\n", &[]),
+            ("one without a marker", "a: 1\n", &[1]),
+            ("one with a marker", "---\na: 1\n", &[2]),
+            ("two", "a: 1\n---\nb: 2\n", &[1, 3]),
+            ("an empty one between", "a: 1\n---\n---\nb: 2\n", &[1, 4]),
+            ("dashes that are no marker", "a: |\n  ---\n----\n", &[1]),
+        ];
+        for (name, text, expected) in cases {
+            assert_eq!(lines_of_documents(text), expected, "{name}");
+        }
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[allow(dead_code)]
+        weight: Option<u32>,
+        #[allow(dead_code)]
+        list: Option<Vec<String>>,
+        #[allow(dead_code)]
+        deep: Option<serde_json::Value>,
+    }
+
+    fn problem(text: &str) -> String {
+        let files = [("f", text)];
+        let mut report = Report::new(&files);
+        for document in split(0, text) {
+            let parsed: Option<Sample> = document.parse(&mut report);
+            assert!(parsed.is_none() || report.is_empty());
+        }
+        let errors = report.into_errors();
+        let text: Vec<String> = errors
+            .iter()
+            .map(|error| format!("{}:{} {}", error.line, error.column, error.message))
+            .collect();
+        text.join("\n")
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_where_it_is() {
+        let cases = [
+            ("weight: 1\n", ""),
+            (
+                "wheight: 1\n",
+                "1:1 unknown field `wheight`, expected one of weight, list, deep",
+            ),
+            (
+                "---\nweight: 1\n---\n\nweight: -1\n",
+                "5:9 expected a number of type u32",
+            ),
+            (
+                "weight: 1\nweight: 2\n",
+                "2:1 duplicate mapping key: weight not allowed here",
+            ),
+            ("list: [\n", "1:7 unclosed bracket '['"),
+            (
+                "weight: a\n---\nweight: b\n",
+                "1:9 expected a number of type u32\n3:9 expected a number of type u32",
+            ),
+            (
+                "weight: 1\n...\nweight: 2\n",
+                "3:1 only single YAML document expected but multiple found",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(problem(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_unfolds() {
+        let mut bomb = String::from("deep:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..9 {
+            let inner = format!("*a{}", level - 1);
+            let items = [inner.as_str(); 10].join(", ");
+            bomb.push_str(&format!("  a{level}: &a{level} [{items}]\n"));
+        }
+
+        let refusal = "5:47 YAML document too large or too complex: limits breached: \
+                       RecordedAnchorEvents { recorded_anchor_events: 10001 }";
+        assert_eq!(problem(&bomb), refusal);
+        let nested = format!("deep: {}", "[".repeat(10_000));
+        assert_eq!(problem(&nested), "1:262 recursion limit exceeded");
+    }
+}
