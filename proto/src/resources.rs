@@ -46,10 +46,15 @@ impl<M: Resource> Versioned<M> {
     /// encoding: keep to one entry where a stable version matters.
     pub fn new(message: M) -> Versioned<M> {
         Versioned {
-            version: format!("{:016x}", fnv1a(&message.encode_to_vec())),
+            version: content_version(&message.encode_to_vec()),
             message,
         }
     }
+}
+
+/// A version that depends on the content alone: 16 hexadecimal digits.
+pub fn content_version(content: &[u8]) -> String {
+    format!("{:016x}", fnv1a(content))
 }
 
 // FNV-1a, 64 bit: stable across builds and machines. It is no defence against an

@@ -1,0 +1,91 @@
+//! A set of resources and what was good before, to what is good now.
+
+use super::configuration::{Configuration, Kept};
+use super::fields::Fields;
+use super::rejection::Rejection;
+use super::{cluster, domains, endpoints, route};
+use outrider_proto::{Resource, Resources, Versioned};
+use std::collections::BTreeMap;
+
+/// What came of a set of resources.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// What is in force now, and the `last_good` of the next call.
+    pub configuration: Configuration,
+    /// The resources that were not taken.
+    pub rejected: Vec<Rejection>,
+}
+
+/// Judges the whole state of the world. What `resources` does not name is gone; a bad
+/// resource keeps its version from `last_good`, if it has one there.
+pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
+    let Resources {
+        clusters,
+        endpoints,
+        routes,
+    } = resources;
+    let mut rejected = Vec::new();
+    let clusters = take(clusters, &last_good.clusters, cluster::parse, &mut rejected);
+    let endpoints = take(
+        endpoints,
+        &last_good.endpoints,
+        endpoints::parse,
+        &mut rejected,
+    );
+    let taken = take(routes, &last_good.routes, route::parse, &mut rejected);
+    let routes = domains::settle(taken, &last_good.routes, &mut rejected);
+    Accepted {
+        configuration: Configuration::new(clusters, endpoints, routes),
+        rejected,
+    }
+}
+
+/// Takes the resources of one type, each alone.
+fn take<M: Resource, T: Clone>(
+    incoming: &[Versioned<M>],
+    last_good: &BTreeMap<String, Kept<T>>,
+    parse: impl Fn(&M, &mut Fields<'_>) -> Option<T>,
+    rejected: &mut Vec<Rejection>,
+) -> BTreeMap<String, Kept<T>> {
+    let mut taken = BTreeMap::new();
+    for (index, Versioned { version, message }) in incoming.iter().enumerate() {
+        let name = message.resource_name();
+        let mut errors = Vec::new();
+        let mut fields = Fields::root(&mut errors);
+        if taken.contains_key(name) {
+            fields.refuse("name", "listed twice");
+        }
+        let last = last_good.get(name);
+        let value = match last.filter(|last| last.version == *version) {
+            Some(unchanged) => Some(unchanged.value.clone()),
+            None => parse(message, &mut fields),
+        };
+        match value.filter(|_| errors.is_empty()) {
+            Some(value) => {
+                let version = version.clone();
+                taken.insert(
+                    name.to_owned(),
+                    Kept {
+                        version,
+                        index,
+                        value,
+                    },
+                );
+            }
+            None => {
+                let type_url = M::type_url();
+                let name = name.to_owned();
+                if let Some(last) = last.filter(|_| !taken.contains_key(&name)) {
+                    taken.insert(name.clone(), last.clone());
+                }
+                rejected.push(Rejection {
+                    type_url,
+                    index,
+                    name,
+                    errors,
+                });
+            }
+        }
+    }
+    taken
+}

@@ -1,0 +1,142 @@
+//! What was accepted: everything of a snapshot but the addresses behind host names.
+
+use super::cluster::{ClusterParts, Discovery};
+use super::endpoints::{Address, Host};
+use outrider_engine::config::{Cluster, Endpoint, Snapshot};
+use outrider_policy::{RouteTable, VirtualHost};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// A resource in force.
+#[derive(Debug, Clone)]
+pub(super) struct Kept<T> {
+    pub version: String,
+    /// Its place in the set it came with.
+    pub index: usize,
+    pub value: T,
+}
+
+/// The accepted resources. The default is empty: no service is known.
+#[derive(Debug, Clone, Default)]
+pub struct Configuration {
+    pub(super) clusters: BTreeMap<String, Kept<ClusterParts>>,
+    pub(super) endpoints: BTreeMap<String, Kept<Vec<Address>>>,
+    pub(super) routes: BTreeMap<String, Kept<Vec<VirtualHost>>>,
+    table: RouteTable,
+}
+
+impl Configuration {
+    /// The routes must not conflict, see `domains`.
+    pub(super) fn new(
+        clusters: BTreeMap<String, Kept<ClusterParts>>,
+        endpoints: BTreeMap<String, Kept<Vec<Address>>>,
+        routes: BTreeMap<String, Kept<Vec<VirtualHost>>>,
+    ) -> Configuration {
+        let hosts = routes.values().flat_map(|kept| kept.value.iter().cloned());
+        let table = RouteTable::build(hosts.collect());
+        debug_assert!(
+            table.is_ok(),
+            "each host was built alone, and no domain is shared"
+        );
+        Configuration {
+            clusters,
+            endpoints,
+            routes,
+            table: table.unwrap_or_default(),
+        }
+    }
+
+    /// A hash of the content; equal for equal resources.
+    pub fn version(&self) -> String {
+        outrider_proto::content_version(self.resources().join("\n").as_bytes())
+    }
+
+    /// Every resource in force as `type/name@version`, in order.
+    pub fn resources(&self) -> Vec<String> {
+        let clusters = self
+            .clusters
+            .iter()
+            .map(|(name, kept)| ("cluster", name, &kept.version));
+        let endpoints = self
+            .endpoints
+            .iter()
+            .map(|(name, kept)| ("endpoints", name, &kept.version));
+        let routes = self
+            .routes
+            .iter()
+            .map(|(name, kept)| ("routes", name, &kept.version));
+        clusters
+            .chain(endpoints)
+            .chain(routes)
+            .map(|(kind, name, version)| format!("{kind}/{name}@{version}"))
+            .collect()
+    }
+
+    /// The host names among the endpoints, to be resolved.
+    pub fn host_names(&self) -> BTreeSet<String> {
+        let addresses = self
+            .clusters
+            .values()
+            .flat_map(|kept| self.addresses(&kept.value));
+        let names = addresses.filter_map(|address| match &address.host {
+            Host::Name(name) => Some(name.clone()),
+            Host::Ip(_) => None,
+        });
+        names.collect()
+    }
+
+    /// The engine's configuration. `resolve` gives what is known of a host name; a name
+    /// that stands for nothing contributes no endpoint.
+    pub fn snapshot<'a>(&'a self, resolve: impl Fn(&str) -> &'a [IpAddr]) -> Snapshot {
+        let clusters = self.clusters.iter().map(|(name, kept)| {
+            let cluster = self.cluster(name, &kept.value, &resolve);
+            (name.clone(), Arc::new(cluster))
+        });
+        Snapshot {
+            version: self.version(),
+            routes: self.table.clone(),
+            clusters: clusters.collect(),
+        }
+    }
+
+    fn cluster<'a>(
+        &self,
+        name: &str,
+        parts: &ClusterParts,
+        resolve: &impl Fn(&str) -> &'a [IpAddr],
+    ) -> Cluster {
+        let mut seen = BTreeSet::new();
+        let addresses = self.addresses(parts).iter();
+        let resolved = addresses.flat_map(|address| socket_addresses(address, resolve));
+        let endpoints = resolved.filter(|address| seen.insert(*address));
+        Cluster {
+            name: name.to_owned(),
+            transport: parts.transport.clone(),
+            endpoints: endpoints.map(|address| Endpoint { address }).collect(),
+            policy: parts.policy.clone(),
+            budget_state: Arc::default(),
+        }
+    }
+
+    fn addresses<'s>(&'s self, parts: &'s ClusterParts) -> &'s [Address] {
+        match &parts.discovery {
+            Discovery::Inline(addresses) => addresses,
+            Discovery::Eds(name) => self.endpoints.get(name).map_or(&[], |kept| &kept.value),
+        }
+    }
+}
+
+fn socket_addresses<'a>(
+    address: &Address,
+    resolve: &impl Fn(&str) -> &'a [IpAddr],
+) -> Vec<SocketAddr> {
+    let port = address.port;
+    match &address.host {
+        Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
+        Host::Name(name) => resolve(name)
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, port))
+            .collect(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Each resource alone: what is taken, what is kept, what is gone.
+
+use super::{change, first, resources, route, snapshot};
+use crate::xds::{accept, nack_message};
+use outrider_proto::Resources;
+use outrider_proto::envoy::cluster::cluster::LbPolicy;
+use outrider_proto::envoy::core::HealthStatus;
+use outrider_proto::envoy::route::route::Action;
+use outrider_proto::google::Duration as WireDuration;
+use std::time::Duration;
+
+#[test]
+fn without_our_message_envoys_words_mean_what_envoy_means() {
+    let mut resources = resources();
+    change(&mut resources.routes, "echo", |routes| {
+        let routes = &mut routes.virtual_hosts[0].routes;
+        routes[0].typed_per_filter_config.clear();
+        routes[1].typed_per_filter_config.clear();
+        if let Some(Action::Route(action)) = &mut routes[1].action {
+            action.retry_policy = None;
+        }
+    });
+    let snapshot = snapshot(&first(&resources));
+    let asked = &route(&snapshot, "echo", "/bench.Echo/Unary").policy;
+    assert!(asked.idempotent, "a retry after UNAVAILABLE was asked for");
+    let silent = &route(&snapshot, "echo", "/bench.Echo/Watch").policy;
+    assert_eq!(silent.retry.attempts_max, 1);
+}
+
+#[test]
+fn a_bad_resource_keeps_its_last_good_version_and_blocks_nobody() {
+    let before = first(&resources()).configuration;
+    let mut resources = resources();
+    change(&mut resources.clusters, "echo", |cluster| {
+        cluster.lb_policy = LbPolicy::Random.into()
+    });
+    change(&mut resources.clusters, "orders", |cluster| {
+        cluster.connect_timeout = Some(WireDuration {
+            seconds: 3,
+            nanos: 0,
+        });
+    });
+    let accepted = accept(&resources, &before);
+    assert_eq!(
+        nack_message(&accepted.rejected),
+        "xDS response validation errors: [resource index 0: echo: INVALID_ARGUMENT: errors validating \
+         Cluster resource: [field:lb_policy error:must be LEAST_REQUEST: two choices, by load]]"
+    );
+    let now = accepted.configuration.snapshot(|_| &[]);
+    let timeout = |name: &str| {
+        now.clusters
+            .get(name)
+            .map(|cluster| cluster.policy.connect_timeout)
+    };
+    assert_eq!(
+        timeout("echo"),
+        Some(Duration::from_millis(250)),
+        "the last good"
+    );
+    assert_eq!(
+        timeout("orders"),
+        Some(Duration::from_secs(3)),
+        "the new one"
+    );
+}
+
+#[test]
+fn a_first_bad_resource_is_not_there_and_one_that_is_gone_is_gone() {
+    let mut bad = resources();
+    change(&mut bad.clusters, "echo", |cluster| {
+        cluster.alt_stat_name = "x".into()
+    });
+    assert!(
+        !first(&bad)
+            .configuration
+            .snapshot(|_| &[])
+            .clusters
+            .contains_key("echo")
+    );
+    let before = first(&resources()).configuration;
+    let nothing = accept(&Resources::default(), &before);
+    assert_eq!(nothing.configuration.resources(), [""; 0]);
+}
+
+#[test]
+fn a_domain_stays_with_who_has_it() {
+    let before = first(&resources()).configuration;
+    let mut resources = resources();
+    change(&mut resources.routes, "orders", |routes| {
+        routes.virtual_hosts[0]
+            .domains
+            .push("grpc/bench.Echo".to_owned());
+    });
+    let accepted = accept(&resources, &before);
+    let texts: Vec<String> = accepted.rejected.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "resource index 1: orders: INVALID_ARGUMENT: errors validating RouteConfiguration \
+          resource: [field:virtual_hosts[0].domains[2] error:`grpc/bench.Echo` belongs to `echo`]"
+        ]
+    );
+    assert_eq!(accepted.configuration.version(), before.version());
+}
+
+#[test]
+fn an_endpoint_known_not_to_serve_is_left_out() {
+    let mut resources = resources();
+    change(&mut resources.endpoints, "echo", |assignment| {
+        assignment.endpoints[0].lb_endpoints[0].health_status = HealthStatus::Draining.into();
+    });
+    let snapshot = snapshot(&first(&resources));
+    assert!(
+        snapshot
+            .clusters
+            .get("echo")
+            .expect("the cluster")
+            .endpoints
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_same_resources_have_the_same_version() {
+    let version = |resources: &Resources| first(resources).configuration.version();
+    assert_eq!(version(&resources()), version(&resources()));
+    let mut other = resources();
+    change(&mut other.clusters, "echo", |cluster| {
+        cluster.connect_timeout = Some(WireDuration {
+            seconds: 4,
+            nanos: 0,
+        });
+    });
+    assert_ne!(version(&resources()), version(&other));
+}
