@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Scenarios whose cost is measured and held: what they share.

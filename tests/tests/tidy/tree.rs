@@ -1,0 +1,90 @@
+//! The repository as the rules see it: every text file that is ours, read once.
+//!
+//! Decides what is looked at: not `target`, not dot folders but `.ci`. Knows no rule.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::lexer;
+
+/// One file of the repository.
+pub struct File {
+    /// Path from the root, with `/`.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// For Rust: the text without comments and literals. Empty otherwise.
+    pub code: String,
+}
+
+impl File {
+    /// A file as a rule sees it; also how the rules' own tests make one.
+    pub fn new(path: &str, text: &str) -> File {
+        let code = match path.ends_with(".rs") {
+            true => lexer::code_only(text),
+            false => String::new(),
+        };
+        File {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            code,
+        }
+    }
+
+    /// Written by prost from a `.proto` file; read by nobody, so not held to the style.
+    pub fn is_generated(&self) -> bool {
+        self.path.contains("/src/gen/")
+    }
+}
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests).to_owned()
+}
+
+/// All files whose names end in one of `extensions`, in order of their paths.
+pub fn files(extensions: &[&str]) -> Vec<File> {
+    let root = root();
+    let mut paths = Vec::new();
+    walk(&root, &mut paths);
+    paths.sort();
+    paths
+        .iter()
+        .filter(|path| {
+            let extension = path.extension().and_then(|name| name.to_str());
+            extension.is_some_and(|name| extensions.contains(&name))
+        })
+        .map(|path| read(&root, path))
+        .collect()
+}
+
+/// The Rust files written by hand.
+pub fn sources() -> Vec<File> {
+    let mut files = files(&["rs"]);
+    files.retain(|file| !file.is_generated());
+    assert!(files.len() > 50, "the walk found {} files", files.len());
+    files
+}
+
+fn read(root: &Path, path: &Path) -> File {
+    let name = path.strip_prefix(root).unwrap_or(path);
+    let text = fs::read_to_string(path)
+        .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    File::new(&name.to_string_lossy().replace('\\', "/"), &text)
+}
+
+fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let hidden = name.to_string_lossy().starts_with('.') && name != ".ci";
+        if path.is_dir() && !hidden && name != "target" {
+            walk(&path, into);
+        } else if path.is_file() {
+            into.push(path);
+        }
+    }
+}
