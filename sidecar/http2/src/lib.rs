@@ -15,6 +15,7 @@ mod connection;
 mod error;
 mod event;
 mod fields;
+mod hpack;
 mod stream_id;
 mod window_pool;
 
