@@ -3,7 +3,7 @@
 //! Every way out of a call passes through [`Engine::leave`] and [`Engine::record`], each once.
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{Class, Code, EwmaRules, HealthChange, Observation, Origin, classify_grpc};
+use outrider_policy::{Class, Code, EwmaRules, HealthChange, Observation};
 
 use super::{Call, CallId, Phase};
 use crate::contract::Action;
@@ -30,9 +30,7 @@ impl Engine {
 
     /// The deadline: the caller gets DEADLINE_EXCEEDED from us, upstream a RST_STREAM.
     pub(crate) fn deadline_passed(&mut self, id: CallId) {
-        let origin = Origin::OurDeadline {
-            had_usual_latency: self.had_usual_latency(id),
-        };
+        let class = self.judge_timeout(id);
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
@@ -46,7 +44,7 @@ impl Engine {
             .as_ref()
             .map_or("upstream", |cluster| &cluster.name);
         let sentence = format!("{cluster} did not answer within the deadline of {waited:?}");
-        self.end_attempt(id, classify_grpc(Code::DeadlineExceeded, origin));
+        self.end_attempt(id, class);
         let refusal = Refusal {
             unprocessed,
             ..Refusal::early(Reason::DeadlineExceeded, sentence)

@@ -4,6 +4,8 @@
 //! on. For methods declared unary and idempotent the answer is held, up to 64 KiB, until its
 //! trailers, so that an error said there can still be retried.
 
+use std::time::Duration;
+
 use outrider_http2::Fields;
 use outrider_policy::{
     Class, Code, EwmaRules, Origin, Processed, Pushback, classify_grpc, classify_http,
@@ -248,26 +250,42 @@ impl Engine {
 
     /// Response headers are the sample: a body's length says nothing of the endpoint.
     fn observe_latency(&mut self, id: CallId) {
+        let latency = self.sample_latency(id);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.first_byte = latency;
+        }
+    }
+
+    /// The running attempt has lasted this long; its endpoint's estimate learns it.
+    fn sample_latency(&mut self, id: CallId) -> Option<Duration> {
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return;
-        };
-        let Some(attempt) = call.attempt_mut() else {
-            return;
-        };
+        let attempt = self.calls.get_mut(id.0 as usize)?.attempt_mut()?;
+        attempt.stream?;
         let latency = now.since(attempt.started);
-        let endpoint = &attempt.endpoint;
-        endpoint.latency.set(
-            endpoint
-                .latency
-                .get()
-                .observe(&EwmaRules::default(), now, latency),
-        );
-        call.first_byte = Some(latency);
+        let known = &attempt.endpoint.latency;
+        known.set(known.get().observe(&EwmaRules::default(), now, latency));
+        Some(latency)
+    }
+
+    /// Our own time limit ends an attempt: what that says of its endpoint. An endpoint that never
+    /// answers would otherwise never look slow.
+    pub(crate) fn judge_timeout(&mut self, id: CallId) -> Class {
+        let had_usual_latency = self.had_usual_latency(id);
+        if self
+            .calls
+            .get(id.0 as usize)
+            .is_some_and(|call| call.first_byte.is_none())
+        {
+            self.sample_latency(id);
+        }
+        classify_grpc(
+            Code::DeadlineExceeded,
+            Origin::OurDeadline { had_usual_latency },
+        )
     }
 
     /// Had the running attempt at least the time its endpoint usually takes?
-    pub(crate) fn had_usual_latency(&mut self, id: CallId) -> bool {
+    fn had_usual_latency(&mut self, id: CallId) -> bool {
         let now = self.now;
         let attempt = self
             .calls
