@@ -96,7 +96,7 @@ impl Engine {
             retries: 0,
             free_replay_used: false,
             tried: Vec::new(),
-            sent: false,
+            sent: 0,
             maybe_processed: false,
             last_endpoint: None,
             last_peer: None,

@@ -201,7 +201,7 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        call.sent = true;
+        call.sent += 1;
         if call.side == Side::Outbound {
             call.last_peer = peer;
         }

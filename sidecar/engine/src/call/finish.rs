@@ -35,7 +35,7 @@ impl Engine {
             return;
         };
         call.deadline_timer = None;
-        let unprocessed = !call.sent;
+        let unprocessed = call.sent == 0;
         let waited = call.deadline.map_or(std::time::Duration::ZERO, |deadline| {
             deadline.since(call.started)
         });
@@ -170,7 +170,7 @@ impl Engine {
             http_status: call.response.http_status,
             class,
             outcome,
-            attempts: call.attempts,
+            attempts: call.sent,
             retries: call.retries,
             request_bytes: call.body.received,
             response_bytes: call.response.bytes,

@@ -29,6 +29,8 @@ pub(crate) struct Response {
     pub(crate) http_status: u16,
     /// Its content type is gRPC's, so it owes trailers.
     owes_trailers: bool,
+    /// A verified endpoint says that no application saw the request.
+    marked: bool,
     held: Option<Held>,
     /// Octets whose window the endpoint has back, and octets the caller's connection took.
     credited: usize,
@@ -75,16 +77,10 @@ impl Engine {
             && fields
                 .find(b"content-type")
                 .is_some_and(|value| value.starts_with(b"application/grpc"));
-        // A refusal for plain HTTP/2 has a body nobody needs when the call goes elsewhere.
-        if end || marked && !call.is_grpc && self.retry_unprocessed(id) {
-            if end {
-                self.response_end(id, &Last::Head(fields), marked);
-            }
-            return;
+        call.response.marked = marked;
+        if end {
+            return self.response_end(id, &Last::Head(fields));
         }
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return;
-        };
         if may_hold(call) {
             call.response.held = Some(Held {
                 head: fields,
@@ -112,17 +108,17 @@ impl Engine {
             None => self.pass_data(id, bytes),
         }
         if end {
-            self.response_end(id, &Last::Data, false);
+            self.response_end(id, &Last::Data);
         }
     }
 
     /// The answer ends with trailers.
     pub(crate) fn response_trailers(&mut self, id: CallId, fields: Fields) {
-        self.response_end(id, &Last::Trailers(fields), false);
+        self.response_end(id, &Last::Trailers(fields));
     }
 
     /// The answer is complete: judged; retried if nobody has seen it; else passed on.
-    fn response_end(&mut self, id: CallId, last: &Last, marked: bool) {
+    fn response_end(&mut self, id: CallId, last: &Last) {
         let Some(call) = self.calls.get(id.0 as usize) else {
             return;
         };
@@ -138,6 +134,7 @@ impl Engine {
                 },
             );
         }
+        let marked = call.response.marked;
         let (code, class) = verdict(call, last);
         let pushback = match last {
             Last::Head(fields) | Last::Trailers(fields) => {
@@ -243,11 +240,6 @@ impl Engine {
         verified && fields.find(UNPROCESSED).is_some()
     }
 
-    /// Another try of a plain HTTP/2 call that its endpoint refused unprocessed.
-    fn retry_unprocessed(&mut self, id: CallId) -> bool {
-        self.retry(id, Code::Unavailable, Processed::No, false, None)
-    }
-
     /// Response headers are the sample: a body's length says nothing of the endpoint.
     fn observe_latency(&mut self, id: CallId) {
         let latency = self.sample_latency(id);
@@ -298,13 +290,13 @@ impl Engine {
     }
 }
 
-/// Only where a retry is possible is there a reason to hold an answer back.
+/// Only where a retry is possible is there a reason to hold an answer back: an idempotent unary
+/// method may fail in its trailers, and a marked refusal for plain HTTP/2 has a body that nobody
+/// needs if the call goes elsewhere.
 fn may_hold(call: &Call) -> bool {
-    let declared = call
-        .route
-        .as_ref()
-        .is_some_and(|route| route.route.policy.unary && route.route.policy.idempotent);
-    declared && call.is_grpc && !call.is_committed()
+    let policy = call.route.as_ref().map(|route| &route.route.policy);
+    let declared = call.is_grpc && policy.is_some_and(|policy| policy.unary && policy.idempotent);
+    (declared || call.response.marked) && !call.is_committed()
 }
 
 /// The status of a complete answer, wherever it arrived, and what it says of the endpoint.

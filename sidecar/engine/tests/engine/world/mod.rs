@@ -3,14 +3,21 @@
 //! Time moves only when a test says so. Delays, faults and seeds belong to the simulation; here a
 //! test plays one exact sequence and looks at what every party saw.
 
+pub mod mesh;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::{Action, CallRecord, ConnectFailure, ConnectionId, Engine, How, Side};
+use outrider_engine::{
+    Action, CallRecord, ConnectFailure, ConnectionId, Engine, How, MaterialError, Side, TlsMaterial,
+};
 use outrider_http2::{self as http2, Event, Field, Fields, ResetCause, StreamId, WindowPool};
 use outrider_policy::Tick;
+use rcgen::CertificateParams;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::time_provider::DefaultTimeProvider;
 
 /// An end of a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -327,7 +334,7 @@ pub struct Authority {
 impl Authority {
     pub fn new() -> Authority {
         let key = rcgen::KeyPair::generate().expect("a key");
-        let mut params = rcgen::CertificateParams::default();
+        let mut params = CertificateParams::default();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).expect("a root");
         Authority {
@@ -337,21 +344,25 @@ impl Authority {
     }
 
     /// Certificate, key and bundle with these URI names.
-    pub fn issue(
+    pub fn issue(&self, uris: &[&str]) -> Result<Arc<TlsMaterial>, MaterialError> {
+        self.issue_with(uris, |_| {})
+    }
+
+    /// The same, with whatever else `change` does to the certificate.
+    pub fn issue_with(
         &self,
         uris: &[&str],
-    ) -> Result<Arc<outrider_engine::TlsMaterial>, outrider_engine::MaterialError> {
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Arc<TlsMaterial>, MaterialError> {
         let key = rcgen::KeyPair::generate().expect("a key");
-        let mut params = rcgen::CertificateParams::default();
-        params.subject_alt_names = uris
-            .iter()
-            .map(|uri| rcgen::SanType::URI((*uri).try_into().expect("a URI")))
-            .collect();
+        let mut params = CertificateParams::default();
+        let uri = |uri: &&str| rcgen::SanType::URI((*uri).try_into().expect("a URI"));
+        params.subject_alt_names = uris.iter().map(uri).collect();
+        change(&mut params);
         let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
-        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let bundle = [self.certificate.der().clone()];
-        let time = Arc::new(rustls::time_provider::DefaultTimeProvider);
-        outrider_engine::TlsMaterial::new(vec![leaf.der().clone()], key, &bundle, time)
-            .map(Arc::new)
+        let time = Arc::new(DefaultTimeProvider);
+        TlsMaterial::new(vec![leaf.der().clone()], key, &bundle, time).map(Arc::new)
     }
 }
