@@ -15,17 +15,26 @@ use crate::refusal::{Reason, Refusal};
 const RECORDED_TEXT_MAX: usize = 256;
 
 impl Engine {
-    /// The answer was passed on in full, or the caller left.
-    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, code: Code, class: Class) {
+    /// The application's answer was passed on in full.
+    pub(crate) fn finish(&mut self, id: CallId, code: Code, class: Class) {
         if let Some(call) = self.leave(id) {
-            self.record(&call, outcome, code, class, None);
+            self.note_early_answer(&call);
+            self.record(&call, Outcome::Answered, code, class, None);
         }
     }
 
     /// The caller reset its stream or closed its connection: upstream is told at once.
     pub(crate) fn cancelled(&mut self, id: CallId) {
         self.end_attempt(id, Class::Neutral);
-        self.finish(id, Outcome::Cancelled, Code::Cancelled, Class::Neutral);
+        if let Some(call) = self.leave(id) {
+            self.record(
+                &call,
+                Outcome::Cancelled,
+                Code::Cancelled,
+                Class::Neutral,
+                None,
+            );
+        }
     }
 
     /// The deadline: the caller gets DEADLINE_EXCEEDED from us, upstream a RST_STREAM.

@@ -14,7 +14,6 @@ use outrider_policy::{
 use super::forward::answer_fields;
 use super::{Call, CallId};
 use crate::engine::Engine;
-use crate::record::Outcome;
 use crate::refusal::{Reason, Refusal, UNPROCESSED};
 
 /// Largest response body held back for a possible retry. Bytes.
@@ -152,7 +151,7 @@ impl Engine {
             return;
         }
         self.pass_last(id, last);
-        self.finish(id, Outcome::Answered, code, class);
+        self.finish(id, code, class);
     }
 
     fn pass_last(&mut self, id: CallId, last: &Last) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::world::Seen;
 use crate::world::mesh::{GET, Mesh, ORDERS, address};
 use outrider_engine::{Outcome, Reason, Side};
+use outrider_http2::{ErrorCode, ResetCause};
 use outrider_policy::Code;
 
 #[test]
@@ -212,6 +213,12 @@ fn an_early_answer_arrives_whole_before_the_request_is_over() {
     mesh.world.settle();
     assert_eq!(mesh.client().body(), b"enough");
     assert_eq!(mesh.client().status().as_deref(), Some("8"));
+    let last = mesh.client().seen.pop();
+    assert_eq!(
+        last,
+        Some(Seen::Reset(stream, ResetCause::Peer(ErrorCode::NoError))),
+        "the caller may stop"
+    );
     mesh.assert_quiet();
 }
 
