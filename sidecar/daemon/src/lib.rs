@@ -1,2 +1,54 @@
-//! Placeholder.
+//! The sidecar process: sockets, threads, certificates, telemetry, admin.
+//!
+//! The only part of a sidecar that does I/O; how a call is treated is decided in `policy` and
+//! `engine`. One thread per worker carries traffic (`worker`); everything that may be slow runs on
+//! the control thread (`control`, `telemetry`, `admin`). `process` puts them together. Operators
+//! find flags in `docs/CONFIG.md` and metrics in `docs/METRICS.md`.
+
+mod life;
+mod process;
+mod running;
+
+mod error;
+mod options;
+
+mod worker;
+
+mod control;
 pub mod xds;
+
+mod admin;
+mod telemetry;
+
+mod clock;
+mod log;
+
+#[cfg(test)]
+mod testing;
+
+use std::path::Path;
+
+pub use error::{IdentityError, StartupError};
+pub use options::{AccessLog, DRAIN_SECONDS_MAX, FLAGS, Flag, IdentityFiles, Options, WORKERS_MAX};
+pub use process::Addresses;
+pub use running::{Running, start};
+
+/// Runs a sidecar until SIGTERM or SIGINT has drained it.
+///
+/// When everything is ready, one line of JSON with the addresses in use is written to standard
+/// output. A second signal ends the process's work at once.
+///
+/// # Errors
+/// [`StartupError`] when it could not start, or when a worker failed.
+pub fn run(options: Options) -> Result<(), StartupError> {
+    log::start();
+    running::run(options)
+}
+
+/// Reads a folder of documents as a sidecar would and says how many services it configures.
+///
+/// # Errors
+/// [`StartupError::Folder`] or [`StartupError::Documents`] with every problem of every file.
+pub fn validate(folder: &Path) -> Result<usize, StartupError> {
+    control::validate(folder)
+}

@@ -145,10 +145,7 @@ impl Engine {
                 Reason::Draining,
                 "this sidecar is shutting down and its drain time is over",
             );
-            let sent = self
-                .calls
-                .get(id.0 as usize)
-                .is_some_and(|call| call.sent > 0);
+            let sent = self.calls.get(id.0 as usize).is_some_and(|call| call.sent);
             self.end_refused(
                 id,
                 Refusal {

@@ -541,7 +541,6 @@ impl Engine {
             http2,
             peer: None,
             streams: FxHashMap::default(),
-            answered_early: Vec::new(),
             dirty: false,
             reading: true,
             closing: false,

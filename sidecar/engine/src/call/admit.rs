@@ -45,10 +45,9 @@ impl Engine {
         size: (u64, u64),
     ) {
         let call = self.new_call(id, side, stream, fields, true);
-        let limits = outrider_http2::Config::default();
+        let (bytes, count) = size;
         let sentence = format!(
-            "the request's header list has {} octets in {} fields; the limits are {} and {}",
-            size.0, size.1, limits.header_list_bytes_max, limits.header_fields_max
+            "the request's header list has {bytes} octets in {count} fields; the limits are 32768 octets and 128 fields"
         );
         self.refuse(call, Refusal::early(Reason::HeadersTooLarge, sentence));
     }
@@ -96,7 +95,7 @@ impl Engine {
             retries: 0,
             free_replay_used: false,
             tried: Vec::new(),
-            sent: 0,
+            sent: false,
             maybe_processed: false,
             last_endpoint: None,
             last_peer: None,

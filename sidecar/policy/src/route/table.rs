@@ -103,6 +103,16 @@ impl RouteTable {
         self.services.get(place).map_or("", |service| &service.name)
     }
 
+    /// All routes, service by service, each in its order of precedence.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The gRPC services that can be reached by their name, in no particular order.
+    pub fn grpc_services(&self) -> impl Iterator<Item = &str> {
+        self.by_grpc_service.keys().map(|name| &**name)
+    }
+
     /// Number of routes of all services.
     pub fn len(&self) -> usize {
         self.routes.len()

@@ -1,0 +1,135 @@
+//! The admin listener: metrics, health and status, as JSON and text only.
+//!
+//! GET has no effect on anything, no other method exists, and a request for a foreign host name is
+//! refused (`host.rs`). Runs on the control thread; asks the workers only for gauges.
+
+mod clusters;
+mod configuration;
+mod health;
+mod host;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::clock::{self, Clock};
+use crate::control::status::{ConfigurationStatus, IdentityStatus, Phase};
+use crate::telemetry::Metrics;
+use crate::worker::Workers;
+
+/// What the pages show; cheap to copy.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The process's clock.
+    pub clock: Clock,
+    /// The workers, for gauges and heartbeats.
+    pub workers: Workers,
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// The configuration in force.
+    pub configuration: watch::Receiver<Arc<ConfigurationStatus>>,
+    /// The identity in use; `None` when TLS is not used.
+    pub identity: watch::Receiver<Option<IdentityStatus>>,
+    /// Serving or draining.
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// OpenMetrics 1.0, section "Content type".
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves for as long as the process lives: `/readyz` must say "draining" to the end.
+pub async fn serve(listener: TcpListener, admin: Admin) {
+    if let Err(error) = axum::serve(listener, routes(admin)).await {
+        tracing::error!(%error, "the admin listener failed");
+    }
+}
+
+fn routes(admin: Admin) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/config", get(config))
+        .route("/clusters", get(clusters))
+        .layer(middleware::from_fn(host::refuse_foreign))
+        .with_state(admin)
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let gauges: Vec<_> = admin.workers.gauges().await.into_iter().flatten().collect();
+    let silence = admin
+        .workers
+        .silences()
+        .into_iter()
+        .max()
+        .unwrap_or(Duration::ZERO);
+    admin.metrics.show(&gauges, silence.as_secs_f64());
+    let age = admin
+        .clock
+        .now()
+        .since(admin.configuration.borrow().accepted_at);
+    let left = admin
+        .identity
+        .borrow()
+        .as_ref()
+        .map_or(0, |it| it.expires_unix - clock::unix_seconds());
+    admin.metrics.ages(age.as_secs_f64(), left.max(0) as f64);
+    (
+        [(header::CONTENT_TYPE, OPEN_METRICS)],
+        admin.metrics.encode(),
+    )
+        .into_response()
+}
+
+async fn livez(State(admin): State<Admin>) -> Response {
+    verdict(&health::stalled(&admin.workers.silences()))
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let mut problems = health::stalled(&admin.workers.silences());
+    problems.extend(health::not_ready(
+        *admin.phase.borrow(),
+        admin.identity.borrow().as_ref(),
+        clock::unix_seconds(),
+    ));
+    verdict(&problems)
+}
+
+async fn config(State(admin): State<Admin>) -> Response {
+    let status = Arc::clone(&admin.configuration.borrow());
+    let identity = admin.identity.borrow().clone();
+    json(&configuration::page(
+        admin.clock.now(),
+        &status,
+        identity.as_ref(),
+    ))
+}
+
+async fn clusters(State(admin): State<Admin>) -> Response {
+    json(&clusters::page(&admin.workers.gauges().await))
+}
+
+/// 200 and `ok`, or 503 and a line for each problem.
+fn verdict(problems: &[String]) -> Response {
+    if problems.is_empty() {
+        (StatusCode::OK, "ok\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response()
+    }
+}
+
+fn json(page: &impl Serialize) -> Response {
+    match serde_json::to_string_pretty(page) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}

@@ -1,0 +1,262 @@
+//! The configuration in force: follows the folder and the names, keeps the last good of each.
+//!
+//! Folder -> documents -> resources -> acceptance -> names -> snapshot -> workers. Each step has
+//! its last good state: a folder that does not check changes nothing, a resource that is refused
+//! keeps its last version, a name that is not answered keeps its addresses. Decides nothing about
+//! calls.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_engine::config::Snapshot;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::dns;
+use super::documents::{self, Loaded};
+use super::folder::{self, Files};
+use super::names::{Answer, Names};
+use super::status::{ConfigurationStatus, NameStatus, Rejected};
+use super::watch::Watch;
+use crate::clock::Clock;
+use crate::error::StartupError;
+use crate::telemetry::{Known, Metrics};
+use crate::worker::{Command, Workers};
+use crate::xds;
+
+/// Longest wait for the first answers of DNS before the sidecar serves without them.
+const FIRST_NAMES_WAIT: Duration = Duration::from_secs(2);
+
+/// Sleep when no name is due; any news ends it earlier.
+const NOTHING_DUE: Duration = Duration::from_secs(3_600);
+
+/// The configuration in force and everything needed to replace it.
+#[derive(Debug)]
+pub struct Configuration {
+    clock: Clock,
+    folder: PathBuf,
+    metrics: Arc<Metrics>,
+    watch: Watch,
+    /// What was found in the folder last, good or bad; tells news from a rescan.
+    seen: Result<Files, String>,
+    accepted: xds::Configuration,
+    trust_domain: String,
+    names: Names,
+    questions: JoinSet<(String, Answer)>,
+    snapshot: Arc<Snapshot>,
+    status: watch::Sender<Arc<ConfigurationStatus>>,
+    known: watch::Sender<Arc<Known>>,
+}
+
+impl Configuration {
+    /// Reads the folder for the first time.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or its documents are not all right.
+    pub fn load(
+        clock: Clock,
+        folder: &Path,
+        metrics: Arc<Metrics>,
+    ) -> Result<Configuration, StartupError> {
+        // Watched before it is read: a change in between is noticed.
+        let watch = Watch::folder(folder);
+        let (files, loaded) = documents::load_first(folder)?;
+        let mut configuration = Configuration {
+            clock,
+            folder: folder.to_owned(),
+            metrics,
+            watch,
+            seen: Ok(files),
+            accepted: xds::Configuration::default(),
+            trust_domain: loaded.trust_domain.clone(),
+            names: Names::default(),
+            questions: JoinSet::new(),
+            snapshot: Arc::default(),
+            status: watch::channel(Arc::default()).0,
+            known: watch::channel(Arc::default()).0,
+        };
+        configuration.take(loaded);
+        Ok(configuration)
+    }
+
+    /// The trust domain of the mesh.
+    pub fn trust_domain(&self) -> &str {
+        &self.trust_domain
+    }
+
+    /// What `/config` shows.
+    pub fn status(&self) -> watch::Receiver<Arc<ConfigurationStatus>> {
+        self.status.subscribe()
+    }
+
+    /// The label values that the configuration in force knows.
+    pub fn known(&self) -> watch::Receiver<Arc<Known>> {
+        self.known.subscribe()
+    }
+
+    /// Asks for all names once and waits a while for the answers, so that the first call finds
+    /// endpoints. Without an answer the sidecar serves anyway and goes on asking.
+    pub async fn resolve_first(&mut self) {
+        self.ask_due();
+        let all = async {
+            while self.names.any_unanswered() {
+                let Some(answered) = self.questions.join_next().await else {
+                    return;
+                };
+                self.record(answered);
+            }
+        };
+        if tokio::time::timeout(FIRST_NAMES_WAIT, all).await.is_err() {
+            tracing::warn!("not all endpoint names could be resolved yet");
+        }
+    }
+
+    /// Follows the folder and the names for as long as the process lives.
+    pub async fn run(mut self, workers: Workers) {
+        loop {
+            self.ask_due();
+            let until_due = self.until_due();
+            tokio::select! {
+                () = self.watch.changed() => {
+                    if self.reload() {
+                        self.publish(&workers).await;
+                    }
+                }
+                Some(answered) = self.questions.join_next() => {
+                    if self.record(answered) {
+                        self.publish(&workers).await;
+                    }
+                }
+                () = tokio::time::sleep(until_due) => {}
+            }
+        }
+    }
+
+    /// Builds a snapshot from what is accepted and resolved, and gives it to the workers.
+    pub async fn publish(&mut self, workers: &Workers) {
+        let names = &self.names;
+        let mut snapshot = self.accepted.snapshot(|host| names.addresses(host));
+        snapshot.inherit(&self.snapshot);
+        self.snapshot = Arc::new(snapshot);
+        self.known.send_replace(Arc::new(Known::of(&self.snapshot)));
+        workers
+            .tell(|| Command::Configure(Arc::clone(&self.snapshot)))
+            .await;
+        tracing::info!(version = %self.snapshot.version, "configuration in force");
+    }
+
+    /// Looks into the folder; returns whether there is something new to publish.
+    fn reload(&mut self) -> bool {
+        let found = folder::read(&self.folder).map_err(|error| error.to_string());
+        if found == self.seen {
+            return false;
+        }
+        let loaded = match &found {
+            Ok(files) => documents::load(files, &self.accepted),
+            Err(problem) => Err(vec![problem.clone()]),
+        };
+        self.seen = found;
+        let taken = match loaded {
+            Ok(loaded) => self.take_change(loaded),
+            Err(problems) => self.refuse(problems),
+        };
+        self.metrics.configuration_changed(taken);
+        taken
+    }
+
+    fn take_change(&mut self, loaded: Loaded) -> bool {
+        if loaded.trust_domain != self.trust_domain {
+            let problem = format!(
+                "the trust domain changed from {} to {}: that needs a restart and new certificates",
+                self.trust_domain, loaded.trust_domain
+            );
+            return self.refuse(vec![problem]);
+        }
+        self.take(loaded);
+        true
+    }
+
+    fn refuse(&mut self, problems: Vec<String>) -> bool {
+        for problem in &problems {
+            tracing::error!(folder = %self.folder.display(), problem, "a change of the documents was refused");
+        }
+        self.update_status(|status| status.refused = problems);
+        false
+    }
+
+    fn take(&mut self, loaded: Loaded) {
+        let rejected: Vec<Rejected> = loaded.accepted.rejected.iter().map(rejected).collect();
+        for Rejected { resource, problems } in &rejected {
+            tracing::error!(
+                resource,
+                ?problems,
+                "a resource was refused; its last good version stays"
+            );
+        }
+        self.accepted = loaded.accepted.configuration;
+        self.names.follow(self.accepted.host_names());
+        let (version, accepted) = (self.accepted.version(), self.accepted.resources());
+        let accepted_at = self.clock.now();
+        self.update_status(|status| {
+            *status = ConfigurationStatus {
+                version,
+                accepted_at,
+                accepted,
+                rejected,
+                refused: Vec::new(),
+                names: std::mem::take(&mut status.names),
+            };
+        });
+    }
+
+    fn ask_due(&mut self) {
+        for host in self.names.take_due(self.clock.now()) {
+            let clock = self.clock;
+            self.questions.spawn(async move {
+                let answer = dns::lookup(clock, &host).await;
+                (host, answer)
+            });
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        let due = self.names.next_due();
+        due.map_or(NOTHING_DUE, |due| due.since(self.clock.now()))
+    }
+
+    /// Takes an answer; returns whether addresses changed.
+    fn record(&mut self, answered: Result<(String, Answer), tokio::task::JoinError>) -> bool {
+        // A lookup that panicked is a bug of the resolver; its name stays taken and is not asked
+        // again, its addresses stay.
+        let Ok((host, answer)) = answered else {
+            return false;
+        };
+        self.metrics.name_looked_up(answer.word());
+        let changed = self.names.record(self.clock.now(), &host, answer);
+        let names = self.names.iter().map(name_status).collect();
+        self.update_status(|status| status.names = names);
+        changed
+    }
+
+    fn update_status(&self, change: impl FnOnce(&mut ConfigurationStatus)) {
+        self.status
+            .send_modify(|status| change(Arc::make_mut(status)));
+    }
+}
+
+fn rejected(rejection: &xds::Rejection) -> Rejected {
+    let kind = rejection.type_url.rsplit('.').next().unwrap_or_default();
+    Rejected {
+        resource: format!("{kind}/{}", rejection.name),
+        problems: rejection.errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn name_status((host, name): (&str, &super::names::Name)) -> NameStatus {
+    NameStatus {
+        host: host.to_owned(),
+        addresses: name.addresses.iter().map(ToString::to_string).collect(),
+        problem: name.problem.clone(),
+    }
+}

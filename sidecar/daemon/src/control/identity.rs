@@ -1,0 +1,255 @@
+//! The identity's three files: read together, checked together, swapped as one.
+//!
+//! A change that does not fit (key of another certificate, another service, expired) is refused,
+//! logged once, and the old identity kept. Who is believed on a connection is the engine's
+//! business. SPIFFE's X.509-SVID says what a certificate must hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use outrider_engine::TlsMaterial;
+use rustls::time_provider::DefaultTimeProvider;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::clock;
+use crate::error::IdentityError;
+use crate::options::{IdentityFiles, Options};
+
+/// Whose identity a sidecar must have.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    trust_domain: String,
+    namespace: String,
+    service: String,
+}
+
+impl Expected {
+    /// The identity of the service of `options` in `trust_domain`.
+    pub fn new(options: &Options, trust_domain: &str) -> Expected {
+        Expected {
+            trust_domain: trust_domain.to_owned(),
+            namespace: options.namespace.clone(),
+            service: options.service.clone(),
+        }
+    }
+}
+
+/// A checked identity.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// What the engines use.
+    pub material: Arc<TlsMaterial>,
+    /// When the certificate expires. Seconds since 1970-01-01 UTC.
+    pub expires_unix: i64,
+}
+
+/// The files' octets at one moment.
+#[derive(Hash)]
+pub struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    trust_bundle: Vec<u8>,
+}
+
+/// Reads the three files.
+///
+/// # Errors
+/// [`IdentityError::Unreadable`] names the file and its flag.
+pub fn read(files: &IdentityFiles) -> Result<Contents, IdentityError> {
+    Ok(Contents {
+        certificate: read_file(&files.certificate, "--certificate")?,
+        key: read_file(&files.key, "--key")?,
+        trust_bundle: read_file(&files.trust_bundle, "--trust-bundle")?,
+    })
+}
+
+fn read_file(path: &Path, flag: &'static str) -> Result<Vec<u8>, IdentityError> {
+    fs::read(path).map_err(|source| IdentityError::Unreadable {
+        path: path.to_owned(),
+        flag,
+        source,
+    })
+}
+
+impl Contents {
+    /// Checks that the contents belong together and to the service expected, and are valid now.
+    ///
+    /// # Errors
+    /// [`IdentityError`] says which file, and what would fit.
+    pub fn check(
+        &self,
+        files: &IdentityFiles,
+        expected: &Expected,
+    ) -> Result<Identity, IdentityError> {
+        let chain = certificates(&self.certificate, &files.certificate, "--certificate")?;
+        let bundle = certificates(&self.trust_bundle, &files.trust_bundle, "--trust-bundle")?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
+            malformed(
+                &files.key,
+                "--key",
+                format!("no private key found: {error}"),
+            )
+        })?;
+        let unfit = |problem: String| IdentityError::Unfit {
+            certificate: files.certificate.clone(),
+            problem,
+        };
+        let expires_unix = chain
+            .first()
+            .map_or(Err("it is empty".to_owned()), valid_until)
+            .map_err(unfit)?;
+        let material = TlsMaterial::new(chain, key, &bundle, Arc::new(DefaultTimeProvider))
+            .map_err(|error| unfit(with_causes(&error)))?;
+        check_service(&material, expected).map_err(unfit)?;
+        Ok(Identity {
+            material: Arc::new(material),
+            expires_unix,
+        })
+    }
+}
+
+fn certificates(
+    pem: &[u8],
+    path: &Path,
+    flag: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|error| malformed(path, flag, format!("not PEM: {error}")))?;
+    if found.is_empty() {
+        return Err(malformed(path, flag, "it holds no certificate".to_owned()));
+    }
+    Ok(found)
+}
+
+fn malformed(path: &Path, flag: &'static str, problem: String) -> IdentityError {
+    IdentityError::Malformed {
+        path: PathBuf::from(path),
+        flag,
+        problem,
+    }
+}
+
+/// The end of the leaf's life; an error when now is outside of it.
+fn valid_until(leaf: &CertificateDer<'_>) -> Result<i64, String> {
+    let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
+        .map_err(|error| format!("it is not X.509: {error}"))?;
+    let validity = leaf.validity();
+    let now = clock::unix_seconds();
+    if validity.not_after.timestamp() <= now {
+        return Err(format!("it expired on {}; renew it", validity.not_after));
+    }
+    if validity.not_before.timestamp() > now {
+        return Err(format!(
+            "it is not valid before {}; check this machine's clock",
+            validity.not_before
+        ));
+    }
+    Ok(validity.not_after.timestamp())
+}
+
+fn check_service(material: &TlsMaterial, expected: &Expected) -> Result<(), String> {
+    let Expected {
+        trust_domain,
+        namespace,
+        service,
+    } = expected;
+    let identity = material.identity().as_str();
+    let needed = format!("spiffe://{trust_domain}/ns/{namespace}/svc/{service}");
+    if identity == needed {
+        return Ok(());
+    }
+    Err(format!(
+        "it is {identity}, but this sidecar is {needed} (trust domain of the documents, --namespace, --service)"
+    ))
+}
+
+/// An error and its causes in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Authority;
+
+    fn expected(service: &str) -> Expected {
+        Expected::new(&Options::new(service, "."), "outrider.local")
+    }
+
+    fn problem(service: &str, files: &IdentityFiles) -> String {
+        let contents = read(files).expect("the files are readable");
+        contents
+            .check(files, &expected(service))
+            .expect_err("it does not fit")
+            .to_string()
+    }
+
+    #[test]
+    fn takes_files_that_belong_together() {
+        let authority = Authority::new("outrider.local");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files = authority.issue(folder.path(), "orders");
+        let contents = read(&files).expect("the files are readable");
+        let identity = contents
+            .check(&files, &expected("orders"))
+            .expect("they fit");
+        assert_eq!(
+            identity.material.identity().as_str(),
+            "spiffe://outrider.local/ns/default/svc/orders"
+        );
+        assert!(identity.expires_unix > clock::unix_seconds());
+    }
+
+    #[test]
+    fn refuses_the_key_of_another_certificate() {
+        let authority = Authority::new("outrider.local");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut files = authority.issue(folder.path(), "orders");
+        files.key = authority.issue(folder.path(), "payments").key;
+        let problem = problem("orders", &files);
+        assert!(
+            problem.contains("the private key does not fit the certificate"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn refuses_the_certificate_of_another_service() {
+        let authority = Authority::new("outrider.local");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files = authority.issue(folder.path(), "orders");
+        let problem = problem("payments", &files);
+        let expected = "it is spiffe://outrider.local/ns/default/svc/orders, but this sidecar is \
+                        spiffe://outrider.local/ns/default/svc/payments (";
+        assert!(problem.contains(expected), "{problem}");
+    }
+
+    #[test]
+    fn names_the_flag_of_a_file_that_is_missing_or_empty() {
+        let authority = Authority::new("outrider.local");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files = authority.issue(folder.path(), "orders");
+        fs::write(&files.trust_bundle, "").expect("a file is written");
+        let empty = problem("orders", &files);
+        assert!(
+            empty.ends_with("(--trust-bundle) is not usable: it holds no certificate"),
+            "{empty}"
+        );
+        fs::remove_file(&files.key).expect("a file is removed");
+        let missing = read(&files)
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(missing.contains("(--key)"), "{missing}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Follows the identity's files: a change that fits reaches the workers, any other is logged once.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::identity::{self, Contents, Expected, Identity};
+use super::status::IdentityStatus;
+use super::watch::Watch;
+use crate::error::IdentityError;
+use crate::options::IdentityFiles;
+use crate::telemetry::Metrics;
+use crate::worker::{Command, Workers};
+
+/// The identity in use, and the watch on its files.
+#[derive(Debug)]
+pub struct IdentityWatch {
+    files: IdentityFiles,
+    expected: Expected,
+    /// Tells what was found last from news.
+    seen: u64,
+    identity: Identity,
+    status: watch::Sender<Option<IdentityStatus>>,
+    watch: Watch,
+}
+
+impl IdentityWatch {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// [`IdentityError`]: without a good first identity there is nothing to keep.
+    pub fn load(files: IdentityFiles, expected: Expected) -> Result<IdentityWatch, IdentityError> {
+        // Watched before they are read: a change in between is noticed.
+        let watch = Watch::files([files.certificate.as_path(), &files.key, &files.trust_bundle]);
+        let found = identity::read(&files);
+        let seen = fingerprint(&found);
+        let identity = found?.check(&files, &expected)?;
+        let (status, _) = watch::channel(Some(status(&identity, None)));
+        Ok(IdentityWatch {
+            files,
+            expected,
+            seen,
+            identity,
+            status,
+            watch,
+        })
+    }
+
+    /// The identity in use and what was refused.
+    pub fn status(&self) -> watch::Receiver<Option<IdentityStatus>> {
+        self.status.subscribe()
+    }
+
+    /// Gives the identity in use to the workers.
+    pub async fn publish(&self, workers: &Workers) {
+        workers
+            .tell(|| Command::Identity(Arc::clone(&self.identity.material)))
+            .await;
+    }
+
+    /// Follows the files for as long as the process lives.
+    pub async fn run(mut self, workers: Workers, metrics: Arc<Metrics>) {
+        loop {
+            self.watch.changed().await;
+            let found = identity::read(&self.files);
+            let seen = fingerprint(&found);
+            if seen == self.seen {
+                continue;
+            }
+            self.seen = seen;
+            let taken = self.take(found);
+            metrics.identity_changed(taken);
+            if taken {
+                self.publish(&workers).await;
+            }
+        }
+    }
+
+    /// Takes what was found if it fits; keeps what is in use otherwise.
+    fn take(&mut self, found: Result<Contents, IdentityError>) -> bool {
+        let checked = found.and_then(|contents| contents.check(&self.files, &self.expected));
+        let refused = match checked {
+            Ok(identity) => {
+                tracing::info!(id = %identity.material.identity(), expires_unix = identity.expires_unix, "new identity");
+                self.identity = identity;
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "a new identity was refused; the old one stays in use");
+                Some(error.to_string())
+            }
+        };
+        let taken = refused.is_none();
+        self.status
+            .send_replace(Some(status(&self.identity, refused)));
+        taken
+    }
+}
+
+fn status(identity: &Identity, refused: Option<String>) -> IdentityStatus {
+    IdentityStatus {
+        id: identity.material.identity().as_str().to_owned(),
+        expires_unix: identity.expires_unix,
+        refused,
+    }
+}
+
+/// Changes when what is found changes; keeps no copy of the key.
+fn fingerprint(found: &Result<Contents, IdentityError>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match found {
+        Ok(contents) => contents.hash(&mut hasher),
+        Err(error) => error.to_string().hash(&mut hasher),
+    }
+    hasher.finish()
+}

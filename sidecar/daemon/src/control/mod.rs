@@ -1,0 +1,26 @@
+//! The control side: everything that may be slow, on one thread with a current-thread runtime.
+//!
+//! Reading order: `configuration` (the pipeline from folder to workers), `documents` and `folder`
+//! (its beginning), `names` and `dns` (its middle), `identity_watch` and `identity` (certificates),
+//! `watch` (what tells both of a change), `status` (what the admin pages are told).
+
+pub mod configuration;
+pub mod identity_watch;
+pub mod status;
+
+mod dns;
+mod documents;
+mod folder;
+pub mod identity;
+mod names;
+mod watch;
+
+use std::path::Path;
+
+use crate::error::StartupError;
+
+/// Reads a folder as the start does; says how many services it configures.
+pub fn validate(folder: &Path) -> Result<usize, StartupError> {
+    let (_, loaded) = documents::load_first(folder)?;
+    Ok(loaded.services_count)
+}

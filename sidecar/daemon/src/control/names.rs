@@ -1,0 +1,275 @@
+//! Host names of endpoints: what they stand for now and when to ask again.
+//!
+//! Pure state: answers go in, addresses and the next due time come out; `dns.rs` asks. A failed
+//! lookup keeps the last good answer for ever. An empty answer counts as a mistake the first time
+//! and removes the addresses the second time in a row. Names we no longer need are forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use outrider_policy::Tick;
+
+/// Shortest life of an answer. 1 s; less would ask for every call's worth of change.
+pub const TTL_MIN: Duration = Duration::from_secs(1);
+
+/// Longest life of an answer. 1 h; a longer TTL would keep a moved service unreachable for longer.
+pub const TTL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Time from an empty answer to the question that decides.
+const CONFIRM_AFTER: Duration = Duration::from_secs(1);
+
+/// Time from a failed lookup to the next, while addresses are known. Without any it is [`TTL_MIN`].
+const FAILED_AFTER: Duration = Duration::from_secs(5);
+
+/// What a lookup said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// At least one address, good for `ttl`.
+    Found {
+        /// The addresses, in any order.
+        addresses: Vec<IpAddr>,
+        /// Life of the answer as the server said it.
+        ttl: Duration,
+    },
+    /// The name does not exist or has no address.
+    Nothing,
+    /// No answer that says anything: time-out, SERVFAIL, no resolver.
+    Failed(String),
+}
+
+impl Answer {
+    /// The word for metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Answer::Found { .. } => "found",
+            Answer::Nothing => "nothing",
+            Answer::Failed(_) => "failed",
+        }
+    }
+}
+
+/// One name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name {
+    /// What it stands for, sorted; empty until the first answer.
+    pub addresses: Vec<IpAddr>,
+    /// Why the last lookup gave no addresses; `None` after a good one.
+    pub problem: Option<String>,
+    nothings: u8,
+    due: Tick,
+    asked: bool,
+}
+
+/// All names of the present configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(BTreeMap<String, Name>);
+
+impl Names {
+    /// Keeps exactly `hosts`: new ones are due at once, others are forgotten.
+    pub fn follow(&mut self, hosts: BTreeSet<String>) {
+        self.0.retain(|host, _| hosts.contains(host));
+        for host in hosts {
+            self.0.entry(host).or_default();
+        }
+    }
+
+    /// Takes the names to ask for at `now`; each stays taken until its answer is recorded.
+    pub fn take_due(&mut self, now: Tick) -> Vec<String> {
+        let due = self
+            .0
+            .iter_mut()
+            .filter(|(_, name)| !name.asked && name.due <= now);
+        due.map(|(host, name)| {
+            name.asked = true;
+            host.clone()
+        })
+        .collect()
+    }
+
+    /// When the next name is due; `None` when there is none to wait for.
+    pub fn next_due(&self) -> Option<Tick> {
+        self.0
+            .values()
+            .filter(|name| !name.asked)
+            .map(|name| name.due)
+            .min()
+    }
+
+    /// Is there a name that never had an answer, good or bad?
+    pub fn any_unanswered(&self) -> bool {
+        self.0
+            .values()
+            .any(|name| name.addresses.is_empty() && name.problem.is_none())
+    }
+
+    /// Takes an answer. Returns whether the addresses of `host` changed.
+    pub fn record(&mut self, now: Tick, host: &str, answer: Answer) -> bool {
+        // Forgotten while the question was out.
+        let Some(name) = self.0.get_mut(host) else {
+            return false;
+        };
+        name.asked = false;
+        name.record(now, answer)
+    }
+
+    /// The addresses of `host`; empty when unknown.
+    pub fn addresses(&self, host: &str) -> &[IpAddr] {
+        self.0.get(host).map_or(&[], |name| &name.addresses)
+    }
+
+    /// All names with their state, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Name)> {
+        self.0.iter().map(|(host, name)| (host.as_str(), name))
+    }
+}
+
+impl Name {
+    fn record(&mut self, now: Tick, answer: Answer) -> bool {
+        match answer {
+            Answer::Found { mut addresses, ttl } => {
+                addresses.sort_unstable();
+                addresses.dedup();
+                self.nothings = 0;
+                self.problem = None;
+                self.due = now + ttl.clamp(TTL_MIN, TTL_MAX);
+                self.replace(addresses)
+            }
+            Answer::Nothing => {
+                self.nothings = self.nothings.saturating_add(1);
+                self.problem = Some("no such name, or it has no address".to_owned());
+                self.due = now + CONFIRM_AFTER;
+                self.nothings >= 2 && self.replace(Vec::new())
+            }
+            Answer::Failed(problem) => {
+                self.nothings = 0;
+                self.problem = Some(problem);
+                self.due = now
+                    + if self.addresses.is_empty() {
+                        TTL_MIN
+                    } else {
+                        FAILED_AFTER
+                    };
+                false
+            }
+        }
+    }
+
+    fn replace(&mut self, addresses: Vec<IpAddr>) -> bool {
+        let changed = self.addresses != addresses;
+        self.addresses = addresses;
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(last: u8, ttl_seconds: u64) -> Answer {
+        Answer::Found {
+            addresses: vec![IpAddr::from([10, 0, 0, last])],
+            ttl: Duration::from_secs(ttl_seconds),
+        }
+    }
+
+    fn failed() -> Answer {
+        Answer::Failed("timed out".to_owned())
+    }
+
+    fn seconds(count: u64) -> Tick {
+        Tick::ZERO + Duration::from_secs(count)
+    }
+
+    /// The last octets known after `answers` came one after the other.
+    fn known_after(answers: impl IntoIterator<Item = Answer>) -> Vec<u8> {
+        let mut names = Names::default();
+        names.follow(BTreeSet::from(["orders".to_owned()]));
+        for answer in answers {
+            names.record(Tick::ZERO, "orders", answer);
+        }
+        let last_octet = |address: &IpAddr| match address {
+            IpAddr::V4(address) => address.octets()[3],
+            IpAddr::V6(_) => unreachable!("the tests use IPv4"),
+        };
+        names.addresses("orders").iter().map(last_octet).collect()
+    }
+
+    #[test]
+    fn what_a_name_stands_for() {
+        let cases: [(&str, Vec<Answer>, &[u8]); 7] = [
+            ("nothing before the first answer", vec![], &[]),
+            ("a good answer counts", vec![found(1, 5)], &[1]),
+            (
+                "a newer answer replaces it",
+                vec![found(1, 5), found(2, 5)],
+                &[2],
+            ),
+            (
+                "a failure keeps the last good",
+                vec![found(1, 5), failed(), failed(), failed()],
+                &[1],
+            ),
+            (
+                "one empty answer is a mistake",
+                vec![found(1, 5), Answer::Nothing],
+                &[1],
+            ),
+            (
+                "two in a row remove",
+                vec![found(1, 5), Answer::Nothing, Answer::Nothing],
+                &[],
+            ),
+            (
+                "a failure between two empty answers starts anew",
+                vec![found(1, 5), Answer::Nothing, failed(), Answer::Nothing],
+                &[1],
+            ),
+        ];
+        for (rule, answers, expected) in cases {
+            assert_eq!(known_after(answers), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn asks_again_when_the_answer_has_expired_within_the_floor_and_the_ceiling() {
+        let cases = [(0, 1), (1, 1), (30, 30), (86_400, 3_600)];
+        for (ttl_seconds, due_seconds) in cases {
+            let mut names = Names::default();
+            names.follow(BTreeSet::from(["orders".to_owned()]));
+            assert_eq!(names.take_due(Tick::ZERO), ["orders"]);
+            names.record(Tick::ZERO, "orders", found(1, ttl_seconds));
+            assert_eq!(
+                names.next_due(),
+                Some(seconds(due_seconds)),
+                "ttl {ttl_seconds} s"
+            );
+        }
+    }
+
+    #[test]
+    fn asks_once_at_a_time() {
+        let mut names = Names::default();
+        names.follow(BTreeSet::from(["orders".to_owned()]));
+        assert_eq!(names.take_due(Tick::ZERO), ["orders"]);
+        assert!(names.take_due(seconds(100)).is_empty());
+        assert_eq!(names.next_due(), None);
+    }
+
+    #[test]
+    fn an_answer_for_a_forgotten_name_is_dropped() {
+        let mut names = Names::default();
+        assert!(!names.record(Tick::ZERO, "orders", found(1, 5)));
+        assert!(names.addresses("orders").is_empty());
+    }
+
+    #[test]
+    fn a_name_that_stays_keeps_its_addresses() {
+        let mut names = Names::default();
+        names.follow(BTreeSet::from(["orders".to_owned()]));
+        names.record(Tick::ZERO, "orders", found(1, 5));
+        names.follow(BTreeSet::from(["orders".to_owned(), "payments".to_owned()]));
+        assert_eq!(names.addresses("orders").len(), 1);
+        assert!(names.any_unanswered(), "payments is new");
+    }
+}

@@ -1,0 +1,61 @@
+//! What the control side knows of itself, published for the admin pages.
+
+use outrider_policy::Tick;
+use serde::Serialize;
+
+/// The configuration in force and what was refused.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigurationStatus {
+    /// Content hash of what is in force.
+    pub version: String,
+    /// When it came into force.
+    pub accepted_at: Tick,
+    /// Resources in force, as `type/name`.
+    pub accepted: Vec<String>,
+    /// Resources refused; each keeps its last good version, if it had one.
+    pub rejected: Vec<Rejected>,
+    /// Why the folder's present contents were refused as a whole; empty when they were not.
+    pub refused: Vec<String>,
+    /// Host names of endpoints.
+    pub names: Vec<NameStatus>,
+}
+
+/// A resource that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// `type/name`.
+    pub resource: String,
+    /// Why, each with the path of its field.
+    pub problems: Vec<String>,
+}
+
+/// A host name of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NameStatus {
+    /// The name.
+    pub host: String,
+    /// The addresses in use.
+    pub addresses: Vec<String>,
+    /// Why the last lookup gave none.
+    pub problem: Option<String>,
+}
+
+/// The identity in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityStatus {
+    /// The SPIFFE id.
+    pub id: String,
+    /// When it expires. Seconds since 1970-01-01 UTC.
+    pub expires_unix: i64,
+    /// Why the files' present contents were refused; `None` when they were not.
+    pub refused: Option<String>,
+}
+
+/// How far the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Serving.
+    Serving,
+    /// Finishing what is open.
+    Draining,
+}

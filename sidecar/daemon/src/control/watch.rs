@@ -1,0 +1,145 @@
+//! Tells when something in a set of folders may have changed.
+//!
+//! Says *may*: the reader compares what it finds with what it had. Folders are watched, never
+//! files, because editors and Kubernetes replace files by renaming. Where no notice arrives (a
+//! folder shared into a virtual machine, a network file system) the rescan still finds a change.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+/// Quiet time after a notice before reading, so that a change in several files is seen whole.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Longest time between two looks without any notice. Seconds; 10. Shorter finds changes sooner
+/// where notices do not arrive, and reads the folder more often for nothing everywhere else.
+const RESCAN: Duration = Duration::from_secs(10);
+
+/// A watch on some folders; ends when dropped.
+#[derive(Debug)]
+pub struct Watch {
+    changed: Arc<Notify>,
+    // Held for its `Drop`: the watch ends with it. `None`: the system refused, only rescans.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Watch {
+    /// Watches `folder`.
+    pub fn folder(folder: &Path) -> Watch {
+        Watch::start(&BTreeSet::from([folder.to_owned()]))
+    }
+
+    /// Watches the folders that `files` lie in.
+    pub fn files<'a>(files: impl IntoIterator<Item = &'a Path>) -> Watch {
+        Watch::start(&files.into_iter().map(folder_of).collect())
+    }
+
+    /// Returns when something may have changed and the dust has settled, or after [`RESCAN`].
+    pub async fn changed(&self) {
+        if tokio::time::timeout(RESCAN, self.changed.notified())
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(SETTLE).await;
+        }
+    }
+
+    fn start(folders: &BTreeSet<PathBuf>) -> Watch {
+        let changed = Arc::new(Notify::new());
+        let watcher = start_watcher(folders, Arc::clone(&changed));
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, ?folders, "no change notices: looking every 10 s instead");
+        }
+        Watch {
+            changed,
+            _watcher: watcher.ok(),
+        }
+    }
+}
+
+fn start_watcher(
+    folders: &BTreeSet<PathBuf>,
+    changed: Arc<Notify>,
+) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        // An error means lost notices: look.
+        if event.map_or(true, |event| may_change(event.kind)) {
+            changed.notify_one();
+        }
+    })?;
+    for folder in folders {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    }
+    Ok(watcher)
+}
+
+/// Our own reading is noticed too; without this we would read for ever.
+fn may_change(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
+        EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Other => true,
+    }
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, ModifyKind};
+
+    #[test]
+    fn reading_is_no_change() {
+        let cases = [
+            (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
+            (EventKind::Access(AccessKind::Read), false),
+            (
+                EventKind::Access(AccessKind::Close(AccessMode::Read)),
+                false,
+            ),
+            (
+                EventKind::Access(AccessKind::Close(AccessMode::Write)),
+                true,
+            ),
+            (EventKind::Create(CreateKind::File), true),
+            (EventKind::Modify(ModifyKind::Any), true),
+        ];
+        for (kind, expected) in cases {
+            assert_eq!(may_change(kind), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_bare_file_name_lies_in_the_present_folder() {
+        assert_eq!(folder_of(Path::new("key.pem")), Path::new("."));
+        assert_eq!(
+            folder_of(Path::new("/etc/outrider/key.pem")),
+            Path::new("/etc/outrider")
+        );
+    }
+
+    #[tokio::test]
+    async fn notices_a_file_that_is_renamed_into_place() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let watch = Watch::folder(folder.path());
+        let draft = folder.path().join(".draft");
+        std::fs::write(&draft, "1").expect("a file is written");
+        std::fs::rename(&draft, folder.path().join("a.yaml")).expect("a file is renamed");
+        let notice = tokio::time::timeout(RESCAN / 2, watch.changed()).await;
+        assert!(notice.is_ok(), "no notice, only the rescan");
+    }
+}

@@ -1,0 +1,287 @@
+//! What the process is told at its start, as plain data, and the table of flags that say it.
+//!
+//! Decides defaults and ranges only. Does not parse a command line (the cli does) and opens
+//! nothing. Documented for operators in `docs/CONFIG.md`, section Flags; a test compares the two.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::StartupError;
+
+/// Everything a sidecar is told at its start. [`Options::new`] gives the defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Name of the service this sidecar stands beside; part of its identity and of its metrics.
+    pub service: String,
+    /// Namespace of the service. Default `default`.
+    pub namespace: String,
+    /// Folder of YAML documents that configure the mesh; watched while running.
+    pub documents: PathBuf,
+    /// Where the application's own calls come in (plaintext HTTP/2). Default `127.0.0.1:15001`.
+    pub outbound: SocketAddr,
+    /// Where calls from other sidecars come in (mutual TLS). Default `0.0.0.0:15006`. Opened only
+    /// when [`Options::app`] is set.
+    pub inbound: SocketAddr,
+    /// Where metrics, health and status are served. Default `127.0.0.1:15000`.
+    pub admin: SocketAddr,
+    /// Where the application listens (plaintext HTTP/2). `None`: the service only makes calls.
+    pub app: Option<SocketAddr>,
+    /// Threads that carry traffic. 1 to [`WORKERS_MAX`]; default 1. A connection stays with one.
+    pub workers: usize,
+    /// Certificate, key and trust bundle. `None`: no mutual TLS, so nothing of the mesh can be
+    /// reached but services with `tls: none`.
+    pub identity: Option<IdentityFiles>,
+    /// Longest time between SIGTERM and exit. Default 30 s; 0 ends at once.
+    pub drain: Duration,
+    /// Which calls get a line in the access log. Default [`AccessLog::Errors`].
+    pub access_log: AccessLog,
+    /// File the access log is appended to. `None`: standard error.
+    pub access_log_file: Option<PathBuf>,
+}
+
+/// The three PEM files of an identity. They are read again when they change, always together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityFiles {
+    /// Certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// Private key of the leaf (PKCS#8, SEC1 or PKCS#1).
+    pub key: PathBuf,
+    /// Certificates that sign the identities we believe.
+    pub trust_bundle: PathBuf,
+}
+
+/// Which calls get a line in the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Calls that did not end well.
+    #[default]
+    Errors,
+    /// Every call.
+    All,
+}
+
+/// Most workers a process may have: more threads than any machine we know has cores to spare.
+pub const WORKERS_MAX: usize = 128;
+
+/// Longest drain. Seconds; 1 h.
+pub const DRAIN_SECONDS_MAX: u64 = 3_600;
+
+const OUTBOUND_PORT: u16 = 15_001;
+const INBOUND_PORT: u16 = 15_006;
+const ADMIN_PORT: u16 = 15_000;
+const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+
+impl Options {
+    /// The defaults for a sidecar of `service`, configured by the folder `documents`.
+    pub fn new(service: impl Into<String>, documents: impl Into<PathBuf>) -> Options {
+        Options {
+            service: service.into(),
+            namespace: "default".to_owned(),
+            documents: documents.into(),
+            outbound: SocketAddr::from((Ipv4Addr::LOCALHOST, OUTBOUND_PORT)),
+            inbound: SocketAddr::from((Ipv4Addr::UNSPECIFIED, INBOUND_PORT)),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT)),
+            app: None,
+            workers: 1,
+            identity: None,
+            drain: DRAIN_DEFAULT,
+            access_log: AccessLog::default(),
+            access_log_file: None,
+        }
+    }
+}
+
+impl Options {
+    /// Checks ranges, and values against each other.
+    ///
+    /// # Errors
+    /// [`StartupError::Flag`] names the flag and what would be right.
+    pub fn check(&self) -> Result<(), StartupError> {
+        let wrong = |flag, problem: String| Err(StartupError::Flag { flag, problem });
+        if !(1..=WORKERS_MAX).contains(&self.workers) {
+            return wrong(
+                "--workers",
+                format!("is {}, but must be 1 to {WORKERS_MAX}", self.workers),
+            );
+        }
+        if self.drain > Duration::from_secs(DRAIN_SECONDS_MAX) {
+            return wrong(
+                "--drain",
+                format!(
+                    "is {} s, but at most {DRAIN_SECONDS_MAX} s",
+                    self.drain.as_secs()
+                ),
+            );
+        }
+        for (flag, name) in [
+            ("--service", &self.service),
+            ("--namespace", &self.namespace),
+        ] {
+            if !is_dns_label(name) {
+                return wrong(
+                    flag,
+                    format!("is {name:?}, but must be a DNS label: a-z, 0-9 and -, at most 63"),
+                );
+            }
+        }
+        if self.app.is_some() && self.identity.is_none() {
+            let problem = "takes calls from other sidecars, which needs --certificate, --key and --trust-bundle";
+            return wrong("--app", problem.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// RFC 1123 2.1, in lower case.
+fn is_dns_label(name: &str) -> bool {
+    let fits = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(fits)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+/// One flag of `outrider sidecar`, for the documentation and for the cli's own test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The flag as typed, with its dashes. The environment variable that says the same is
+    /// [`Flag::variable`].
+    pub name: &'static str,
+    /// What kind of value it takes.
+    pub kind: &'static str,
+    /// Unit of the value; `-` when it has none.
+    pub unit: &'static str,
+    /// Value when neither flag nor variable is given; `-` when there is none.
+    pub default: &'static str,
+    /// Values accepted.
+    pub range: &'static str,
+}
+
+impl Flag {
+    /// The environment variable of the flag: `--trust-bundle` is `OUTRIDER_TRUST_BUNDLE`.
+    pub fn variable(&self) -> String {
+        let words = self.name.trim_start_matches('-').replace('-', "_");
+        format!("OUTRIDER_{}", words.to_ascii_uppercase())
+    }
+}
+
+/// All flags, in the order of `docs/CONFIG.md`.
+#[rustfmt::skip] // A table: one flag a line.
+pub const FLAGS: &[Flag] = &[
+    Flag { name: "--service", kind: "text", unit: "-", default: "required", range: "DNS label" },
+    Flag { name: "--namespace", kind: "text", unit: "-", default: "`default`", range: "DNS label" },
+    Flag { name: "--documents", kind: "folder", unit: "-", default: "required", range: "readable" },
+    Flag { name: "--outbound", kind: "address", unit: "-", default: "`127.0.0.1:15001`", range: "port 0: a free one" },
+    Flag { name: "--inbound", kind: "address", unit: "-", default: "`0.0.0.0:15006`", range: "port 0: a free one" },
+    Flag { name: "--admin", kind: "address", unit: "-", default: "`127.0.0.1:15000`", range: "port 0: a free one" },
+    Flag { name: "--app", kind: "address", unit: "-", default: "-", range: "any" },
+    Flag { name: "--workers", kind: "number", unit: "threads", default: "`1`", range: "1 to 128" },
+    Flag { name: "--certificate", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
+    Flag { name: "--key", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
+    Flag { name: "--trust-bundle", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
+    Flag { name: "--drain", kind: "number", unit: "seconds", default: "`30`", range: "0 to 3600" },
+    Flag { name: "--access-log", kind: "choice", unit: "-", default: "`errors`", range: "`errors`, `all`" },
+    Flag { name: "--access-log-file", kind: "file", unit: "-", default: "standard error", range: "appendable" },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = include_str!("../../../docs/CONFIG.md");
+
+    /// The rows of the table in section `# Flags`, without their last column (the meaning).
+    fn documented() -> Vec<Vec<&'static str>> {
+        let section = CONFIG
+            .split("\n# ")
+            .find(|part| part.trim_start_matches("# ").starts_with("Flags"));
+        let rows = section
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| line.starts_with("| `--"));
+        rows.map(|row| row.split('|').map(str::trim).skip(1).take(6).collect())
+            .collect()
+    }
+
+    #[test]
+    fn every_flag_is_documented_and_every_documented_flag_exists() {
+        let expected: Vec<Vec<String>> = FLAGS
+            .iter()
+            .map(|flag| {
+                let quoted = |text: &str| format!("`{text}`");
+                let plain = [flag.kind, flag.unit, flag.default, flag.range].map(str::to_owned);
+                [
+                    vec![quoted(flag.name), quoted(&flag.variable())],
+                    plain.to_vec(),
+                ]
+                .concat()
+            })
+            .collect();
+        assert_eq!(documented(), expected);
+    }
+
+    #[test]
+    fn values_out_of_range_name_their_flag() {
+        let good = || Options::new("orders", "documents");
+        let app = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)));
+        let cases: [(Options, &str); 5] = [
+            (
+                Options {
+                    workers: 0,
+                    ..good()
+                },
+                "--workers is 0, but must be 1 to 128",
+            ),
+            (
+                Options {
+                    drain: Duration::from_secs(3_601),
+                    ..good()
+                },
+                "--drain is 3601 s, but at most 3600 s",
+            ),
+            (
+                Options::new("Orders", "documents"),
+                "--service is \"Orders\", but must be a DNS label: a-z, 0-9 and -, at most 63",
+            ),
+            (
+                Options {
+                    namespace: "-".to_owned(),
+                    ..good()
+                },
+                "--namespace is \"-\", but must be a DNS label: a-z, 0-9 and -, at most 63",
+            ),
+            (
+                Options { app, ..good() },
+                "--app takes calls from other sidecars, which needs --certificate, --key and --trust-bundle",
+            ),
+        ];
+        for (options, expected) in cases {
+            let problem = options.check().err().map(|error| error.to_string());
+            assert_eq!(problem.as_deref(), Some(expected));
+        }
+        assert!(good().check().is_ok());
+    }
+
+    #[test]
+    fn every_option_has_its_flag() {
+        // Destructured without `..`: a new option does not compile until it is listed here.
+        let Options {
+            service: _,
+            namespace: _,
+            documents: _,
+            outbound: _,
+            inbound: _,
+            admin: _,
+            app: _,
+            workers: _,
+            identity: _,
+            drain: _,
+            access_log: _,
+            access_log_file: _,
+        } = Options::new("orders", "documents");
+        let options_count = 12;
+        let files_of_the_identity = 3;
+        assert_eq!(FLAGS.len(), options_count - 1 + files_of_the_identity);
+    }
+}

@@ -1,0 +1,147 @@
+//! The start of the process, in order.
+//!
+//! Everything that can be wrong is read and opened before anything runs, so that an error leaves
+//! nothing half-started; the ready line comes last. Knows the parts, not their work.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use outrider_engine::config::Settings;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::admin::{self, Admin};
+use crate::clock::Clock;
+use crate::control::configuration::Configuration;
+use crate::control::identity::Expected;
+use crate::control::identity_watch::IdentityWatch;
+use crate::control::status::{IdentityStatus, Phase};
+use crate::error::StartupError;
+use crate::life::Life;
+use crate::options::Options;
+use crate::telemetry::{AccessLogWriter, Metrics, Recorder};
+use crate::worker::{self, BATCHES_MAX, Workers};
+
+/// The addresses in use, with the ports the system picked for `:0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Addresses {
+    /// Where the application's calls come in.
+    pub outbound: SocketAddr,
+    /// Where other sidecars' calls come in; `None` for a service that only makes calls.
+    pub inbound: Option<SocketAddr>,
+    /// Where metrics, health and status are served.
+    pub admin: SocketAddr,
+}
+
+/// Runs a sidecar until `stops` has drained it. `ready` is called when it serves.
+pub async fn serve(
+    options: Options,
+    stops: mpsc::Receiver<()>,
+    ready: impl FnOnce(&Addresses),
+) -> Result<(), StartupError> {
+    options.check()?;
+    let clock = Clock::start();
+    let metrics = Arc::new(Metrics::new());
+    let mut configuration = Configuration::load(clock, &options.documents, Arc::clone(&metrics))?;
+    let identity = load_identity(&options, configuration.trust_domain())?;
+    let log = open_log(clock, &options)?;
+    let admin_listener = bind_admin(options.admin).await?;
+    let (traffic, doors) = worker::open(&options)?;
+    let addresses = Addresses {
+        outbound: traffic.outbound,
+        inbound: traffic.inbound,
+        admin: admin_listener
+            .local_addr()
+            .map_err(|error| StartupError::system("the admin listener", error))?,
+    };
+
+    let (reports_in, reports) = mpsc::channel(BATCHES_MAX);
+    let workers = worker::start(clock, &settings(&options), doors, &reports_in)
+        .map_err(|error| StartupError::system("the workers", error))?;
+    // The workers hold the other ends: when all have ended the queue says so.
+    drop(reports_in);
+    configuration.resolve_first().await;
+    configuration.publish(&workers).await;
+    let recorder = Recorder::new(
+        &options.service,
+        Arc::clone(&metrics),
+        configuration.known(),
+        log,
+    );
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let admin = Admin {
+        clock,
+        workers: workers.clone(),
+        metrics: Arc::clone(&metrics),
+        configuration: configuration.status(),
+        identity: start_identity(identity, &workers, metrics).await,
+        phase: phases,
+    };
+    tokio::spawn(admin::serve(admin_listener, admin));
+    tokio::spawn(configuration.run(workers.clone()));
+    tracing::info!(service = %options.service, outbound = %addresses.outbound, "ready");
+    ready(&addresses);
+    Life {
+        clock,
+        drain: options.drain,
+        workers,
+        recorder,
+        phase,
+        reports,
+        stops,
+    }
+    .run()
+    .await
+}
+
+fn settings(options: &Options) -> Settings {
+    Settings {
+        app: options.app,
+        ..Settings::new(&options.service)
+    }
+}
+
+fn load_identity(
+    options: &Options,
+    trust_domain: &str,
+) -> Result<Option<IdentityWatch>, StartupError> {
+    let Some(files) = &options.identity else {
+        return Ok(None);
+    };
+    let expected = Expected::new(options, trust_domain);
+    Ok(Some(IdentityWatch::load(files.clone(), expected)?))
+}
+
+/// Gives the identity to the workers and follows its files; returns what `/readyz` asks.
+async fn start_identity(
+    identity: Option<IdentityWatch>,
+    workers: &Workers,
+    metrics: Arc<Metrics>,
+) -> watch::Receiver<Option<IdentityStatus>> {
+    let Some(identity) = identity else {
+        return watch::channel(None).1;
+    };
+    identity.publish(workers).await;
+    let status = identity.status();
+    tokio::spawn(identity.run(workers.clone(), metrics));
+    status
+}
+
+fn open_log(clock: Clock, options: &Options) -> Result<AccessLogWriter, StartupError> {
+    let file = options.access_log_file.as_deref();
+    AccessLogWriter::open(clock, options.access_log, file).map_err(|error| StartupError::Flag {
+        flag: "--access-log-file",
+        problem: format!("cannot be opened for appending: {error}"),
+    })
+}
+
+async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartupError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| StartupError::Listen {
+        address,
+        side: "the admin pages",
+        flag: "--admin",
+        source,
+    })
+}

@@ -1,0 +1,112 @@
+//! The label sets. Field names are the labels' names in `docs/METRICS.md`.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+use super::known::OTHER;
+
+/// A label set with a stand-in for when its family is full.
+pub trait Labels {
+    /// The same set with everything open-ended replaced by `other`.
+    fn capped(&self) -> Self;
+}
+
+/// Calls by how they ended.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CallLabels {
+    pub side: &'static str,
+    pub service: Arc<str>,
+    pub method: Arc<str>,
+    pub code: &'static str,
+    pub peer: Arc<str>,
+}
+
+/// Calls by method.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct MethodLabels {
+    pub side: &'static str,
+    pub service: Arc<str>,
+    pub method: Arc<str>,
+}
+
+/// Calls by service.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ServiceLabels {
+    pub side: &'static str,
+    pub service: Arc<str>,
+}
+
+/// Endpoints by service and state.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct EndpointLabels {
+    pub service: Arc<str>,
+    pub state: &'static str,
+}
+
+/// By listener.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct SideLabels {
+    pub side: &'static str,
+}
+
+/// By listener and reason; both are closed lists.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct RefusalLabels {
+    pub side: &'static str,
+    pub reason: &'static str,
+}
+
+/// By listener and result; both are closed lists.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct HandshakeLabels {
+    pub side: &'static str,
+    pub result: &'static str,
+}
+
+/// By result, a closed list.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ResultLabels {
+    pub result: &'static str,
+}
+
+impl Labels for CallLabels {
+    fn capped(&self) -> CallLabels {
+        let other: Arc<str> = Arc::from(OTHER);
+        CallLabels {
+            side: self.side,
+            service: Arc::clone(&other),
+            method: Arc::clone(&other),
+            code: self.code,
+            peer: other,
+        }
+    }
+}
+
+impl Labels for MethodLabels {
+    fn capped(&self) -> MethodLabels {
+        MethodLabels {
+            side: self.side,
+            service: Arc::from(OTHER),
+            method: Arc::from(OTHER),
+        }
+    }
+}
+
+impl Labels for ServiceLabels {
+    fn capped(&self) -> ServiceLabels {
+        ServiceLabels {
+            side: self.side,
+            service: Arc::from(OTHER),
+        }
+    }
+}
+
+impl Labels for EndpointLabels {
+    fn capped(&self) -> EndpointLabels {
+        EndpointLabels {
+            service: Arc::from(OTHER),
+            state: self.state,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! All metrics of the sidecar, each named once.
+//!
+//! Knows what is counted, not when: `recorder.rs` projects calls and gauges, the control side
+//! reports its own state. The ceilings add up to fewer than 5,000 series.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Metric, Registry};
+
+use super::bounded::Bounded;
+use super::labels::{
+    CallLabels, EndpointLabels, HandshakeLabels, Labels, MethodLabels, RefusalLabels, ResultLabels,
+    ServiceLabels, SideLabels,
+};
+
+/// Label sets of `outrider_calls`, a series each.
+const CALL_SETS_MAX: usize = 2_400;
+
+/// Label sets of the latency histogram, 19 series each.
+const DURATION_SETS_MAX: usize = 80;
+
+/// Label sets of a family by service, of which there are five.
+const SERVICE_SETS_MAX: usize = 150;
+
+/// First bucket of the latency histogram. Seconds; each next is twice as wide, 16 in all, so the
+/// last finite one is 8.2 s.
+const DURATION_FIRST_BUCKET: f64 = 0.000_25;
+const DURATION_BUCKETS: u16 = 16;
+
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// Handles to every metric, and the registry that prints them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub(super) calls: Bounded<CallLabels, Counter>,
+    pub(super) durations: Bounded<MethodLabels, Histogram>,
+    pub(super) attempts: Bounded<ServiceLabels, Counter>,
+    pub(super) retries: Bounded<ServiceLabels, Counter>,
+    pub(super) request_bytes: Bounded<ServiceLabels, Counter>,
+    pub(super) response_bytes: Bounded<ServiceLabels, Counter>,
+    pub(super) refusals: Family<RefusalLabels, Counter>,
+    pub(super) cancelled: Family<SideLabels, Counter>,
+    pub(super) overrun_max: Family<SideLabels, FloatGauge>,
+    pub(super) calls_active: Gauge,
+    pub(super) downstream: Family<SideLabels, Gauge>,
+    pub(super) upstream: Gauge,
+    pub(super) endpoints: Bounded<EndpointLabels, Gauge>,
+    pub(super) handshakes: Family<HandshakeLabels, Counter>,
+    pub(super) plaintext: Family<SideLabels, Counter>,
+    pub(super) connect_failures: Counter,
+    pub(super) ejections: Counter,
+    pub(super) recoveries: Counter,
+    pub(super) panic_picks: Counter,
+    pub(super) budget_denied: Counter,
+    pub(super) protocol_errors: Counter,
+    pub(super) worker_silence: FloatGauge,
+    pub(super) records_dropped: Counter,
+    pub(super) log_lines_lost: Counter,
+    configuration_changes: Family<ResultLabels, Counter>,
+    configuration_age: FloatGauge,
+    identity_changes: Family<ResultLabels, Counter>,
+    identity_left: FloatGauge,
+    name_lookups: Family<ResultLabels, Counter>,
+}
+
+impl Metrics {
+    /// Names and registers all metrics. The table in `docs/METRICS.md` has the same order.
+    #[rustfmt::skip] // A table: one metric a line.
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("outrider");
+        let r = &mut registry;
+        let durations = || Histogram::new(exponential_buckets(DURATION_FIRST_BUCKET, 2.0, DURATION_BUCKETS));
+        Metrics {
+            calls: bounded(r, "calls", "Calls that ended", CALL_SETS_MAX),
+            durations: {
+                let family = register(r, "call_duration_seconds", "Time from a call's header block to its end", Family::new_with_constructor(durations as fn() -> Histogram));
+                Bounded::new(family, DURATION_SETS_MAX)
+            },
+            attempts: bounded(r, "attempts", "Requests sent upstream", SERVICE_SETS_MAX),
+            retries: bounded(r, "retries", "Attempts after the first", SERVICE_SETS_MAX),
+            request_bytes: bounded(r, "request_bytes", "Request body octets received from callers", SERVICE_SETS_MAX),
+            response_bytes: bounded(r, "response_bytes", "Response body octets passed to callers", SERVICE_SETS_MAX),
+            refusals: register(r, "refusals", "Calls answered by this sidecar instead of the application", Family::default()),
+            cancelled: register(r, "cancelled_calls", "Calls their caller gave up", Family::default()),
+            overrun_max: register(r, "deadline_overrun_max_seconds", "Longest time a call lived past its deadline, since the start", Family::default()),
+            calls_active: register(r, "calls_active", "Calls alive", Gauge::default()),
+            downstream: register(r, "downstream_connections", "Connections from callers", Family::default()),
+            upstream: register(r, "upstream_connections", "Connections to endpoints", Gauge::default()),
+            endpoints: Bounded::new(register(r, "endpoints", "Endpoints by whether they are in rotation, summed over workers", Family::default()), SERVICE_SETS_MAX),
+            handshakes: register(r, "mtls_handshakes", "Mutual TLS handshakes", Family::default()),
+            plaintext: register(r, "plaintext_connections", "Connections between sidecars without mutual TLS", Family::default()),
+            connect_failures: register(r, "connect_failures", "Connections to endpoints that could not be made", Counter::default()),
+            ejections: register(r, "ejections", "Endpoints taken out of rotation by a breaker or by ejection", Counter::default()),
+            recoveries: register(r, "recoveries", "Endpoints back in rotation", Counter::default()),
+            panic_picks: register(r, "panic_picks", "Picks among endpoints that were all out", Counter::default()),
+            budget_denied: register(r, "retry_budget_denied", "Retries denied by the budget", Counter::default()),
+            protocol_errors: register(r, "protocol_errors", "Connections ended for an HTTP/2 error of the peer", Counter::default()),
+            worker_silence: register(r, "worker_silence_seconds", "Time since the slowest worker began a turn", FloatGauge::default()),
+            records_dropped: register(r, "records_dropped", "Call records dropped because the queue was full", Counter::default()),
+            log_lines_lost: register(r, "access_log_lines_lost", "Access log lines that could not be written", Counter::default()),
+            configuration_changes: register(r, "configuration_changes", "Changes of the documents", Family::default()),
+            configuration_age: register(r, "configuration_age_seconds", "Time since the configuration in force was accepted", FloatGauge::default()),
+            identity_changes: register(r, "identity_changes", "Changes of certificate, key or trust bundle", Family::default()),
+            identity_left: register(r, "identity_left_seconds", "Time until the own certificate expires", FloatGauge::default()),
+            name_lookups: register(r, "name_lookups", "DNS lookups of endpoint names", Family::default()),
+            registry,
+        }
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a `String` does not fail, and our own label sets encode.
+        if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            tracing::error!(%error, "metrics could not be encoded");
+        }
+        text
+    }
+
+    /// The documents changed, and the change was accepted or refused.
+    pub fn configuration_changed(&self, accepted: bool) {
+        self.configuration_changes
+            .get_or_create(&accepted_or_refused(accepted))
+            .inc();
+    }
+
+    /// The identity's files changed, and the change was accepted or refused.
+    pub fn identity_changed(&self, accepted: bool) {
+        self.identity_changes
+            .get_or_create(&accepted_or_refused(accepted))
+            .inc();
+    }
+
+    /// Age of the configuration and life left of the certificate, both as of now; without a
+    /// certificate the latter is 0.
+    pub fn ages(&self, configuration_seconds: f64, identity_left_seconds: f64) {
+        self.configuration_age.set(configuration_seconds);
+        self.identity_left.set(identity_left_seconds);
+    }
+
+    /// A DNS lookup ended: `found`, `nothing` or `failed`.
+    pub fn name_looked_up(&self, result: &'static str) {
+        self.name_lookups
+            .get_or_create(&ResultLabels { result })
+            .inc();
+    }
+}
+
+fn accepted_or_refused(accepted: bool) -> ResultLabels {
+    ResultLabels {
+        result: if accepted { "accepted" } else { "refused" },
+    }
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn bounded<L>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    sets_max: usize,
+) -> Bounded<L, Counter>
+where
+    L: Labels + EncodeLabelSet + Debug + Clone + Eq + Hash + Send + Sync + 'static,
+{
+    Bounded::new(register(registry, name, help, Family::default()), sets_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const DOCUMENTED: &str = include_str!("../../../../docs/METRICS.md");
+
+    /// Names in the table of the docs, without the `_total` that scraping adds to counters.
+    fn documented() -> BTreeSet<String> {
+        let rows = DOCUMENTED
+            .lines()
+            .filter(|line| line.starts_with("| `outrider_"));
+        let names = rows.filter_map(|row| row.split('`').nth(1));
+        names
+            .map(|name| name.trim_end_matches("_total").to_owned())
+            .collect()
+    }
+
+    /// Names of all registered metrics, also of families that are still empty and not encoded.
+    fn registered() -> BTreeSet<String> {
+        let printed = format!("{:?}", Metrics::new().registry);
+        let names = printed
+            .split("Descriptor { name: \"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next());
+        names.map(|name| format!("outrider_{name}")).collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_every_documented_metric_exists() {
+        assert_eq!(registered(), documented());
+    }
+
+    #[test]
+    fn the_docs_call_a_counter_what_is_scraped_as_one() {
+        for row in DOCUMENTED
+            .lines()
+            .filter(|line| line.starts_with("| `outrider_"))
+        {
+            let counter = row.contains("_total` | counter |");
+            assert!(
+                counter || row.contains("` | gauge |") || row.contains("` | histogram |"),
+                "{row}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_ceilings_add_up_to_fewer_than_5000_series() {
+        let by_service = 5 * SERVICE_SETS_MAX;
+        let durations = DURATION_SETS_MAX * (usize::from(DURATION_BUCKETS) + 3);
+        let closed_lists = 100;
+        assert!(CALL_SETS_MAX + durations + by_service + closed_lists < 5_000);
+    }
+}

@@ -1,0 +1,17 @@
+//! What the mesh did, for machines (metrics) and people (access log).
+//!
+//! Everything here is a projection: of a call's one record, of the engines' gauges, of the control
+//! side's state. Runs on the control thread and decides nothing about traffic. The only place that
+//! moves a counter. Names, types, units and labels: `docs/METRICS.md`.
+
+mod access_log;
+mod bounded;
+mod known;
+mod labels;
+mod metrics;
+mod recorder;
+
+pub use access_log::AccessLogWriter;
+pub use known::Known;
+pub use metrics::Metrics;
+pub use recorder::Recorder;

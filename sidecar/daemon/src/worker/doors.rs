@@ -1,0 +1,215 @@
+//! The listeners: opening them, and accepting without ever spinning.
+//!
+//! Every worker has listeners of its own on the same addresses (SO_REUSEPORT); the kernel spreads
+//! new connections over them. Knows nothing of what comes through.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use outrider_engine::Side;
+use outrider_policy::Tick;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::error::StartupError;
+use crate::options::Options;
+
+/// Connections the kernel holds for us while we are busy.
+const BACKLOG: i32 = 1_024;
+
+/// Pause after the system refused us a socket (file descriptors or memory are spent). Long enough
+/// not to spin, short enough that the backlog of a busy listener does not overflow.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections accepted from one listener in a turn, so that a flood of them leaves time for the
+/// connections that are open.
+const ACCEPTS_PER_TURN: usize = 64;
+
+const OUTBOUND: Token = Token(usize::MAX - 1);
+const INBOUND: Token = Token(usize::MAX - 2);
+
+/// The addresses in use, with the ports the system picked for `:0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Of the outbound listener.
+    pub outbound: SocketAddr,
+    /// Of the inbound listener, if there is one.
+    pub inbound: Option<SocketAddr>,
+}
+
+/// The listeners of one worker.
+#[derive(Debug)]
+pub struct Doors {
+    doors: Vec<Door>,
+}
+
+#[derive(Debug)]
+struct Door {
+    side: Side,
+    listener: TcpListener,
+    /// A connection may be waiting: set by the poll, cleared when there was none.
+    ready: bool,
+    /// Not before this time, after the system refused us a socket.
+    paused_until: Option<Tick>,
+}
+
+/// Opens the listeners of all workers.
+///
+/// # Errors
+/// [`StartupError::Listen`] with the address and the flag that sets it.
+pub fn open(options: &Options) -> Result<(Addresses, Vec<Doors>), StartupError> {
+    let outbound = open_side(Side::Outbound, options.outbound, options.workers)?;
+    let inbound = match options.app {
+        Some(_) => Some(open_side(Side::Inbound, options.inbound, options.workers)?),
+        None => None,
+    };
+    let (outbound, outbound_doors) = outbound;
+    let (inbound, inbound_doors) = inbound.map_or((None, Vec::new()), |(address, doors)| {
+        (Some(address), doors)
+    });
+    let mut inbound_doors = inbound_doors.into_iter();
+    let sets = outbound_doors.into_iter().map(|door| {
+        let doors = std::iter::once(door).chain(inbound_doors.next()).collect();
+        Doors { doors }
+    });
+    Ok((Addresses { outbound, inbound }, sets.collect()))
+}
+
+fn open_side(
+    side: Side,
+    address: SocketAddr,
+    count: usize,
+) -> Result<(SocketAddr, Vec<Door>), StartupError> {
+    let (flag, name) = match side {
+        Side::Outbound => ("--outbound", "outbound calls"),
+        Side::Inbound => ("--inbound", "inbound calls"),
+    };
+    listen_all(address, count)
+        .map(|(address, listeners)| {
+            (
+                address,
+                listeners
+                    .into_iter()
+                    .map(|it| Door::new(side, it))
+                    .collect(),
+            )
+        })
+        .map_err(|source| StartupError::Listen {
+            address,
+            side: name,
+            flag,
+            source,
+        })
+}
+
+fn listen_all(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    let shared = count > 1;
+    let first = listen(address, shared)?;
+    // With port 0 the others must follow the first.
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..count {
+        listeners.push(listen(address, shared)?);
+    }
+    Ok((address, listeners))
+}
+
+fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+impl Doors {
+    /// Puts all listeners under the poll.
+    pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        let mut doors = self.doors.iter_mut();
+        doors.try_for_each(|door| {
+            registry.register(&mut door.listener, token(door.side), Interest::READABLE)
+        })
+    }
+
+    /// Notes that connections wait. Returns `false` for a token that is not a listener's.
+    pub fn note(&mut self, noted: Token) -> bool {
+        let known = noted == OUTBOUND || noted == INBOUND;
+        let doors = self.doors.iter_mut();
+        doors
+            .filter(|door| token(door.side) == noted)
+            .for_each(|door| door.ready = true);
+        known
+    }
+
+    /// Accepts what waits, within this turn's share.
+    pub fn accept(&mut self, now: Tick, mut take: impl FnMut(Side, TcpStream, SocketAddr)) {
+        for door in &mut self.doors {
+            door.accept(now, &mut take);
+        }
+    }
+
+    /// When to try again; `now` or earlier means at once.
+    pub fn wake_at(&self) -> Option<Tick> {
+        let ready = self.doors.iter().filter(|door| door.ready);
+        ready
+            .map(|door| door.paused_until.unwrap_or(Tick::ZERO))
+            .min()
+    }
+
+    /// Accepts nothing more on `side`; what waits in the kernel is refused by it.
+    pub fn close(&mut self, side: Side) {
+        self.doors.retain(|door| door.side != side);
+    }
+}
+
+impl Door {
+    fn new(side: Side, listener: TcpListener) -> Door {
+        Door {
+            side,
+            listener,
+            ready: false,
+            paused_until: None,
+        }
+    }
+
+    fn accept(&mut self, now: Tick, take: &mut impl FnMut(Side, TcpStream, SocketAddr)) {
+        if !self.ready || self.paused_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.paused_until = None;
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.listener.accept() {
+                Ok((stream, peer)) => take(self.side, stream, peer),
+                Err(error) => return self.refused(now, &error),
+            }
+        }
+    }
+
+    fn refused(&mut self, now: Tick, error: &io::Error) {
+        match error.kind() {
+            ErrorKind::WouldBlock => self.ready = false,
+            // The peer left before we came, or a signal did: the next one may be fine. It stays
+            // `ready`, so the next turn looks.
+            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
+            _ => {
+                tracing::warn!(side = self.side.name(), %error, "cannot accept connections for now");
+                self.paused_until = Some(now + PAUSE);
+            }
+        }
+    }
+}
+
+fn token(side: Side) -> Token {
+    match side {
+        Side::Outbound => OUTBOUND,
+        Side::Inbound => INBOUND,
+    }
+}

@@ -1,0 +1,117 @@
+//! What a worker tells the control thread: records in batches, gauges, its end.
+//!
+//! A worker never waits for the control thread: when the queue is full the batch is dropped and
+//! its records are counted. Batches, because waking the other thread costs more than a record.
+
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+use outrider_engine::{CallRecord, Gauges};
+use outrider_policy::Tick;
+use tokio::sync::{mpsc, oneshot};
+
+/// Records in a batch. With [`BATCHES_MAX`] at most 16,384 records wait, some 8 MiB.
+const BATCH_RECORDS: usize = 128;
+
+/// Batches and answers that may wait for the control thread, from all workers together.
+pub const BATCHES_MAX: usize = 128;
+
+/// Longest time a record waits for its batch to fill.
+const BATCH_WAIT: Duration = Duration::from_millis(20);
+
+/// Something a worker tells.
+#[derive(Debug)]
+pub enum Report {
+    /// Calls that ended, in order.
+    Calls {
+        /// Their records.
+        records: Vec<CallRecord>,
+        /// Records dropped since the last batch that got through.
+        dropped: u64,
+    },
+    /// The gauges, and who asked for them. Comes after all records made before.
+    Gauges(Box<Gauges>, oneshot::Sender<Gauges>),
+    /// The worker has ended: drained, or for a failure of its own.
+    Ended {
+        /// Which one, counted from 0.
+        worker: usize,
+        /// `Ok` after a drain.
+        result: io::Result<()>,
+    },
+}
+
+/// A worker's end of the queue.
+pub struct Outbox {
+    worker: usize,
+    reports: mpsc::Sender<Report>,
+    batch: Vec<CallRecord>,
+    since: Tick,
+    dropped: u64,
+}
+
+impl Outbox {
+    pub fn new(worker: usize, reports: mpsc::Sender<Report>) -> Outbox {
+        Outbox {
+            worker,
+            reports,
+            batch: Vec::new(),
+            since: Tick::ZERO,
+            dropped: 0,
+        }
+    }
+
+    /// Adds a record; sends the batch when it is full.
+    pub fn record(&mut self, now: Tick, record: CallRecord) {
+        if self.batch.is_empty() {
+            self.since = now;
+        }
+        self.batch.push(record);
+        if self.batch.len() >= BATCH_RECORDS {
+            self.flush();
+        }
+    }
+
+    /// When the waiting batch must go; `None` when nothing waits.
+    pub fn wake_at(&self) -> Option<Tick> {
+        (!self.batch.is_empty()).then(|| self.since + BATCH_WAIT)
+    }
+
+    /// Sends the waiting batch if its time has come.
+    pub fn tick(&mut self, now: Tick) {
+        if self.wake_at().is_some_and(|due| due <= now) {
+            self.flush();
+        }
+    }
+
+    /// Sends what waits, then the gauges.
+    pub fn gauges(&mut self, gauges: Gauges, asked: oneshot::Sender<Gauges>) {
+        self.flush();
+        if self
+            .reports
+            .try_send(Report::Gauges(Box::new(gauges), asked))
+            .is_err()
+        {
+            tracing::debug!(
+                worker = self.worker,
+                "no room for gauges: the queue of reports is full"
+            );
+        }
+    }
+
+    /// Sends what waits; drops and counts it when the queue is full.
+    pub fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let count = self.batch.len() as u64;
+        let report = Report::Calls {
+            records: mem::take(&mut self.batch),
+            dropped: self.dropped,
+        };
+        match self.reports.try_send(report) {
+            Ok(()) => self.dropped = 0,
+            Err(_) => self.dropped = self.dropped.saturating_add(count),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! One worker's connections: which socket a name stands for and what is known of it.
+//!
+//! The poll is edge-triggered and every socket is registered once, for both directions: readiness
+//! is remembered here until a call says "would block", so that back-pressure costs no system call.
+//! Knows no protocol and takes no decision; `turn.rs` reads and writes.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use outrider_engine::{ConnectFailure, ConnectionId};
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use socket2::{SockRef, TcpKeepalive};
+
+/// The token of the mailbox's waker. Sockets count up from zero and never get here.
+pub const WAKER: Token = Token(usize::MAX);
+
+/// Time in which a peer that vanished is found: sent bytes that nobody acknowledged, or an idle
+/// connection whose probes stay unanswered, end the connection after this.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// Idle time before the first probe, and between probes.
+const PROBE_AFTER: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// One connection's socket.
+#[derive(Debug)]
+pub struct Socket {
+    pub stream: TcpStream,
+    pub id: ConnectionId,
+    /// Outgoing and not yet known to be connected.
+    pub connecting: bool,
+    /// Bytes, an end or an error may be waiting.
+    pub readable: bool,
+    /// The peer's end has been announced: a short read is not the last one.
+    pub ending: bool,
+    /// The engine wants to be fed (back-pressure when not).
+    pub reading: bool,
+    /// The kernel may take bytes.
+    pub writable: bool,
+    /// The engine has bytes to write.
+    pub writing: bool,
+    /// Is it in `to_read`, in `to_write`? Each lists a socket at most once.
+    listed_to_read: bool,
+    listed_to_write: bool,
+}
+
+/// All connections of a worker, and which of them have work to do.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    sockets: Slab<Socket>,
+    keys: FxHashMap<ConnectionId, usize>,
+    to_read: Vec<usize>,
+    to_write: Vec<usize>,
+}
+
+impl Sockets {
+    /// Takes a socket in and puts it under the poll. `name` gives it its name once that worked.
+    ///
+    /// # Errors
+    /// When the poll does not take it; nothing is kept and `name` is not called.
+    pub fn insert(
+        &mut self,
+        registry: &Registry,
+        mut stream: TcpStream,
+        connecting: bool,
+        name: impl FnOnce() -> ConnectionId,
+    ) -> io::Result<()> {
+        let entry = self.sockets.vacant_entry();
+        tune(&stream);
+        registry.register(
+            &mut stream,
+            Token(entry.key()),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        let id = name();
+        self.keys.insert(id, entry.key());
+        entry.insert(Socket::new(stream, id, connecting));
+        Ok(())
+    }
+
+    pub fn by_key(&mut self, key: usize) -> Option<&mut Socket> {
+        self.sockets.get_mut(key)
+    }
+
+    /// The connection's place; `None` when it is gone.
+    pub fn key(&self, id: ConnectionId) -> Option<usize> {
+        self.keys.get(&id).copied()
+    }
+
+    /// Forgets a connection and closes its socket. Nothing happens when it is gone already.
+    pub fn close(&mut self, id: ConnectionId) {
+        if let Some(key) = self.keys.remove(&id) {
+            self.sockets.remove(key);
+        }
+    }
+
+    /// Lists a socket for reading in this turn or, when called while reading, in the next.
+    pub fn list_to_read(&mut self, key: usize) {
+        if let Some(socket) = self.sockets.get_mut(key)
+            && socket.wants_read()
+            && !socket.listed_to_read
+        {
+            socket.listed_to_read = true;
+            self.to_read.push(key);
+        }
+    }
+
+    /// Lists a socket for writing at the end of this turn.
+    pub fn list_to_write(&mut self, key: usize) {
+        if let Some(socket) = self.sockets.get_mut(key)
+            && socket.wants_write()
+            && !socket.listed_to_write
+        {
+            socket.listed_to_write = true;
+            self.to_write.push(key);
+        }
+    }
+
+    /// The sockets to read now.
+    pub fn take_to_read(&mut self) -> Vec<usize> {
+        let keys = std::mem::take(&mut self.to_read);
+        for &key in &keys {
+            if let Some(socket) = self.sockets.get_mut(key) {
+                socket.listed_to_read = false;
+            }
+        }
+        keys
+    }
+
+    /// The sockets to write now.
+    pub fn take_to_write(&mut self) -> Vec<usize> {
+        let keys = std::mem::take(&mut self.to_write);
+        for &key in &keys {
+            if let Some(socket) = self.sockets.get_mut(key) {
+                socket.listed_to_write = false;
+            }
+        }
+        keys
+    }
+
+    /// Is there work that needs no event?
+    pub fn any_listed(&self) -> bool {
+        !self.to_read.is_empty() || !self.to_write.is_empty()
+    }
+}
+
+impl Socket {
+    fn new(stream: TcpStream, id: ConnectionId, connecting: bool) -> Socket {
+        Socket {
+            stream,
+            id,
+            connecting,
+            readable: false,
+            ending: false,
+            reading: true,
+            writable: !connecting,
+            writing: false,
+            listed_to_read: false,
+            listed_to_write: false,
+        }
+    }
+
+    /// Notes what the poll said.
+    pub fn note(&mut self, event: &mio::event::Event) {
+        let over = event.is_read_closed() || event.is_error();
+        self.readable |= event.is_readable() || over;
+        self.ending |= over;
+        self.writable |= event.is_writable() || event.is_error();
+    }
+
+    fn wants_read(&self) -> bool {
+        self.readable && self.reading && !self.connecting
+    }
+
+    fn wants_write(&self) -> bool {
+        self.writable && self.writing && !self.connecting
+    }
+}
+
+/// How far an outgoing connection got.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    Waiting,
+    Connected,
+    Failed(ConnectFailure),
+}
+
+/// Asks the system how far a connect got; a writable event alone may be spurious.
+pub fn progress(stream: &TcpStream) -> Progress {
+    match stream
+        .take_error()
+        .and_then(|error| error.map_or(Ok(()), Err))
+        .and_then(|()| stream.peer_addr())
+    {
+        Ok(_) => Progress::Connected,
+        Err(error) if error.kind() == ErrorKind::NotConnected => Progress::Waiting,
+        Err(error) => Progress::Failed(connect_failure(&error)),
+    }
+}
+
+/// The engine's word for a failed connect.
+pub fn connect_failure(error: &io::Error) -> ConnectFailure {
+    match error.kind() {
+        ErrorKind::ConnectionRefused
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted => ConnectFailure::Refused,
+        ErrorKind::TimedOut => ConnectFailure::TimedOut,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            ConnectFailure::Unreachable
+        }
+        _ => ConnectFailure::NoSocket,
+    }
+}
+
+/// Starts a connection; the poll says when it is made.
+///
+/// # Errors
+/// When the system gives no socket or knows at once that it cannot reach `address`.
+pub fn connect(address: SocketAddr) -> Result<TcpStream, ConnectFailure> {
+    TcpStream::connect(address).map_err(|error| connect_failure(&error))
+}
+
+/// No delay for small writes, and a bound on how long a vanished peer goes unnoticed.
+///
+/// A socket that takes no option is still a socket: failures are only logged.
+fn tune(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(PROBE_AFTER)
+        .with_interval(PROBE_EVERY);
+    let socket = SockRef::from(stream);
+    let tuned = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&keepalive))
+        .and_then(|()| give_up_after(&socket, SILENCE_MAX));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "a socket option was refused");
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn give_up_after(socket: &SockRef<'_>, silence: Duration) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(silence))
+}
+
+/// Elsewhere the keepalive probes alone find a vanished peer.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(_socket: &SockRef<'_>, _silence: Duration) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_connect_is_named_by_its_cause() {
+        let cases = [
+            (ErrorKind::ConnectionRefused, ConnectFailure::Refused),
+            (ErrorKind::TimedOut, ConnectFailure::TimedOut),
+            (ErrorKind::HostUnreachable, ConnectFailure::Unreachable),
+            (ErrorKind::NetworkUnreachable, ConnectFailure::Unreachable),
+            (ErrorKind::AddrNotAvailable, ConnectFailure::NoSocket),
+        ];
+        for (kind, expected) in cases {
+            assert_eq!(
+                connect_failure(&io::Error::from(kind)),
+                expected,
+                "{kind:?}"
+            );
+        }
+    }
+}
