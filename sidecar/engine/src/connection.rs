@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Option<Arc<SpiffeId>>,
     /// Calls by stream. A stream leaves when its call has no more business on it.
     pub(crate) streams: FxHashMap<StreamId, CallId>,
+    /// Streams answered before their request was over: reset once the answer is out.
+    pub(crate) answered_early: Vec<StreamId>,
     /// Listed among the connections to settle at the end of this turn.
     pub(crate) dirty: bool,
     /// Reading is on; `false` after an `Action::Read { on: false }`.

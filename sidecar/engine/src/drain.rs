@@ -145,7 +145,10 @@ impl Engine {
                 Reason::Draining,
                 "this sidecar is shutting down and its drain time is over",
             );
-            let sent = self.calls.get(id.0 as usize).is_some_and(|call| call.sent);
+            let sent = self
+                .calls
+                .get(id.0 as usize)
+                .is_some_and(|call| call.sent > 0);
             self.end_refused(
                 id,
                 Refusal {

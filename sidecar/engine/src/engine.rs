@@ -541,6 +541,7 @@ impl Engine {
             http2,
             peer: None,
             streams: FxHashMap::default(),
+            answered_early: Vec::new(),
             dirty: false,
             reading: true,
             closing: false,

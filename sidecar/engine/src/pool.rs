@@ -163,6 +163,7 @@ impl Engine {
         let Some(upstream) = self.upstream_mut(id) else {
             return;
         };
+        let unused = matches!(upstream.stage, Stage::Connecting | Stage::Securing);
         upstream.stage = Stage::Retired;
         upstream
             .endpoint
@@ -176,7 +177,12 @@ impl Engine {
             self.stop_waiting(call);
             self.attempt_failed(call, &error);
         }
-        self.close_if_idle(id);
+        // Nothing was said on it: there is nothing to say goodbye to.
+        if unused {
+            self.forget_connection(id);
+        } else {
+            self.close_if_idle(id);
+        }
     }
 
     /// A retired connection without calls says goodbye.
@@ -237,6 +243,7 @@ impl Engine {
     pub(crate) fn connect_failure(&mut self, id: ConnectionId, cause: ConnectFailure) {
         self.counters.connect_failures += 1;
         self.connection_lost(id, &AttemptError::connect(cause.words().to_owned()));
+        self.forget_connection(id);
     }
 
     fn stop_waiting(&mut self, id: CallId) {

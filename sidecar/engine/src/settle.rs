@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use outrider_http2::ErrorCode;
+
 use crate::call::AttemptError;
 use crate::connection::{Connection, Role};
 use crate::contract::{Action, ConnectionId};
@@ -32,11 +34,32 @@ impl Engine {
         while let Some(id) = self.dirty.pop_front() {
             if let Some(connection) = self.connection_mut(id) {
                 connection.dirty = false;
+                self.stop_requests(id);
                 self.flush(id);
                 self.return_credit(id);
                 self.watch_window(id);
             }
         }
+    }
+
+    /// The whole answer is out while the request still comes: the caller may stop sending it
+    /// (RFC 9113 8.1). Not earlier, or the reset would overtake the answer.
+    fn stop_requests(&mut self, id: ConnectionId) {
+        let Some(Connection {
+            http2,
+            answered_early,
+            ..
+        }) = self.connection_mut(id)
+        else {
+            return;
+        };
+        answered_early.retain(|stream| {
+            let waits = http2.queued(*stream) > 0;
+            if !waits {
+                http2.reset(*stream, ErrorCode::NoError);
+            }
+            waits
+        });
     }
 
     fn flush(&mut self, id: ConnectionId) {

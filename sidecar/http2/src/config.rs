@@ -3,6 +3,9 @@
 //! Figures come from the project's table of limits that Envoy, nginx, h2 and hyper ship; each
 //! field says what it stops.
 
+use crate::WindowPool;
+use crate::stream::Growth;
+
 /// A bucket of tokens: what a peer may do at once, and how fast it may do it again.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Budget {
@@ -41,7 +44,7 @@ pub struct Config {
     /// [`Connection::wants_read`](crate::Connection::wants_read) says no. Default 1,000 (Envoy;
     /// CVE-2019-9512, -9515).
     pub control_frames_max: u32,
-    /// The peer is a verified member of the mesh: an empty reset budget refuses its new
+    /// The peer is a verified member of the mesh: an empty reset budget only refuses its new
     /// streams and never closes the connection. Default false.
     pub peer_is_trusted: bool,
     /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Each stream that
@@ -58,9 +61,9 @@ pub struct Config {
     /// Frames that do nothing: PRIORITY, unknown types, late frames on closed streams.
     /// Default 1,000, 100 a second (CVE-2019-9513).
     pub idle_frames: Budget,
-    /// Frames in a row of DATA, HEADERS or CONTINUATION without a payload octet and without
-    /// END_STREAM. Default 100 (h2; Envoy: 1; CVE-2019-9518).
-    pub empty_frames_max: u32,
+    /// DATA frames in a row without an octet of data and without END_STREAM. Default 100 (h2;
+    /// Envoy: 1; CVE-2019-9518). Applications do send a few.
+    pub empty_data_max: u32,
     /// CONTINUATION frames of one header block. Default 10: what four times the list limit needs
     /// in full frames, and a quarter more (h2's rule; CVE-2024-27316).
     pub continuation_frames_max: u32,
@@ -98,13 +101,21 @@ impl Default for Config {
                 burst: 1_000,
                 refill_per_second: 100,
             },
-            empty_frames_max: 100,
+            empty_data_max: 100,
             continuation_frames_max: 10,
         }
     }
 }
 
 impl Config {
+    pub(crate) fn growth<'a>(&self, pool: &'a WindowPool) -> Growth<'a> {
+        Growth {
+            initial: self.initial_window,
+            max: self.max_window,
+            pool,
+        }
+    }
+
     /// The same with every field inside its documented range.
     pub(crate) fn in_range(mut self) -> Config {
         self.initial_window = self

@@ -124,10 +124,75 @@ impl Fields {
 
     /// Drops the fields for which `keep` says no. The order stays.
     pub(crate) fn retain(&mut self, keep: impl Fn(Field<'_>) -> bool) {
-        let bytes = &self.bytes;
-        self.spans.retain(|span| keep(span.field(bytes)));
-        let kept: Fields = self.iter().collect();
+        let kept: Fields = self.iter().filter(|field| keep(*field)).collect();
         *self = kept;
+    }
+
+    /// Begins a field behind the last one, to be written in place.
+    pub(crate) fn draft(&mut self) -> Draft<'_> {
+        self.reserve();
+        let start = self.bytes.len();
+        Draft {
+            bytes: &mut self.bytes,
+            start,
+            value: start,
+        }
+    }
+
+    /// The drafted field is the new last one.
+    pub(crate) fn keep(&mut self, place: Place) {
+        self.spans.push(place.0);
+    }
+
+    /// The drafted field is not wanted.
+    pub(crate) fn cut(&mut self, place: Place) {
+        self.bytes.truncate(place.0.start as usize);
+    }
+
+    fn reserve(&mut self) {
+        if self.spans.is_empty() {
+            self.bytes.reserve(BYTES_AT_FIRST);
+            self.spans.reserve(FIELDS_AT_FIRST);
+        }
+    }
+}
+
+/// A field being written at the end of a list: first the name, then the value.
+pub(crate) struct Draft<'a> {
+    bytes: &'a mut Vec<u8>,
+    start: usize,
+    value: usize,
+}
+
+/// Where a drafted field lies.
+pub(crate) struct Place(Span);
+
+impl Draft<'_> {
+    /// Append here, and nothing but append.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        self.bytes
+    }
+
+    pub(crate) fn end_name(&mut self) {
+        self.value = self.bytes.len();
+    }
+
+    pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes[self.start..].split_at(self.value - self.start)
+    }
+
+    pub(crate) fn place(self, sensitive: bool) -> Place {
+        let (start, value, end) = (
+            self.start as u32,
+            self.value as u32,
+            self.bytes.len() as u32,
+        );
+        Place(Span {
+            start,
+            value,
+            end,
+            sensitive,
+        })
     }
 }
 

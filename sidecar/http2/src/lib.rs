@@ -5,17 +5,16 @@
 //! It deliberately knows no sockets, clocks, TLS, gRPC or policy: the owner feeds
 //! [`Connection::receive`] and sends what [`Connection::output`] holds.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the frame layer that uses these comes next")
-)]
-
 mod config;
 mod connection;
 mod error;
 mod event;
 mod fields;
+mod frame;
+mod hpack;
+mod stream;
 mod stream_id;
+mod validate;
 mod window_pool;
 
 pub use config::{Budget, Config};

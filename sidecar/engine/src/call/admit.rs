@@ -45,9 +45,10 @@ impl Engine {
         size: (u64, u64),
     ) {
         let call = self.new_call(id, side, stream, fields, true);
-        let (bytes, count) = size;
+        let limits = outrider_http2::Config::default();
         let sentence = format!(
-            "the request's header list has {bytes} octets in {count} fields; the limits are 32768 octets and 128 fields"
+            "the request's header list has {} octets in {} fields; the limits are {} and {}",
+            size.0, size.1, limits.header_list_bytes_max, limits.header_fields_max
         );
         self.refuse(call, Refusal::early(Reason::HeadersTooLarge, sentence));
     }
@@ -95,7 +96,7 @@ impl Engine {
             retries: 0,
             free_replay_used: false,
             tried: Vec::new(),
-            sent: false,
+            sent: 0,
             maybe_processed: false,
             last_endpoint: None,
             last_peer: None,

@@ -13,6 +13,7 @@ impl Engine {
     /// Refuses a call that was not admitted.
     pub(crate) fn refuse(&mut self, mut call: Call, refusal: Refusal) {
         self.answer(&mut call, &refusal);
+        self.note_early_answer(&call);
         let code = refusal.reason.code();
         let class = refusal_class(refusal.reason, code);
         self.record(
@@ -36,6 +37,17 @@ impl Engine {
                     ..refusal
                 },
             );
+        }
+    }
+
+    /// The caller has its whole answer; what it still sends of its request nobody needs.
+    pub(crate) fn note_early_answer(&mut self, call: &Call) {
+        if call.body.ended {
+            return;
+        }
+        self.mark_dirty(call.downstream);
+        if let Some(connection) = self.connection_mut(call.downstream) {
+            connection.answered_early.push(call.stream);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use outrider_http2::CannotOpen;
-use outrider_policy::{Code, Origin, Processed, classify_grpc};
+use outrider_policy::{Origin, Processed, classify_grpc};
 
 use super::forward::request_head;
 use super::{Attempt, Call, CallId, Phase};
@@ -201,7 +201,7 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        call.sent = true;
+        call.sent += 1;
         if call.side == Side::Outbound {
             call.last_peer = peer;
         }
@@ -265,12 +265,7 @@ impl Engine {
     /// The attempt failed below the application: judged, then retried or refused.
     pub(crate) fn attempt_failed(&mut self, id: CallId, error: &AttemptError) {
         let class = match error.reason {
-            Reason::TryTimedOut => {
-                let origin = Origin::OurDeadline {
-                    had_usual_latency: self.had_usual_latency(id),
-                };
-                classify_grpc(Code::DeadlineExceeded, origin)
-            }
+            Reason::TryTimedOut => self.judge_timeout(id),
             Reason::Overloaded => outrider_policy::Class::Neutral,
             reason => classify_grpc(reason.code(), Origin::Transport),
         };

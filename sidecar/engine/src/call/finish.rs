@@ -3,7 +3,7 @@
 //! Every way out of a call passes through [`Engine::leave`] and [`Engine::record`], each once.
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{Class, Code, EwmaRules, HealthChange, Observation, Origin, classify_grpc};
+use outrider_policy::{Class, Code, EwmaRules, HealthChange, Observation};
 
 use super::{Call, CallId, Phase};
 use crate::contract::Action;
@@ -15,29 +15,36 @@ use crate::refusal::{Reason, Refusal};
 const RECORDED_TEXT_MAX: usize = 256;
 
 impl Engine {
-    /// The answer was passed on in full, or the caller left.
-    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, code: Code, class: Class) {
+    /// The application's answer was passed on in full.
+    pub(crate) fn finish(&mut self, id: CallId, code: Code, class: Class) {
         if let Some(call) = self.leave(id) {
-            self.record(&call, outcome, code, class, None);
+            self.note_early_answer(&call);
+            self.record(&call, Outcome::Answered, code, class, None);
         }
     }
 
     /// The caller reset its stream or closed its connection: upstream is told at once.
     pub(crate) fn cancelled(&mut self, id: CallId) {
         self.end_attempt(id, Class::Neutral);
-        self.finish(id, Outcome::Cancelled, Code::Cancelled, Class::Neutral);
+        if let Some(call) = self.leave(id) {
+            self.record(
+                &call,
+                Outcome::Cancelled,
+                Code::Cancelled,
+                Class::Neutral,
+                None,
+            );
+        }
     }
 
     /// The deadline: the caller gets DEADLINE_EXCEEDED from us, upstream a RST_STREAM.
     pub(crate) fn deadline_passed(&mut self, id: CallId) {
-        let origin = Origin::OurDeadline {
-            had_usual_latency: self.had_usual_latency(id),
-        };
+        let class = self.judge_timeout(id);
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
         call.deadline_timer = None;
-        let unprocessed = !call.sent;
+        let unprocessed = call.sent == 0;
         let waited = call.deadline.map_or(std::time::Duration::ZERO, |deadline| {
             deadline.since(call.started)
         });
@@ -46,7 +53,7 @@ impl Engine {
             .as_ref()
             .map_or("upstream", |cluster| &cluster.name);
         let sentence = format!("{cluster} did not answer within the deadline of {waited:?}");
-        self.end_attempt(id, classify_grpc(Code::DeadlineExceeded, origin));
+        self.end_attempt(id, class);
         let refusal = Refusal {
             unprocessed,
             ..Refusal::early(Reason::DeadlineExceeded, sentence)
@@ -172,7 +179,7 @@ impl Engine {
             http_status: call.response.http_status,
             class,
             outcome,
-            attempts: call.attempts,
+            attempts: call.sent,
             retries: call.retries,
             request_bytes: call.body.received,
             response_bytes: call.response.bytes,

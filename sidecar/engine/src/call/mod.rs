@@ -69,8 +69,8 @@ pub(crate) struct Call {
     pub(crate) free_replay_used: bool,
     /// Endpoints that failed this call.
     pub(crate) tried: Vec<SocketAddr>,
-    /// Some attempt's head was put on the wire.
-    pub(crate) sent: bool,
+    /// Heads put on the wire.
+    pub(crate) sent: u32,
     /// Some attempt ended without proof that no application saw it.
     pub(crate) maybe_processed: bool,
     pub(crate) last_endpoint: Option<SocketAddr>,

@@ -4,6 +4,8 @@
 //! on. For methods declared unary and idempotent the answer is held, up to 64 KiB, until its
 //! trailers, so that an error said there can still be retried.
 
+use std::time::Duration;
+
 use outrider_http2::Fields;
 use outrider_policy::{
     Class, Code, EwmaRules, Origin, Processed, Pushback, classify_grpc, classify_http,
@@ -12,7 +14,6 @@ use outrider_policy::{
 use super::forward::answer_fields;
 use super::{Call, CallId};
 use crate::engine::Engine;
-use crate::record::Outcome;
 use crate::refusal::{Reason, Refusal, UNPROCESSED};
 
 /// Largest response body held back for a possible retry. Bytes.
@@ -27,6 +28,8 @@ pub(crate) struct Response {
     pub(crate) http_status: u16,
     /// Its content type is gRPC's, so it owes trailers.
     owes_trailers: bool,
+    /// A verified endpoint says that no application saw the request.
+    marked: bool,
     held: Option<Held>,
     /// Octets whose window the endpoint has back, and octets the caller's connection took.
     credited: usize,
@@ -73,16 +76,10 @@ impl Engine {
             && fields
                 .find(b"content-type")
                 .is_some_and(|value| value.starts_with(b"application/grpc"));
-        // A refusal for plain HTTP/2 has a body nobody needs when the call goes elsewhere.
-        if end || marked && !call.is_grpc && self.retry_unprocessed(id) {
-            if end {
-                self.response_end(id, &Last::Head(fields), marked);
-            }
-            return;
+        call.response.marked = marked;
+        if end {
+            return self.response_end(id, &Last::Head(fields));
         }
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return;
-        };
         if may_hold(call) {
             call.response.held = Some(Held {
                 head: fields,
@@ -110,17 +107,17 @@ impl Engine {
             None => self.pass_data(id, bytes),
         }
         if end {
-            self.response_end(id, &Last::Data, false);
+            self.response_end(id, &Last::Data);
         }
     }
 
     /// The answer ends with trailers.
     pub(crate) fn response_trailers(&mut self, id: CallId, fields: Fields) {
-        self.response_end(id, &Last::Trailers(fields), false);
+        self.response_end(id, &Last::Trailers(fields));
     }
 
     /// The answer is complete: judged; retried if nobody has seen it; else passed on.
-    fn response_end(&mut self, id: CallId, last: &Last, marked: bool) {
+    fn response_end(&mut self, id: CallId, last: &Last) {
         let Some(call) = self.calls.get(id.0 as usize) else {
             return;
         };
@@ -136,6 +133,7 @@ impl Engine {
                 },
             );
         }
+        let marked = call.response.marked;
         let (code, class) = verdict(call, last);
         let pushback = match last {
             Last::Head(fields) | Last::Trailers(fields) => {
@@ -153,7 +151,7 @@ impl Engine {
             return;
         }
         self.pass_last(id, last);
-        self.finish(id, Outcome::Answered, code, class);
+        self.finish(id, code, class);
     }
 
     fn pass_last(&mut self, id: CallId, last: &Last) {
@@ -241,33 +239,44 @@ impl Engine {
         verified && fields.find(UNPROCESSED).is_some()
     }
 
-    /// Another try of a plain HTTP/2 call that its endpoint refused unprocessed.
-    fn retry_unprocessed(&mut self, id: CallId) -> bool {
-        self.retry(id, Code::Unavailable, Processed::No, false, None)
-    }
-
     /// Response headers are the sample: a body's length says nothing of the endpoint.
     fn observe_latency(&mut self, id: CallId) {
+        let latency = self.sample_latency(id);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.first_byte = latency;
+        }
+    }
+
+    /// The running attempt has lasted this long; its endpoint's estimate learns it.
+    fn sample_latency(&mut self, id: CallId) -> Option<Duration> {
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return;
-        };
-        let Some(attempt) = call.attempt_mut() else {
-            return;
-        };
+        let attempt = self.calls.get_mut(id.0 as usize)?.attempt_mut()?;
+        attempt.stream?;
         let latency = now.since(attempt.started);
-        let endpoint = &attempt.endpoint;
-        endpoint.latency.set(
-            endpoint
-                .latency
-                .get()
-                .observe(&EwmaRules::default(), now, latency),
-        );
-        call.first_byte = Some(latency);
+        let known = &attempt.endpoint.latency;
+        known.set(known.get().observe(&EwmaRules::default(), now, latency));
+        Some(latency)
+    }
+
+    /// Our own time limit ends an attempt: what that says of its endpoint. An endpoint that never
+    /// answers would otherwise never look slow.
+    pub(crate) fn judge_timeout(&mut self, id: CallId) -> Class {
+        let had_usual_latency = self.had_usual_latency(id);
+        if self
+            .calls
+            .get(id.0 as usize)
+            .is_some_and(|call| call.first_byte.is_none())
+        {
+            self.sample_latency(id);
+        }
+        classify_grpc(
+            Code::DeadlineExceeded,
+            Origin::OurDeadline { had_usual_latency },
+        )
     }
 
     /// Had the running attempt at least the time its endpoint usually takes?
-    pub(crate) fn had_usual_latency(&mut self, id: CallId) -> bool {
+    fn had_usual_latency(&mut self, id: CallId) -> bool {
         let now = self.now;
         let attempt = self
             .calls
@@ -280,13 +289,13 @@ impl Engine {
     }
 }
 
-/// Only where a retry is possible is there a reason to hold an answer back.
+/// Only where a retry is possible is there a reason to hold an answer back: an idempotent unary
+/// method may fail in its trailers, and a marked refusal for plain HTTP/2 has a body that nobody
+/// needs if the call goes elsewhere.
 fn may_hold(call: &Call) -> bool {
-    let declared = call
-        .route
-        .as_ref()
-        .is_some_and(|route| route.route.policy.unary && route.route.policy.idempotent);
-    declared && call.is_grpc && !call.is_committed()
+    let policy = call.route.as_ref().map(|route| &route.route.policy);
+    let declared = call.is_grpc && policy.is_some_and(|policy| policy.unary && policy.idempotent);
+    (declared || call.response.marked) && !call.is_committed()
 }
 
 /// The status of a complete answer, wherever it arrived, and what it says of the endpoint.

@@ -1,174 +1,227 @@
 //! One HTTP/2 connection, either role.
+//!
+//! `receive` turns frames into events, `commands` turn the owner's words into frames, `send`
+//! decides which waiting data is framed next. Everything else is one rule a file.
 
+mod body;
+mod budget;
+mod closed;
+mod commands;
+mod control;
+mod counters;
+mod heads;
+mod output;
+mod receive;
+mod role;
+mod send;
+#[cfg(test)]
+mod tests;
+
+pub use commands::{CannotOpen, GoawayKind};
+pub use counters::Counters;
+pub use send::Taken;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Config, ErrorCode, Event, Field, StreamId, WindowPool};
+use crate::frame::{PREFACE, Reader, setting, write};
+use crate::hpack::{Decoder, Encoder, ListLimits};
+use crate::stream::{Stream, Streams, Update};
+use crate::{Config, ConnectionError, Event, ResetCause, StreamId, WindowPool};
+use budget::Budgets;
+use closed::{Closed, Gone};
+use output::Output;
+use role::Role;
+use send::Sender;
 
-/// Why a stream cannot be opened now.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum CannotOpen {
-    /// As many streams are open as the peer allows.
-    Full,
-    /// The peer said GOAWAY.
-    Goaway,
-    /// All 2^30 stream numbers are used.
-    IdsExhausted,
-    /// The connection failed, or it is a server's.
-    Failed,
-}
+/// What we allow on the whole connection at once: more than all stream windows together
+/// (16,384 of 65,535 octets), so no stream can use up what others need. Costs nothing: memory
+/// is bounded by the stream windows. RFC 9113 6.9.1 allows up to 2^31-1.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 
-/// The two steps of a graceful end (RFC 9113 6.8).
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum GoawayKind {
-    /// "Open no more streams": last id 2^31-1, those under way are still taken.
-    Notice,
-    /// "These were taken": the real last id; later streams are ignored.
-    Final,
-}
+/// What every connection starts from (RFC 9113 6.9.2).
+const CONNECTION_WINDOW_AT_FIRST: u32 = 65_535;
 
-/// Bytes given to [`Connection::data`] that have now been framed.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub struct Taken {
-    /// The stream they were given for.
-    pub stream: StreamId,
-    /// How many.
-    pub bytes: usize,
-}
-
-/// How often each limit tripped since the connection began.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// RST_STREAM received for streams that were open.
-    pub resets_received: u64,
-    /// Streams we reset because the peer broke a rule.
-    pub resets_for_violations: u64,
-    /// Streams refused over `max_concurrent_streams`.
-    pub refused_over_limit: u64,
-    /// Streams of a trusted peer refused because the reset budget was spent.
-    pub refused_for_resets: u64,
-    /// Field lists over the limits.
-    pub heads_too_large: u64,
-    /// Connections that failed because a budget was spent: 0 or 1.
-    pub budget_failures: u64,
-    /// Times a stream's window grew.
-    pub windows_grown: u64,
-    /// Times a stream's window could not grow because the pool was spent.
-    pub windows_not_grown: u64,
-}
+/// Streams we open before the peer's SETTINGS say how many it takes. RFC 9113 6.5.2 recommends
+/// that peers allow at least as many.
+const STREAMS_BEFORE_SETTINGS: u32 = 100;
 
 /// One HTTP/2 connection without its socket.
 pub struct Connection {
+    role: Role,
+    config: Config,
+    pool: WindowPool,
+    /// As told with the last `receive`.
+    now: Duration,
+
+    reader: Reader,
+    decoder: Decoder,
+    /// A field block that CONTINUATION goes on with.
+    block: Option<heads::Block>,
+    /// The stream that the DATA frame being read belongs to, if it is wanted.
+    body: Option<body::Body>,
+    /// What the peer may still send on the connection.
+    receive_window: u32,
+    has_settings: bool,
+    empty_data_in_a_row: u32,
+    budgets: Budgets,
+    /// Streams to be told as above the peer's GOAWAY.
+    unprocessed: VecDeque<StreamId>,
+
+    streams: Streams,
+    closed: Closed,
+
+    encoder: Encoder,
+    sender: Sender,
+    output: Output,
+    /// `None` before the first SETTINGS.
+    peer_streams_max: Option<u32>,
+    peer_initial_window: u32,
+
+    peer_goaway: bool,
+    /// False after our final GOAWAY.
+    takes_streams: bool,
+    is_failed: bool,
     counters: Counters,
 }
 
 impl Connection {
     /// A connection that we opened. Preface and SETTINGS are queued in the output.
-    pub fn client(_config: Config, _pool: &WindowPool) -> Connection {
-        Connection {
-            counters: Counters::default(),
-        }
+    pub fn client(config: Config, pool: &WindowPool) -> Connection {
+        let role = Role::Client {
+            next: Some(StreamId::new(1)),
+        };
+        let mut connection = Connection::new(role, Reader::of_server(), config, pool);
+        connection.output.tail().extend_from_slice(PREFACE);
+        connection.announce_settings(Some((setting::ENABLE_PUSH, 0)));
+        connection
     }
 
     /// A connection that a peer opened. SETTINGS are queued in the output.
-    pub fn server(_config: Config, _pool: &WindowPool) -> Connection {
+    pub fn server(config: Config, pool: &WindowPool) -> Connection {
+        let role = Role::Server {
+            last: StreamId::CONNECTION,
+        };
+        let mut connection = Connection::new(role, Reader::of_client(), config, pool);
+        let streams_max = connection.config.max_concurrent_streams;
+        connection
+            .announce_settings(streams_max.map(|most| (setting::MAX_CONCURRENT_STREAMS, most)));
+        connection
+    }
+
+    fn new(role: Role, reader: Reader, config: Config, pool: &WindowPool) -> Connection {
+        let config = config.in_range();
+        let limits = ListLimits {
+            bytes: config.header_list_bytes_max.into(),
+            fields: config.header_fields_max.into(),
+        };
         Connection {
+            role,
+            pool: pool.clone(),
+            now: Duration::ZERO,
+            reader,
+            decoder: Decoder::new(config.header_table_bytes as usize, limits),
+            block: None,
+            body: None,
+            receive_window: CONNECTION_WINDOW,
+            has_settings: false,
+            empty_data_in_a_row: 0,
+            budgets: Budgets::new(&config),
+            unprocessed: VecDeque::new(),
+            streams: Streams::default(),
+            closed: Closed::default(),
+            encoder: Encoder::new(),
+            sender: Sender::new(CONNECTION_WINDOW_AT_FIRST),
+            output: Output::default(),
+            peer_streams_max: None,
+            peer_initial_window: CONNECTION_WINDOW_AT_FIRST,
+            peer_goaway: false,
+            takes_streams: true,
+            is_failed: false,
             counters: Counters::default(),
+            config,
         }
+    }
+
+    fn announce_settings(&mut self, of_role: Option<(u16, u32)>) {
+        let mut settings = vec![
+            (setting::HEADER_TABLE_SIZE, self.config.header_table_bytes),
+            (setting::INITIAL_WINDOW_SIZE, self.config.initial_window),
+            (
+                setting::MAX_HEADER_LIST_SIZE,
+                self.config.header_list_bytes_max,
+            ),
+        ];
+        settings.extend(of_role);
+        let out = self.output.tail();
+        write::settings(out, &settings);
+        write::window_update(
+            out,
+            StreamId::CONNECTION,
+            CONNECTION_WINDOW - CONNECTION_WINDOW_AT_FIRST,
+        );
     }
 
     /// Takes input until there is an event to tell; call until `None`. `input` is advanced and
     /// is empty at `None`: partial frames are kept here. `now` is the time since any fixed
     /// start; it only refills budgets.
-    pub fn receive<'b>(&mut self, _now: Duration, input: &mut &'b [u8]) -> Option<Event<'b>> {
-        *input = &[];
-        None
+    pub fn receive<'b>(&mut self, now: Duration, input: &mut &'b [u8]) -> Option<Event<'b>> {
+        self.now = now;
+        loop {
+            if let Some(stream) = self.unprocessed.pop_front() {
+                return Some(Event::Reset {
+                    stream,
+                    cause: ResetCause::AboveGoaway,
+                });
+            }
+            if self.is_failed {
+                *input = &[];
+                return None;
+            }
+            let step = match self.reader.next(input) {
+                Ok(None) => return None,
+                Ok(Some(piece)) => self.take(piece),
+                Err(error) => Err(error),
+            };
+            match step {
+                Ok(None) => {}
+                Ok(Some(event)) => return Some(event),
+                Err(error) => return Some(self.fail(error)),
+            }
+        }
     }
-
-    /// Client: opens a stream with a request head, pseudo-fields first.
-    ///
-    /// # Errors
-    /// [`CannotOpen`] says why there is no room; nothing was queued then.
-    pub fn open<'a>(
-        &mut self,
-        _fields: impl IntoIterator<Item = Field<'a>>,
-        _end: bool,
-    ) -> Result<StreamId, CannotOpen> {
-        Err(CannotOpen::Failed)
-    }
-
-    /// Server: queues a response head, `:status` first. 1xx heads may precede the final one.
-    /// Does nothing on a stream that is gone, like every command.
-    pub fn head<'a>(
-        &mut self,
-        _stream: StreamId,
-        _fields: impl IntoIterator<Item = Field<'a>>,
-        _end: bool,
-    ) {
-    }
-
-    /// Sends body octets: framed at once while windows and `output_bytes_max` allow; the rest
-    /// waits with the stream.
-    pub fn data(&mut self, _stream: StreamId, _bytes: &[u8], _end: bool) {}
-
-    /// Sends trailers behind the data that waits, and ends our side of the stream.
-    pub fn trailers<'a>(
-        &mut self,
-        _stream: StreamId,
-        _fields: impl IntoIterator<Item = Field<'a>>,
-    ) {
-    }
-
-    /// Resets the stream and drops what waits. After an early answer (`NoError`): only once
-    /// [`queued`](Self::queued) is 0, or the answer is cut.
-    pub fn reset(&mut self, _stream: StreamId, _code: ErrorCode) {}
-
-    /// The owner passed `bytes` received on the stream on: the peer may send as many again.
-    pub fn credit(&mut self, _stream: StreamId, _bytes: usize) {}
-
-    /// Tells the peer to open no more streams.
-    pub fn goaway(&mut self, _code: ErrorCode, _kind: GoawayKind) {}
-
-    /// Asks for a [`Event::Pong`] with the same payload.
-    pub fn ping(&mut self, _payload: [u8; 8]) {}
 
     /// Octets to send, in one piece.
     pub fn output(&self) -> &[u8] {
-        &[]
+        self.output.as_slice()
     }
 
     /// The first `bytes` of the output are sent. May frame more of the waiting data, stream by
     /// stream.
-    pub fn written(&mut self, _bytes: usize) {}
-
-    /// The next report of framed body octets: the owner credits them at their source. Octets
-    /// dropped by a reset are not reported.
-    pub fn next_taken(&mut self) -> Option<Taken> {
-        None
-    }
-
-    /// Whether [`open`](Self::open) would succeed.
-    pub fn can_open(&self) -> bool {
-        false
+    pub fn written(&mut self, bytes: usize) {
+        self.output.written(bytes);
+        self.send_round();
+        if self.streams.is_empty() {
+            self.output.rest();
+        }
     }
 
     /// Streams that are not over, both ends.
     pub fn open_streams(&self) -> usize {
-        0
+        self.streams.len()
     }
 
-    /// Octets that wait with the stream, not yet framed.
-    pub fn queued(&self, _stream: StreamId) -> usize {
-        0
-    }
-
-    /// Data waits and the peer's connection window is spent.
-    pub fn is_send_blocked(&self) -> bool {
-        false
+    /// Octets that wait with the stream, not yet framed. 0 after the end was given means that
+    /// the end is in the output.
+    pub fn queued(&self, stream: StreamId) -> usize {
+        self.streams
+            .find(stream)
+            .map_or(0, |stream| stream.queue.len())
     }
 
     /// False while too many answers to the peer are unsent: stop reading its socket.
     pub fn wants_read(&self) -> bool {
-        true
+        self.output.answers() < self.config.control_frames_max
     }
 
     /// How often each limit tripped.
@@ -178,11 +231,78 @@ impl Connection {
 
     /// The peer said GOAWAY.
     pub fn peer_goaway(&self) -> bool {
-        false
+        self.peer_goaway
     }
 
     /// [`Event::Failed`] was told.
     pub fn is_failed(&self) -> bool {
-        false
+        self.is_failed
+    }
+
+    fn fail<'b>(&mut self, error: ConnectionError) -> Event<'b> {
+        write::goaway(
+            self.output.tail(),
+            self.role.last_of_peer(),
+            error.code,
+            error.reason,
+        );
+        self.is_failed = true;
+        self.block = None;
+        self.body = None;
+        self.sender.stop();
+        self.give_growth_back();
+        self.streams.clear();
+        Event::Failed(error)
+    }
+
+    /// Takes the stream out of the table and everything that follows from it.
+    fn forget(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.streams.remove(id)?;
+        self.pool
+            .give_back(stream.receive_window.grown(self.config.initial_window));
+        if stream.is_in_round {
+            self.sender.leave_round(id);
+        }
+        Some(stream)
+    }
+
+    /// Both ends ended: forgets the stream, which earns the peer a reset.
+    fn forget_if_over(&mut self, id: StreamId) {
+        if self.streams.find(id).is_some_and(Stream::is_over) {
+            self.forget(id);
+            self.closed.note(id, Gone::Ended);
+            self.budgets.resets.earn(1);
+        }
+    }
+
+    /// Announces a window update if there is one.
+    fn announce(&mut self, id: StreamId, update: Option<Update>) {
+        let Some(update) = update else { return };
+        self.counters.note_growth(update.growth);
+        write::window_update(self.output.tail(), id, update.increment);
+    }
+
+    fn give_growth_back(&self) {
+        let grown = |stream: &Stream| stream.receive_window.grown(self.config.initial_window);
+        self.pool.give_back(self.streams.iter().map(grown).sum());
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.give_growth_back();
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Connection");
+        shown
+            .field("role", &self.role)
+            .field("open_streams", &self.streams.len());
+        shown
+            .field("output", &self.output.len())
+            .field("is_failed", &self.is_failed)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,6 @@
+//! The engine as its loop sees it: exact sequences, looked at from every party's side.
+
+mod world;
+
+mod call;
+mod identity;

@@ -1,0 +1,368 @@
+//! A world without sockets: engines, plain HTTP/2 peers and wires that deliver at once.
+//!
+//! Time moves only when a test says so. Delays, faults and seeds belong to the simulation; here a
+//! test plays one exact sequence and looks at what every party saw.
+
+pub mod mesh;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_engine::{
+    Action, CallRecord, ConnectFailure, ConnectionId, Engine, How, MaterialError, Side, TlsMaterial,
+};
+use outrider_http2::{self as http2, Event, Field, Fields, ResetCause, StreamId, WindowPool};
+use outrider_policy::Tick;
+use rcgen::CertificateParams;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::time_provider::DefaultTimeProvider;
+
+/// An end of a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    Engine(usize, ConnectionId),
+    Peer(usize),
+}
+
+/// What a peer saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Head(StreamId, Fields, bool),
+    Data(StreamId, Vec<u8>, bool),
+    Trailers(StreamId, Fields),
+    Reset(StreamId, ResetCause),
+    Goaway(u32),
+}
+
+/// A party that speaks HTTP/2 by itself: a calling application or a serving one.
+pub struct Peer {
+    pub http2: http2::Connection,
+    pub seen: Vec<Seen>,
+}
+
+#[derive(Default)]
+pub struct World {
+    pub now: Tick,
+    pub engines: Vec<Engine>,
+    pub peers: Vec<Peer>,
+    pub records: Vec<CallRecord>,
+    wires: BTreeMap<End, End>,
+    listeners: BTreeMap<SocketAddr, Listener>,
+}
+
+#[derive(Clone, Copy)]
+enum Listener {
+    Inbound(usize),
+    Server,
+}
+
+impl World {
+    pub fn engine(&mut self, engine: Engine) -> usize {
+        self.engines.push(engine);
+        self.engines.len() - 1
+    }
+
+    /// The inbound listener of `engine` is reachable at `address`.
+    pub fn listen(&mut self, address: SocketAddr, engine: usize) {
+        self.listeners.insert(address, Listener::Inbound(engine));
+    }
+
+    /// A serving application is reachable at `address`; each connection to it is a new peer.
+    pub fn serve(&mut self, address: SocketAddr) {
+        self.listeners.insert(address, Listener::Server);
+    }
+
+    /// Nobody listens at `address` any more.
+    pub fn close(&mut self, address: SocketAddr) {
+        self.listeners.remove(&address);
+    }
+
+    /// An application connects to the outbound listener of `engine`.
+    pub fn connect(&mut self, engine: usize) -> usize {
+        let address = "127.0.0.1:40000".parse().expect("an address");
+        let id = self.engines[engine].accepted(self.now, Side::Outbound, address);
+        let http2 = http2::Connection::client(http2::Config::default(), &WindowPool::new(0));
+        let peer = self.peer(http2);
+        self.wire(End::Peer(peer), End::Engine(engine, id));
+        self.settle();
+        peer
+    }
+
+    fn peer(&mut self, http2: http2::Connection) -> usize {
+        self.peers.push(Peer {
+            http2,
+            seen: Vec::new(),
+        });
+        self.peers.len() - 1
+    }
+
+    fn wire(&mut self, a: End, b: End) {
+        self.wires.insert(a, b);
+        self.wires.insert(b, a);
+    }
+
+    /// Time passes; what is due fires, in order.
+    pub fn advance(&mut self, by: Duration) {
+        let target = self.now + by;
+        loop {
+            self.settle();
+            let due = self.engines.iter().filter_map(Engine::wake_at).min();
+            match due.filter(|due| *due <= target) {
+                Some(due) => self.now = self.now.max(due),
+                None => break,
+            }
+            for engine in &mut self.engines {
+                engine.tick(self.now);
+            }
+        }
+        self.now = target;
+        self.settle();
+    }
+
+    /// Delivers everything until nobody has anything to say.
+    pub fn settle(&mut self) {
+        let mut busy = true;
+        while busy {
+            busy = false;
+            for engine in 0..self.engines.len() {
+                while let Some(action) = self.engines[engine].next_action() {
+                    busy = true;
+                    self.act(engine, action);
+                }
+            }
+            for peer in 0..self.peers.len() {
+                busy |= self.flush_peer(peer);
+            }
+        }
+    }
+
+    fn act(&mut self, engine: usize, action: Action) {
+        match action {
+            Action::Connect { id, address } => self.dial(engine, id, address),
+            Action::Write(id) => {
+                let bytes = self.engines[engine].output(id).to_vec();
+                self.engines[engine].written(self.now, id, bytes.len());
+                self.deliver(End::Engine(engine, id), &bytes);
+            }
+            Action::Close(id) => {
+                if let Some(other) = self.wires.remove(&End::Engine(engine, id)) {
+                    self.wires.remove(&other);
+                    if let End::Engine(other, id) = other {
+                        self.engines[other].closed(self.now, id, How::Eof);
+                    }
+                }
+            }
+            Action::Read { .. } => {}
+            Action::Record(record) => self.records.push(*record),
+        }
+    }
+
+    fn dial(&mut self, engine: usize, id: ConnectionId, address: SocketAddr) {
+        let far = match self.listeners.get(&address) {
+            Some(Listener::Inbound(other)) => {
+                let other = *other;
+                let from = "127.0.0.1:50000".parse().expect("an address");
+                End::Engine(
+                    other,
+                    self.engines[other].accepted(self.now, Side::Inbound, from),
+                )
+            }
+            Some(Listener::Server) => {
+                let http2 =
+                    http2::Connection::server(http2::Config::default(), &WindowPool::new(0));
+                End::Peer(self.peer(http2))
+            }
+            None => {
+                return self.engines[engine].connect_failed(self.now, id, ConnectFailure::Refused);
+            }
+        };
+        self.wire(End::Engine(engine, id), far);
+        self.engines[engine].connected(self.now, id);
+    }
+
+    fn flush_peer(&mut self, peer: usize) -> bool {
+        let bytes = self.peers[peer].http2.output().to_vec();
+        self.peers[peer].http2.written(bytes.len());
+        if bytes.is_empty() || !self.wires.contains_key(&End::Peer(peer)) {
+            return false;
+        }
+        self.deliver(End::Peer(peer), &bytes);
+        true
+    }
+
+    fn deliver(&mut self, from: End, bytes: &[u8]) {
+        match self.wires.get(&from).copied() {
+            Some(End::Engine(engine, id)) => self.engines[engine].received(self.now, id, bytes),
+            Some(End::Peer(peer)) => self.peers[peer].receive(bytes),
+            None => {}
+        }
+    }
+
+    /// Cuts a peer's wire as a reset.
+    pub fn cut(&mut self, peer: usize) {
+        if let Some(other) = self.wires.remove(&End::Peer(peer)) {
+            self.wires.remove(&other);
+            if let End::Engine(engine, id) = other {
+                self.engines[engine].closed(self.now, id, How::Reset);
+            }
+        }
+        self.settle();
+    }
+}
+
+impl Peer {
+    fn receive(&mut self, mut bytes: &[u8]) {
+        while let Some(event) = self.http2.receive(Duration::ZERO, &mut bytes) {
+            match event {
+                Event::Head {
+                    stream,
+                    fields,
+                    end,
+                } => self.seen.push(Seen::Head(stream, fields, end)),
+                Event::Data { stream, bytes, end } => {
+                    self.seen.push(Seen::Data(stream, bytes.to_vec(), end));
+                    self.http2.credit(stream, bytes.len());
+                }
+                Event::Trailers { stream, fields } => {
+                    self.seen.push(Seen::Trailers(stream, fields))
+                }
+                Event::Reset { stream, cause } => self.seen.push(Seen::Reset(stream, cause)),
+                Event::Goaway { last, .. } => self.seen.push(Seen::Goaway(last.value())),
+                Event::Interim { .. }
+                | Event::HeadTooLarge { .. }
+                | Event::SettingsChanged
+                | Event::Pong { .. } => {}
+                Event::Failed(error) => panic!("a peer of the test saw {error:?}"),
+            }
+        }
+    }
+
+    /// Calls a gRPC method; the stream.
+    pub fn call(
+        &mut self,
+        authority: &str,
+        path: &str,
+        more: &[(&str, &str)],
+        end: bool,
+    ) -> StreamId {
+        let mut head = fields(&[
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", authority),
+            (":path", path),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+        ]);
+        for (name, value) in more {
+            head.push(Field {
+                name: name.as_bytes(),
+                value: value.as_bytes(),
+                sensitive: false,
+            });
+        }
+        self.http2
+            .open(head.iter(), end)
+            .expect("room for a stream")
+    }
+
+    /// Answers a gRPC call with one message and a status.
+    pub fn answer(&mut self, stream: StreamId, body: &[u8], status: &str) {
+        self.http2.head(
+            stream,
+            fields(&[(":status", "200"), ("content-type", "application/grpc")]).iter(),
+            false,
+        );
+        self.http2.data(stream, body, false);
+        self.http2
+            .trailers(stream, fields(&[("grpc-status", status)]).iter());
+    }
+
+    /// The heads seen, in order.
+    pub fn heads(&self) -> Vec<(StreamId, Fields)> {
+        let head = |seen: &Seen| match seen {
+            Seen::Head(stream, fields, _) => Some((*stream, fields.clone())),
+            Seen::Data(..) | Seen::Trailers(..) | Seen::Reset(..) | Seen::Goaway(_) => None,
+        };
+        self.seen.iter().filter_map(head).collect()
+    }
+
+    /// The gRPC status of the last answer, in its head or its trailers.
+    pub fn status(&self) -> Option<String> {
+        self.field("grpc-status")
+    }
+
+    /// A field of the last answer, in its head or its trailers.
+    pub fn field(&self, name: &str) -> Option<String> {
+        self.seen.iter().rev().find_map(|seen| match seen {
+            Seen::Head(_, fields, _) | Seen::Trailers(_, fields) => fields
+                .find(name.as_bytes())
+                .map(|value| String::from_utf8_lossy(value).into_owned()),
+            Seen::Data(..) | Seen::Reset(..) | Seen::Goaway(_) => None,
+        })
+    }
+
+    /// All body octets seen.
+    pub fn body(&self) -> Vec<u8> {
+        let data = |seen: &Seen| match seen {
+            Seen::Data(_, bytes, _) => bytes.clone(),
+            Seen::Head(..) | Seen::Trailers(..) | Seen::Reset(..) | Seen::Goaway(_) => Vec::new(),
+        };
+        self.seen.iter().flat_map(data).collect()
+    }
+}
+
+pub fn fields(list: &[(&str, &str)]) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in list {
+        fields.push(Field {
+            name: name.as_bytes(),
+            value: value.as_bytes(),
+            sensitive: false,
+        });
+    }
+    fields
+}
+
+/// A throw-away authority and the certificates it issues.
+pub struct Authority {
+    certificate: rcgen::Certificate,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    pub fn new() -> Authority {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).expect("a root");
+        Authority {
+            certificate,
+            issuer: rcgen::Issuer::new(params, key),
+        }
+    }
+
+    /// Certificate, key and bundle with these URI names.
+    pub fn issue(&self, uris: &[&str]) -> Result<Arc<TlsMaterial>, MaterialError> {
+        self.issue_with(uris, |_| {})
+    }
+
+    /// The same, with whatever else `change` does to the certificate.
+    pub fn issue_with(
+        &self,
+        uris: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Arc<TlsMaterial>, MaterialError> {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        let uri = |uri: &&str| rcgen::SanType::URI((*uri).try_into().expect("a URI"));
+        params.subject_alt_names = uris.iter().map(uri).collect();
+        change(&mut params);
+        let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let bundle = [self.certificate.der().clone()];
+        let time = Arc::new(DefaultTimeProvider);
+        TlsMaterial::new(vec![leaf.der().clone()], key, &bundle, time).map(Arc::new)
+    }
+}

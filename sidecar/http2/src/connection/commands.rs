@@ -1,0 +1,217 @@
+//! What the owner says: open, head, data, trailers, reset, credit, goaway, ping.
+//!
+//! A command on a stream that is gone does nothing: the owner cannot know yet, because the
+//! event may still be on its way to it.
+
+use super::role::Role;
+use super::{Connection, STREAMS_BEFORE_SETTINGS};
+use crate::frame::write;
+use crate::stream::{ByteQueue, ReceiveWindow, Receiving, Sending, Stream};
+use crate::{ErrorCode, Field, StreamId};
+
+/// Why a stream cannot be opened now.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum CannotOpen {
+    /// As many streams are open as the peer allows.
+    Full,
+    /// The peer said GOAWAY.
+    Goaway,
+    /// All 2^30 stream numbers are used.
+    IdsExhausted,
+    /// The connection failed, or it is a server's.
+    Failed,
+}
+
+/// The two steps of a graceful end (RFC 9113 6.8).
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum GoawayKind {
+    /// "Open no more streams": last id 2^31-1, those under way are still taken.
+    Notice,
+    /// "These were taken": the real last id; later streams are ignored.
+    Final,
+}
+
+impl Connection {
+    /// Client: opens a stream with a request head, pseudo-fields first.
+    ///
+    /// # Errors
+    /// [`CannotOpen`] says why there is no room; nothing was queued then.
+    pub fn open<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = Field<'a>>,
+        end: bool,
+    ) -> Result<StreamId, CannotOpen> {
+        let (id, next) = self.room_to_open()?;
+        self.role = Role::Client { next };
+        let mut is_head_request = false;
+        let fields = fields
+            .into_iter()
+            .inspect(|field| is_head_request |= is_head_method(field));
+        write::headers(self.output.tail(), id, end, |out| {
+            self.encoder.encode(fields, out)
+        });
+        self.budgets.earn_for_head();
+        let sending = if end { Sending::Ended } else { Sending::Body };
+        let stream = Stream {
+            is_head_request,
+            ..self.new_stream(id, Receiving::Head, sending)
+        };
+        self.streams.insert(stream);
+        Ok(id)
+    }
+
+    /// Server: queues a response head, `:status` first. 1xx heads may precede the final one.
+    pub fn head<'a>(
+        &mut self,
+        stream: StreamId,
+        fields: impl IntoIterator<Item = Field<'a>>,
+        end: bool,
+    ) {
+        let Some(found) = self.streams.find_mut(stream) else {
+            return;
+        };
+        if found.sending != Sending::Head {
+            return;
+        }
+        let mut is_interim = false;
+        let fields = fields
+            .into_iter()
+            .inspect(|field| is_interim |= is_interim_status(field));
+        write::headers(self.output.tail(), stream, end, |out| {
+            self.encoder.encode(fields, out)
+        });
+        self.budgets.earn_for_head();
+        if !is_interim {
+            found.sending = Sending::Body;
+        }
+        if end {
+            self.end_sending(stream);
+        }
+    }
+
+    /// Sends body octets: framed at once while windows and `output_bytes_max` allow; the rest
+    /// waits with the stream.
+    pub fn data(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
+        let Some(found) = self.streams.find_mut(stream) else {
+            return;
+        };
+        if found.sending != Sending::Body {
+            return;
+        }
+        if end {
+            found.sending = Sending::Ending;
+        }
+        self.send_or_queue(stream, bytes);
+    }
+
+    /// Sends trailers behind the data that waits, and ends our side of the stream.
+    pub fn trailers<'a>(&mut self, stream: StreamId, fields: impl IntoIterator<Item = Field<'a>>) {
+        let Some(found) = self.streams.find_mut(stream) else {
+            return;
+        };
+        if found.sending != Sending::Body {
+            return;
+        }
+        if !found.queue.is_empty() {
+            found.sending = Sending::Ending;
+            found.trailers = Some(fields.into_iter().collect());
+            return;
+        }
+        write::headers(self.output.tail(), stream, true, |out| {
+            self.encoder.encode(fields, out)
+        });
+        self.end_sending(stream);
+    }
+
+    /// Resets the stream and drops what waits. After an early answer (`NoError`): only once
+    /// [`queued`](Self::queued) is 0, or the answer is cut.
+    pub fn reset(&mut self, stream: StreamId, code: ErrorCode) {
+        let Some(found) = self.forget(stream) else {
+            return;
+        };
+        write::rst_stream(self.output.tail(), stream, code);
+        self.closed.note_reset(stream, found.receive_window.open());
+    }
+
+    /// The owner passed `bytes` received on the stream on: the peer may send as many again.
+    pub fn credit(&mut self, stream: StreamId, bytes: usize) {
+        let growth = self.config.growth(&self.pool);
+        let Some(found) = self.streams.find_mut(stream) else {
+            return;
+        };
+        let update = found.receive_window.credit(&growth, bytes);
+        self.announce(stream, update);
+    }
+
+    /// Tells the peer to open no more streams.
+    pub fn goaway(&mut self, code: ErrorCode, kind: GoawayKind) {
+        if self.is_failed {
+            return;
+        }
+        let last = match kind {
+            GoawayKind::Notice => StreamId::MAX,
+            GoawayKind::Final => {
+                self.takes_streams = false;
+                self.role.last_of_peer()
+            }
+        };
+        write::goaway(self.output.tail(), last, code, "");
+    }
+
+    /// Asks for a [`Pong`](crate::Event::Pong) with the same payload.
+    pub fn ping(&mut self, payload: [u8; 8]) {
+        if !self.is_failed {
+            write::ping(self.output.tail(), payload, 0);
+        }
+    }
+
+    /// Whether [`open`](Self::open) would succeed.
+    pub fn can_open(&self) -> bool {
+        self.room_to_open().is_ok()
+    }
+
+    /// The number of the next stream, and the one behind it if there is one.
+    fn room_to_open(&self) -> Result<(StreamId, Option<StreamId>), CannotOpen> {
+        let Role::Client { next } = self.role else {
+            return Err(CannotOpen::Failed);
+        };
+        if self.is_failed {
+            return Err(CannotOpen::Failed);
+        }
+        if self.peer_goaway {
+            return Err(CannotOpen::Goaway);
+        }
+        let id = next.ok_or(CannotOpen::IdsExhausted)?;
+        if self.streams.len() >= self.peer_streams_max.unwrap_or(STREAMS_BEFORE_SETTINGS) as usize {
+            return Err(CannotOpen::Full);
+        }
+        Ok((id, id.next()))
+    }
+
+    pub(super) fn new_stream(
+        &self,
+        id: StreamId,
+        receiving: Receiving,
+        sending: Sending,
+    ) -> Stream {
+        Stream {
+            id,
+            receiving,
+            sending,
+            receive_window: ReceiveWindow::new(self.config.initial_window),
+            send_window: i64::from(self.peer_initial_window),
+            queue: ByteQueue::default(),
+            trailers: None,
+            is_in_round: false,
+            is_head_request: false,
+        }
+    }
+}
+
+fn is_head_method(field: &Field<'_>) -> bool {
+    field.name == b":method" && field.value == b"HEAD"
+}
+
+fn is_interim_status(field: &Field<'_>) -> bool {
+    field.name == b":status" && field.value.starts_with(b"1")
+}

@@ -1,0 +1,312 @@
+//! HEADERS and CONTINUATION (RFC 9113 6.2, 6.10, 8.1): heads and trailers.
+//!
+//! Every block is decoded, wanted or not, because the compression state is the connection's.
+//! Only then is asked what it means to its stream.
+
+use super::Connection;
+use super::closed::Gone;
+use super::role::Role;
+use crate::frame::{FrameHead, HeadersPayload, flag, write};
+use crate::hpack::{DecodeError, Decoded};
+use crate::stream::{Receiving, Sending};
+use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId, validate};
+
+/// A field block whose frames are coming.
+pub(super) struct Block {
+    pub(super) stream: StreamId,
+    end: bool,
+    depends_on_itself: bool,
+    octets: Vec<u8>,
+    continuations: u32,
+}
+
+/// A decoded block on its stream.
+struct Head {
+    stream: StreamId,
+    end: bool,
+    list: Decoded,
+}
+
+impl Connection {
+    pub(super) fn take_headers(
+        &mut self,
+        head: &FrameHead,
+        payload: &[u8],
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        if !head.stream.is_clients() {
+            return Err(ConnectionError::protocol(
+                "HEADERS on a stream that no client opens",
+            ));
+        }
+        let HeadersPayload {
+            fragment,
+            depends_on_itself,
+        } = HeadersPayload::parse(head, payload)?;
+        let (stream, end) = (head.stream, head.has(flag::END_STREAM));
+        if head.has(flag::END_HEADERS) {
+            return self.take_block(stream, end, depends_on_itself, fragment);
+        }
+        let octets = fragment.to_vec();
+        self.block = Some(Block {
+            stream,
+            end,
+            depends_on_itself,
+            octets,
+            continuations: 0,
+        });
+        Ok(None)
+    }
+
+    pub(super) fn take_continuation(
+        &mut self,
+        head: &FrameHead,
+        payload: &[u8],
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        let Some(mut block) = self.block.take() else {
+            return Ok(None);
+        };
+        block.octets.extend_from_slice(payload);
+        block.continuations += 1;
+        let octets_max = 4 * self.config.header_list_bytes_max as usize;
+        if block.continuations > self.config.continuation_frames_max
+            || block.octets.len() > octets_max
+        {
+            self.counters.budget_failures += 1;
+            return Err(ConnectionError::calm("field block too long"));
+        }
+        if head.has(flag::END_HEADERS) {
+            return self.take_block(
+                block.stream,
+                block.end,
+                block.depends_on_itself,
+                &block.octets,
+            );
+        }
+        self.block = Some(block);
+        Ok(None)
+    }
+
+    fn take_block(
+        &mut self,
+        stream: StreamId,
+        end: bool,
+        depends_on_itself: bool,
+        octets: &[u8],
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        let list = self.decoder.decode(octets).map_err(|error| match error {
+            DecodeError::Compression(reason) => ConnectionError::compression(reason),
+            DecodeError::WayTooLarge => {
+                ConnectionError::calm("field list above four times the limit")
+            }
+        })?;
+        self.budgets.earn_for_head();
+        self.counters.heads_too_large += u64::from(!list.is_whole);
+        let head = Head { stream, end, list };
+        match self.streams.find(stream).map(|known| known.receiving) {
+            Some(_) if depends_on_itself => self.refuse_self_dependency(stream),
+            Some(Receiving::Head) => self.take_response(head),
+            Some(Receiving::Body { octets_left }) => self.take_trailers(head, octets_left),
+            Some(Receiving::Ended) => self.violate(
+                stream,
+                ResetCause::Violation(ErrorCode::StreamClosed, "HEADERS behind END_STREAM"),
+            ),
+            None => self.take_on_new_or_gone(head, depends_on_itself),
+        }
+    }
+
+    fn take_on_new_or_gone(
+        &mut self,
+        head: Head,
+        depends_on_itself: bool,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        let id = head.stream;
+        match self.role {
+            Role::Server { last } if id > last => {
+                self.role = Role::Server { last: id };
+                if depends_on_itself {
+                    self.refuse_self_dependency(id)
+                } else {
+                    self.take_request(head)
+                }
+            }
+            Role::Client { .. } if self.role.is_idle(id) => Err(ConnectionError::protocol(
+                "HEADERS on a stream that was not opened",
+            )),
+            Role::Server { .. } | Role::Client { .. } => match self.closed.find(id) {
+                Gone::Unknown => Err(ConnectionError::protocol(
+                    "stream number used again or out of order",
+                )),
+                gone @ (Gone::ByUs | Gone::Ended | Gone::ByPeer) => self.take_late(id, gone),
+            },
+        }
+    }
+
+    fn refuse_self_dependency(
+        &mut self,
+        id: StreamId,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        self.violate(
+            id,
+            ResetCause::Violation(ErrorCode::ProtocolError, "stream depends on itself"),
+        )
+    }
+
+    fn take_request(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
+        let Head {
+            stream: id,
+            end,
+            mut list,
+        } = head;
+        if !self.takes_streams {
+            self.closed.note_reset(id, self.config.initial_window);
+            return self.spend_idle_frame();
+        }
+        if self
+            .config
+            .max_concurrent_streams
+            .is_some_and(|most| self.streams.len() >= most as usize)
+        {
+            self.counters.refused_over_limit += 1;
+            self.refuse(id);
+            self.spend_reset()?;
+            return Ok(None);
+        }
+        if self.budgets.resets.is_empty(self.now) {
+            self.counters.refused_for_resets += 1;
+            self.refuse(id);
+            return if self.config.peer_is_trusted {
+                Ok(None)
+            } else {
+                self.spend_idle_frame()
+            };
+        }
+        let request = match validate::request(&mut list.fields, list.is_whole) {
+            Ok(request) => request,
+            Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
+        };
+        if end && request.content_length.is_some_and(|length| length > 0) {
+            return self.violate(id, ResetCause::Malformed("content-length without a body"));
+        }
+        self.streams.insert(self.new_stream(
+            id,
+            Receiving::body(request.content_length),
+            Sending::Head,
+        ));
+        if end {
+            self.end_receiving(id);
+        }
+        let Decoded {
+            fields,
+            bytes,
+            count,
+            is_whole,
+        } = list;
+        Ok(Some(match is_whole {
+            true => Event::Head {
+                stream: id,
+                fields,
+                end,
+            },
+            false => Event::HeadTooLarge {
+                stream: id,
+                fields,
+                bytes,
+                count,
+                end,
+            },
+        }))
+    }
+
+    /// The stream is surely not processed: the peer may try elsewhere.
+    fn refuse(&mut self, id: StreamId) {
+        self.output
+            .answer(|out| write::rst_stream(out, id, ErrorCode::RefusedStream));
+        self.closed.note_reset(id, self.config.initial_window);
+    }
+
+    fn take_response(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
+        let Head {
+            stream: id,
+            end,
+            list,
+        } = head;
+        if !list.is_whole {
+            return self.violate(id, ResetCause::TooLarge);
+        }
+        let response = match validate::response(&list.fields) {
+            Ok(response) => response,
+            Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
+        };
+        if response.status < 200 {
+            return self.take_interim(Head {
+                stream: id,
+                end,
+                list,
+            });
+        }
+        let Some(stream) = self.streams.find_mut(id) else {
+            return Ok(None);
+        };
+        // RFC 9110 8.6: there, content-length tells of a body that is not sent.
+        let has_no_body = stream.is_head_request || matches!(response.status, 204 | 304);
+        let body_len = response.content_length.filter(|_| !has_no_body);
+        if end && body_len.is_some_and(|length| length > 0) {
+            return self.violate(id, ResetCause::Malformed("content-length without a body"));
+        }
+        stream.receiving = Receiving::body(body_len);
+        if end {
+            self.end_receiving(id);
+        }
+        Ok(Some(Event::Head {
+            stream: id,
+            fields: list.fields,
+            end,
+        }))
+    }
+
+    fn take_interim(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
+        if head.end {
+            return self.violate(
+                head.stream,
+                ResetCause::Malformed("1xx head with END_STREAM"),
+            );
+        }
+        self.spend_idle_frame()?;
+        Ok(Some(Event::Interim {
+            stream: head.stream,
+            fields: head.list.fields,
+        }))
+    }
+
+    fn take_trailers(
+        &mut self,
+        head: Head,
+        octets_left: Option<u64>,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        let Head {
+            stream: id,
+            end,
+            list,
+        } = head;
+        if !end {
+            return self.violate(id, ResetCause::Malformed("second head without END_STREAM"));
+        }
+        if !list.is_whole {
+            return self.violate(id, ResetCause::TooLarge);
+        }
+        if octets_left.is_some_and(|left| left > 0) {
+            return self.violate(
+                id,
+                ResetCause::Malformed("body shorter than content-length"),
+            );
+        }
+        if let Err(reason) = validate::trailers(&list.fields) {
+            return self.violate(id, ResetCause::Malformed(reason));
+        }
+        self.end_receiving(id);
+        Ok(Some(Event::Trailers {
+            stream: id,
+            fields: list.fields,
+        }))
+    }
+}

@@ -1,0 +1,145 @@
+//! Frames by type: which one goes where, and what breaks the order of frames.
+
+use super::Connection;
+use super::closed::Gone;
+use crate::frame::{FrameHead, Kind, Piece, flag, write};
+use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
+
+impl Connection {
+    pub(super) fn take<'b>(
+        &mut self,
+        piece: Piece<'b>,
+    ) -> Result<Option<Event<'b>>, ConnectionError> {
+        match piece {
+            Piece::DataBytes { bytes, is_last } => Ok(self.take_body_octets(bytes, is_last)),
+            Piece::Data { head, data_len } => {
+                self.check_order(&head)?;
+                self.begin_body(&head, data_len)
+            }
+            Piece::Frame(head, payload) => {
+                self.check_order(&head)?;
+                self.take_frame(&head, &payload)
+            }
+        }
+    }
+
+    /// SETTINGS come first (RFC 9113 3.4), and nothing comes between the frames of a field block
+    /// (RFC 9113 6.10).
+    fn check_order(&mut self, head: &FrameHead) -> Result<(), ConnectionError> {
+        if !self.has_settings {
+            if head.kind != Kind::Settings || head.has(flag::ACK) {
+                return Err(ConnectionError::protocol("the first frame is not SETTINGS"));
+            }
+            self.has_settings = true;
+        }
+        match (&self.block, head.kind) {
+            (Some(block), Kind::Continuation) if block.stream == head.stream => Ok(()),
+            (Some(_), _) => Err(ConnectionError::protocol("field block interrupted")),
+            (None, Kind::Continuation) => Err(ConnectionError::protocol("CONTINUATION of nothing")),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn take_frame(
+        &mut self,
+        head: &FrameHead,
+        payload: &[u8],
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        match head.kind {
+            Kind::Headers => self.take_headers(head, payload),
+            Kind::Continuation => self.take_continuation(head, payload),
+            Kind::Priority => self.take_priority(head, payload),
+            Kind::RstStream => self.take_reset(head, payload),
+            Kind::Settings => self.take_settings(head, payload),
+            Kind::Ping => self.take_ping(head, payload),
+            Kind::Goaway => self.take_goaway(head, payload),
+            Kind::WindowUpdate => self.take_window_update(head, payload),
+            // Never allowed: a client must not, and a server was told not to (ENABLE_PUSH 0).
+            Kind::PushPromise => Err(ConnectionError::protocol("PUSH_PROMISE")),
+            Kind::Data | Kind::Unknown => self.spend_idle_frame(),
+        }
+    }
+
+    /// The frame was of no use.
+    pub(super) fn spend_idle_frame(&mut self) -> Result<Option<Event<'static>>, ConnectionError> {
+        if self.budgets.idle_frames.spend(self.now) {
+            return Ok(None);
+        }
+        self.counters.budget_failures += 1;
+        Err(ConnectionError::calm("too many frames without use"))
+    }
+
+    /// The peer broke a rule on one stream: resets it out of the reset budget, because a peer
+    /// that makes us reset costs as much as one that resets itself (CVE-2025-8671). Told only
+    /// if the owner knows the stream.
+    pub(super) fn violate(
+        &mut self,
+        id: StreamId,
+        cause: ResetCause,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        let known = self.forget(id);
+        let window = known.as_ref().map_or(self.config.initial_window, |stream| {
+            stream.receive_window.open()
+        });
+        self.closed.note_reset(id, window);
+        self.output
+            .answer(|out| write::rst_stream(out, id, cause.code()));
+        self.counters.resets_for_violations += 1;
+        self.spend_reset()?;
+        Ok(known.map(|stream| Event::Reset {
+            stream: stream.id,
+            cause,
+        }))
+    }
+
+    pub(super) fn spend_reset(&mut self) -> Result<(), ConnectionError> {
+        if self.budgets.resets.spend(self.now) || self.config.peer_is_trusted {
+            return Ok(());
+        }
+        self.counters.budget_failures += 1;
+        Err(ConnectionError::calm("too many resets"))
+    }
+
+    /// As [`violate`](Self::violate), but on a stream that was never opened it is the
+    /// connection's error: there is nothing to reset.
+    pub(super) fn violate_or_fail(
+        &mut self,
+        id: StreamId,
+        code: ErrorCode,
+        reason: &'static str,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        if self.role.is_idle(id) {
+            return Err(ConnectionError { code, reason });
+        }
+        self.violate(id, ResetCause::Violation(code, reason))
+    }
+
+    /// DATA or HEADERS came on a stream that is gone and that we did not reset
+    /// (RFC 9113 5.1, "closed").
+    pub(super) fn take_late(
+        &mut self,
+        id: StreamId,
+        gone: Gone,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        match gone {
+            Gone::ByUs => self.spend_idle_frame(),
+            Gone::Ended => Err(ConnectionError::stream_closed("frame behind END_STREAM")),
+            Gone::ByPeer | Gone::Unknown => self.violate(
+                id,
+                ResetCause::Violation(ErrorCode::StreamClosed, "frame on a closed stream"),
+            ),
+        }
+    }
+}
+
+impl ResetCause {
+    /// What RST_STREAM carries.
+    fn code(self) -> ErrorCode {
+        match self {
+            ResetCause::Peer(code) | ResetCause::Violation(code, _) => code,
+            ResetCause::AboveGoaway => ErrorCode::RefusedStream,
+            ResetCause::Malformed(_) => ErrorCode::ProtocolError,
+            ResetCause::TooLarge => ErrorCode::EnhanceYourCalm,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Which waiting data is framed next.
+//!
+//! Streams that have data and window take turns, one frame each, while the output is under
+//! its limit and the peer's connection window is open. Data is copied once when it can go at
+//! once, twice when it has to wait.
+
+use std::collections::VecDeque;
+
+use super::Connection;
+use crate::StreamId;
+use crate::frame::{PAYLOAD_MAX, write};
+use crate::stream::Sending;
+
+/// Bytes given to [`Connection::data`] that have now been framed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The stream they were given for.
+    pub stream: StreamId,
+    /// How many.
+    pub bytes: usize,
+}
+
+pub(super) struct Sender {
+    /// What the peer lets us send on the connection. 0..=2^31-1.
+    window: u32,
+    /// Streams with `is_in_round`, each once, in the order of their turns. Empty or the output
+    /// is full or `window` is 0.
+    round: VecDeque<StreamId>,
+    taken: VecDeque<Taken>,
+}
+
+impl Sender {
+    pub(super) fn new(window: u32) -> Sender {
+        Sender {
+            window,
+            round: VecDeque::new(),
+            taken: VecDeque::new(),
+        }
+    }
+
+    /// False: the window would exceed 2^31-1.
+    pub(super) fn widen(&mut self, increment: u32) -> bool {
+        self.window = self.window.saturating_add(increment);
+        self.window <= i32::MAX as u32
+    }
+
+    pub(super) fn leave_round(&mut self, id: StreamId) {
+        self.round.retain(|&other| other != id);
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.round.clear();
+    }
+
+    /// Octets of `waiting` that the next frame of a stream with `window` may carry.
+    fn share(&self, window: i64, waiting: usize) -> usize {
+        let window = usize::try_from(window).unwrap_or(0);
+        waiting
+            .min(PAYLOAD_MAX)
+            .min(window)
+            .min(self.window as usize)
+    }
+
+    fn charge(&mut self, stream: StreamId, bytes: usize) {
+        self.window -= bytes as u32;
+        match self.taken.back_mut() {
+            Some(last) if last.stream == stream => last.bytes += bytes,
+            Some(_) | None => self.taken.push_back(Taken { stream, bytes }),
+        }
+    }
+}
+
+impl Connection {
+    /// The next report of framed body octets: the owner credits them at their source. Octets
+    /// dropped by a reset are not reported.
+    pub fn next_taken(&mut self) -> Option<Taken> {
+        self.sender.taken.pop_front()
+    }
+
+    /// Data waits and the peer's connection window is spent.
+    pub fn is_send_blocked(&self) -> bool {
+        self.sender.window == 0 && !self.sender.round.is_empty()
+    }
+
+    /// Frames what may go at once and queues the rest. With nothing queued before and none
+    /// waiting for its turn, the data goes from the owner's buffer straight to the output.
+    pub(super) fn send_or_queue(&mut self, id: StreamId, bytes: &[u8]) {
+        let Some(stream) = self.streams.find_mut(id) else {
+            return;
+        };
+        let mut rest = bytes;
+        if stream.queue.is_empty() && self.sender.round.is_empty() {
+            while self.output.len() < self.config.output_bytes_max {
+                let share = self.sender.share(stream.send_window, rest.len());
+                if share == 0 {
+                    break;
+                }
+                let (now, later) = rest.split_at(share);
+                rest = later;
+                let is_end = rest.is_empty() && stream.sending == Sending::Ending;
+                write::data(self.output.tail(), id, now, is_end);
+                self.budgets.earn_for_data_sent();
+                stream.send_window -= share as i64;
+                self.sender.charge(id, share);
+            }
+        }
+        if rest.is_empty() && stream.queue.is_empty() {
+            return self.end_behind(id, bytes.is_empty());
+        }
+        stream.queue.tail().extend_from_slice(rest);
+        self.join_round(id);
+    }
+
+    /// Nothing waits any more: if the end was given, it is in the output now or goes there
+    /// with an empty frame, which needs no window.
+    fn end_behind(&mut self, id: StreamId, needs_frame: bool) {
+        if self
+            .streams
+            .find(id)
+            .is_none_or(|stream| stream.sending != Sending::Ending)
+        {
+            return;
+        }
+        if needs_frame {
+            write::data(self.output.tail(), id, &[], true);
+        }
+        self.end_sending(id);
+    }
+
+    fn join_round(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.find_mut(id) else {
+            return;
+        };
+        if stream.is_ready() && !stream.is_in_round {
+            stream.is_in_round = true;
+            self.sender.round.push_back(id);
+        }
+    }
+
+    /// Streams take turns while there is room.
+    pub(super) fn send_round(&mut self) {
+        while self.output.len() < self.config.output_bytes_max && self.sender.window > 0 {
+            let Some(id) = self.sender.round.pop_front() else {
+                return;
+            };
+            self.take_turn(id);
+        }
+    }
+
+    fn take_turn(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.find_mut(id) else {
+            return;
+        };
+        stream.is_in_round = false;
+        let waiting = stream.queue.as_slice();
+        let share = self.sender.share(stream.send_window, waiting.len());
+        let is_last = share == waiting.len() && stream.sending == Sending::Ending;
+        if share > 0 {
+            let is_end = is_last && stream.trailers.is_none();
+            write::data(self.output.tail(), id, &waiting[..share], is_end);
+            self.budgets.earn_for_data_sent();
+            stream.queue.consume(share);
+            stream.send_window -= share as i64;
+            self.sender.charge(id, share);
+        }
+        if !is_last {
+            return self.join_round(id);
+        }
+        if let Some(fields) = stream.trailers.take() {
+            write::headers(self.output.tail(), id, true, |out| {
+                self.encoder.encode(&fields, out)
+            });
+        }
+        self.end_sending(id);
+    }
+
+    /// END_STREAM is in the output.
+    pub(super) fn end_sending(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.find_mut(id) {
+            stream.sending = Sending::Ended;
+            self.forget_if_over(id);
+        }
+    }
+
+    /// The peer widened a stream's window. False: beyond 2^31-1.
+    pub(super) fn widen_stream(&mut self, id: StreamId, increment: u32) -> bool {
+        let Some(stream) = self.streams.find_mut(id) else {
+            return true;
+        };
+        stream.send_window += i64::from(increment);
+        if stream.send_window > i64::from(i32::MAX) {
+            return false;
+        }
+        self.join_round(id);
+        true
+    }
+
+    /// The peer's new initial window moves the windows of all open streams, below zero if it
+    /// must (RFC 9113 6.9.2). False: one would exceed 2^31-1.
+    pub(super) fn move_windows(&mut self, initial_window: u32) -> bool {
+        let delta = i64::from(initial_window) - i64::from(self.peer_initial_window);
+        self.peer_initial_window = initial_window;
+        let mut fits = true;
+        let mut ready = Vec::new();
+        for stream in self.streams.iter_mut() {
+            stream.send_window += delta;
+            fits &= stream.send_window <= i64::from(i32::MAX);
+            if stream.is_ready() && !stream.is_in_round {
+                ready.push(stream.id);
+            }
+        }
+        ready.sort_unstable();
+        ready.into_iter().for_each(|id| self.join_round(id));
+        fits
+    }
+}

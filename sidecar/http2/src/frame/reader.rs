@@ -1,0 +1,284 @@
+//! Cuts a byte stream into frames, however it is chunked.
+//!
+//! DATA is passed on as it comes and never gathered. Other frames are handed out whole: in
+//! place when they lie in the input in one piece, else gathered here (at most 16 KiB).
+
+use std::borrow::Cow;
+
+use super::{FrameHead, HEAD_LEN, Kind, PAYLOAD_MAX, PREFACE, flag};
+use crate::ConnectionError;
+
+/// The next thing the peer said.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'b> {
+    /// A whole frame that is not DATA. The payload of unknown types is left out.
+    Frame(FrameHead, Cow<'b, [u8]>),
+    /// A DATA frame begins; `data_len` octets follow as `DataBytes` (none if 0).
+    Data { head: FrameHead, data_len: u32 },
+    /// Octets of the DATA frame that began; `is_last` with the frame's last octet of data.
+    DataBytes { bytes: &'b [u8], is_last: bool },
+}
+
+#[derive(Debug)]
+pub(crate) struct Reader {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// So many octets of the client's preface have come.
+    Preface(usize),
+    /// So many octets of a frame head have come.
+    Head([u8; HEAD_LEN], usize),
+    /// A frame that is being gathered.
+    Payload(FrameHead, Vec<u8>),
+    /// A padded DATA frame whose first octet is to come.
+    PadLength(FrameHead),
+    Data {
+        left: u32,
+        padding: u32,
+    },
+    Skip(u32),
+}
+
+const NEXT_HEAD: State = State::Head([0; HEAD_LEN], 0);
+
+impl Reader {
+    /// Expects a client's preface first.
+    pub(crate) fn of_client() -> Reader {
+        Reader {
+            state: State::Preface(0),
+        }
+    }
+
+    /// Expects frames at once.
+    pub(crate) fn of_server() -> Reader {
+        Reader { state: NEXT_HEAD }
+    }
+
+    /// Takes input until a piece is whole. `None`: the input is used up.
+    ///
+    /// # Errors
+    /// The preface is wrong, a frame is larger than [`PAYLOAD_MAX`], or DATA is all padding and
+    /// more.
+    pub(crate) fn next<'b>(
+        &mut self,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Piece<'b>>, ConnectionError> {
+        loop {
+            let piece = match &mut self.state {
+                State::Preface(matched) => {
+                    if !match_preface(matched, input)? {
+                        return Ok(None);
+                    }
+                    self.state = NEXT_HEAD;
+                    None
+                }
+                State::Head(octets, have) => {
+                    let Some(head) = take_head(octets, have, input) else {
+                        return Ok(None);
+                    };
+                    self.begin(head, input)?
+                }
+                State::Payload(head, gathered) => {
+                    let missing = head.length as usize - gathered.len();
+                    gathered.extend_from_slice(take(input, missing));
+                    if gathered.len() < head.length as usize {
+                        return Ok(None);
+                    }
+                    let piece = Piece::Frame(*head, Cow::Owned(std::mem::take(gathered)));
+                    self.state = NEXT_HEAD;
+                    Some(piece)
+                }
+                State::PadLength(head) => {
+                    let Some((&padding, rest)) = input.split_first() else {
+                        return Ok(None);
+                    };
+                    *input = rest;
+                    let head = *head;
+                    let data_len = (head.length - 1).checked_sub(u32::from(padding));
+                    let data_len = data_len
+                        .ok_or(ConnectionError::protocol("padding longer than the frame"))?;
+                    Some(self.begin_data(head, data_len, u32::from(padding)))
+                }
+                State::Data { left, padding } => {
+                    let bytes = take(input, *left as usize);
+                    if bytes.is_empty() {
+                        return Ok(None);
+                    }
+                    *left -= bytes.len() as u32;
+                    let is_last = *left == 0;
+                    if is_last {
+                        self.state = State::Skip(*padding);
+                    }
+                    Some(Piece::DataBytes { bytes, is_last })
+                }
+                State::Skip(left) => {
+                    *left -= take(input, *left as usize).len() as u32;
+                    if *left > 0 {
+                        return Ok(None);
+                    }
+                    self.state = NEXT_HEAD;
+                    None
+                }
+            };
+            if piece.is_some() {
+                return Ok(piece);
+            }
+        }
+    }
+
+    fn begin<'b>(
+        &mut self,
+        head: FrameHead,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Piece<'b>>, ConnectionError> {
+        let length = head.length as usize;
+        if length > PAYLOAD_MAX {
+            return Err(ConnectionError::frame_size("frame above MAX_FRAME_SIZE"));
+        }
+        match head.kind {
+            Kind::Data if head.has(flag::PADDED) && length == 0 => {
+                Err(ConnectionError::frame_size("DATA without its pad length"))
+            }
+            Kind::Data if head.has(flag::PADDED) => {
+                self.state = State::PadLength(head);
+                Ok(None)
+            }
+            Kind::Data => Ok(Some(self.begin_data(head, head.length, 0))),
+            Kind::Unknown => {
+                self.state = State::Skip(head.length);
+                Ok(Some(Piece::Frame(head, Cow::Borrowed(&[]))))
+            }
+            Kind::Headers
+            | Kind::Priority
+            | Kind::RstStream
+            | Kind::Settings
+            | Kind::PushPromise
+            | Kind::Ping
+            | Kind::Goaway
+            | Kind::WindowUpdate
+            | Kind::Continuation => {
+                if input.len() < length {
+                    self.state = State::Payload(head, Vec::with_capacity(length));
+                    return Ok(None);
+                }
+                self.state = NEXT_HEAD;
+                Ok(Some(Piece::Frame(head, Cow::Borrowed(take(input, length)))))
+            }
+        }
+    }
+
+    fn begin_data<'b>(&mut self, head: FrameHead, data_len: u32, padding: u32) -> Piece<'b> {
+        self.state = if data_len > 0 {
+            State::Data {
+                left: data_len,
+                padding,
+            }
+        } else {
+            State::Skip(padding)
+        };
+        Piece::Data { head, data_len }
+    }
+}
+
+/// Up to `most` octets off the front.
+fn take<'b>(input: &mut &'b [u8], most: usize) -> &'b [u8] {
+    let (taken, rest) = input.split_at(most.min(input.len()));
+    *input = rest;
+    taken
+}
+
+fn take_head(
+    octets: &mut [u8; HEAD_LEN],
+    have: &mut usize,
+    input: &mut &[u8],
+) -> Option<FrameHead> {
+    if *have == 0
+        && let Some((whole, rest)) = input.split_first_chunk()
+    {
+        *input = rest;
+        return Some(FrameHead::parse(*whole));
+    }
+    let got = take(input, HEAD_LEN - *have);
+    octets[*have..*have + got.len()].copy_from_slice(got);
+    *have += got.len();
+    (*have == HEAD_LEN).then(|| FrameHead::parse(*octets))
+}
+
+/// Whether the preface is whole now. Wrong octets are told at once, so that other protocols
+/// are not kept waiting.
+fn match_preface(matched: &mut usize, input: &mut &[u8]) -> Result<bool, ConnectionError> {
+    let got = take(input, PREFACE.len() - *matched);
+    if !PREFACE[*matched..].starts_with(got) {
+        return Err(ConnectionError::protocol("not an HTTP/2 preface"));
+    }
+    *matched += got.len();
+    Ok(*matched == PREFACE.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorCode;
+
+    /// A ping, padded data "abc", an unknown frame and an empty settings.
+    const FRAMES: &[u8] = b"\0\0\x08\x06\0\0\0\0\012345678\0\0\x06\0\x08\0\0\0\x01\x02abc\0\0\
+        \0\0\x02\x63\0\0\0\0\0xx\0\0\0\x04\0\0\0\0\0";
+
+    /// What the pieces say, with data joined.
+    fn told(chunk: usize) -> Vec<String> {
+        let mut reader = Reader::of_server();
+        let (mut told, mut data) = (Vec::new(), Vec::new());
+        for mut input in FRAMES.chunks(chunk) {
+            while let Some(piece) = reader.next(&mut input).unwrap() {
+                match piece {
+                    Piece::DataBytes { bytes, is_last } => {
+                        data.extend_from_slice(bytes);
+                        if is_last {
+                            told.push(format!("{data:?}"));
+                        }
+                    }
+                    other => told.push(format!("{other:?}")),
+                }
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn any_chunking_gives_the_same_pieces() {
+        let whole = told(FRAMES.len());
+        assert_eq!(whole.len(), 5);
+        for chunk in 1..FRAMES.len() {
+            assert_eq!(told(chunk), whole, "{chunk}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_preface_is_told_at_its_first_octet() {
+        let mut reader = Reader::of_client();
+        assert_eq!(reader.next(&mut &b"PRI"[..]), Ok(None));
+        assert_eq!(
+            reader.next(&mut &b"X"[..]).unwrap_err().code,
+            ErrorCode::ProtocolError
+        );
+    }
+
+    #[test]
+    fn sizes_are_judged_before_the_payload_comes() {
+        let refusal = |input: &[u8]| Reader::of_server().next(&mut &*input).unwrap_err().code;
+        assert_eq!(
+            refusal(b"\0\x40\x01\x01\0\0\0\0\x01"),
+            ErrorCode::FrameSizeError
+        );
+        assert_eq!(
+            refusal(b"\0\0\0\0\x08\0\0\0\x01"),
+            ErrorCode::FrameSizeError
+        );
+        assert_eq!(
+            refusal(b"\0\0\x02\0\x08\0\0\0\x01\x02"),
+            ErrorCode::ProtocolError
+        );
+    }
+}

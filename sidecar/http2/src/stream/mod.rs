@@ -1,0 +1,41 @@
+//! One stream: its two directions, windows and what waits to be sent.
+
+mod queue;
+mod receive_window;
+mod state;
+mod table;
+
+pub(crate) use queue::ByteQueue;
+pub(crate) use receive_window::{Grown, Growth, ReceiveWindow, Update};
+pub(crate) use state::{Receiving, Sending};
+pub(crate) use table::Streams;
+
+use crate::{Fields, StreamId};
+
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) receiving: Receiving,
+    pub(crate) sending: Sending,
+    pub(crate) receive_window: ReceiveWindow,
+    /// What the peer lets us send. Negative after it lowered its initial window.
+    pub(crate) send_window: i64,
+    /// Body octets that are not framed yet.
+    pub(crate) queue: ByteQueue,
+    /// To be sent when `queue` is empty.
+    pub(crate) trailers: Option<Fields>,
+    /// Is in the connection's round of streams that may send.
+    pub(crate) is_in_round: bool,
+    /// The request was HEAD: its answer's content-length promises no body.
+    pub(crate) is_head_request: bool,
+}
+
+impl Stream {
+    /// Has something to send that its own window lets go.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.queue.is_empty() && self.send_window > 0
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.receiving == Receiving::Ended && self.sending == Sending::Ended
+    }
+}

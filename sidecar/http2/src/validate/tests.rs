@@ -1,0 +1,173 @@
+use super::*;
+
+fn list(fields: &[(&str, &str)]) -> Fields {
+    fields
+        .iter()
+        .map(|(name, value)| Field::new(name.as_bytes(), value.as_bytes()))
+        .collect()
+}
+
+const GET: [(&str, &str); 4] = [
+    (":method", "GET"),
+    (":scheme", "http"),
+    (":path", "/"),
+    (":authority", "a:1"),
+];
+
+fn with(more: &[(&str, &str)]) -> Fields {
+    list(&[&GET, more].concat())
+}
+
+#[test]
+fn a_plain_request_passes_unchanged() {
+    let mut fields = with(&[
+        ("te", "trailers"),
+        ("content-length", "12"),
+        ("x", ""),
+        ("y", "a\tb \u{fc}"),
+    ]);
+    let before = fields.clone();
+    assert_eq!(
+        request(&mut fields, true),
+        Ok(Request {
+            content_length: Some(12)
+        })
+    );
+    assert_eq!(fields, before);
+}
+
+#[test]
+fn malformed_requests_are_refused() {
+    let bad_fields: [&[(&str, &str)]; 26] = [
+        &[("X-Upper", "a")],
+        &[("", "a")],
+        &[("a b", "a")],
+        &[("a:", "a")],
+        &[("caf\u{e9}", "a")],
+        &[("a", "b\r\nc: d")],
+        &[("a", "b\0")],
+        &[("a", "b\x7f")],
+        &[("a", " b")],
+        &[("a", "b\t")],
+        &[("connection", "close")],
+        &[("keep-alive", "1")],
+        &[("proxy-connection", "close")],
+        &[("transfer-encoding", "chunked")],
+        &[("upgrade", "h2c")],
+        &[("te", "gzip")],
+        &[("te", "trailers, gzip")],
+        &[("content-length", "")],
+        &[("content-length", "-1")],
+        &[("content-length", "1, 1")],
+        &[("content-length", "18446744073709551616")],
+        &[("content-length", "1"), ("content-length", "2")],
+        &[("host", "b:1")],
+        &[("host", "a:1"), ("host", "a:1")],
+        &[("x", "y"), (":path", "/")],
+        &[(":path", "/again")],
+    ];
+    for more in bad_fields {
+        assert!(request(&mut with(more), true).is_err(), "{more:?}");
+    }
+    for missing in 0..3 {
+        let mut fields = GET.to_vec();
+        fields.remove(missing);
+        assert!(
+            request(&mut list(&fields), true).is_err(),
+            "without {}",
+            GET[missing].0
+        );
+    }
+    let bad_pseudo = [
+        (0, "CONNECT"),
+        (0, ""),
+        (0, "G T"),
+        (1, ""),
+        (1, "1a"),
+        (2, ""),
+        (2, "a/b"),
+        (2, "*"),
+        (2, "/a b"),
+        (2, "/a#b"),
+        (3, ""),
+        (3, "user@a"),
+        (3, "a/b"),
+    ];
+    for (at, value) in bad_pseudo {
+        let mut fields = GET;
+        fields[at].1 = value;
+        assert!(
+            request(&mut list(&fields), true).is_err(),
+            "{} {value}",
+            GET[at].0
+        );
+    }
+    for unknown in [":status", ":protocol", ":x", ":"] {
+        let mut fields = GET.to_vec();
+        fields.push((unknown, "200"));
+        assert!(request(&mut list(&fields), true).is_err(), "{unknown}");
+    }
+}
+
+#[test]
+fn there_is_one_authority_afterwards() {
+    let mut equal = with(&[("host", "A:1"), ("x", "y")]);
+    assert!(request(&mut equal, true).is_ok());
+    assert_eq!(equal, with(&[("x", "y")]));
+
+    let mut alone = list(&[GET[0], GET[1], GET[2], ("x", "y"), ("host", "a:1")]);
+    assert!(request(&mut alone, true).is_ok());
+    assert_eq!(alone, with(&[("x", "y")]));
+
+    let mut bad = list(&[GET[0], GET[1], GET[2], ("host", "user@a")]);
+    assert_eq!(request(&mut bad, true), Err("bad host"));
+}
+
+#[test]
+fn a_cut_list_may_miss_pseudo_fields() {
+    assert!(request(&mut list(&GET[..1]), false).is_ok());
+    assert!(request(&mut list(&[("Bad", "")]), false).is_err());
+}
+
+#[test]
+fn options_may_ask_for_the_asterisk() {
+    let mut fields = list(&[(":method", "OPTIONS"), (":scheme", "http"), (":path", "*")]);
+    assert!(request(&mut fields, true).is_ok());
+}
+
+#[test]
+fn responses_have_one_status_in_front() {
+    assert_eq!(
+        response(&list(&[
+            (":status", "200"),
+            ("content-length", "3"),
+            ("content-length", "3")
+        ])),
+        Ok(Response {
+            status: 200,
+            content_length: Some(3)
+        })
+    );
+    let bad: [&[(&str, &str)]; 9] = [
+        &[],
+        &[("x", "y")],
+        &[(":status", "20")],
+        &[(":status", "2000")],
+        &[(":status", "099")],
+        &[(":status", "101")],
+        &[(":status", "200"), (":status", "200")],
+        &[("x", "y"), (":status", "200")],
+        &[(":status", "200"), (":path", "/")],
+    ];
+    for fields in bad {
+        assert!(response(&list(fields)).is_err(), "{fields:?}");
+    }
+}
+
+#[test]
+fn trailers_have_no_pseudo_fields() {
+    assert_eq!(trailers(&list(&[("grpc-status", "0")])), Ok(()));
+    assert_eq!(trailers(&Fields::new()), Ok(()));
+    assert!(trailers(&list(&[(":path", "/")])).is_err());
+    assert!(trailers(&list(&[("connection", "close")])).is_err());
+}
