@@ -1,30 +1,32 @@
 //! The engine: events in, actions out. One worker's connections and calls, no I/O.
 //!
 //! This file is the front door: each public method is one event of the contract and only routes it.
-//! Connections live in `connection.rs` and `pool.rs`, calls in `call/`, the flush in `settle.rs`.
+//! What bytes mean is in `events.rs`, connections in `connection.rs` and `pool.rs`, calls in `call/`,
+//! the swap of configuration in `configuration.rs`, the flush in `settle.rs`.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use outrider_http2::{self as http2, Event, ResetCause};
-use outrider_policy::{Route, RouteIndex, RouteMatch, SpiffeId, Tick, WeightedCluster};
+use outrider_http2 as http2;
+#[cfg(feature = "simulation")]
+use outrider_policy::SpiffeId;
+use outrider_policy::Tick;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::call::{AttemptError, Call, CallId, RouteState};
+use crate::call::{AttemptError, Call, RouteState};
 use crate::cluster::ClusterState;
-use crate::config::{
-    Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport as Protection,
-};
+use crate::config::{Settings, Snapshot};
+use crate::configuration::app_route;
 use crate::connection::{Connection, DrainStep, Role, Stage};
 use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
 use crate::drain::Drain;
 use crate::random::Random;
 use crate::record::{Counters, Gauges};
 use crate::timers::{Timer, TimerKey, Timers};
-use crate::tls::{Decoded, TlsFailure, TlsMaterial, Transport};
+use crate::tls::{Decoded, TlsMaterial, Transport};
 
 /// Longest TLS handshake and HTTP/2 preface of a downstream connection.
 const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -36,7 +38,7 @@ pub struct Engine {
     pub(crate) material: Option<Arc<TlsMaterial>>,
     pub(crate) snapshot: Arc<Snapshot>,
     /// By route index of the snapshot, made on first use.
-    routes: Vec<Option<Rc<RouteState>>>,
+    pub(crate) routes: Vec<Option<Rc<RouteState>>>,
     /// The one route of the inbound listener, to the own application.
     pub(crate) app_route: Option<Rc<RouteState>>,
     /// Clusters in use, by name.
@@ -89,28 +91,6 @@ impl Engine {
         self.now = now;
         self.settings.identity = Some(material.identity().clone());
         self.material = Some(material);
-    }
-
-    /// New configuration. Calls keep the policy they started with; endpoints, breakers and
-    /// connections whose cluster did not change survive.
-    pub fn configure(&mut self, now: Tick, snapshot: Arc<Snapshot>) {
-        self.now = now;
-        self.routes.clear();
-        self.routes.resize_with(snapshot.routes.len(), || None);
-        let names: Vec<_> = self.clusters.keys().cloned().collect();
-        for name in names {
-            let known = self.clusters.remove(&name);
-            let Some(known) = known else { continue };
-            let next = snapshot
-                .clusters
-                .get(&*name)
-                .map(|config| renewed(&known, config, now));
-            self.retire_removed(&known, next.as_deref());
-            if let Some(next) = next {
-                self.clusters.insert(name, next);
-            }
-        }
-        self.snapshot = snapshot;
     }
 
     /// A downstream connection was accepted.
@@ -330,202 +310,6 @@ impl Engine {
         }
     }
 
-    /// TLS is agreed on and the peer is known.
-    fn secured(&mut self, id: ConnectionId, peer: Arc<SpiffeId>) {
-        let Some(connection) = self.connection_mut(id) else {
-            return;
-        };
-        connection.peer = Some(peer);
-        let upstream = connection.upstream().is_some();
-        self.counters.mtls_handshakes[usize::from(upstream)] += 1;
-        if upstream {
-            self.connection_ready(id);
-        }
-    }
-
-    fn tls_failed(&mut self, id: ConnectionId, failure: &TlsFailure) {
-        let Some(connection) = self.connection(id) else {
-            return;
-        };
-        let upstream = connection.upstream().is_some();
-        let secured = connection.peer.is_some();
-        if !secured {
-            self.counters.handshake_failures[usize::from(upstream)] += 1;
-        }
-        let words = format!("TLS failed: {}", failure.0);
-        let error = if secured {
-            AttemptError::lost(words)
-        } else {
-            AttemptError::connect(words)
-        };
-        self.connection_lost(id, &error);
-    }
-
-    /// Decoded bytes: HTTP/2 says what they mean, one event at a time.
-    fn plaintext(&mut self, id: ConnectionId, mut bytes: &[u8]) {
-        let now = std::time::Duration::from_nanos(self.now.as_nanos());
-        while let Some(connection) = self.connection_mut(id) {
-            if connection.closing {
-                return;
-            }
-            let Some(event) = connection.http2.receive(now, &mut bytes) else {
-                return;
-            };
-            match &connection.role {
-                Role::Downstream { side, .. } => {
-                    let side = *side;
-                    self.downstream_event(id, side, event);
-                }
-                Role::Upstream(_) => self.upstream_event(id, event),
-            }
-        }
-    }
-
-    fn downstream_event(&mut self, id: ConnectionId, side: Side, event: Event<'_>) {
-        match event {
-            Event::Head {
-                stream,
-                fields,
-                end,
-            } => self.arrived(id, side, stream, fields, end),
-            Event::HeadTooLarge {
-                stream,
-                fields,
-                bytes,
-                count,
-                end: _,
-            } => {
-                self.arrived_too_large(id, side, stream, fields, (bytes, count));
-            }
-            Event::Data { stream, bytes, end } => match self.call_on(id, stream) {
-                Some(call) => self.request_data(call, bytes, end),
-                None => self.discard(id, stream, bytes.len()),
-            },
-            Event::Trailers { stream, fields } => {
-                if let Some(call) = self.call_on(id, stream) {
-                    self.request_trailers(call, fields);
-                }
-            }
-            Event::Reset { stream, .. } => {
-                if let Some(call) = self.call_on(id, stream) {
-                    self.cancelled(call);
-                }
-            }
-            Event::SettingsChanged => self.cancel_handshake_timer(id),
-            Event::Pong { .. } => self.drain_pong(id),
-            Event::Interim { .. } | Event::Goaway { .. } => {}
-            Event::Failed(error) => self.http2_failed(id, error.reason),
-        }
-    }
-
-    fn upstream_event(&mut self, id: ConnectionId, event: Event<'_>) {
-        match event {
-            Event::Head {
-                stream,
-                fields,
-                end,
-            } => {
-                if let Some(call) = self.call_on(id, stream) {
-                    self.response_head(call, fields, end);
-                }
-            }
-            Event::Interim { stream, fields } => {
-                if let Some(call) = self.call_on(id, stream) {
-                    self.response_interim(call, &fields);
-                }
-            }
-            Event::Data { stream, bytes, end } => {
-                if let Some(call) = self.call_on(id, stream) {
-                    self.response_data(call, bytes, end);
-                }
-            }
-            Event::Trailers { stream, fields } => {
-                if let Some(call) = self.call_on(id, stream) {
-                    self.response_trailers(call, fields);
-                }
-            }
-            Event::Reset { stream, cause } => {
-                if let Some(call) = self.call_on(id, stream) {
-                    self.attempt_failed(call, &reset_error(cause));
-                }
-            }
-            Event::Goaway { .. } => self.retire(id),
-            Event::Failed(error) => self.http2_failed(id, error.reason),
-            Event::HeadTooLarge { .. } | Event::SettingsChanged | Event::Pong { .. } => {}
-        }
-    }
-
-    fn http2_failed(&mut self, id: ConnectionId, reason: &'static str) {
-        self.counters.protocol_errors += 1;
-        self.connection_lost(
-            id,
-            &AttemptError::protocol(format!("the endpoint broke HTTP/2: {reason}")),
-        );
-    }
-
-    fn call_on(&self, id: ConnectionId, stream: http2::StreamId) -> Option<CallId> {
-        self.connection(id)?.streams.get(&stream).copied()
-    }
-
-    /// Body octets of a call that was answered already: their window goes straight back.
-    fn discard(&mut self, id: ConnectionId, stream: http2::StreamId, count: usize) {
-        if let Some(http2) = self.http2(id) {
-            http2.credit(stream, count);
-        }
-    }
-
-    /// The state of a route, made on its first use.
-    pub(crate) fn route_state(&mut self, index: RouteIndex) -> Rc<RouteState> {
-        let place = index.as_usize();
-        if let Some(Some(known)) = self.routes.get(place) {
-            return Rc::clone(known);
-        }
-        let route = self.snapshot.routes.route(index).clone();
-        let clusters = route
-            .clusters
-            .iter()
-            .map(|weighted| self.cluster_state(&weighted.cluster))
-            .collect();
-        let name = Arc::from(route.name.as_str());
-        let state = Rc::new(RouteState {
-            route,
-            name,
-            clusters,
-        });
-        if let Some(entry) = self.routes.get_mut(place) {
-            *entry = Some(Rc::clone(&state));
-        }
-        state
-    }
-
-    fn cluster_state(&mut self, name: &str) -> Option<Rc<ClusterState>> {
-        if let Some(known) = self.clusters.get(name) {
-            return Some(Rc::clone(known));
-        }
-        let config = Arc::clone(self.snapshot.clusters.get(name)?);
-        let state = Rc::new(ClusterState::new(config, None, self.now));
-        self.clusters
-            .insert(Arc::clone(&state.name), Rc::clone(&state));
-        Some(state)
-    }
-
-    /// Connections to endpoints that the new configuration no longer names get no new streams.
-    fn retire_removed(&mut self, known: &ClusterState, next: Option<&ClusterState>) {
-        for endpoint in &known.endpoints {
-            let kept = next.is_some_and(|next| {
-                next.endpoints
-                    .iter()
-                    .any(|other| Rc::ptr_eq(other, endpoint))
-            });
-            if !kept {
-                let connections = endpoint.connections.borrow().clone();
-                for id in connections {
-                    self.retire(id);
-                }
-            }
-        }
-    }
-
     pub(crate) fn insert_connection(
         &mut self,
         role: Role,
@@ -589,7 +373,7 @@ impl Engine {
     }
 
     /// The peer's SETTINGS are the end of its preface (RFC 9113 3.4).
-    fn cancel_handshake_timer(&mut self, id: ConnectionId) {
+    pub(crate) fn cancel_handshake_timer(&mut self, id: ConnectionId) {
         let open = self.connection(id).is_some_and(|connection| {
             matches!(
                 connection.role,
@@ -602,68 +386,6 @@ impl Engine {
         if open {
             self.cancel_connection_timer(id);
         }
-    }
-}
-
-/// A cluster's state under its new configuration; the same object if nothing changed.
-fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<ClusterState> {
-    if *known.config == **config {
-        return Rc::clone(known);
-    }
-    Rc::new(ClusterState::new(Arc::clone(config), Some(known), now))
-}
-
-/// The inbound side's only route: everything to the own application, in plaintext on loopback.
-fn app_route(address: SocketAddr) -> RouteState {
-    let name = "app".to_owned();
-    let config = Cluster {
-        name: name.clone(),
-        transport: Protection::Plaintext,
-        endpoints: vec![Endpoint { address }],
-        policy: ClusterPolicy::for_app(),
-        budget_state: Arc::default(),
-    };
-    let cluster = ClusterState {
-        is_app: true,
-        ..ClusterState::new(Arc::new(config), None, Tick::ZERO)
-    };
-    let route = Route {
-        name: name.clone(),
-        matches: RouteMatch::default(),
-        clusters: vec![WeightedCluster {
-            cluster: name,
-            weight: 1,
-        }],
-        policy: outrider_policy::CallPolicy::default(),
-    };
-    RouteState {
-        route,
-        name: Arc::from("app"),
-        clusters: vec![Some(Rc::new(cluster))],
-    }
-}
-
-fn reset_error(cause: ResetCause) -> AttemptError {
-    match cause {
-        ResetCause::Peer(http2::ErrorCode::RefusedStream) => {
-            AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
-        }
-        ResetCause::Peer(code) => {
-            AttemptError::lost(format!("the endpoint reset the stream ({code:?})"))
-        }
-        ResetCause::AboveGoaway => AttemptError {
-            above_goaway: true,
-            ..AttemptError::lost("the endpoint is going away".to_owned()).unprocessed()
-        },
-        ResetCause::Malformed(rule) => {
-            AttemptError::protocol(format!("the endpoint's answer is malformed: {rule}"))
-        }
-        ResetCause::TooLarge => {
-            AttemptError::protocol("the endpoint's header list is over the limits".to_owned())
-        }
-        ResetCause::Violation(code, rule) => AttemptError::protocol(format!(
-            "the endpoint broke HTTP/2 on this stream: {rule} ({code:?})"
-        )),
     }
 }
 

@@ -9,9 +9,11 @@ pub mod config;
 
 mod contract;
 mod engine;
+mod events;
 
 mod call;
 mod cluster;
+mod configuration;
 mod connection;
 mod drain;
 mod pool;

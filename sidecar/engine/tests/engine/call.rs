@@ -179,9 +179,7 @@ fn a_callers_cancellation_reaches_the_application() {
     let mut mesh = Mesh::new(1);
     let stream = mesh.client().call("orders", GET, &[], false);
     mesh.world.settle();
-    mesh.client()
-        .http2
-        .reset(stream, outrider_http2::ErrorCode::Cancel);
+    mesh.client().http2.reset(stream, ErrorCode::Cancel);
     mesh.world.settle();
     let server = mesh.servers()[0];
     assert!(matches!(

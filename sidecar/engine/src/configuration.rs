@@ -1,0 +1,129 @@
+//! The swap of configuration, and what is made of it on first use.
+//!
+//! A swap replaces one pointer and throws away the routes made from the old one; clusters in use are
+//! renewed around the endpoints they keep. Calls hold what they started with.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use outrider_policy::{CallPolicy, Route, RouteIndex, RouteMatch, Tick, WeightedCluster};
+
+use crate::call::RouteState;
+use crate::cluster::ClusterState;
+use crate::config::{Cluster, ClusterPolicy, Endpoint, Snapshot, Transport};
+use crate::engine::Engine;
+
+impl Engine {
+    /// New configuration. Calls keep the policy they started with; endpoints, breakers and
+    /// connections whose cluster did not change survive.
+    pub fn configure(&mut self, now: Tick, snapshot: Arc<Snapshot>) {
+        self.now = now;
+        self.routes.clear();
+        self.routes.resize_with(snapshot.routes.len(), || None);
+        let names: Vec<_> = self.clusters.keys().cloned().collect();
+        for name in names {
+            let known = self.clusters.remove(&name);
+            let Some(known) = known else { continue };
+            let next = snapshot
+                .clusters
+                .get(&*name)
+                .map(|config| renewed(&known, config, now));
+            self.retire_removed(&known, next.as_deref());
+            if let Some(next) = next {
+                self.clusters.insert(name, next);
+            }
+        }
+        self.snapshot = snapshot;
+    }
+
+    /// The state of a route, made on its first use.
+    pub(crate) fn route_state(&mut self, index: RouteIndex) -> Rc<RouteState> {
+        let place = index.as_usize();
+        if let Some(Some(known)) = self.routes.get(place) {
+            return Rc::clone(known);
+        }
+        let route = self.snapshot.routes.route(index).clone();
+        let clusters = route
+            .clusters
+            .iter()
+            .map(|weighted| self.cluster_state(&weighted.cluster))
+            .collect();
+        let name = Arc::from(route.name.as_str());
+        let state = Rc::new(RouteState {
+            route,
+            name,
+            clusters,
+        });
+        if let Some(entry) = self.routes.get_mut(place) {
+            *entry = Some(Rc::clone(&state));
+        }
+        state
+    }
+
+    fn cluster_state(&mut self, name: &str) -> Option<Rc<ClusterState>> {
+        if let Some(known) = self.clusters.get(name) {
+            return Some(Rc::clone(known));
+        }
+        let config = Arc::clone(self.snapshot.clusters.get(name)?);
+        let state = Rc::new(ClusterState::new(config, None, self.now));
+        self.clusters
+            .insert(Arc::clone(&state.name), Rc::clone(&state));
+        Some(state)
+    }
+
+    /// Connections to endpoints that the new configuration no longer names get no new streams.
+    fn retire_removed(&mut self, known: &ClusterState, next: Option<&ClusterState>) {
+        for endpoint in &known.endpoints {
+            let kept = next.is_some_and(|next| {
+                next.endpoints
+                    .iter()
+                    .any(|other| Rc::ptr_eq(other, endpoint))
+            });
+            if !kept {
+                let connections = endpoint.connections.borrow().clone();
+                for id in connections {
+                    self.retire(id);
+                }
+            }
+        }
+    }
+}
+
+/// A cluster's state under its new configuration; the same object if nothing changed.
+fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<ClusterState> {
+    if *known.config == **config {
+        return Rc::clone(known);
+    }
+    Rc::new(ClusterState::new(Arc::clone(config), Some(known), now))
+}
+
+/// The inbound side's only route: everything to the own application, in plaintext on loopback.
+pub(crate) fn app_route(address: SocketAddr) -> RouteState {
+    let name = "app".to_owned();
+    let config = Cluster {
+        name: name.clone(),
+        transport: Transport::Plaintext,
+        endpoints: vec![Endpoint { address }],
+        policy: ClusterPolicy::for_app(),
+        budget_state: Arc::default(),
+    };
+    let cluster = ClusterState {
+        is_app: true,
+        ..ClusterState::new(Arc::new(config), None, Tick::ZERO)
+    };
+    let route = Route {
+        name: name.clone(),
+        matches: RouteMatch::default(),
+        clusters: vec![WeightedCluster {
+            cluster: name,
+            weight: 1,
+        }],
+        policy: CallPolicy::default(),
+    };
+    RouteState {
+        route,
+        name: Arc::from("app"),
+        clusters: vec![Some(Rc::new(cluster))],
+    }
+}

@@ -1,0 +1,183 @@
+//! What decoded bytes mean: TLS progress and HTTP/2 events, routed to the call they belong to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_http2::{ErrorCode, Event, ResetCause, StreamId};
+use outrider_policy::SpiffeId;
+
+use crate::call::{AttemptError, CallId};
+use crate::connection::Role;
+use crate::contract::{ConnectionId, Side};
+use crate::engine::Engine;
+use crate::tls::TlsFailure;
+
+impl Engine {
+    /// TLS is agreed on and the peer is known.
+    pub(crate) fn secured(&mut self, id: ConnectionId, peer: Arc<SpiffeId>) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.peer = Some(peer);
+        let upstream = connection.upstream().is_some();
+        self.counters.mtls_handshakes[usize::from(upstream)] += 1;
+        if upstream {
+            self.connection_ready(id);
+        }
+    }
+
+    pub(crate) fn tls_failed(&mut self, id: ConnectionId, failure: &TlsFailure) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let upstream = connection.upstream().is_some();
+        let secured = connection.peer.is_some();
+        if !secured {
+            self.counters.handshake_failures[usize::from(upstream)] += 1;
+        }
+        let words = format!("TLS failed: {}", failure.0);
+        let error = if secured {
+            AttemptError::lost(words)
+        } else {
+            AttemptError::connect(words)
+        };
+        self.connection_lost(id, &error);
+    }
+
+    /// Decoded bytes: HTTP/2 says what they mean, one event at a time.
+    pub(crate) fn plaintext(&mut self, id: ConnectionId, mut bytes: &[u8]) {
+        let now = Duration::from_nanos(self.now.as_nanos());
+        while let Some(connection) = self.connection_mut(id) {
+            if connection.closing {
+                return;
+            }
+            let Some(event) = connection.http2.receive(now, &mut bytes) else {
+                return;
+            };
+            match &connection.role {
+                Role::Downstream { side, .. } => {
+                    let side = *side;
+                    self.downstream_event(id, side, event);
+                }
+                Role::Upstream(_) => self.upstream_event(id, event),
+            }
+        }
+    }
+
+    fn downstream_event(&mut self, id: ConnectionId, side: Side, event: Event<'_>) {
+        match event {
+            Event::Head {
+                stream,
+                fields,
+                end,
+            } => self.arrived(id, side, stream, fields, end),
+            Event::HeadTooLarge {
+                stream,
+                fields,
+                bytes,
+                count,
+                end: _,
+            } => {
+                self.arrived_too_large(id, side, stream, fields, (bytes, count));
+            }
+            Event::Data { stream, bytes, end } => match self.call_on(id, stream) {
+                Some(call) => self.request_data(call, bytes, end),
+                None => self.discard(id, stream, bytes.len()),
+            },
+            Event::Trailers { stream, fields } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.request_trailers(call, fields);
+                }
+            }
+            Event::Reset { stream, .. } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.cancelled(call);
+                }
+            }
+            Event::SettingsChanged => self.cancel_handshake_timer(id),
+            Event::Pong { .. } => self.drain_pong(id),
+            Event::Interim { .. } | Event::Goaway { .. } => {}
+            Event::Failed(error) => self.http2_failed(id, error.reason),
+        }
+    }
+
+    fn upstream_event(&mut self, id: ConnectionId, event: Event<'_>) {
+        match event {
+            Event::Head {
+                stream,
+                fields,
+                end,
+            } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_head(call, fields, end);
+                }
+            }
+            Event::Interim { stream, fields } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_interim(call, &fields);
+                }
+            }
+            Event::Data { stream, bytes, end } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_data(call, bytes, end);
+                }
+            }
+            Event::Trailers { stream, fields } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.response_trailers(call, fields);
+                }
+            }
+            Event::Reset { stream, cause } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.attempt_failed(call, &reset_error(cause));
+                }
+            }
+            Event::Goaway { .. } => self.retire(id),
+            Event::Failed(error) => self.http2_failed(id, error.reason),
+            Event::HeadTooLarge { .. } | Event::SettingsChanged | Event::Pong { .. } => {}
+        }
+    }
+
+    fn http2_failed(&mut self, id: ConnectionId, reason: &'static str) {
+        self.counters.protocol_errors += 1;
+        self.connection_lost(
+            id,
+            &AttemptError::protocol(format!("the endpoint broke HTTP/2: {reason}")),
+        );
+    }
+
+    fn call_on(&self, id: ConnectionId, stream: StreamId) -> Option<CallId> {
+        self.connection(id)?.streams.get(&stream).copied()
+    }
+
+    /// Body octets of a call that was answered already: their window goes straight back.
+    fn discard(&mut self, id: ConnectionId, stream: StreamId, count: usize) {
+        if let Some(http2) = self.http2(id) {
+            http2.credit(stream, count);
+        }
+    }
+}
+
+fn reset_error(cause: ResetCause) -> AttemptError {
+    match cause {
+        ResetCause::Peer(ErrorCode::RefusedStream) => {
+            AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
+        }
+        ResetCause::Peer(code) => {
+            AttemptError::lost(format!("the endpoint reset the stream ({code:?})"))
+        }
+        ResetCause::AboveGoaway => AttemptError {
+            above_goaway: true,
+            ..AttemptError::lost("the endpoint is going away".to_owned()).unprocessed()
+        },
+        ResetCause::Malformed(rule) => {
+            AttemptError::protocol(format!("the endpoint's answer is malformed: {rule}"))
+        }
+        ResetCause::TooLarge => {
+            AttemptError::protocol("the endpoint's header list is over the limits".to_owned())
+        }
+        ResetCause::Violation(code, rule) => AttemptError::protocol(format!(
+            "the endpoint broke HTTP/2 on this stream: {rule} ({code:?})"
+        )),
+    }
+}
