@@ -140,13 +140,13 @@ impl Fields {
     }
 
     /// The drafted field is the new last one.
-    pub(crate) fn keep(&mut self, place: Place) {
-        self.spans.push(place.0);
+    pub(crate) fn keep(&mut self, Place(span): Place) {
+        self.spans.push(span);
     }
 
     /// The drafted field is not wanted.
-    pub(crate) fn cut(&mut self, place: Place) {
-        self.bytes.truncate(place.0.start as usize);
+    pub(crate) fn cut(&mut self, Place(span): Place) {
+        self.bytes.truncate(span.start as usize);
     }
 
     fn reserve(&mut self) {

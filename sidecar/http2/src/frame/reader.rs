@@ -223,7 +223,7 @@ mod tests {
     use crate::ErrorCode;
 
     /// A ping, padded data "abc", an unknown frame and an empty settings.
-    const FRAMES: &[u8] = b"\0\0\x08\x06\0\0\0\0\012345678\0\0\x06\0\x08\0\0\0\x01\x02abc\0\0\
+    const FRAMES: &[u8] = b"\0\0\x08\x06\0\0\0\0\0abcdefgh\0\0\x06\0\x08\0\0\0\x01\x02abc\0\0\
         \0\0\x02\x63\0\0\0\0\0xx\0\0\0\x04\0\0\0\0\0";
 
     /// What the pieces say, with data joined.
