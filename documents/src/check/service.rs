@@ -108,6 +108,10 @@ impl Claims {
     // Authorities carry no namespace yet, so a name is unique over all of them.
     fn name(&mut self, name: &Spanned<String>, checker: &mut Checker<'_, '_>) {
         let place = checker.place(name.referenced);
+        if name.value == "localhost" {
+            let message = "`localhost` is this machine and cannot be a service";
+            checker.refuse(name.referenced, message);
+        }
         if let Some(first) = self.services.get(&name.value) {
             let message = format!(
                 "Service `{}` is already at {}; a name is used once, in all namespaces together",
