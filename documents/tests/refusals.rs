@@ -234,7 +234,7 @@ fn all_errors_of_all_files_are_reported_at_once() {
 
 #[test]
 fn a_reference_is_not_blamed_when_what_it_names_could_not_be_read() {
-    let text = SERVICE.replace("spec:", "spec: {").to_owned() + &policy("  timeout: 2s");
+    let text = SERVICE.replace("spec:", "spec: {") + &policy("  timeout: 2s");
     let errors = load(&[("f.yaml", &text)]).unwrap_err();
     assert_eq!(errors.len(), 1, "{errors:?}");
 }
