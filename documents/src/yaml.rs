@@ -147,14 +147,12 @@ mod tests {
         }
     }
 
+    #[expect(dead_code, reason = "only what cannot be parsed is looked at")]
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Sample {
-        #[allow(dead_code)]
         weight: Option<u32>,
-        #[allow(dead_code)]
         list: Option<Vec<String>>,
-        #[allow(dead_code)]
         deep: Option<serde_json::Value>,
     }
 

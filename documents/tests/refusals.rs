@@ -96,6 +96,15 @@ fn what_is_wrong_with_a_policy_is_said_where_it_is() {
             "  limits: { calls: 0 }",
             "7:20 0 is out of range: 1 to 1000000",
         ),
+    ];
+    for (spec, expected) in cases {
+        assert_eq!(problems(&policy(spec)).join("; "), expected, "{spec}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_method_is_said_where_it_is() {
+    let cases = [
         (
             "  methods: [ { name: shop.v1.Orders.Get } ]",
             "7:22 `shop.v1.Orders.Get` is no method: write service/method, such as shop.v1.Orders/Get",

@@ -29,68 +29,24 @@ pub(super) enum Discovery {
 }
 
 pub(super) fn parse(cluster: &Cluster, fields: &mut Fields<'_>) -> Option<ClusterParts> {
-    refuse_unenforced!(
-        fields,
-        cluster,
-        Cluster {
-            enforced: [
-                name,
-                eds_cluster_config,
-                connect_timeout,
-                lb_policy,
-                load_assignment,
-                circuit_breakers,
-                typed_extension_protocol_options,
-                respect_dns_ttl,
-                outlier_detection,
-                transport_socket,
-                metadata,
-                cluster_discovery_type,
-            ],
-            refused: [
-                transport_socket_matches,
-                transport_socket_matcher,
-                alt_stat_name,
-                stats_matcher,
-                per_connection_buffer_limit_bytes,
-                per_connection_buffer_high_watermark_timeout,
-                health_checks,
-                max_requests_per_connection,
-                upstream_http_protocol_options,
-                common_http_protocol_options,
-                http_protocol_options,
-                http2_protocol_options,
-                dns_refresh_rate,
-                dns_jitter,
-                dns_failure_refresh_rate,
-                dns_lookup_family,
-                dns_resolvers,
-                use_tcp_for_dns_lookups,
-                dns_resolution_config,
-                typed_dns_resolver_config,
-                wait_for_warm_on_init,
-                cleanup_interval,
-                upstream_bind_config,
-                lb_subset_config,
-                common_lb_config,
-                protocol_selection,
-                upstream_connection_options,
-                close_connections_on_host_health_failure,
-                ignore_health_on_host_removal,
-                filters,
-                load_balancing_policy,
-                lrs_server,
-                lrs_report_endpoint_metrics,
-                track_timeout_budgets,
-                upstream_config,
-                track_cluster_stats,
-                preconnect_policy,
-                connection_pool_per_downstream_connection,
-                queuing_policies,
-                lb_config,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, cluster, Cluster {
+        enforced: name, eds_cluster_config, connect_timeout, lb_policy, load_assignment,
+            circuit_breakers, typed_extension_protocol_options, respect_dns_ttl, outlier_detection,
+            transport_socket, metadata, cluster_discovery_type;
+        refused: transport_socket_matches, transport_socket_matcher, alt_stat_name, stats_matcher,
+            per_connection_buffer_limit_bytes, per_connection_buffer_high_watermark_timeout,
+            health_checks, max_requests_per_connection, upstream_http_protocol_options,
+            common_http_protocol_options, http_protocol_options, http2_protocol_options,
+            dns_refresh_rate, dns_jitter, dns_failure_refresh_rate, dns_lookup_family,
+            dns_resolvers, use_tcp_for_dns_lookups, dns_resolution_config,
+            typed_dns_resolver_config, wait_for_warm_on_init, cleanup_interval,
+            upstream_bind_config, lb_subset_config, common_lb_config, protocol_selection,
+            upstream_connection_options, close_connections_on_host_health_failure,
+            ignore_health_on_host_removal, filters, load_balancing_policy, lrs_server,
+            lrs_report_endpoint_metrics, track_timeout_budgets, upstream_config,
+            track_cluster_stats, preconnect_policy, connection_pool_per_downstream_connection,
+            queuing_policies, lb_config;
+    });
     if cluster.name.is_empty() {
         fields.refuse("name", "missing");
     }
@@ -130,30 +86,17 @@ fn parse_policy(cluster: &Cluster, fields: &mut Fields<'_>) -> ClusterPolicy {
 
 /// What Envoy calls circuit breakers are our limits.
 fn parse_limits(breakers: &CircuitBreakers, limits: &mut Limits, fields: &mut Fields<'_>) {
-    refuse_unenforced!(
-        fields,
-        breakers,
-        CircuitBreakers {
-            enforced: [thresholds],
-            refused: [per_host_thresholds],
-        }
-    );
+    refuse_unenforced!(fields, breakers, CircuitBreakers {
+        enforced: thresholds;
+        refused: per_host_thresholds;
+    });
     for (index, thresholds) in breakers.thresholds.iter().enumerate() {
         let mut fields = fields.at_index("thresholds", index);
-        refuse_unenforced!(
-            fields,
-            thresholds,
-            Thresholds {
-                enforced: [priority, max_pending_requests, max_requests],
-                refused: [
-                    max_connections,
-                    max_retries,
-                    retry_budget,
-                    track_remaining,
-                    max_connection_pools,
-                ],
-            }
-        );
+        refuse_unenforced!(fields, thresholds, Thresholds {
+            enforced: priority, max_pending_requests, max_requests;
+            refused: max_connections, max_retries, retry_budget, track_remaining,
+                max_connection_pools;
+        });
         if index > 0 || thresholds.priority != i32::from(RoutingPriority::Default) {
             fields.refuse("priority", "there is one, DEFAULT");
         }
@@ -165,42 +108,19 @@ fn parse_limits(breakers: &CircuitBreakers, limits: &mut Limits, fields: &mut Fi
 /// Failures in a row only. What is absent has Envoy's default, which for the ceiling
 /// is 10 percent.
 fn parse_outlier(detection: &OutlierDetection, fields: &mut Fields<'_>) -> OutlierRules {
-    refuse_unenforced!(
-        fields,
-        detection,
-        OutlierDetection {
-            enforced: [
-                consecutive_5xx,
-                base_ejection_time,
-                max_ejection_percent,
-                enforcing_consecutive_5xx,
-                enforcing_success_rate,
-                max_ejection_time,
-            ],
-            refused: [
-                interval,
-                success_rate_minimum_hosts,
-                success_rate_request_volume,
-                success_rate_stdev_factor,
-                consecutive_gateway_failure,
-                enforcing_consecutive_gateway_failure,
-                split_external_local_origin_errors,
-                consecutive_local_origin_failure,
-                enforcing_consecutive_local_origin_failure,
-                enforcing_local_origin_success_rate,
-                failure_percentage_threshold,
-                enforcing_failure_percentage,
-                enforcing_failure_percentage_local_origin,
-                failure_percentage_minimum_hosts,
-                failure_percentage_request_volume,
-                max_ejection_time_jitter,
-                successful_active_health_check_uneject_host,
-                monitors,
-                always_eject_one_host,
-                detect_degraded_hosts,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, detection, OutlierDetection {
+        enforced: consecutive_5xx, base_ejection_time, max_ejection_percent,
+            enforcing_consecutive_5xx, enforcing_success_rate, max_ejection_time;
+        refused: interval, success_rate_minimum_hosts, success_rate_request_volume,
+            success_rate_stdev_factor, consecutive_gateway_failure,
+            enforcing_consecutive_gateway_failure, split_external_local_origin_errors,
+            consecutive_local_origin_failure, enforcing_consecutive_local_origin_failure,
+            enforcing_local_origin_success_rate, failure_percentage_threshold,
+            enforcing_failure_percentage, enforcing_failure_percentage_local_origin,
+            failure_percentage_minimum_hosts, failure_percentage_request_volume,
+            max_ejection_time_jitter, successful_active_health_check_uneject_host, monitors,
+            always_eject_one_host, detect_degraded_hosts;
+    });
     if number(&detection.enforcing_success_rate) != Some(0) {
         let problem = "must be 0: ejection by success rate is not enforced here";
         fields.refuse("enforcing_success_rate", problem);

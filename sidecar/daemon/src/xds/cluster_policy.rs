@@ -16,14 +16,10 @@ pub(super) fn parse(
     fields: &mut Fields<'_>,
 ) {
     let Some(metadata) = metadata else { return };
-    refuse_unenforced!(
-        fields,
-        metadata,
-        Metadata {
-            enforced: [typed_filter_metadata],
-            refused: [filter_metadata],
-        }
-    );
+    refuse_unenforced!(fields, metadata, Metadata {
+        enforced: typed_filter_metadata;
+        refused: filter_metadata;
+    });
     for (key, any) in &metadata.typed_filter_metadata {
         let mut fields = fields.at(&format!("typed_filter_metadata[{key}]"));
         if key != CLUSTER_POLICY {

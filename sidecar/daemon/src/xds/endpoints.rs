@@ -45,14 +45,10 @@ pub(super) fn parse_addresses(
     assignment: &ClusterLoadAssignment,
     fields: &mut Fields<'_>,
 ) -> Vec<Address> {
-    refuse_unenforced!(
-        fields,
-        assignment,
-        ClusterLoadAssignment {
-            enforced: [cluster_name, endpoints],
-            refused: [named_endpoints, policy],
-        }
-    );
+    refuse_unenforced!(fields, assignment, ClusterLoadAssignment {
+        enforced: cluster_name, endpoints;
+        refused: named_endpoints, policy;
+    });
     if assignment.endpoints.len() > 1 {
         fields.refuse("endpoints", "more than one locality is not enforced here");
     }
@@ -73,14 +69,10 @@ fn parse_locality(
     fields: &mut Fields<'_>,
     addresses: &mut Vec<Address>,
 ) {
-    refuse_unenforced!(
-        fields,
-        locality,
-        LocalityLbEndpoints {
-            enforced: [locality, lb_endpoints, load_balancing_weight],
-            refused: [metadata, priority, proximity, lb_config],
-        }
-    );
+    refuse_unenforced!(fields, locality, LocalityLbEndpoints {
+        enforced: locality, lb_endpoints, load_balancing_weight;
+        refused: metadata, priority, proximity, lb_config;
+    });
     for (index, endpoint) in locality.lb_endpoints.iter().enumerate() {
         let mut fields = fields.at_index("lb_endpoints", index);
         let Some(address) = parse_endpoint(endpoint, &mut fields) else {
@@ -95,14 +87,10 @@ fn parse_locality(
 
 /// `None` if refused, or if it is known not to serve.
 fn parse_endpoint(endpoint: &LbEndpoint, fields: &mut Fields<'_>) -> Option<Address> {
-    refuse_unenforced!(
-        fields,
-        endpoint,
-        LbEndpoint {
-            enforced: [health_status, load_balancing_weight, host_identifier],
-            refused: [metadata],
-        }
-    );
+    refuse_unenforced!(fields, endpoint, LbEndpoint {
+        enforced: health_status, load_balancing_weight, host_identifier;
+        refused: metadata;
+    });
     if number(&endpoint.load_balancing_weight).is_some_and(|weight| weight != 1) {
         fields.refuse(
             "load_balancing_weight",
@@ -137,19 +125,10 @@ fn serves(status: i32, fields: &mut Fields<'_>) -> bool {
 }
 
 fn parse_address(endpoint: &Endpoint, fields: &mut Fields<'_>) -> Option<Address> {
-    refuse_unenforced!(
-        fields,
-        endpoint,
-        Endpoint {
-            enforced: [address],
-            refused: [
-                health_check_config,
-                hostname,
-                additional_addresses,
-                observability_name
-            ],
-        }
-    );
+    refuse_unenforced!(fields, endpoint, Endpoint {
+        enforced: address;
+        refused: health_check_config, hostname, additional_addresses, observability_name;
+    });
     let address = endpoint.address.as_ref();
     match address.and_then(|WireAddress { address }| address.as_ref()) {
         Some(OneAddress::SocketAddress(socket)) => {
@@ -163,14 +142,10 @@ fn parse_address(endpoint: &Endpoint, fields: &mut Fields<'_>) -> Option<Address
 }
 
 fn parse_socket(socket: &SocketAddress, fields: &mut Fields<'_>) -> Option<Address> {
-    refuse_unenforced!(
-        fields,
-        socket,
-        SocketAddress {
-            enforced: [protocol, address, port_specifier],
-            refused: [resolver_name, ipv4_compat, network_namespace_filepath],
-        }
-    );
+    refuse_unenforced!(fields, socket, SocketAddress {
+        enforced: protocol, address, port_specifier;
+        refused: resolver_name, ipv4_compat, network_namespace_filepath;
+    });
     if socket.protocol != i32::from(Protocol::Tcp) {
         fields.refuse("protocol", "must be TCP");
     }

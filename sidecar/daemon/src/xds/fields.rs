@@ -110,10 +110,10 @@ pub(super) fn number(value: &Option<UInt32Value>) -> Option<u32> {
 /// three times.
 macro_rules! refuse_unenforced {
     ($fields:expr, $message:expr, $type:ident {
-        enforced: [$($enforced:ident),* $(,)?],
-        refused: [$($refused:ident),* $(,)?],
+        enforced: $($enforced:ident),*;
+        refused: $($refused:ident),*;
     }) => {
-        #[allow(deprecated)]
+        #[allow(deprecated, reason = "deprecated fields are refused like others")]
         let $type { $($enforced: _,)* $($refused,)* } = $message;
         $($fields.refuse_if_set(stringify!($refused), $refused);)*
     };

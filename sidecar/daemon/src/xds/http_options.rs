@@ -36,23 +36,12 @@ fn check_http(any: &Any, fields: &mut Fields<'_>) {
         Ok(options) => options,
         Err(error) => return fields.refuse("value", error.to_string()),
     };
-    refuse_unenforced!(
-        fields,
-        &options,
-        HttpProtocolOptions {
-            enforced: [upstream_protocol_options],
-            refused: [
-                common_http_protocol_options,
-                upstream_http_protocol_options,
-                http_filters,
-                header_validation_config,
-                outlier_detection,
-                request_mirror_policies,
-                hash_policy,
-                retry_policy,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, &options, HttpProtocolOptions {
+        enforced: upstream_protocol_options;
+        refused: common_http_protocol_options, upstream_http_protocol_options, http_filters,
+            header_validation_config, outlier_detection, request_mirror_policies, hash_policy,
+            retry_policy;
+    });
     let plain = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
     let expected = UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
         protocol_config: Some(plain),

@@ -98,25 +98,13 @@ fn parse_wire(
     policy: &mut CallPolicy,
     fields: &mut Fields<'_>,
 ) -> Vec<Code> {
-    refuse_unenforced!(
-        fields,
-        wire,
-        WireRetryPolicy {
-            enforced: [retry_on, num_retries, per_try_timeout, retry_back_off],
-            refused: [
-                per_try_idle_timeout,
-                retry_priority,
-                retry_host_predicate,
-                retry_options_predicates,
-                host_selection_retry_max_attempts,
-                retriable_status_codes,
-                rate_limited_retry_back_off,
-                retriable_headers,
-                retriable_request_headers,
-                refresh_cluster_on_retry,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, wire, WireRetryPolicy {
+        enforced: retry_on, num_retries, per_try_timeout, retry_back_off;
+        refused: per_try_idle_timeout, retry_priority, retry_host_predicate,
+            retry_options_predicates, host_selection_retry_max_attempts, retriable_status_codes,
+            rate_limited_retry_back_off, retriable_headers, retriable_request_headers,
+            refresh_cluster_on_retry;
+    });
     // Envoy's default is one retry.
     let attempts = number(&wire.num_retries).unwrap_or(1).saturating_add(1);
     match u8::try_from(attempts) {

@@ -16,31 +16,14 @@ pub(super) fn parse(
     configuration: &RouteConfiguration,
     fields: &mut Fields<'_>,
 ) -> Option<Vec<VirtualHost>> {
-    refuse_unenforced!(
-        fields,
-        configuration,
-        RouteConfiguration {
-            enforced: [name, virtual_hosts, ignore_port_in_host_matching],
-            refused: [
-                vhds,
-                internal_only_headers,
-                response_headers_to_add,
-                response_headers_to_remove,
-                request_headers_to_add,
-                request_headers_to_remove,
-                most_specific_header_mutations_wins,
-                validate_clusters,
-                max_direct_response_body_size_bytes,
-                cluster_specifier_plugins,
-                request_mirror_policies,
-                vhost_header,
-                ignore_path_parameters_in_path_matching,
-                typed_per_filter_config,
-                metadata,
-                route_specifiers,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, configuration, RouteConfiguration {
+        enforced: name, virtual_hosts, ignore_port_in_host_matching;
+        refused: vhds, internal_only_headers, response_headers_to_add, response_headers_to_remove,
+            request_headers_to_add, request_headers_to_remove, most_specific_header_mutations_wins,
+            validate_clusters, max_direct_response_body_size_bytes, cluster_specifier_plugins,
+            request_mirror_policies, vhost_header, ignore_path_parameters_in_path_matching,
+            typed_per_filter_config, metadata, route_specifiers;
+    });
     if !configuration.ignore_port_in_host_matching {
         let problem = "must be true: the port of an authority names no service";
         fields.refuse("ignore_port_in_host_matching", problem);
@@ -51,36 +34,15 @@ pub(super) fn parse(
 }
 
 fn parse_host(wire: &WireVirtualHost, fields: &mut Fields<'_>) -> VirtualHost {
-    refuse_unenforced!(
-        fields,
-        wire,
-        WireVirtualHost {
-            enforced: [name, domains, routes],
-            refused: [
-                matcher,
-                require_tls,
-                virtual_clusters,
-                rate_limits,
-                request_headers_to_add,
-                request_headers_to_remove,
-                response_headers_to_add,
-                response_headers_to_remove,
-                cors,
-                typed_per_filter_config,
-                include_request_attempt_count,
-                include_attempt_count_in_response,
-                retry_policy,
-                retry_policy_typed_config,
-                hedge_policy,
-                include_is_timeout_retry_header,
-                per_request_buffer_limit_bytes,
-                request_body_buffer_limit,
-                request_mirror_policies,
-                metadata,
-                route_specifiers,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, wire, WireVirtualHost {
+        enforced: name, domains, routes;
+        refused: matcher, require_tls, virtual_clusters, rate_limits, request_headers_to_add,
+            request_headers_to_remove, response_headers_to_add, response_headers_to_remove, cors,
+            typed_per_filter_config, include_request_attempt_count,
+            include_attempt_count_in_response, retry_policy, retry_policy_typed_config,
+            hedge_policy, include_is_timeout_retry_header, per_request_buffer_limit_bytes,
+            request_body_buffer_limit, request_mirror_policies, metadata, route_specifiers;
+    });
     if wire.domains.is_empty() {
         fields.refuse("domains", "missing");
     }
@@ -110,26 +72,13 @@ fn parse_route(
     index: usize,
     fields: &mut Fields<'_>,
 ) -> Option<Route> {
-    refuse_unenforced!(
-        fields,
-        wire,
-        WireRoute {
-            enforced: [name, r#match, typed_per_filter_config, action],
-            refused: [
-                metadata,
-                decorator,
-                request_headers_to_add,
-                request_headers_to_remove,
-                response_headers_to_add,
-                response_headers_to_remove,
-                tracing,
-                per_request_buffer_limit_bytes,
-                stat_prefix,
-                request_body_buffer_limit,
-                route_specifiers,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, wire, WireRoute {
+        enforced: name, r#match, typed_per_filter_config, action;
+        refused: metadata, decorator, request_headers_to_add, request_headers_to_remove,
+            response_headers_to_add, response_headers_to_remove, tracing,
+            per_request_buffer_limit_bytes, stat_prefix, request_body_buffer_limit,
+            route_specifiers;
+    });
     let Some(matched) = &wire.r#match else {
         fields.refuse("match", "missing");
         return None;
@@ -164,45 +113,15 @@ fn parse_route(
 }
 
 fn refuse_of_action(action: &RouteAction, fields: &mut Fields<'_>) {
-    refuse_unenforced!(
-        fields,
-        action,
-        RouteAction {
-            enforced: [
-                timeout,
-                retry_policy,
-                max_stream_duration,
-                cluster_specifier
-            ],
-            refused: [
-                cluster_not_found_response_code,
-                metadata_match,
-                prefix_rewrite,
-                regex_rewrite,
-                path_rewrite_policy,
-                path_rewrite,
-                append_x_forwarded_host,
-                idle_timeout,
-                flush_timeout,
-                early_data_policy,
-                retry_policy_typed_config,
-                request_mirror_policies,
-                priority,
-                rate_limits,
-                include_vh_rate_limits,
-                hash_policy,
-                cors,
-                max_grpc_timeout,
-                grpc_timeout_offset,
-                upgrade_configs,
-                internal_redirect_policy,
-                internal_redirect_action,
-                max_internal_redirects,
-                hedge_policy,
-                host_rewrite_specifier,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, action, RouteAction {
+        enforced: timeout, retry_policy, max_stream_duration, cluster_specifier;
+        refused: cluster_not_found_response_code, metadata_match, prefix_rewrite, regex_rewrite,
+            path_rewrite_policy, path_rewrite, append_x_forwarded_host, idle_timeout,
+            flush_timeout, early_data_policy, retry_policy_typed_config, request_mirror_policies,
+            priority, rate_limits, include_vh_rate_limits, hash_policy, cors, max_grpc_timeout,
+            grpc_timeout_offset, upgrade_configs, internal_redirect_policy,
+            internal_redirect_action, max_internal_redirects, hedge_policy, host_rewrite_specifier;
+    });
 }
 
 /// The longest a call may take, counted from its first HEADERS; the caller's
@@ -260,34 +179,19 @@ fn parse_clusters(
 }
 
 fn parse_weighted(weighted: &WireWeightedCluster, fields: &mut Fields<'_>) -> Vec<WeightedCluster> {
-    refuse_unenforced!(
-        fields,
-        weighted,
-        WireWeightedCluster {
-            enforced: [clusters],
-            refused: [total_weight, runtime_key_prefix, random_value_specifier],
-        }
-    );
+    refuse_unenforced!(fields, weighted, WireWeightedCluster {
+        enforced: clusters;
+        refused: total_weight, runtime_key_prefix, random_value_specifier;
+    });
     let mut clusters = Vec::new();
     for (index, cluster) in weighted.clusters.iter().enumerate() {
         let mut fields = fields.at_index("clusters", index);
-        refuse_unenforced!(
-            fields,
-            cluster,
-            ClusterWeight {
-                enforced: [name, weight],
-                refused: [
-                    cluster_header,
-                    metadata_match,
-                    request_headers_to_add,
-                    request_headers_to_remove,
-                    response_headers_to_add,
-                    response_headers_to_remove,
-                    typed_per_filter_config,
-                    host_rewrite_specifier,
-                ],
-            }
-        );
+        refuse_unenforced!(fields, cluster, ClusterWeight {
+            enforced: name, weight;
+            refused: cluster_header, metadata_match, request_headers_to_add,
+                request_headers_to_remove, response_headers_to_add, response_headers_to_remove,
+                typed_per_filter_config, host_rewrite_specifier;
+        });
         clusters.push(WeightedCluster {
             cluster: cluster.name.clone(),
             // Envoy requires the field; absent it counts nothing.

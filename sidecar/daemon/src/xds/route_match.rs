@@ -8,21 +8,11 @@ use outrider_proto::envoy::route::route_match::PathSpecifier;
 use outrider_proto::envoy::route::{HeaderMatcher, RouteMatch as WireRouteMatch};
 
 pub(super) fn parse(wire: &WireRouteMatch, fields: &mut Fields<'_>) -> RouteMatch {
-    refuse_unenforced!(
-        fields,
-        wire,
-        WireRouteMatch {
-            enforced: [case_sensitive, headers, grpc, path_specifier],
-            refused: [
-                runtime_fraction,
-                query_parameters,
-                cookies,
-                tls_context,
-                dynamic_metadata,
-                filter_state,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, wire, WireRouteMatch {
+        enforced: case_sensitive, headers, grpc, path_specifier;
+        refused: runtime_fraction, query_parameters, cookies, tls_context, dynamic_metadata,
+            filter_state;
+    });
     if wire
         .case_sensitive
         .as_ref()
@@ -62,14 +52,10 @@ fn parse_path(path: Option<&PathSpecifier>, fields: &mut Fields<'_>) -> PathMatc
 }
 
 fn parse_header(header: &HeaderMatcher, fields: &mut Fields<'_>) -> Option<HeaderMatch> {
-    refuse_unenforced!(
-        fields,
-        header,
-        HeaderMatcher {
-            enforced: [name, invert_match, header_match_specifier],
-            refused: [treat_missing_header_as_empty],
-        }
-    );
+    refuse_unenforced!(fields, header, HeaderMatcher {
+        enforced: name, invert_match, header_match_specifier;
+        refused: treat_missing_header_as_empty;
+    });
     let (value, inverted) = match &header.header_match_specifier {
         Some(HeaderMatchSpecifier::PresentMatch(present)) => (HeaderValueMatch::Present, !present),
         Some(HeaderMatchSpecifier::StringMatch(matcher)) => {

@@ -47,21 +47,11 @@ pub(super) fn parse(
 }
 
 fn parse_context(context: &UpstreamTlsContext, fields: &mut Fields<'_>) -> Option<Transport> {
-    refuse_unenforced!(
-        fields,
-        context,
-        UpstreamTlsContext {
-            enforced: [common_tls_context],
-            refused: [
-                sni,
-                auto_host_sni,
-                auto_sni_san_validation,
-                allow_renegotiation,
-                max_session_keys,
-                enforce_rsa_key_usage,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, context, UpstreamTlsContext {
+        enforced: common_tls_context;
+        refused: sni, auto_host_sni, auto_sni_san_validation, allow_renegotiation,
+            max_session_keys, enforce_rsa_key_usage;
+    });
     let mut fields = fields.at("common_tls_context");
     let Some(common) = &context.common_tls_context else {
         fields.refuse("validation_context_type", "missing");
@@ -71,27 +61,12 @@ fn parse_context(context: &UpstreamTlsContext, fields: &mut Fields<'_>) -> Optio
 }
 
 fn parse_common(common: &CommonTlsContext, fields: &mut Fields<'_>) -> Option<Transport> {
-    refuse_unenforced!(
-        fields,
-        common,
-        CommonTlsContext {
-            enforced: [
-                tls_certificate_sds_secret_configs,
-                alpn_protocols,
-                validation_context_type
-            ],
-            refused: [
-                tls_params,
-                tls_certificates,
-                tls_certificate_provider_instance,
-                custom_tls_certificate_selector,
-                tls_certificate_certificate_provider,
-                tls_certificate_certificate_provider_instance,
-                custom_handshaker,
-                key_log,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, common, CommonTlsContext {
+        enforced: tls_certificate_sds_secret_configs, alpn_protocols, validation_context_type;
+        refused: tls_params, tls_certificates, tls_certificate_provider_instance,
+            custom_tls_certificate_selector, tls_certificate_certificate_provider,
+            tls_certificate_certificate_provider_instance, custom_handshaker, key_log;
+    });
     if common.alpn_protocols != ["h2"] {
         fields.refuse("alpn_protocols", "must be h2 alone");
     }
@@ -137,20 +112,11 @@ fn parse_combined(
     combined: &CombinedCertificateValidationContext,
     fields: &mut Fields<'_>,
 ) -> Option<Transport> {
-    refuse_unenforced!(
-        fields,
-        combined,
-        CombinedCertificateValidationContext {
-            enforced: [
-                default_validation_context,
-                validation_context_sds_secret_config
-            ],
-            refused: [
-                validation_context_certificate_provider,
-                validation_context_certificate_provider_instance,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, combined, CombinedCertificateValidationContext {
+        enforced: default_validation_context, validation_context_sds_secret_config;
+        refused: validation_context_certificate_provider,
+            validation_context_certificate_provider_instance;
+    });
     let bundle = combined.validation_context_sds_secret_config.as_ref();
     if !bundle.is_some_and(|secret| is_secret(secret, TRUST_BUNDLE_SECRET)) {
         let problem = format!("must be the secret `{TRUST_BUNDLE_SECRET}` over ADS");
@@ -168,30 +134,14 @@ fn parse_validation(
     validation: &CertificateValidationContext,
     fields: &mut Fields<'_>,
 ) -> Option<Transport> {
-    refuse_unenforced!(
-        fields,
-        validation,
-        CertificateValidationContext {
-            enforced: [match_typed_subject_alt_names],
-            refused: [
-                trusted_ca,
-                ca_certificate_provider_instance,
-                system_root_certs,
-                watched_directory,
-                verify_certificate_spki,
-                verify_certificate_hash,
-                match_subject_alt_names,
-                require_signed_certificate_timestamp,
-                crl,
-                allow_expired_certificate,
-                trust_chain_verification,
-                custom_validator_config,
-                only_verify_leaf_cert_crl,
-                max_verify_depth,
-                suppress_client_ca_list,
-            ],
-        }
-    );
+    refuse_unenforced!(fields, validation, CertificateValidationContext {
+        enforced: match_typed_subject_alt_names;
+        refused: trusted_ca, ca_certificate_provider_instance, system_root_certs,
+            watched_directory, verify_certificate_spki, verify_certificate_hash,
+            match_subject_alt_names, require_signed_certificate_timestamp, crl,
+            allow_expired_certificate, trust_chain_verification, custom_validator_config,
+            only_verify_leaf_cert_crl, max_verify_depth, suppress_client_ca_list;
+    });
     let field = "match_typed_subject_alt_names";
     let [matcher] = validation.match_typed_subject_alt_names.as_slice() else {
         fields.refuse(field, "must be exactly one");
