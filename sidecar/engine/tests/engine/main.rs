@@ -3,4 +3,5 @@
 mod world;
 
 mod call;
+mod flow;
 mod identity;

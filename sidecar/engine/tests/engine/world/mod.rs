@@ -40,6 +40,8 @@ pub enum Seen {
 pub struct Peer {
     pub http2: http2::Connection,
     pub seen: Vec<Seen>,
+    /// Gives window back for what it receives; a stalled reader does not.
+    pub reads: bool,
 }
 
 #[derive(Default)]
@@ -94,6 +96,7 @@ impl World {
         self.peers.push(Peer {
             http2,
             seen: Vec::new(),
+            reads: true,
         });
         self.peers.len() - 1
     }
@@ -223,7 +226,9 @@ impl Peer {
                 } => self.seen.push(Seen::Head(stream, fields, end)),
                 Event::Data { stream, bytes, end } => {
                     self.seen.push(Seen::Data(stream, bytes.to_vec(), end));
-                    self.http2.credit(stream, bytes.len());
+                    if self.reads {
+                        self.http2.credit(stream, bytes.len());
+                    }
                 }
                 Event::Trailers { stream, fields } => {
                     self.seen.push(Seen::Trailers(stream, fields))

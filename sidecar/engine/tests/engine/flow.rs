@@ -1,0 +1,82 @@
+//! Flow control that cannot starve: a stalled reader holds its own window and nobody else's.
+//!
+//! Both sidecars share one connection for all calls here, as in life: 90 calls stall, one more
+//! flows. The memory they hold is their windows.
+
+use crate::world::Seen;
+use crate::world::mesh::{CALLER, Mesh};
+
+const STALLED: usize = 90;
+const WINDOW: usize = 65_535;
+const LARGE: usize = 1 << 20;
+const ONE_MORE: usize = 100_000;
+
+#[test]
+fn a_caller_that_does_not_read_blocks_no_other_call() {
+    let mut mesh = Mesh::new(1);
+    mesh.client().reads = false;
+    for _ in 0..STALLED {
+        mesh.client()
+            .call("orders", "/shop.v1.Orders/List", &[], true);
+    }
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    for (stream, _) in mesh.world.peers[server].heads() {
+        mesh.world.peers[server].answer(stream, &[1; LARGE], "0");
+    }
+    mesh.world.settle();
+    assert!(
+        mesh.client().body().len() <= STALLED * WINDOW,
+        "no more than their windows"
+    );
+
+    let other = mesh.world.connect(CALLER);
+    mesh.world.peers[other].call("orders", "/shop.v1.Orders/List", &[], true);
+    mesh.world.settle();
+    let server = *mesh
+        .servers()
+        .iter()
+        .rfind(|peer| **peer != other)
+        .expect("an application");
+    let (stream, _) = mesh.world.peers[server]
+        .heads()
+        .pop()
+        .expect("the call arrived");
+    mesh.world.peers[server].answer(stream, &[2; ONE_MORE], "0");
+    mesh.world.settle();
+    assert_eq!(mesh.world.peers[other].body().len(), ONE_MORE);
+    assert_eq!(mesh.world.peers[other].status().as_deref(), Some("0"));
+}
+
+#[test]
+fn an_application_that_does_not_read_blocks_no_other_call() {
+    let mut mesh = Mesh::new(1);
+    mesh.client()
+        .call("orders", "/shop.v1.Orders/Get", &[], false);
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    mesh.world.peers[server].reads = false;
+    for _ in 0..STALLED {
+        let stream = mesh
+            .client()
+            .call("orders", "/shop.v1.Orders/Upload", &[], false);
+        mesh.client().http2.data(stream, &[1; LARGE], true);
+    }
+    mesh.world.settle();
+    assert!(
+        mesh.world.peers[server].body().len() <= STALLED * WINDOW,
+        "no more than their windows"
+    );
+
+    let stream = mesh
+        .client()
+        .call("orders", "/shop.v1.Orders/Get", &[], false);
+    mesh.client().http2.data(stream, &[2; 1000], true);
+    mesh.world.settle();
+    let arrived = mesh
+        .servers()
+        .iter()
+        .flat_map(|server| &mesh.world.peers[*server].seen)
+        .any(|seen| matches!(seen, Seen::Data(_, bytes, true) if bytes[..] == [2; 1000]));
+    assert!(arrived, "the small request is not behind the large ones");
+}
