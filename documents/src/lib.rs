@@ -7,6 +7,8 @@
 //! The reference for operators is `docs/CONFIG.md`.
 
 mod check;
+#[cfg(test)]
+mod config_page;
 mod duration;
 mod error;
 mod load;
