@@ -1,1 +1,3 @@
-//! Scenarios whose cost is measured and held: what they share.
+//! Scenarios whose cost is measured and held: what their programs share.
+
+pub mod unary;
