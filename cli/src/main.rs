@@ -1,2 +1,90 @@
-//! Placeholder.
-fn main() {}
+//! `outrider`, the one binary of the mesh: reads the command line and calls the part that acts.
+//!
+//! One file per command. Knows no rule of the mesh itself. Exit codes: 0 done, 1 failed while
+//! running, 2 wrong usage or configuration.
+
+mod demo;
+mod demo_service;
+mod failure;
+mod parent;
+mod sidecar;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Short-lived small allocations of many connections: measured on the data path, see `bench/`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A gRPC-first service mesh.
+#[derive(Debug, Parser)]
+#[command(name = "outrider", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Stands beside one service and carries its calls.
+    Sidecar(Box<sidecar::Args>),
+    /// Checks a folder of documents as a sidecar would.
+    Validate(validate::Args),
+    /// Shows the whole mesh on this machine: services, sidecars, load and faults.
+    Demo(demo::Args),
+    /// One service of the demo's shop.
+    #[command(hide = true)]
+    DemoService(demo_service::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Sidecar(args) => sidecar::run(*args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoService(args) => return demo_service::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("outrider: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_the_sidecar_is_in_the_documented_table_with_its_variable() {
+        let command = CommandLine::command();
+        let sidecar = command.find_subcommand("sidecar").unwrap();
+        let shown = sidecar.get_arguments().filter(|flag| !flag.is_hide_set());
+        let mut here: Vec<_> = shown
+            .filter_map(|flag| {
+                Some((
+                    format!("--{}", flag.get_long()?),
+                    flag.get_env()?.to_str()?.to_owned(),
+                ))
+            })
+            .collect();
+        let mut documented: Vec<_> = outrider_daemon::FLAGS
+            .iter()
+            .map(|flag| (flag.name.to_owned(), flag.variable()))
+            .collect();
+        here.sort();
+        documented.sort();
+        assert_eq!(here, documented);
+    }
+}

@@ -17,7 +17,12 @@ pub use serve::{Options, Service, main, serve};
 
 /// Messages, clients and servers of package `shop.v1`, generated from `proto/shop.proto` by
 /// `cargo run -p xtask -- codegen`.
-#[allow(missing_docs, unused_qualifications, clippy::all)]
+#[allow(
+    missing_docs,
+    unused_qualifications,
+    clippy::all,
+    reason = "generated code"
+)]
 pub mod shop {
     include!("gen/shop.v1.rs");
 }

@@ -147,7 +147,9 @@ pub const PARTS: &[Part] = &[
     Part {
         folder: "cli",
         mesh: &["outrider-daemon", "outrider-documents", "outrider-examples"],
-        others: Others::AllBut(&NO_SECOND_DATA_PATH),
+        // `hyper-util` is the demo's client: tonic's channel would end calls at their deadlines
+        // itself, and the demo measures whether the mesh does.
+        others: Others::AllBut(&["h2", "hyper"]),
         banned: &[],
     },
     Part {

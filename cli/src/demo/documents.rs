@@ -1,0 +1,162 @@
+//! The documents of the demo: what a team would keep in its repository.
+
+use std::{collections::BTreeMap, fmt::Write, fs, io, net::SocketAddr, path::Path};
+
+/// How calls to `inventory` are shared between its two versions, in parts of 100.
+#[derive(Clone, Copy)]
+pub struct Weights {
+    pub old: u32,
+    pub new: u32,
+}
+
+/// One service's methods and what may be done with them; `inventory-v2` is reached through
+/// `inventory` and has none of its own.
+struct Contract {
+    service: &'static str,
+    grpc_service: &'static str,
+    /// Unary methods that may be repeated.
+    idempotent: &'static str,
+    /// Unary methods that must not happen twice.
+    once: &'static str,
+}
+
+#[rustfmt::skip] // A table: one service a line.
+const CONTRACTS: [Contract; 4] = [
+    Contract { service: "frontend", grpc_service: "shop.v1.Frontend", idempotent: "ShowOrder", once: "Checkout" },
+    Contract { service: "orders", grpc_service: "shop.v1.Orders", idempotent: "Get", once: "Place" },
+    Contract { service: "inventory", grpc_service: "shop.v1.Inventory", idempotent: "Look", once: "Reserve" },
+    Contract { service: "payments", grpc_service: "shop.v1.Payments", idempotent: "Find", once: "Charge" },
+];
+
+/// Writes the documents of all services, each with its endpoints; all calls go to the old version
+/// of `inventory`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(folder: &Path, endpoints: &BTreeMap<&str, Vec<SocketAddr>>) -> io::Result<()> {
+    for (service, endpoints) in endpoints {
+        fs::write(
+            folder.join(format!("{service}.yaml")),
+            describe(service, endpoints),
+        )?;
+    }
+    weigh(folder, Weights { old: 100, new: 0 })
+}
+
+/// Replaces the document that shares the calls to `inventory`, in one step.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn weigh(folder: &Path, weights: Weights) -> io::Result<()> {
+    let unfinished = folder.join(".inventory-route");
+    fs::write(&unfinished, route(weights))?;
+    fs::rename(unfinished, folder.join("inventory-route.yaml"))
+}
+
+fn describe(name: &str, endpoints: &[SocketAddr]) -> String {
+    let contract = CONTRACTS.iter().find(|contract| contract.service == name);
+    let mut text = service(name, contract, endpoints);
+    if let Some(contract) = contract {
+        text.push_str(&policy(contract));
+    }
+    text
+}
+
+fn service(name: &str, contract: Option<&Contract>, endpoints: &[SocketAddr]) -> String {
+    let mut text = format!(
+        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n"
+    );
+    if let Some(contract) = contract {
+        let _ = writeln!(text, "  grpcServices: [{}]", contract.grpc_service);
+    }
+    text.push_str("  endpoints:\n    static:\n");
+    for address in endpoints {
+        let _ = writeln!(text, "      - {{ address: \"{address}\" }}");
+    }
+    text
+}
+
+/// The time limits are far above what the demo needs, so that a busy machine fails no call.
+fn policy(contract: &Contract) -> String {
+    let Contract {
+        service,
+        grpc_service,
+        idempotent,
+        once,
+    } = contract;
+    format!(
+        "---
+apiVersion: outrider.dev/v1
+kind: TrafficPolicy
+metadata: {{ name: {service} }}
+spec:
+  targetRefs: [ {{ kind: Service, name: {service} }} ]
+  timeout: 5s
+  retry: {{ attempts: 2, on: [UNAVAILABLE], budget: {{ percent: 20, minPerSecond: 3 }} }}
+  outlierDetection: {{ consecutiveFailures: 5, baseEjectionTime: 2s, maxEjectionPercent: 50 }}
+  methods:
+    - {{ name: {grpc_service}/{idempotent}, unary: true, idempotent: true }}
+    - {{ name: {grpc_service}/{once}, unary: true }}
+"
+    )
+}
+
+fn route(weights: Weights) -> String {
+    let Weights { old, new } = weights;
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {{ name: inventory }}
+spec:
+  parentRefs: [ {{ group: outrider.dev, kind: Service, name: inventory }} ]
+  rules:
+    - backendRefs:
+        - {{ group: outrider.dev, kind: Service, name: inventory, weight: {old} }}
+        - {{ group: outrider.dev, kind: Service, name: inventory-v2, weight: {new} }}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(folder: &Path) -> Vec<(String, String)> {
+        let files = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .map(|path| {
+                (
+                    path.display().to_string(),
+                    fs::read_to_string(&path).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_sidecar_accepts_them_before_and_after_the_weights_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 20_000));
+        let services = [
+            "frontend",
+            "orders",
+            "inventory",
+            "inventory-v2",
+            "payments",
+        ];
+        let endpoints = services.map(|service| (service, vec![address])).into();
+        write(folder.path(), &endpoints).unwrap();
+        for weights in [Weights { old: 100, new: 0 }, Weights { old: 50, new: 50 }] {
+            weigh(folder.path(), weights).unwrap();
+            let files = read(folder.path());
+            let files: Vec<_> = files
+                .iter()
+                .map(|(name, text)| (name.as_str(), text.as_str()))
+                .collect();
+            let documents = outrider_documents::load(&files).unwrap();
+            assert_eq!(documents.service_names().count(), services.len());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The customers: a steady, bounded stream of calls that enters the mesh at one sidecar.
+//!
+//! The client does not watch its own clock (tonic's channel would), so that what ends a call at
+//! its deadline is the mesh. A call is sent on time whether or not earlier ones have ended.
+
+use std::cell::{Cell, RefCell};
+use std::{net::SocketAddr, time::Duration};
+
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use outrider_examples::shop::{Item, OrderId, frontend_client::FrontendClient};
+use tokio::{task::JoinSet, time::Instant, time::MissedTickBehavior};
+use tonic::{Code, Request, Status, Streaming, body::Body, transport::Uri};
+
+use super::{scenes::Scene, tally::Tallies};
+
+/// 200 calls a second.
+const CALL_EVERY: Duration = Duration::from_millis(5);
+/// So long after its deadline a call counts as lost: neither answered nor ended by the mesh.
+const LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// What a customer does. All are methods of `shop.v1.Frontend`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `ShowOrder`: unary, marked idempotent.
+    Show,
+    /// `Checkout`: unary, not idempotent.
+    Checkout,
+    /// `Track`: server streaming.
+    Track,
+    /// `Basket`: bidirectional.
+    Basket,
+}
+
+/// A call that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Scene in which it was sent.
+    pub scene: Scene,
+    /// What was called.
+    pub kind: Kind,
+    /// The status the customer saw.
+    pub code: Code,
+    /// What the status said; empty if OK.
+    pub message: String,
+    /// From sending to the end.
+    pub latency: Duration,
+    /// Was the stock looked up by the new version of `inventory`?
+    pub new_version: bool,
+}
+
+type Shop = FrontendClient<Client<HttpConnector, Body>>;
+
+/// Calls the shop through the sidecar at `entry` while there is a scene; then waits for the calls
+/// still open.
+pub async fn run(entry: SocketAddr, scene: &Cell<Option<Scene>>, tallies: &RefCell<Tallies>) {
+    let shop = connect(entry);
+    let mut calls = JoinSet::new();
+    let mut ticks = tokio::time::interval(CALL_EVERY);
+    // After a stall of this machine: on at the same rate, without a burst.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sent = 0;
+    while let Some(scene) = scene.get() {
+        tokio::select! {
+            _ = ticks.tick() => {
+                calls.spawn(call(shop.clone(), scene, sent));
+                sent += 1;
+            }
+            Some(Ok(ended)) = calls.join_next() => tallies.borrow_mut().record(&ended),
+        }
+    }
+    while let Some(Ok(ended)) = calls.join_next().await {
+        tallies.borrow_mut().record(&ended);
+    }
+}
+
+fn connect(entry: SocketAddr) -> Shop {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build(connector);
+    let origin = Uri::builder()
+        .scheme("http")
+        .authority(entry.to_string())
+        .path_and_query("/");
+    FrontendClient::with_origin(client, origin.build().unwrap_or_default())
+}
+
+/// Of twenty calls sixteen are shows, two checkouts, one follows an order and one fills a basket.
+fn kind_of(number: u64) -> Kind {
+    match number % 20 {
+        3 | 13 => Kind::Checkout,
+        7 => Kind::Track,
+        17 => Kind::Basket,
+        _ => Kind::Show,
+    }
+}
+
+async fn call(shop: Shop, scene: Scene, number: u64) -> Ended {
+    let kind = kind_of(number);
+    let deadline = scene.deadline(kind);
+    let start = Instant::now();
+    let answer =
+        tokio::time::timeout(deadline + LOST_AFTER, send(shop, kind, number, deadline)).await;
+    let latency = start.elapsed();
+    let lost = || {
+        Err(Status::unknown(
+            "neither answered nor ended at its deadline",
+        ))
+    };
+    let (status, new_version) = match answer.unwrap_or_else(|_| lost()) {
+        Ok(new_version) => (Status::ok(""), new_version),
+        Err(status) => (status, false),
+    };
+    let (code, message) = (status.code(), status.message().to_owned());
+    Ended {
+        scene,
+        kind,
+        code,
+        message,
+        latency,
+        new_version,
+    }
+}
+
+/// Makes the call and reads its answer to the end. True if the new `inventory` took part.
+async fn send(mut shop: Shop, kind: Kind, number: u64, deadline: Duration) -> Result<bool, Status> {
+    match kind {
+        Kind::Show => {
+            let order = shop
+                .show_order(with(deadline, OrderId { id: number }))
+                .await?;
+            Ok(order.into_inner().stock_by == "inventory-v2")
+        }
+        Kind::Checkout => {
+            let order = shop.checkout(with(deadline, bread(2))).await?;
+            Ok(order.into_inner().stock_by == "inventory-v2")
+        }
+        Kind::Track => {
+            drain(
+                shop.track(with(deadline, OrderId { id: number }))
+                    .await?
+                    .into_inner(),
+            )
+            .await
+        }
+        Kind::Basket => {
+            let items = tokio_stream::iter([bread(1), bread(2), bread(3)]);
+            drain(shop.basket(with(deadline, items)).await?.into_inner()).await
+        }
+    }
+}
+
+async fn drain<T>(mut answers: Streaming<T>) -> Result<bool, Status> {
+    while answers.message().await?.is_some() {}
+    Ok(false)
+}
+
+fn with<T>(deadline: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+fn bread(pieces: u32) -> Item {
+    Item {
+        article: "bread".to_owned(),
+        pieces,
+    }
+}

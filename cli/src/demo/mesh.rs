@@ -1,0 +1,173 @@
+//! Who takes part in the demo: the shop's instances, a sidecar beside each, and one more sidecar
+//! for the customers (`load`), so that every call of the demo crosses the mesh.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use outrider_examples::shop::Behaviour;
+
+use super::documents::{self, Weights};
+use super::folder::Folder;
+use super::member::{Member, Role, Sidecar};
+use super::processes::Ports;
+use crate::failure::Failure;
+
+#[rustfmt::skip] // A table: one instance a line; callees first, as they are started.
+const CAST: [Role; 8] = [
+    Role { name: "inventory",    service: "inventory",    program: Some("inventory") },
+    Role { name: "inventory-v2", service: "inventory-v2", program: Some("inventory") },
+    Role { name: "payments",     service: "payments",     program: Some("payments") },
+    Role { name: "orders-1",     service: "orders",       program: Some("orders") },
+    Role { name: "orders-2",     service: "orders",       program: Some("orders") },
+    Role { name: "orders-3",     service: "orders",       program: Some("orders") },
+    Role { name: "frontend",     service: "frontend",     program: Some("frontend") },
+    Role { name: "load",         service: "load",         program: None },
+];
+
+/// All processes of the demo and the folder they share.
+pub struct Mesh {
+    // Before the folder: fields are dropped in order, and processes read files.
+    members: Vec<Member>,
+    folder: Folder,
+    /// Of instances that were killed.
+    late_work: Duration,
+}
+
+impl Mesh {
+    /// Writes certificates and documents into a new folder, then starts everybody.
+    ///
+    /// # Errors
+    /// When a file cannot be written or a process does not start.
+    pub async fn start() -> Result<Mesh, Failure> {
+        let mut ports = Ports::new();
+        let members = CAST.iter().map(|role| Member::new(*role, &mut ports));
+        let members = members.collect::<Result<Vec<_>, _>>()?;
+        let folder = Folder::prepare(endpoints(&members))
+            .map_err(|error| Failure::runtime("cannot prepare the demo's folder", &error))?;
+        let mut mesh = Mesh {
+            members,
+            folder,
+            late_work: Duration::ZERO,
+        };
+        for member in &mut mesh.members {
+            member.start(&mesh.folder).await?;
+        }
+        Ok(mesh)
+    }
+
+    /// The running sidecars.
+    pub fn sidecars(&self) -> Vec<Sidecar> {
+        self.members.iter().filter_map(Member::sidecar).collect()
+    }
+
+    /// The sidecar of one instance.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn sidecar(&self, name: &str) -> Result<Sidecar, Failure> {
+        self.member(name)?.sidecar().ok_or_else(|| unknown(name))
+    }
+
+    /// The instance whose sidecar accepts calls at `address`, or the address itself.
+    pub fn name_of(&self, address: SocketAddr) -> String {
+        let member = self.members.iter().find(|member| member.inbound == address);
+        member.map_or_else(|| address.to_string(), |member| member.role.name.to_owned())
+    }
+
+    /// Tells one instance of the shop how to behave.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn behave(&self, name: &str, behaviour: Behaviour) -> Result<(), Failure> {
+        self.member(name)?.behave(behaviour).await
+    }
+
+    /// Kills one instance and its sidecar with -9.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn kill(&mut self, name: &str) -> Result<(), Failure> {
+        self.late_work += self.member(name)?.late_work().await?;
+        let killed = self.member_mut(name)?.kill().await;
+        killed.map_err(|error| Failure::runtime(&format!("cannot kill {name}"), &error))
+    }
+
+    /// Starts an instance and its sidecar again, at the addresses they had.
+    ///
+    /// # Errors
+    /// When a process does not become ready.
+    pub async fn restart(&mut self, name: &str) -> Result<(), Failure> {
+        let member = self
+            .members
+            .iter_mut()
+            .find(|member| member.role.name == name);
+        member
+            .ok_or_else(|| unknown(name))?
+            .start(&self.folder)
+            .await
+    }
+
+    /// Replaces the document that shares the calls to `inventory` between its two versions.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn weigh(&self, weights: Weights) -> Result<(), Failure> {
+        documents::weigh(&self.folder.documents(), weights)
+            .map_err(|error| Failure::runtime("cannot change a document", &error))
+    }
+
+    /// Time that all instances together have spent on calls after their callers' deadlines.
+    ///
+    /// # Errors
+    /// When an instance does not answer.
+    pub async fn late_work(&self) -> Result<Duration, Failure> {
+        let mut total = self.late_work;
+        for member in &self.members {
+            total += member.late_work().await?;
+        }
+        Ok(total)
+    }
+
+    /// Kills every process and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub async fn stop(mut self) -> Result<(), Failure> {
+        for member in &mut self.members {
+            let killed = member.kill().await;
+            killed.map_err(|error| {
+                Failure::runtime(&format!("cannot stop {}", member.role.name), &error)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn member(&self, name: &str) -> Result<&Member, Failure> {
+        self.members
+            .iter()
+            .find(|member| member.role.name == name)
+            .ok_or_else(|| unknown(name))
+    }
+
+    fn member_mut(&mut self, name: &str) -> Result<&mut Member, Failure> {
+        self.members
+            .iter_mut()
+            .find(|member| member.role.name == name)
+            .ok_or_else(|| unknown(name))
+    }
+}
+
+/// Where each service is found. One that only makes calls is found nowhere, but has an identity.
+fn endpoints(members: &[Member]) -> BTreeMap<&str, Vec<SocketAddr>> {
+    let mut endpoints: BTreeMap<&str, Vec<SocketAddr>> = BTreeMap::new();
+    for Member { role, inbound, .. } in members {
+        endpoints
+            .entry(role.service)
+            .or_default()
+            .extend(role.program.map(|_| *inbound));
+    }
+    endpoints
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::Runtime(format!("{name} is not a running instance of the demo"))
+}

@@ -1,0 +1,105 @@
+//! `outrider demo`: the whole mesh on this machine, a steady load, and what can go wrong.
+//!
+//! Starts real processes ([`mesh`]), lets customers call ([`load`]) while it plays the [`scenes`],
+//! and tells what was seen ([`tally`], [`observe`], [`report`]). One thread, no locks: scenes and
+//! load take turns in one task and share two cells.
+
+mod certificates;
+mod documents;
+mod endpoints;
+mod folder;
+mod load;
+mod member;
+mod mesh;
+mod observe;
+mod play;
+mod processes;
+mod report;
+mod scenes;
+mod table;
+mod tally;
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::Failure;
+use mesh::Mesh;
+use observe::Observer;
+use play::Play;
+use report::Report;
+use scenes::Scene;
+use table::Progress;
+use tally::Tallies;
+
+/// How long, and what to print at the end.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Length of all scenes together, 6 to 3600 seconds.
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(6..=3600))]
+    seconds: u32,
+    /// Print one JSON object instead of text.
+    #[arg(long, value_enum)]
+    report: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One object, see `report::Report`.
+    Json,
+}
+
+/// Runs the demo. Fails if a promise was broken that the demo is there to show.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::runtime("cannot start the demo", &error))?;
+    let report = runtime.block_on(until_interrupted(show(args)))?;
+    match args.report {
+        Some(Format::Json) => println!("{}", serde_json::json!(report)),
+        None => println!("\n{}", table::summary(&report)),
+    }
+    report.verdict()
+}
+
+/// Dropping the demo kills every process it has started.
+async fn until_interrupted<T>(
+    demo: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::runtime("cannot listen for signals", &error));
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        outcome = demo => outcome,
+        _ = interrupt.recv() => Err(Failure::Runtime("interrupted; every process was stopped".to_owned())),
+        _ = terminate.recv() => Err(Failure::Runtime("terminated; every process was stopped".to_owned())),
+    }
+}
+
+async fn show(args: &Args) -> Result<Report, Failure> {
+    eprintln!("starting the shop, with a sidecar beside each of its instances");
+    let mut mesh = Mesh::start().await?;
+    let entry = mesh.sidecar("load")?.outbound;
+    let scene = Cell::new(Some(Scene::AllWell));
+    let tallies = RefCell::new(Tallies::default());
+    let mut play = Play {
+        each: Duration::from_secs(args.seconds.into()) / Scene::ALL.len() as u32,
+        mesh: &mut mesh,
+        observer: Observer::new(),
+        progress: Progress::new(args.report),
+        scene: &scene,
+        tallies: &tallies,
+    };
+    let (played, ()) = tokio::join!(play.all(), load::run(entry, &scene, &tallies));
+    played?;
+    let (counts, orders) = (play.look().await, play.orders().await?);
+    let late_work = mesh.late_work().await?;
+    mesh.stop().await?;
+    Ok(Report::new(&tallies.borrow(), &counts, orders, late_work))
+}

@@ -1,0 +1,103 @@
+//! Plays the scenes one after the other and watches the mesh meanwhile.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::endpoints::{self, Endpoint};
+use super::mesh::Mesh;
+use super::observe::{Counts, Observer};
+use super::scenes::Scene;
+use super::table::{Act, Progress};
+use super::tally::Tallies;
+use crate::failure::Failure;
+
+/// How often the sidecars are asked for their counts.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The demo while it runs. The load shares `scene` (`None`: the play is over) and `tallies`.
+pub struct Play<'a> {
+    /// Length of a scene.
+    pub each: Duration,
+    /// Whom the scenes happen to.
+    pub mesh: &'a mut Mesh,
+    /// Counts what the mesh does.
+    pub observer: Observer,
+    /// Tells the audience.
+    pub progress: Progress,
+    /// The scene being played.
+    pub scene: &'a Cell<Option<Scene>>,
+    /// What the customers saw.
+    pub tallies: &'a RefCell<Tallies>,
+}
+
+impl Play<'_> {
+    /// Plays all scenes; the load ends with them, also when one fails.
+    ///
+    /// # Errors
+    /// When a process does not do what it is told.
+    pub async fn all(&mut self) -> Result<(), Failure> {
+        let played = self.acts().await;
+        self.scene.set(None);
+        played
+    }
+
+    /// What the mesh has counted by now.
+    pub async fn look(&mut self) -> Counts {
+        self.observer.look(&self.mesh.sidecars()).await;
+        self.observer.total()
+    }
+
+    /// How the sidecar of `frontend` sees the instances of `orders` by now.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn orders(&self) -> Result<Vec<Endpoint>, Failure> {
+        let frontend = self.mesh.sidecar("frontend")?;
+        let page = self
+            .observer
+            .fetch(&frontend, "/clusters")
+            .await
+            .unwrap_or_default();
+        Ok(endpoints::parse(&page, "orders", |address| {
+            self.mesh.name_of(address)
+        }))
+    }
+
+    async fn acts(&mut self) -> Result<(), Failure> {
+        let mut acts = Vec::new();
+        for scene in Scene::ALL {
+            self.scene.set(Some(scene));
+            // Looks first: what a killed sidecar has counted would be lost.
+            let before = self.look().await;
+            let start = Instant::now();
+            scene.begin(self.mesh).await?;
+            self.watch(start + self.each / 2, scene, &before, &mut acts)
+                .await;
+            scene.turn(self.mesh).await?;
+            self.watch(start + self.each, scene, &before, &mut acts)
+                .await;
+            scene.end(self.mesh).await?;
+            if let Some(act) = acts.last() {
+                self.progress.close(act, &self.tallies.borrow());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the mesh and shows it, again and again until `end`.
+    async fn watch(&mut self, end: Instant, scene: Scene, before: &Counts, acts: &mut Vec<Act>) {
+        loop {
+            let next = (Instant::now() + LOOK_EVERY).min(end);
+            sleep_until(next).await;
+            let act = Act::new(scene, before, &self.look().await);
+            acts.retain(|act| act.scene != scene);
+            acts.push(act);
+            self.progress.draw(acts, &self.tallies.borrow());
+            if next == end {
+                return;
+            }
+        }
+    }
+}

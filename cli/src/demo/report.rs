@@ -1,0 +1,237 @@
+//! The end of the demo: what the customers saw, what the mesh did, and whether that is good.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+use super::endpoints::Endpoint;
+use super::observe::Counts;
+use super::scenes::Scene;
+use super::tally::{Ends, Tallies, Tally, milliseconds};
+use crate::failure::Failure;
+
+/// The JSON object of `--report json`. Its fields are an interface: CI reads them.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Calls that the customers made.
+    pub calls: u64,
+    /// Of these, those that ended with OK.
+    pub ok: u64,
+    /// Calls of methods marked idempotent whose final status was not OK.
+    pub failed_idempotent: u64,
+    /// Attempts beyond the first, by all sidecars.
+    pub retries: u64,
+    /// Attempts sent / calls received, summed over all outbound listeners.
+    pub retry_amplification: f64,
+    /// Endpoints taken out by a sidecar: ejected, or their breaker opened.
+    pub ejections: u64,
+    /// Calls that the customers saw end with DEADLINE_EXCEEDED.
+    pub deadline_exceeded: u64,
+    /// Time the services spent on calls after their callers' deadlines.
+    pub late_work_ms: f64,
+    /// Median latency of `ShowOrder`, of those that ended with OK.
+    pub p50_ms: f64,
+    /// 99th percentile of the same.
+    pub p99_ms: f64,
+    /// Connections between sidecars accepted with a verified identity.
+    pub mtls_connections: u64,
+    /// Connections between sidecars accepted without one.
+    pub plaintext_connections_between_sidecars: u64,
+    /// How long after its deadline a call ended, at most.
+    pub deadline_overrun_max_ms: f64,
+    /// Share of unary calls served with the help of `inventory-v2` before and after the document
+    /// changed the weights. Percent.
+    pub new_version_percent_before: f64,
+    /// See above.
+    pub new_version_percent_after: f64,
+    /// How calls ended, by status.
+    pub codes: BTreeMap<&'static str, Ends>,
+    /// The same scene by scene.
+    pub scenes: Vec<SceneReport>,
+    /// How the sidecar of `frontend` saw the instances of `orders` at the end.
+    pub orders: Vec<Endpoint>,
+}
+
+/// What the customers saw in one scene.
+#[derive(Debug, Serialize)]
+pub struct SceneReport {
+    /// See [`Scene::title`].
+    pub scene: &'static str,
+    /// Calls sent in this scene.
+    pub calls: u64,
+    /// Of these, those that ended with OK.
+    pub ok: u64,
+    /// See [`Report::p50_ms`].
+    pub p50_ms: f64,
+    /// See [`Report::p99_ms`].
+    pub p99_ms: f64,
+    /// See [`Report::codes`].
+    pub codes: BTreeMap<&'static str, Ends>,
+}
+
+impl Report {
+    /// Puts together what was seen.
+    pub fn new(
+        tallies: &Tallies,
+        mesh: &Counts,
+        orders: Vec<Endpoint>,
+        late_work: Duration,
+    ) -> Report {
+        let total = tallies.total();
+        Report {
+            calls: total.calls,
+            ok: total.ok,
+            failed_idempotent: total.failed_idempotent,
+            retries: mesh.retries,
+            retry_amplification: ratio(mesh.attempts, mesh.calls),
+            ejections: mesh.ejections,
+            deadline_exceeded: total.deadline_exceeded,
+            late_work_ms: milliseconds(late_work),
+            p50_ms: total.latency_ms(50),
+            p99_ms: total.latency_ms(99),
+            mtls_connections: mesh.mtls_connections,
+            plaintext_connections_between_sidecars: mesh.plaintext_connections(),
+            deadline_overrun_max_ms: milliseconds(total.deadline_overrun_max),
+            new_version_percent_before: tallies.of(Scene::AllWell).new_version_percent(),
+            new_version_percent_after: tallies.of(Scene::ShiftedWeights).new_version_percent(),
+            scenes: Scene::ALL
+                .map(|scene| SceneReport::new(scene, &tallies.of(scene)))
+                .into(),
+            codes: total.codes,
+            orders,
+        }
+    }
+
+    /// Is this what we promise?
+    ///
+    /// # Errors
+    /// One sentence for each promise that was not kept.
+    pub fn verdict(&self) -> Result<(), Failure> {
+        let plaintext = self.plaintext_connections_between_sidecars;
+        let broken: Vec<String> = [
+            (self.calls == 0).then(|| "no call was made".to_owned()),
+            (self.failed_idempotent > 0).then(|| {
+                format!(
+                    "{} calls of idempotent methods were lost",
+                    self.failed_idempotent
+                )
+            }),
+            (plaintext > 0)
+                .then(|| format!("{plaintext} connections between sidecars were not encrypted")),
+            (self.mtls_connections == 0).then(|| "no sidecar met another one".to_owned()),
+            (self.new_version_percent_after <= self.new_version_percent_before)
+                .then(|| "the changed weights did not move any traffic".to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        match broken.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Runtime(format!(
+                "the mesh did not keep its word: {}",
+                broken.join("; ")
+            ))),
+        }
+    }
+}
+
+impl SceneReport {
+    fn new(scene: Scene, tally: &Tally) -> SceneReport {
+        SceneReport {
+            scene: scene.title(),
+            calls: tally.calls,
+            ok: tally.ok,
+            p50_ms: tally.latency_ms(50),
+            p99_ms: tally.latency_ms(99),
+            codes: tally.codes.clone(),
+        }
+    }
+}
+
+/// To a thousandth; 0 if there was nothing to compare with.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        (part as f64 * 1_000.0 / whole as f64).round() / 1_000.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Report {
+        Report {
+            calls: 1,
+            ok: 1,
+            mtls_connections: 1,
+            new_version_percent_after: 50.0,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn a_broken_promise_is_named() {
+        let cases = [
+            (good(), None),
+            (Report { calls: 0, ..good() }, Some("no call was made")),
+            (
+                Report {
+                    failed_idempotent: 2,
+                    ..good()
+                },
+                Some("2 calls of idempotent methods were lost"),
+            ),
+            (
+                Report {
+                    plaintext_connections_between_sidecars: 1,
+                    ..good()
+                },
+                Some("1 connections between sidecars were not encrypted"),
+            ),
+            (
+                Report {
+                    mtls_connections: 0,
+                    ..good()
+                },
+                Some("no sidecar met another one"),
+            ),
+            (
+                Report {
+                    new_version_percent_after: 0.0,
+                    ..good()
+                },
+                Some("the changed weights did not move any traffic"),
+            ),
+        ];
+        for (report, expected) in cases {
+            let broken = report.verdict().err().map(|failure| failure.to_string());
+            let expected = expected.map(|text| format!("the mesh did not keep its word: {text}"));
+            assert_eq!(broken, expected);
+        }
+    }
+
+    #[test]
+    fn the_object_has_the_fields_that_others_read() {
+        let object = serde_json::to_value(good()).unwrap();
+        let fields = [
+            "calls",
+            "ok",
+            "failed_idempotent",
+            "retries",
+            "retry_amplification",
+            "ejections",
+            "deadline_exceeded",
+            "late_work_ms",
+            "p50_ms",
+            "p99_ms",
+            "mtls_connections",
+            "plaintext_connections_between_sidecars",
+            "deadline_overrun_max_ms",
+        ];
+        for field in fields {
+            assert!(object[field].is_number(), "{field}");
+        }
+    }
+}

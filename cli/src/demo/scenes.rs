@@ -1,0 +1,124 @@
+//! The scenes of the demo: what happens to the shop, and how it is undone.
+
+use std::time::Duration;
+
+use outrider_examples::shop::Behaviour;
+
+use super::{documents::Weights, load::Kind, mesh::Mesh};
+use crate::failure::Failure;
+
+/// Deadline of calls that are expected to succeed.
+const PATIENT: Duration = Duration::from_secs(5);
+/// Deadline of a checkout while `payments` sleeps longer than that.
+const SHORT: Duration = Duration::from_millis(200);
+/// How long `payments` sleeps then. Milliseconds.
+const SLEEP_MS: u32 = 1_000;
+/// What a slow instance adds to every answer. Milliseconds.
+const SLOW_MS: u32 = 300;
+
+/// A scene of the demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scene {
+    /// Nothing is wrong.
+    AllWell,
+    /// `orders-2` answers 300 ms late.
+    SlowInstance,
+    /// `orders-2` answers UNAVAILABLE.
+    FailingInstance,
+    /// `orders-3` and its sidecar are killed with -9; half of the scene later they are restarted.
+    KilledInstance,
+    /// `payments` sleeps for 1 s when charged; checkouts have a deadline of 200 ms.
+    ShortDeadline,
+    /// A document gives `inventory-v2` half of the calls to `inventory`.
+    ShiftedWeights,
+}
+
+impl Scene {
+    /// All scenes in the order in which they are played.
+    pub const ALL: [Scene; 6] = [
+        Scene::AllWell,
+        Scene::SlowInstance,
+        Scene::FailingInstance,
+        Scene::KilledInstance,
+        Scene::ShortDeadline,
+        Scene::ShiftedWeights,
+    ];
+
+    /// What the audience is told.
+    pub fn title(self) -> &'static str {
+        match self {
+            Scene::AllWell => "all well",
+            Scene::SlowInstance => "one instance is slow",
+            Scene::FailingInstance => "one answers UNAVAILABLE",
+            Scene::KilledInstance => "one is killed with -9",
+            Scene::ShortDeadline => "200 ms meet a 1 s sleep",
+            Scene::ShiftedWeights => "a document shifts weights",
+        }
+    }
+
+    /// How much time the customers give a call.
+    pub fn deadline(self, kind: Kind) -> Duration {
+        match (self, kind) {
+            (Scene::ShortDeadline, Kind::Checkout) => SHORT,
+            _ => PATIENT,
+        }
+    }
+
+    /// Makes happen what the scene is about.
+    ///
+    /// # Errors
+    /// When a process does not do what it is told.
+    pub async fn begin(self, mesh: &mut Mesh) -> Result<(), Failure> {
+        match self {
+            Scene::AllWell => Ok(()),
+            Scene::SlowInstance => mesh.behave("orders-2", slow(SLOW_MS, "")).await,
+            Scene::FailingInstance => {
+                let failing = Behaviour {
+                    unavailable: true,
+                    ..Behaviour::default()
+                };
+                mesh.behave("orders-2", failing).await
+            }
+            Scene::KilledInstance => mesh.kill("orders-3").await,
+            Scene::ShortDeadline => mesh.behave("payments", slow(SLEEP_MS, "Charge")).await,
+            Scene::ShiftedWeights => mesh.weigh(Weights { old: 50, new: 50 }),
+        }
+    }
+
+    /// After half of the scene.
+    ///
+    /// # Errors
+    /// When a process does not do what it is told.
+    pub async fn turn(self, mesh: &mut Mesh) -> Result<(), Failure> {
+        match self {
+            Scene::KilledInstance => mesh.restart("orders-3").await,
+            Scene::AllWell
+            | Scene::SlowInstance
+            | Scene::FailingInstance
+            | Scene::ShortDeadline
+            | Scene::ShiftedWeights => Ok(()),
+        }
+    }
+
+    /// Makes everybody well again.
+    ///
+    /// # Errors
+    /// When a process does not do what it is told.
+    pub async fn end(self, mesh: &mut Mesh) -> Result<(), Failure> {
+        match self {
+            Scene::SlowInstance | Scene::FailingInstance => {
+                mesh.behave("orders-2", Behaviour::default()).await
+            }
+            Scene::ShortDeadline => mesh.behave("payments", Behaviour::default()).await,
+            Scene::AllWell | Scene::KilledInstance | Scene::ShiftedWeights => Ok(()),
+        }
+    }
+}
+
+fn slow(delay_ms: u32, only_method: &str) -> Behaviour {
+    Behaviour {
+        delay_ms,
+        only_method: only_method.to_owned(),
+        unavailable: false,
+    }
+}

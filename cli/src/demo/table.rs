@@ -1,0 +1,213 @@
+//! The demo as text: the live table, the lines for those who have no terminal, the last page.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{Table, presets};
+
+use super::Format;
+use super::endpoints::Endpoint;
+use super::observe::Counts;
+use super::report::Report;
+use super::scenes::Scene;
+use super::tally::{Ends, Tallies};
+
+/// Where the progress of the demo goes.
+pub enum Progress {
+    /// A table on the terminal, drawn again and again over itself.
+    Live {
+        /// Lines of the table as it was last drawn.
+        lines: usize,
+    },
+    /// One line on standard error for each scene that is over.
+    Plain,
+}
+
+/// A scene with what the mesh did in it.
+#[derive(Clone, Copy)]
+pub struct Act {
+    /// The scene.
+    pub scene: Scene,
+    /// Retries in this scene.
+    pub retries: u64,
+    /// Ejections in this scene.
+    pub ejections: u64,
+}
+
+impl Act {
+    /// `before` and `now` are the counts at the scene's start and its end, or by now.
+    pub fn new(scene: Scene, before: &Counts, now: &Counts) -> Act {
+        let retries = now.retries.saturating_sub(before.retries);
+        let ejections = now.ejections.saturating_sub(before.ejections);
+        Act {
+            scene,
+            retries,
+            ejections,
+        }
+    }
+}
+
+impl Progress {
+    /// Live if standard output is a terminal and is not needed for a report.
+    pub fn new(report: Option<Format>) -> Progress {
+        match report {
+            None if io::stdout().is_terminal() => Progress::Live { lines: 0 },
+            None | Some(Format::Json) => Progress::Plain,
+        }
+    }
+
+    /// Shows the scenes so far; the last of `acts` is still being played.
+    pub fn draw(&mut self, acts: &[Act], tallies: &Tallies) {
+        match self {
+            Progress::Live { lines } => {
+                let table = table(acts, tallies);
+                // Up to where the last one began, and clear from there (ECMA-48: CUU, ED).
+                let up = if *lines == 0 {
+                    String::new()
+                } else {
+                    format!("\x1b[{lines}A\x1b[J")
+                };
+                println!("{up}{table}");
+                let _ = io::stdout().flush();
+                *lines = table.lines().count();
+            }
+            Progress::Plain => {}
+        }
+    }
+
+    /// Told that a scene is over.
+    pub fn close(&mut self, act: &Act, tallies: &Tallies) {
+        match self {
+            Progress::Live { .. } => {}
+            Progress::Plain => eprintln!("{}", line(act, tallies)),
+        }
+    }
+}
+
+fn line(act: &Act, tallies: &Tallies) -> String {
+    let tally = tallies.of(act.scene);
+    format!(
+        "{}: {} calls, {} ok, {} lost, p50 {} ms, p99 {} ms, {} retries, {} ejections",
+        act.scene.title(),
+        tally.calls,
+        tally.ok,
+        tally.failed_idempotent,
+        tally.latency_ms(50),
+        tally.latency_ms(99),
+        act.retries,
+        act.ejections,
+    )
+}
+
+/// Fits 80 columns: a line that the terminal breaks would be drawn over in the wrong place.
+fn table(acts: &[Act], tallies: &Tallies) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "scene", "calls", "ok", "lost", "p50 ms", "p99 ms", "retries", "ejected",
+    ]);
+    for act in acts {
+        let tally = tallies.of(act.scene);
+        table.add_row([
+            act.scene.title().to_owned(),
+            tally.calls.to_string(),
+            tally.ok.to_string(),
+            tally.failed_idempotent.to_string(),
+            tally.latency_ms(50).to_string(),
+            tally.latency_ms(99).to_string(),
+            act.retries.to_string(),
+            act.ejections.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// The last page for people.
+pub fn summary(report: &Report) -> String {
+    let orders: Vec<_> = report.orders.iter().map(endpoint).collect();
+    let codes: Vec<_> = report.codes.iter().map(ends).collect();
+    format!(
+        "What the customers saw
+  {calls} calls{codes}
+  {failed} calls of idempotent methods failed
+  ShowOrder took {p50} ms (median), {p99} ms (99th percentile)
+  a call ended at most {overrun} ms after its deadline
+  {before} % of the orders asked inventory-v2 before the weights changed, {after} % after
+What the mesh did
+  {retries} retries ({amplification} attempts sent for each call received), {ejections} ejections
+  {mtls} connections between sidecars with mutual TLS, {plaintext} without
+  the services worked {late} ms on calls whose callers had given up
+  frontend's sidecar now sees orders as: {orders}",
+        orders = orders.join(", "),
+        calls = report.calls,
+        codes = codes.concat(),
+        failed = report.failed_idempotent,
+        p50 = report.p50_ms,
+        p99 = report.p99_ms,
+        overrun = report.deadline_overrun_max_ms,
+        before = report.new_version_percent_before,
+        after = report.new_version_percent_after,
+        retries = report.retries,
+        amplification = report.retry_amplification,
+        ejections = report.ejections,
+        mtls = report.mtls_connections,
+        plaintext = report.plaintext_connections_between_sidecars,
+        late = report.late_work_ms,
+    )
+}
+
+fn ends((code, ends): (&&str, &Ends)) -> String {
+    let Ends { count, first } = ends;
+    let quoted = match first.is_empty() {
+        true => String::new(),
+        false => format!(", first: {first}"),
+    };
+    format!("\n    {count} {code}{quoted}")
+}
+
+fn endpoint(endpoint: &Endpoint) -> String {
+    let Endpoint {
+        name,
+        out,
+        breaker,
+        latency_ms,
+    } = endpoint;
+    let state = if *out { "out" } else { "in" };
+    format!("{name} {state} (breaker {breaker}, {latency_ms} ms)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tonic::Code;
+
+    use super::*;
+    use crate::demo::load::{Ended, Kind};
+
+    #[test]
+    fn the_table_fits_80_columns() {
+        let mut tallies = Tallies::default();
+        let latency = Duration::from_micros(1_234_560);
+        for scene in Scene::ALL {
+            let code = Code::Ok;
+            tallies.record(&Ended {
+                scene,
+                kind: Kind::Show,
+                code,
+                message: String::new(),
+                latency,
+                new_version: false,
+            });
+        }
+        let acts = Scene::ALL.map(|scene| Act {
+            scene,
+            retries: 99_999,
+            ejections: 999,
+        });
+        let table = table(&acts, &tallies);
+        assert!(
+            table.lines().all(|line| line.chars().count() <= 80),
+            "{table}"
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! What the customers saw, scene by scene.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use tonic::Code;
+
+use super::load::{Ended, Kind};
+use super::scenes::Scene;
+
+/// One tally for each scene.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    scenes: BTreeMap<Scene, Tally>,
+}
+
+/// What the customers saw.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Calls that have ended.
+    pub calls: u64,
+    /// Of these, those that ended with OK.
+    pub ok: u64,
+    /// Calls of methods marked idempotent that did not end with OK.
+    pub failed_idempotent: u64,
+    /// Calls that ended with DEADLINE_EXCEEDED.
+    pub deadline_exceeded: u64,
+    /// How long after its deadline a call ended, at most.
+    pub deadline_overrun_max: Duration,
+    /// Unary calls that ended with OK.
+    pub unary_ok: u64,
+    /// Of these, those in which the new version of `inventory` took part.
+    pub new_version: u64,
+    /// How calls ended, by status.
+    pub codes: BTreeMap<&'static str, Ends>,
+    /// Latency of each `ShowOrder` that ended with OK.
+    latencies: Vec<Duration>,
+}
+
+/// Calls that ended with one status.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Ends {
+    /// How many.
+    pub count: u64,
+    /// What the first of them said.
+    pub first: String,
+}
+
+impl Tallies {
+    /// Told that a call has ended.
+    pub fn record(&mut self, ended: &Ended) {
+        self.scenes.entry(ended.scene).or_default().record(ended);
+    }
+
+    /// What was seen in one scene.
+    pub fn of(&self, scene: Scene) -> Tally {
+        self.scenes.get(&scene).cloned().unwrap_or_default()
+    }
+
+    /// What was seen in all of them.
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        self.scenes.values().for_each(|tally| total.add(tally));
+        total
+    }
+}
+
+impl Tally {
+    fn record(&mut self, ended: &Ended) {
+        let ok = ended.code == Code::Ok;
+        let overrun = ended
+            .latency
+            .saturating_sub(ended.scene.deadline(ended.kind));
+        self.calls += 1;
+        self.ok += u64::from(ok);
+        self.deadline_exceeded += u64::from(ended.code == Code::DeadlineExceeded);
+        self.deadline_overrun_max = self.deadline_overrun_max.max(overrun);
+        let ends = self.codes.entry(name(ended.code)).or_insert_with(|| Ends {
+            count: 0,
+            first: ended.message.clone(),
+        });
+        ends.count += 1;
+        match ended.kind {
+            Kind::Show if ok => self.latencies.push(ended.latency),
+            Kind::Show => self.failed_idempotent += 1,
+            Kind::Checkout | Kind::Track | Kind::Basket => {}
+        }
+        if ok && matches!(ended.kind, Kind::Show | Kind::Checkout) {
+            self.unary_ok += 1;
+            self.new_version += u64::from(ended.new_version);
+        }
+    }
+
+    fn add(&mut self, other: &Tally) {
+        self.calls += other.calls;
+        self.ok += other.ok;
+        self.failed_idempotent += other.failed_idempotent;
+        self.deadline_exceeded += other.deadline_exceeded;
+        self.deadline_overrun_max = self.deadline_overrun_max.max(other.deadline_overrun_max);
+        self.unary_ok += other.unary_ok;
+        self.new_version += other.new_version;
+        for (code, ends) in &other.codes {
+            let sum = self.codes.entry(code).or_insert_with(|| Ends {
+                count: 0,
+                first: ends.first.clone(),
+            });
+            sum.count += ends.count;
+        }
+        self.latencies.extend_from_slice(&other.latencies);
+    }
+
+    /// Latency that `percent` of the successful `ShowOrder` calls did not exceed. Milliseconds; 0
+    /// without calls.
+    pub fn latency_ms(&self, percent: usize) -> f64 {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+        sorted
+            .get(rank)
+            .map_or(0.0, |latency| milliseconds(*latency))
+    }
+
+    /// Share of the unary calls in which the new version of `inventory` took part. Percent.
+    pub fn new_version_percent(&self) -> f64 {
+        percent(self.new_version, self.unary_ok)
+    }
+}
+
+/// `duration` in milliseconds, to a tenth.
+pub fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        (part as f64 * 1_000.0 / whole as f64).round() / 10.0
+    }
+}
+
+/// The status as gRPC spells it.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(kind: Kind, code: Code, latency_ms: u64) -> Ended {
+        let latency = Duration::from_millis(latency_ms);
+        Ended {
+            scene: Scene::ShortDeadline,
+            kind,
+            code,
+            message: String::new(),
+            latency,
+            new_version: false,
+        }
+    }
+
+    fn tally(calls: &[Ended]) -> Tally {
+        let mut tallies = Tallies::default();
+        calls.iter().for_each(|ended| tallies.record(ended));
+        tallies.total()
+    }
+
+    #[test]
+    fn only_a_failed_call_of_an_idempotent_method_is_a_failed_idempotent() {
+        let cases = [
+            (Kind::Show, Code::Unavailable, 1),
+            (Kind::Show, Code::Ok, 0),
+            (Kind::Checkout, Code::DeadlineExceeded, 0),
+            (Kind::Track, Code::Unavailable, 0),
+            (Kind::Basket, Code::Internal, 0),
+        ];
+        for (kind, code, expected) in cases {
+            assert_eq!(
+                tally(&[ended(kind, code, 1)]).failed_idempotent,
+                expected,
+                "{kind:?} {code:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_overrun_is_counted_from_the_deadline_of_the_scene() {
+        let seen = tally(&[
+            ended(Kind::Checkout, Code::DeadlineExceeded, 203),
+            ended(Kind::Checkout, Code::DeadlineExceeded, 207),
+            ended(Kind::Show, Code::Ok, 900),
+        ]);
+        assert_eq!(seen.deadline_overrun_max, Duration::from_millis(7));
+        assert_eq!(seen.deadline_exceeded, 2);
+    }
+
+    #[test]
+    fn a_percentile_is_a_latency_that_was_seen() {
+        let hundred: Vec<_> = (1..=100)
+            .map(|ms| ended(Kind::Show, Code::Ok, ms))
+            .collect();
+        let seen = tally(&hundred);
+        assert_eq!((seen.latency_ms(50), seen.latency_ms(99)), (50.0, 99.0));
+        assert_eq!(tally(&hundred[..1]).latency_ms(99), 1.0);
+        assert_eq!(tally(&[]).latency_ms(99), 0.0);
+    }
+}
