@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What the tests of promises stand on: applications, callers, certificates, sidecars.
+//!
+//! Callers and applications speak HTTP/2 through the `h2` crate, so that a mistake of our own
+//! codec cannot cancel itself out. Decides nothing; a test says what must hold.
+
+mod admin;
+mod application;
+mod authority;
+mod caller;
+mod sidecar;
+
+pub use admin::Admin;
+pub use application::Application;
+pub use authority::Authority;
+pub use caller::{Caller, Reply};
+pub use sidecar::{Sidecar, write_document};

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::control::status::Phase;
@@ -60,9 +59,8 @@ impl Life {
         // Fails only when nobody asks for it.
         let _ = self.phase.send(Phase::Draining);
         let deadline = self.clock.now() + self.drain;
-        let over = Instant::now() + self.drain + DRAIN_GRACE;
         self.workers.tell(|| Command::Drain(deadline)).await;
-        match tokio::time::timeout_at(over, self.until_drained()).await {
+        match tokio::time::timeout(self.drain + DRAIN_GRACE, self.until_drained()).await {
             Ok(()) => tracing::info!("drained"),
             Err(_) => tracing::warn!("the drain's time is over"),
         }

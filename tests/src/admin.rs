@@ -1,0 +1,66 @@
+//! Reads a sidecar's admin pages over HTTP/1.1.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The admin pages of one sidecar.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin {
+    address: SocketAddr,
+}
+
+impl Admin {
+    /// The pages served at `address`.
+    pub fn new(address: SocketAddr) -> Admin {
+        Admin { address }
+    }
+
+    /// Status and text of a page.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        self.page_for_host(path, &self.address.to_string()).await
+    }
+
+    /// Status and text of a page, asked for under the name `host`.
+    pub async fn page_for_host(&self, path: &str, host: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(self.address)
+            .await
+            .expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        socket
+            .write_all(request.as_bytes())
+            .await
+            .expect("a request is sent");
+        let mut response = String::new();
+        socket
+            .read_to_string(&mut response)
+            .await
+            .expect("a response is read");
+        let status = response
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// The value of the series whose line begins with `series`; 0 when there is none.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.page("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(series));
+        line.and_then(|value| value.trim().parse().ok())
+            .unwrap_or(0.0)
+    }
+
+    /// Returns when `holds` is true of the page; the test's own time-out is the limit.
+    pub async fn until(&self, path: &str, holds: impl Fn(u16, &str) -> bool) {
+        loop {
+            let (status, text) = self.page(path).await;
+            if holds(status, &text) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}

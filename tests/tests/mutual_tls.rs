@@ -1,0 +1,135 @@
+//! The promise: between sidecars there is mutual TLS with exactly the identity that was meant, and
+//! nothing else comes through.
+
+use std::path::Path;
+
+use outrider_daemon::Options;
+use outrider_tests::{Application, Authority, Caller, Reply, Sidecar, write_document};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+struct Mesh {
+    frontend: Sidecar,
+    orders: Sidecar,
+    _folders: [TempDir; 3],
+}
+
+fn document(folder: &Path, address: &str) {
+    let text = format!(
+        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: orders }}\nspec:\n  \
+         grpcServices: [shop.v1.Orders]\n  endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
+    );
+    write_document(folder, "orders.yaml", &text);
+}
+
+/// A frontend and orders with its application; `authority` signs for orders, `other` for frontend.
+async fn mesh(application: &Application, authority: &Authority, other: &Authority) -> Mesh {
+    let folders = [(); 3].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    document(folders[0].path(), "127.0.0.1:1");
+    let orders = Sidecar::start(Options {
+        app: Some(application.address),
+        identity: Some(authority.issue(folders[1].path(), "orders")),
+        ..Sidecar::options("orders", folders[0].path())
+    });
+    let orders = orders.await.expect("orders starts");
+    let inbound = orders
+        .addresses()
+        .inbound
+        .expect("orders has an application");
+    document(folders[0].path(), &inbound.to_string());
+    let frontend = Sidecar::start(Options {
+        identity: Some(other.issue(folders[2].path(), "frontend")),
+        ..Sidecar::options("frontend", folders[0].path())
+    });
+    Mesh {
+        frontend: frontend.await.expect("frontend starts"),
+        orders,
+        _folders: folders,
+    }
+}
+
+async fn call(mesh: &Mesh, authority: &str) -> Reply {
+    let caller = Caller::connect(mesh.frontend.addresses().outbound).await;
+    caller
+        .call(authority, "/shop.v1.Orders/Get", b"hello")
+        .await
+        .expect("a response")
+}
+
+const OK_HANDSHAKES: &str = r#"outrider_mtls_handshakes_total{side="inbound",result="ok"}"#;
+const FAILED_HANDSHAKES: &str = r#"outrider_mtls_handshakes_total{side="inbound",result="failed"}"#;
+
+#[tokio::test]
+async fn a_call_crosses_both_sidecars_and_the_application_learns_who_called() {
+    let application = Application::start("one").await;
+    let authority = Authority::new();
+    let mesh = mesh(&application, &authority, &authority).await;
+    for name in ["orders", "localhost:50051"] {
+        let reply = call(&mesh, name).await;
+        assert_eq!(
+            (reply.grpc_status.as_str(), &*reply.body),
+            ("0", &b"hello"[..]),
+            "{reply:?}"
+        );
+        let caller = reply
+            .headers
+            .get("x-saw-client-cert")
+            .and_then(|value| value.to_str().ok());
+        let expected = "spiffe://outrider.local/ns/default/svc/frontend";
+        assert!(
+            caller.is_some_and(|caller| caller.contains(expected)),
+            "{caller:?}"
+        );
+    }
+    assert_eq!(mesh.orders.admin().metric(OK_HANDSHAKES).await, 1.0);
+    let frontend = mesh.frontend.admin();
+    assert_eq!(
+        frontend
+            .metric(r#"outrider_plaintext_connections_total{side="outbound"}"#)
+            .await,
+        0.0
+    );
+    let calls = r#"outrider_calls_total{side="outbound",service="orders",method="shop.v1.Orders/other",code="OK",peer="orders"}"#;
+    assert_eq!(
+        frontend.metric(calls).await,
+        2.0,
+        "{}",
+        frontend.page("/metrics").await.1
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_not_believed() {
+    let application = Application::start("one").await;
+    let mesh = mesh(&application, &Authority::new(), &Authority::new()).await;
+    let reply = call(&mesh, "orders").await;
+    assert_eq!(reply.grpc_status, "14", "{reply:?}");
+    assert_eq!(mesh.orders.admin().metric(OK_HANDSHAKES).await, 0.0);
+}
+
+#[tokio::test]
+async fn plaintext_is_refused_at_the_inbound_listener() {
+    let application = Application::start("one").await;
+    let authority = Authority::new();
+    let mesh = mesh(&application, &authority, &authority).await;
+    let inbound = mesh
+        .orders
+        .addresses()
+        .inbound
+        .expect("orders has an application");
+    let mut socket = tokio::net::TcpStream::connect(inbound)
+        .await
+        .expect("a connection");
+    socket
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .expect("bytes are sent");
+    let mut answer = Vec::new();
+    // An end or a reset are both an end.
+    let _ = socket.read_to_end(&mut answer).await;
+    assert!(
+        !answer.windows(4).any(|window| window == b"HTTP"),
+        "{answer:?}"
+    );
+    assert_eq!(mesh.orders.admin().metric(FAILED_HANDSHAKES).await, 1.0);
+}
