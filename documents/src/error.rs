@@ -23,15 +23,33 @@ pub struct DocumentError {
 
 impl std::error::Error for DocumentError {}
 
+/// Longest part of a line that is shown. Characters; a whole document may be one line.
+const SNIPPET_CHARACTERS_MAX: usize = 160;
+
+impl DocumentError {
+    /// The part of the line around the column, and how far the column is into it.
+    fn window(&self) -> (String, usize) {
+        let column = self.column.saturating_sub(1);
+        let start = match self.snippet.chars().count() <= SNIPPET_CHARACTERS_MAX {
+            true => 0,
+            false => column.saturating_sub(SNIPPET_CHARACTERS_MAX / 2),
+        };
+        let shown = self.snippet.chars().skip(start);
+        let shown = shown.take(SNIPPET_CHARACTERS_MAX).collect();
+        (shown, column - start)
+    }
+}
+
 impl std::fmt::Display for DocumentError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        let indent = " ".repeat(self.column.saturating_sub(1));
+        let (snippet, caret) = self.window();
+        let indent = " ".repeat(caret);
         writeln!(f, "error: {}", self.message)?;
         writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", self.snippet)?;
+        writeln!(f, "{number} | {snippet}")?;
         write!(f, "{gutter} | {indent}^")
     }
 }
@@ -101,21 +119,26 @@ impl<'f> Report<'f> {
         self.problems.dedup();
         self.problems
             .into_iter()
-            .map(|(place, message)| error_at(self.files, place, message))
+            .map(|(place, message)| error_at(self.files, place, &message))
             .collect()
     }
 }
 
-fn error_at(files: &[(&str, &str)], place: Place, message: String) -> DocumentError {
+fn error_at(files: &[(&str, &str)], place: Place, message: &str) -> DocumentError {
     let (file, text) = files.get(place.file).copied().unwrap_or_default();
-    let snippet = text.lines().nth(place.line.saturating_sub(1));
+    let line = text.lines().nth(place.line.saturating_sub(1));
     DocumentError {
         file: file.to_owned(),
         line: place.line,
         column: place.column,
-        message,
-        snippet: snippet.unwrap_or_default().to_owned(),
+        message: printable(message),
+        snippet: printable(line.unwrap_or_default()),
     }
+}
+
+/// Control characters would move the caret, or the operator's terminal.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -135,5 +158,35 @@ mod tests {
             error.to_string(),
             "error: the timeout is 0\n  --> mesh/echo.yaml:12:12\n   |\n12 |   timeout: 0s\n   |            ^"
         );
+    }
+    #[test]
+    fn of_a_long_line_only_the_part_around_the_column_is_shown() {
+        let error = DocumentError {
+            file: "f".into(),
+            line: 1,
+            column: 1001,
+            message: "x".into(),
+            snippet: format!("{}!{}", "a".repeat(1000), "b".repeat(1000)),
+        };
+        let text = error.to_string();
+        let mut lines = text.lines().skip(3);
+        let (line, caret) = (lines.next().unwrap(), lines.next().unwrap());
+        assert_eq!(line.find('!'), caret.find('^'));
+        assert_eq!(line.len(), "1 | ".len() + SNIPPET_CHARACTERS_MAX);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let files = [("f", "a:\t\u{1b}[31m\n")];
+        let mut report = Report::new(&files);
+        let place = Place {
+            file: 0,
+            line: 1,
+            column: 4,
+        };
+        report.push(place, "`\u{1b}[31m` is bad");
+        let errors = report.into_errors();
+        assert_eq!(errors[0].snippet, "a:  [31m");
+        assert_eq!(errors[0].message, "` [31m` is bad");
     }
 }

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod kept;
+mod mutation;
 mod refusal;
 
 use super::{Accepted, Configuration, accept};
