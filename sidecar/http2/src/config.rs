@@ -55,11 +55,11 @@ pub struct Config {
     pub window_updates: Budget,
     /// SETTINGS frames. Default 100, 10 a second.
     pub settings: Budget,
-    /// PING frames; each DATA or HEADERS frame received or sent earns one (gRPC peers probe
-    /// bandwidth with pings). Default 1,000, 100 a second.
+    /// PING frames; each DATA frame received or sent and each stream earns one (gRPC peers
+    /// probe bandwidth with pings). Default 1,000, 100 a second.
     pub pings: Budget,
-    /// Frames that do nothing: PRIORITY, unknown types, late frames on closed streams.
-    /// Default 1,000, 100 a second (CVE-2019-9513).
+    /// Frames that do nothing: PRIORITY, unknown types, 1xx heads, GOAWAY, late frames on closed
+    /// streams; each stream earns 3. Default 1,000, 100 a second (CVE-2019-9513).
     pub idle_frames: Budget,
     /// DATA frames in a row without an octet of data and without END_STREAM. Default 100 (h2;
     /// Envoy: 1; CVE-2019-9518). Applications do send a few.

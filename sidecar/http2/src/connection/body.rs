@@ -7,7 +7,7 @@
 use super::closed::Gone;
 use super::{CONNECTION_WINDOW, Connection};
 use crate::frame::{FrameHead, flag, write};
-use crate::stream::Receiving;
+use crate::stream::{Receiving, Stream};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
 
 /// The DATA frame whose octets are coming.
@@ -35,48 +35,28 @@ impl Connection {
         let Some(stream) = self.streams.find_mut(id) else {
             return self.take_late_data(id, head.length);
         };
-        let Receiving::Body { octets_left } = stream.receiving else {
-            return self.refuse_data(id);
-        };
-        if !stream.receive_window.take(head.length, data_len) {
-            let cause = ResetCause::Violation(
-                ErrorCode::FlowControlError,
-                "DATA above the stream's window",
-            );
+        if let Err(cause) = stream.take_data(head.length, data_len, end) {
             return self.violate(id, cause);
         }
-        let octets_left = match octets_left {
-            None => None,
-            Some(left) => match left.checked_sub(u64::from(data_len)) {
-                Some(left) if left == 0 || !end => Some(left),
-                Some(_) | None => {
-                    return self.violate(
-                        id,
-                        ResetCause::Malformed("content-length differs from the body"),
-                    );
-                }
-            },
-        };
-        stream.receiving = Receiving::Body { octets_left };
-        if data_len > 0 {
-            self.budgets.earn_for_data_received();
-            self.body = Some(Body { stream: id, end });
+        if data_len == 0 && end {
+            self.end_receiving(id);
+            return Ok(Some(Event::Data {
+                stream: id,
+                bytes: &[],
+                end,
+            }));
         }
-        if head.length > data_len && !end {
+        if head.length > data_len {
             let update = stream
                 .receive_window
                 .update(&self.config.growth(&self.pool));
             self.announce(id, update);
         }
-        if data_len > 0 || !end {
-            return Ok(None);
+        if data_len > 0 {
+            self.budgets.earn_for_data_received();
+            self.body = Some(Body { stream: id, end });
         }
-        self.end_receiving(id);
-        Ok(Some(Event::Data {
-            stream: id,
-            bytes: &[],
-            end,
-        }))
+        Ok(None)
     }
 
     /// `None` when nobody wants the octets any more.
@@ -142,19 +122,36 @@ impl Connection {
             gone @ (Gone::Ended | Gone::ByPeer | Gone::Unknown) => self.take_late(id, gone),
         }
     }
+}
 
-    /// DATA where a head is due, or behind END_STREAM.
-    fn refuse_data(&mut self, id: StreamId) -> Result<Option<Event<'static>>, ConnectionError> {
-        let is_ended = self
-            .streams
-            .find(id)
-            .is_some_and(|stream| stream.receiving == Receiving::Ended);
-        if is_ended {
-            return self.violate(
-                id,
-                ResetCause::Violation(ErrorCode::StreamClosed, "DATA behind END_STREAM"),
-            );
+impl Stream {
+    /// A DATA frame of `frame_len` octets, `data_len` without padding.
+    fn take_data(&mut self, frame_len: u32, data_len: u32, end: bool) -> Result<(), ResetCause> {
+        let octets_left = match self.receiving {
+            Receiving::Head => return Err(ResetCause::Malformed("DATA before the response head")),
+            Receiving::Body { octets_left } => octets_left,
+            Receiving::Ended => {
+                return Err(ResetCause::Violation(
+                    ErrorCode::StreamClosed,
+                    "DATA behind END_STREAM",
+                ));
+            }
+        };
+        if !self.receive_window.take(frame_len, data_len) {
+            return Err(ResetCause::Violation(
+                ErrorCode::FlowControlError,
+                "DATA above the stream's window",
+            ));
         }
-        self.violate(id, ResetCause::Malformed("DATA before the response head"))
+        let Some(octets_left) = octets_left else {
+            return Ok(());
+        };
+        let left = octets_left.checked_sub(u64::from(data_len));
+        let left = left.filter(|&left| left == 0 || !end);
+        let left = left.ok_or(ResetCause::Malformed(
+            "content-length differs from the body",
+        ))?;
+        self.receiving = Receiving::body(Some(left));
+        Ok(())
     }
 }

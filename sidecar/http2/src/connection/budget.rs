@@ -86,10 +86,12 @@ impl Budgets {
         }
     }
 
-    /// A head was received or sent.
-    pub(super) fn earn_for_head(&mut self) {
+    /// A stream was opened. It may end with frames that cross ours on the way (a reset, late
+    /// trailers) and have a 1xx head: those are free.
+    pub(super) fn earn_for_stream(&mut self) {
         self.pings.earn(1);
         self.window_updates.earn(2);
+        self.idle_frames.earn(3);
     }
 
     /// A DATA frame with octets was received.

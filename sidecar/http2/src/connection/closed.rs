@@ -40,6 +40,16 @@ impl Closed {
         self.by_us.push_back((id, window));
     }
 
+    /// The peer reset a stream, too. True: the resets crossed, once.
+    pub(super) fn take_crossing_reset(&mut self, id: StreamId) -> bool {
+        let Some(at) = self.by_us.iter().rposition(|(other, _)| *other == id) else {
+            return false;
+        };
+        self.by_us.remove(at);
+        self.note(id, Gone::ByPeer);
+        true
+    }
+
     pub(super) fn note(&mut self, id: StreamId, how: Gone) {
         if self.others.len() == OTHERS_MAX {
             self.others.pop_front();
@@ -79,6 +89,15 @@ mod tests {
         assert!(closed.take_late_data(StreamId::new(1), 10));
         assert!(!closed.take_late_data(StreamId::new(1), 1));
         assert!(!closed.take_late_data(StreamId::new(3), 0));
+    }
+
+    #[test]
+    fn resets_cross_once() {
+        let mut closed = Closed::default();
+        closed.note_reset(StreamId::new(1), 10);
+        assert!(closed.take_crossing_reset(StreamId::new(1)));
+        assert!(!closed.take_crossing_reset(StreamId::new(1)));
+        assert_eq!(closed.find(StreamId::new(1)), Gone::ByPeer);
     }
 
     #[test]

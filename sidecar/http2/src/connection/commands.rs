@@ -50,7 +50,7 @@ impl Connection {
         write::headers(self.output.tail(), id, end, |out| {
             self.encoder.encode(fields, out)
         });
-        self.budgets.earn_for_head();
+        self.budgets.earn_for_stream();
         let sending = if end { Sending::Ended } else { Sending::Body };
         let stream = Stream {
             is_head_request,
@@ -80,7 +80,6 @@ impl Connection {
         write::headers(self.output.tail(), stream, end, |out| {
             self.encoder.encode(fields, out)
         });
-        self.budgets.earn_for_head();
         if !is_interim {
             found.sending = Sending::Body;
         }

@@ -172,7 +172,12 @@ impl Connection {
             return Err(ConnectionError::protocol("RST_STREAM on an idle stream"));
         }
         if self.forget(id).is_none() {
-            return self.spend_idle_frame();
+            let is_crossing = self.closed.take_crossing_reset(id);
+            return if is_crossing {
+                Ok(None)
+            } else {
+                self.spend_idle_frame()
+            };
         }
         self.closed.note(id, Gone::ByPeer);
         self.counters.resets_received += 1;

@@ -99,7 +99,6 @@ impl Connection {
                 ConnectionError::calm("field list above four times the limit")
             }
         })?;
-        self.budgets.earn_for_head();
         self.counters.heads_too_large += u64::from(!list.is_whole);
         let head = Head { stream, end, list };
         match self.streams.find(stream).map(|known| known.receiving) {
@@ -187,6 +186,7 @@ impl Connection {
         if end && request.content_length.is_some_and(|length| length > 0) {
             return self.violate(id, ResetCause::Malformed("content-length without a body"));
         }
+        self.budgets.earn_for_stream();
         self.streams.insert(self.new_stream(
             id,
             Receiving::body(request.content_length),

@@ -1,0 +1,285 @@
+//! Peers that make work: each class of attack has its test.
+
+use std::time::Duration;
+
+use super::bed::{Bed, POST, Told, id, server_config};
+use crate::frame::flag;
+use crate::{Config, ErrorCode, ResetCause};
+
+const CALM: Option<ErrorCode> = Some(ErrorCode::EnhanceYourCalm);
+
+/// How many streams the owner sees when a client opens and resets `count` of them at once.
+fn heads_of_rapid_reset(bed: &mut Bed, count: u32) -> (usize, Option<ErrorCode>) {
+    for at in 0..count {
+        bed.post(2 * at + 1, false);
+        bed.rst(2 * at + 1);
+    }
+    let told = bed.told();
+    let failed = told.iter().find_map(|told| match told {
+        Told::Failed(code) => Some(*code),
+        _ => None,
+    });
+    (
+        told.iter()
+            .filter(|told| matches!(told, Told::Head { .. }))
+            .count(),
+        failed,
+    )
+}
+
+#[test]
+fn rapid_reset_is_closed_and_never_passes_the_bucket() {
+    let mut bed = Bed::server(server_config());
+    assert_eq!(heads_of_rapid_reset(&mut bed, 5_000), (200, CALM));
+    assert_eq!(bed.connection.counters().budget_failures, 1);
+}
+
+#[test]
+fn a_burst_of_cancels_and_a_slow_stream_of_them_are_served() {
+    let mut bed = Bed::server(server_config());
+    assert_eq!(heads_of_rapid_reset(&mut bed, 199), (199, None));
+    for at in 199..1_000 {
+        bed.now += Duration::from_millis(20);
+        bed.post(2 * at + 1, false);
+        bed.rst(2 * at + 1);
+        assert_eq!(bed.told().len(), 2, "{at}");
+    }
+}
+
+#[test]
+fn a_trusted_peer_is_refused_and_never_closed() {
+    let mut bed = Bed::server(Config {
+        peer_is_trusted: true,
+        ..server_config()
+    });
+    assert_eq!(heads_of_rapid_reset(&mut bed, 5_000), (200, None));
+    assert_eq!(bed.connection.counters().refused_for_resets, 4_800);
+    bed.now += Duration::from_secs(1);
+    bed.post(20_001, false);
+    assert_eq!(
+        bed.told(),
+        [Told::Head {
+            stream: 20_001,
+            end: false
+        }]
+    );
+}
+
+#[test]
+fn streams_that_end_normally_earn_resets() {
+    let mut bed = Bed::server(server_config());
+    for at in 0..2_000 {
+        let (whole, cancelled) = (4 * at + 1, 4 * at + 3);
+        bed.post(whole, true);
+        bed.post(cancelled, false);
+        bed.rst(cancelled);
+        assert_eq!(bed.told().len(), 3);
+        bed.connection
+            .head(id(whole), &super::bed::list(&[(":status", "200")]), true);
+    }
+}
+
+/// The forms of CVE-2025-8671: what the client does to a stream it opened.
+#[test]
+fn resets_that_the_peer_makes_us_send_count_as_its_own() {
+    let length_of_5 = [&POST[..], &[("content-length", "5")]].concat();
+    type Form<'a> = (&'a str, &'a dyn Fn(&mut Bed, u32));
+    let forms: [Form<'_>; 5] = [
+        ("window update of 0", &|bed, stream| {
+            bed.post(stream, true);
+            bed.widen(stream, 0);
+        }),
+        ("window overflow", &|bed, stream| {
+            bed.post(stream, true);
+            bed.widen(stream, 0x7fff_ffff);
+        }),
+        ("DATA behind END_STREAM", &|bed, stream| {
+            bed.post(stream, true);
+            bed.data(stream, b"x", false);
+        }),
+        ("PRIORITY of 4 octets", &|bed, stream| {
+            bed.post(stream, true);
+            bed.raw(2, 0, stream, &[0; 4]);
+        }),
+        ("more than content-length", &|bed, stream| {
+            bed.head(stream, &length_of_5, false);
+            bed.data(stream, b"123456", false);
+        }),
+    ];
+    for (form, abuse) in forms {
+        let mut bed = Bed::server(server_config());
+        (0..2_000).for_each(|at| abuse(&mut bed, 2 * at + 1));
+        let told = bed.told();
+        let heads = told
+            .iter()
+            .filter(|told| matches!(told, Told::Head { .. }))
+            .count();
+        assert_eq!(heads, 200, "{form}");
+        assert_eq!(
+            told.last(),
+            Some(&Told::Failed(ErrorCode::EnhanceYourCalm)),
+            "{form}"
+        );
+    }
+}
+
+#[test]
+fn more_streams_than_announced_are_refused_then_the_connection_closes() {
+    let mut bed = Bed::server(Config {
+        max_concurrent_streams: Some(2),
+        ..Config::default()
+    });
+    (0..3).for_each(|at| bed.post(2 * at + 1, false));
+    assert_eq!(bed.told().len(), 2);
+    assert_eq!(bed.resets_said(), [(5, ErrorCode::RefusedStream)]);
+    (3..1_000).for_each(|at| bed.post(2 * at + 1, false));
+    assert_eq!(bed.told(), [Told::Failed(ErrorCode::EnhanceYourCalm)]);
+}
+
+#[test]
+fn a_continuation_flood_ends_within_ten_frames() {
+    let mut bed = Bed::server(server_config());
+    bed.raw(1, 0, 1, &[]);
+    (0..10).for_each(|_| bed.raw(9, 0, 1, &[]));
+    assert_eq!(bed.told(), []);
+    bed.raw(9, 0, 1, &[]);
+    assert_eq!(bed.fails_with(), CALM);
+}
+
+#[test]
+fn a_field_block_ends_at_four_times_the_list_limit() {
+    let mut bed = Bed::server(Config {
+        header_list_bytes_max: 10_000,
+        ..server_config()
+    });
+    bed.raw(1, 0, 1, &[0x82; 16_384]);
+    bed.raw(9, 0, 1, &[0x82; 16_384]);
+    assert_eq!(bed.told(), []);
+    bed.raw(9, 0, 1, &[0x82; 16_384]);
+    assert_eq!(bed.fails_with(), CALM);
+}
+
+#[test]
+fn floods_of_frames_without_use_close_the_connection() {
+    type Frame<'a> = (&'a str, u32, &'a dyn Fn(&mut Bed));
+    let floods: [Frame<'_>; 8] = [
+        ("empty DATA", 100, &|bed| bed.data(1, &[], false)),
+        ("DATA of padding only", 100, &|bed| {
+            bed.raw(0, flag::PADDED, 1, &[1, 0])
+        }),
+        ("PING", 1_000, &|bed| bed.raw(6, 0, 0, &[0; 8])),
+        ("SETTINGS", 98, &|bed| bed.settings(&[(4, 70_000)])),
+        ("PRIORITY", 1_000, &|bed| bed.raw(2, 0, 9, &[0, 0, 0, 1, 0])),
+        ("WINDOW_UPDATE by 1", 1_000, &|bed| bed.widen(1, 1)),
+        ("unknown frames", 1_000, &|bed| bed.raw(99, 0, 0, b"x")),
+        ("RST_STREAM on a closed stream", 1_000, &|bed| bed.rst(3)),
+    ];
+    for (flood, allowed, frame) in floods {
+        let mut bed = Bed::server(server_config());
+        bed.post(1, false);
+        bed.post(3, false);
+        bed.rst(3);
+        bed.told();
+        // Time does not pass, so only the burst is there.
+        (0..allowed - 10).for_each(|_| frame(&mut bed));
+        assert_eq!(bed.fails_with(), None, "{flood}: within the burst");
+        (0..30).for_each(|_| frame(&mut bed));
+        assert_eq!(bed.fails_with(), CALM, "{flood}");
+    }
+}
+
+#[test]
+fn reading_stops_while_answers_are_unsent() {
+    let mut bed = Bed::server(Config {
+        control_frames_max: 5,
+        ..server_config()
+    });
+    (0..5).for_each(|_| bed.raw(6, 0, 0, &[0; 8]));
+    assert_eq!(bed.told(), []);
+    assert!(!bed.connection.wants_read());
+    bed.said();
+    assert!(bed.connection.wants_read());
+}
+
+#[test]
+fn late_data_on_a_reset_stream_is_bounded_by_its_window() {
+    let mut bed = Bed::server(server_config());
+    bed.post(1, false);
+    bed.told();
+    bed.connection.reset(id(1), ErrorCode::Cancel);
+    (0..3).for_each(|_| bed.data(1, &[0; 16_384], false));
+    assert_eq!(bed.told(), [], "the peer did not know yet");
+    (0..2).for_each(|_| bed.data(1, &[0; 16_384], false));
+    assert_eq!(bed.told(), [Told::Failed(ErrorCode::FlowControlError)]);
+}
+
+#[test]
+fn interim_heads_without_end_are_a_flood() {
+    let mut bed = Bed::client(Config::default());
+    bed.opens(true);
+    (0..1_001).for_each(|_| bed.head(1, &[(":status", "103")], false));
+    assert_eq!(bed.fails_with(), CALM);
+}
+
+#[test]
+fn a_list_over_the_limits_is_told_and_one_far_over_them_closes() {
+    let many = |count: usize| [&POST[..], &vec![("a", "b"); count - 4]].concat();
+    let mut bed = Bed::server(server_config());
+    bed.head(1, &many(129), true);
+    bed.head(3, &many(128), true);
+    bed.head(
+        5,
+        &[&POST[..], &[("a", "b".repeat(40_000).as_str())]].concat(),
+        true,
+    );
+    let told = bed.told();
+    assert_eq!(
+        told[0],
+        Told::TooLarge {
+            stream: 1,
+            kept: 128,
+            count: 129
+        }
+    );
+    assert_eq!(
+        told[1],
+        Told::Head {
+            stream: 3,
+            end: true
+        }
+    );
+    assert_eq!(
+        told[2],
+        Told::TooLarge {
+            stream: 5,
+            kept: 4,
+            count: 5
+        }
+    );
+    bed.head(7, &many(513), true);
+    assert_eq!(bed.fails_with(), CALM);
+}
+
+#[test]
+fn a_large_response_head_resets_only_its_stream() {
+    let mut bed = Bed::client(Config::default());
+    bed.opens(true);
+    bed.opens(true);
+    bed.head(
+        1,
+        &[&[(":status", "200")][..], &vec![("a", "b"); 200]].concat(),
+        true,
+    );
+    bed.head(3, &[(":status", "200")], true);
+    assert_eq!(
+        bed.told(),
+        [
+            Told::Reset(1, ResetCause::TooLarge),
+            Told::Head {
+                stream: 3,
+                end: true
+            }
+        ]
+    );
+    assert_eq!(bed.resets_said(), [(1, ErrorCode::EnhanceYourCalm)]);
+}

@@ -1,0 +1,260 @@
+//! Windows, both directions (RFC 9113 5.2, 6.9).
+
+use super::bed::{Bed, Said, Told, id, server_config};
+use crate::frame::{Kind, number};
+use crate::{Config, ErrorCode, ResetCause, Taken, WindowPool};
+
+/// Increments said, by stream.
+fn updates(said: &[Said]) -> Vec<(u32, u32)> {
+    let updates = said.iter().filter(|said| said.kind == Kind::WindowUpdate);
+    updates
+        .map(|said| (said.stream, number(&said.payload)))
+        .collect()
+}
+
+fn data(said: &[Said]) -> Vec<(u32, usize, bool)> {
+    let frames = said.iter().filter(|said| said.kind == Kind::Data);
+    frames
+        .map(|said| (said.stream, said.payload.len(), said.flags == 1))
+        .collect()
+}
+
+fn receive_data(bed: &mut Bed, stream: u32, mut bytes: usize) {
+    while bytes > 0 {
+        let part = bytes.min(16_384);
+        bed.data(stream, &vec![0; part], false);
+        bytes -= part;
+    }
+    bed.told();
+}
+
+#[test]
+fn stream_credit_waits_for_the_owner_and_connection_credit_does_not() {
+    let mut bed = Bed::server(Config {
+        max_concurrent_streams: None,
+        ..Config::default()
+    });
+    // 8,192 stalled streams use half of the connection's window.
+    for at in 0..8_193 {
+        bed.post(2 * at + 1, false);
+        receive_data(&mut bed, 2 * at + 1, 65_535);
+    }
+    let said = bed.said();
+    assert_eq!(updates(&said).len(), 1, "only the connection's");
+    assert_eq!(updates(&said)[0].0, 0);
+    bed.post(99_999, false);
+    receive_data(&mut bed, 99_999, 40_000);
+    bed.connection.credit(id(99_999), 40_000);
+    assert_eq!(
+        updates(&bed.said()),
+        [(99_999, 40_000 + 65_535)],
+        "and it grows"
+    );
+}
+
+#[test]
+fn growth_comes_out_of_the_pool_and_goes_back() {
+    let mut bed = Bed::server(server_config());
+    let whole = bed.pool.left();
+    bed.post(1, false);
+    receive_data(&mut bed, 1, 40_000);
+    bed.connection.credit(id(1), 40_000);
+    assert_eq!(bed.pool.left(), whole - 65_535);
+    bed.rst(1);
+    bed.told();
+    assert_eq!(bed.pool.left(), whole, "the stream is gone");
+
+    bed.post(3, false);
+    receive_data(&mut bed, 3, 40_000);
+    bed.connection.credit(id(3), 40_000);
+    let pool = bed.pool.clone();
+    assert_eq!(pool.left(), whole - 65_535);
+    drop(bed);
+    assert_eq!(pool.left(), whole, "the connection is gone");
+}
+
+#[test]
+fn data_above_the_stream_window_resets_the_stream() {
+    let mut bed = Bed::server(server_config());
+    bed.post(1, false);
+    receive_data(&mut bed, 1, 65_535);
+    bed.data(1, b"x", false);
+    let cause = ResetCause::Violation(
+        ErrorCode::FlowControlError,
+        "DATA above the stream's window",
+    );
+    assert_eq!(bed.told(), [Told::Reset(1, cause)]);
+}
+
+#[test]
+fn padding_counts_and_comes_back_by_itself() {
+    let mut bed = Bed::server(server_config());
+    bed.post(1, false);
+    let padded = [&[255][..], &[0; 255], b"x"].concat();
+    (0..200).for_each(|_| bed.raw(0, 8, 1, &padded));
+    assert_eq!(bed.told().len(), 201);
+    assert!(
+        !updates(&bed.said()).is_empty(),
+        "200 x 256 is more than half"
+    );
+}
+
+#[test]
+fn window_overflow_has_the_right_level() {
+    let mut bed = Bed::server(server_config());
+    bed.post(1, false);
+    bed.widen(1, 0x7fff_ffff);
+    let cause = ResetCause::Violation(ErrorCode::FlowControlError, "stream window above 2^31-1");
+    assert_eq!(bed.told()[1], Told::Reset(1, cause));
+    bed.widen(0, 0x7fff_ffff);
+    assert_eq!(bed.fails_with(), Some(ErrorCode::FlowControlError));
+
+    let mut bed = Bed::server(server_config());
+    bed.post(1, false);
+    bed.widen(1, 0x7fff_ffff - 65_535);
+    bed.settings(&[(4, 65_536)]);
+    assert_eq!(
+        bed.fails_with(),
+        Some(ErrorCode::FlowControlError),
+        "by SETTINGS"
+    );
+}
+
+#[test]
+fn waits_for_the_stream_window_and_reports_what_was_framed() {
+    let mut bed = Bed::client(Config::default());
+    bed.settings(&[(4, 10)]);
+    bed.told();
+    let stream = bed.opens(false);
+    bed.connection.data(stream, &[7; 25], true);
+    assert_eq!(data(&bed.said()), [(1, 10, false)]);
+    assert_eq!(bed.connection.queued(stream), 15);
+    assert_eq!(
+        bed.connection.next_taken(),
+        Some(Taken { stream, bytes: 10 })
+    );
+    assert!(
+        !bed.connection.is_send_blocked(),
+        "the connection's window is open"
+    );
+    bed.widen(1, 100);
+    bed.told();
+    assert_eq!(data(&bed.said()), [(1, 15, true)]);
+    assert_eq!(
+        bed.connection.next_taken(),
+        Some(Taken { stream, bytes: 15 })
+    );
+    assert_eq!(bed.connection.next_taken(), None);
+}
+
+#[test]
+fn settings_move_open_windows_below_zero_and_back() {
+    let mut bed = Bed::client(Config::default());
+    let stream = bed.opens(false);
+    bed.connection.data(stream, &[0; 1_000], false);
+    bed.said();
+    bed.settings(&[(4, 600)]);
+    bed.told();
+    bed.connection.data(stream, &[0; 50], false);
+    bed.widen(1, 400);
+    bed.told();
+    assert_eq!(data(&bed.said()), [], "600 - 1,000 + 400 is 0");
+    bed.settings(&[(4, 620)]);
+    bed.told();
+    assert_eq!(data(&bed.said()), [(1, 20, false)]);
+}
+
+#[test]
+fn streams_take_turns_when_the_connection_window_opens() {
+    let mut bed = Bed::client(Config::default());
+    bed.settings(&[(4, 1 << 20)]);
+    bed.told();
+    let (first, second) = (bed.opens(false), bed.opens(false));
+    bed.connection.data(first, &[0; 100_000], false);
+    bed.connection.data(second, &[0; 100_000], false);
+    assert_eq!(
+        data(&bed.said())
+            .iter()
+            .map(|(_, len, _)| len)
+            .sum::<usize>(),
+        65_535
+    );
+    assert!(bed.connection.is_send_blocked());
+    bed.widen(0, 4 * 16_384);
+    bed.told();
+    let streams: Vec<u32> = data(&bed.said())
+        .iter()
+        .map(|(stream, ..)| *stream)
+        .collect();
+    assert_eq!(streams, [1, 3, 1, 3]);
+}
+
+#[test]
+fn output_is_bounded_and_filled_again_as_it_is_written() {
+    let mut bed = Bed::client(Config {
+        output_bytes_max: 30_000,
+        ..Config::default()
+    });
+    bed.settings(&[(4, 1 << 20)]);
+    bed.widen(0, 1 << 20);
+    bed.told();
+    let stream = bed.opens(false);
+    bed.connection.data(stream, &[0; 200_000], true);
+    assert!(bed.connection.output().len() < 30_000 + 16_384 + 9);
+    let frames = data(&bed.said());
+    assert_eq!(frames.iter().map(|(_, len, _)| len).sum::<usize>(), 200_000);
+    assert_eq!(frames.iter().filter(|(.., end)| *end).count(), 1);
+}
+
+#[test]
+fn an_empty_end_needs_no_window() {
+    let mut bed = Bed::client(Config::default());
+    bed.settings(&[(4, 0)]);
+    bed.told();
+    let stream = bed.opens(false);
+    bed.connection.data(stream, &[], true);
+    assert_eq!(data(&bed.said()), [(1, 0, true)]);
+}
+
+#[test]
+fn what_a_reset_drops_is_not_reported_and_blocks_nobody() {
+    let mut bed = Bed::client(Config::default());
+    let (first, second) = (bed.opens(false), bed.opens(false));
+    bed.settings(&[(4, 1 << 20)]);
+    bed.told();
+    bed.connection.data(first, &[0; 100_000], false);
+    bed.said();
+    assert_eq!(
+        bed.connection.next_taken().map(|taken| taken.bytes),
+        Some(65_535)
+    );
+    assert!(bed.connection.is_send_blocked());
+    bed.connection.reset(first, ErrorCode::Cancel);
+    assert!(!bed.connection.is_send_blocked());
+    assert_eq!(bed.connection.queued(first), 0);
+    bed.widen(0, 1_000);
+    bed.told();
+    bed.connection.data(second, &[0; 10], true);
+    assert_eq!(data(&bed.said()), [(3, 10, true)]);
+    assert_eq!(
+        bed.connection.next_taken(),
+        Some(Taken {
+            stream: second,
+            bytes: 10
+        })
+    );
+}
+
+#[test]
+fn a_spent_pool_keeps_windows_at_their_first_size() {
+    let mut bed = Bed::server(server_config());
+    bed.connection = crate::Connection::server(server_config(), &WindowPool::new(0));
+    bed.input.extend_from_slice(crate::frame::PREFACE);
+    bed.settings(&[]);
+    bed.post(1, false);
+    receive_data(&mut bed, 1, 40_000);
+    bed.said();
+    bed.connection.credit(id(1), 40_000);
+    assert_eq!(updates(&bed.said()), [(1, 40_000)]);
+    assert_eq!(bed.connection.counters().windows_not_grown, 1);
+}

@@ -1,0 +1,9 @@
+//! A connection against raw frames: no second implementation that would be too polite.
+
+mod bed;
+mod chunks;
+mod errors;
+mod floods;
+mod flow;
+mod messages;
+mod sending;
