@@ -117,22 +117,24 @@ impl<'f> Report<'f> {
     pub fn into_errors(mut self) -> Vec<DocumentError> {
         self.problems.sort();
         self.problems.dedup();
-        self.problems
-            .into_iter()
-            .map(|(place, message)| error_at(self.files, place, &message))
-            .collect()
-    }
-}
-
-fn error_at(files: &[(&str, &str)], place: Place, message: &str) -> DocumentError {
-    let (file, text) = files.get(place.file).copied().unwrap_or_default();
-    let line = text.lines().nth(place.line.saturating_sub(1));
-    DocumentError {
-        file: file.to_owned(),
-        line: place.line,
-        column: place.column,
-        message: printable(message),
-        snippet: printable(line.unwrap_or_default()),
+        let lines: Vec<Vec<&str>> = self
+            .files
+            .iter()
+            .map(|(_, text)| text.lines().collect())
+            .collect();
+        let error = |(place, message): (Place, String)| {
+            let name = self.files.get(place.file).map_or("", |(name, _)| name);
+            let lines = lines.get(place.file);
+            let line = lines.and_then(|lines| lines.get(place.line.saturating_sub(1)));
+            DocumentError {
+                file: name.to_owned(),
+                line: place.line,
+                column: place.column,
+                message: printable(&message),
+                snippet: printable(line.unwrap_or(&"")),
+            }
+        };
+        self.problems.into_iter().map(error).collect()
     }
 }
 

@@ -97,7 +97,7 @@ fn check(parsed: &Parsed, report: &mut Report<'_>) -> Documents {
     let mut services = check::check_services(&parsed.services, report);
     let directory = Directory::new(&services, incomplete);
     let mut policies = check::check_policies(&parsed.policies, &directory, report);
-    let mut rules = check::check_routes(&parsed.routes, &directory, report);
+    let mut rules = check::check_routes(&parsed.routes, &policies, &directory, report);
     for service in &mut services {
         service.policy = policies.remove(&service.name).unwrap_or_default();
         service.rules = rules.remove(&service.name).unwrap_or_default();

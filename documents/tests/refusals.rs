@@ -138,10 +138,10 @@ fn what_is_wrong_with_a_method_is_said_where_it_is() {
 #[test]
 fn what_is_wrong_with_a_route_is_said_where_it_is() {
     let cases = [
-        ("  rules: []", "7:10 a route needs at least one rule"),
+        ("  rules: []", "7:10 `rules` has 0 entries: write 1 to 16"),
         (
             "  rules: [ { backendRefs: [] } ]",
-            "7:27 no backend has a weight above zero: every call would fail",
+            "7:27 `backendRefs` has 0 entries: write 1 to 16",
         ),
         (
             "  rules: [ { backendRefs: [ { name: orders, weight: 0 } ] } ]",
@@ -195,7 +195,7 @@ fn what_is_wrong_with_a_service_is_said_where_it_is() {
         (service("name: a", &format!("grpcServices: [shop.v1.Orders], {good}")), "4:24 `shop.v1.Orders` is already claimed by Service `orders` at service.yaml:5"),
         (service("name: a", &format!("grpcServices: [grpc.health.v1.Health], {good}")), "4:24 `grpc.health.v1.Health` is implemented by every server and cannot be claimed"),
         (service("name: a", &format!("tls: off, {good}")), "4:14 unknown variant `off`, expected one of mesh, none"),
-        (service("name: a", "endpoints: { static: [] }"), "4:30 a service needs at least one endpoint"),
+        (service("name: a", "endpoints: { static: [] }"), "4:30 `static` has 0 entries: write 1 to 10000"),
         (service("name: a", "endpoints: { static: [ { address: a }, { address: \"a:1\" }, { address: \"A:1\" } ] }"), "4:43 `a` is no address: write host:port, such as 127.0.0.1:9001; 4:79 `A:1` is listed twice"),
         (
             service("name: localhost", good),
@@ -219,6 +219,20 @@ fn two_policies_for_one_service_are_refused_at_the_second() {
     assert_eq!(
         problems(&text),
         ["13:40 Service `orders` has a TrafficPolicy already, at f.yaml:6"]
+    );
+}
+
+#[test]
+fn routes_times_methods_are_bounded() {
+    let methods: Vec<String> = (0..700)
+        .map(|index| format!("{{ name: shop.v1.Orders/M{index} }}"))
+        .collect();
+    let rule = "    - backendRefs: [ { name: orders } ]\n";
+    let text = policy(&format!("  methods: [ {} ]", methods.join(", ")))
+        + &route(&format!("  rules:\n{}", rule.repeat(15)));
+    assert_eq!(
+        problems(&text),
+        ["11:19 Service `orders` has more than 10000 routes: 15 matches for 700 methods"]
     );
 }
 

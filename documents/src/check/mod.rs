@@ -79,6 +79,15 @@ impl<'r, 'f> Checker<'r, 'f> {
         }
     }
 
+    /// A list that must say something, but not everything: 1 to `most` entries.
+    fn length<T>(&mut self, name: &str, list: &Spanned<Vec<T>>, most: usize) {
+        let count = list.value.len();
+        if count == 0 || count > most {
+            let message = format!("`{name}` has {count} entries: write 1 to {most}");
+            self.refuse(list.referenced, message);
+        }
+    }
+
     /// A number in its range; `None` if absent or refused.
     fn number(&mut self, value: &Option<Spanned<u32>>, range: RangeInclusive<u32>) -> Option<u32> {
         let value = value.as_ref()?;

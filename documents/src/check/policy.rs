@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Ceiling of `retry.attempts` (gRFC A6).
 const ATTEMPTS_MAX: u32 = 5;
 
+/// Most entries of `targetRefs` (Gateway API's policies).
+const TARGETS_MAX: usize = 16;
+
 /// Ceiling of `outlierDetection.maxEjectionPercent` where the field is absent: half
 /// of the endpoints keep serving (Envoy and gRFC A50: 10).
 const EJECTION_PERCENT_DEFAULT: u32 = 50;
@@ -76,9 +79,7 @@ fn check_targets<'s>(
     checker: &mut Checker<'_, '_>,
 ) -> Vec<(&'s Service, Location)> {
     let references = &spec.target_refs;
-    if references.value.is_empty() {
-        checker.refuse(references.referenced, "a policy needs at least one target");
-    }
+    checker.length("targetRefs", references, TARGETS_MAX);
     let find = |reference: &wire::Reference| {
         let service = directory.find(reference, namespace, checker)?;
         Some((service, reference.name.referenced))

@@ -6,7 +6,7 @@
 use super::reference::check_implements;
 use super::{Checker, Directory, Sourced};
 use crate::error::Report;
-use crate::model::{Backend, MethodName, MethodTarget, RouteRule, Service};
+use crate::model::{Backend, MethodName, MethodTarget, RouteRule, Service, TrafficPolicy};
 use crate::names;
 use crate::wire::{GrpcRouteSpec, HeaderMatch, Match, MatchType, MethodMatch, Rule};
 use serde_saphyr::Spanned;
@@ -16,13 +16,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Ceiling of `weight` (Gateway API).
 const WEIGHT_MAX: u32 = 1_000_000;
 
-/// Most matches that all routes of a service may have together. Each is multiplied
-/// with the methods of its policy, so this bounds what a sidecar has to hold.
-const MATCHES_MAX: usize = 1_000;
+/// Most entries of `parentRefs`, `rules` and `backendRefs` (Gateway API).
+const PARENTS_MAX: usize = 32;
+const RULES_MAX: usize = 16;
+const BACKENDS_MAX: usize = 16;
+
+/// Most routes of a service: the matches of all its GRPCRoutes, each once for every
+/// method of its policy and once for the rest. Bounds what a sidecar has to hold.
+const ROUTES_MAX: usize = 10_000;
 
 /// Checks all routes; gives the rules of each service that has one, by precedence.
 pub(crate) fn check_routes(
     routes: &[Sourced<GrpcRouteSpec>],
+    policies: &BTreeMap<String, TrafficPolicy>,
     directory: &Directory<'_>,
     report: &mut Report<'_>,
 ) -> BTreeMap<String, Vec<RouteRule>> {
@@ -45,10 +51,13 @@ pub(crate) fn check_routes(
             check_methods_exist(parent, &document.spec, &mut checker);
             let all = rules.entry(parent.name.clone()).or_default();
             all.extend(own.iter().cloned());
-            if all.len() > MATCHES_MAX {
+            let policy = policies.get(&parent.name);
+            let methods = policy.map_or(0, |policy| policy.methods.len());
+            if all.len().saturating_mul(methods + 1) > ROUTES_MAX {
                 let message = format!(
-                    "the routes of Service `{}` have more than {MATCHES_MAX} matches",
-                    parent.name
+                    "Service `{}` has more than {ROUTES_MAX} routes: {} matches for {methods} methods",
+                    parent.name,
+                    all.len()
                 );
                 checker.refuse(document.metadata.name.referenced, message);
             }
@@ -83,9 +92,7 @@ fn check_parents<'s>(
     checker: &mut Checker<'_, '_>,
 ) -> Vec<&'s Service> {
     let references = &spec.parent_refs;
-    if references.value.is_empty() {
-        checker.refuse(references.referenced, "a route needs at least one parent");
-    }
+    checker.length("parentRefs", references, PARENTS_MAX);
     let mut seen = BTreeSet::new();
     let mut parents = Vec::new();
     for reference in &references.value {
@@ -122,9 +129,7 @@ fn check_rules(
         rules,
     } = spec;
     checker.enforced(&[("hostnames", hostnames)]);
-    if rules.value.is_empty() {
-        checker.refuse(rules.referenced, "a route needs at least one rule");
-    }
+    checker.length("rules", rules, RULES_MAX);
     let mut checked = Vec::new();
     for (index, rule) in rules.value.iter().enumerate() {
         let own = rule.name.as_ref().map(|name| name.value.clone());
@@ -181,6 +186,7 @@ fn check_backends(
     checker: &mut Checker<'_, '_>,
 ) -> Vec<Backend> {
     let references = &rule.backend_refs;
+    checker.length("backendRefs", references, BACKENDS_MAX);
     let mut total = 0;
     let mut backends: Vec<Backend> = Vec::new();
     for reference in &references.value {
@@ -204,7 +210,7 @@ fn check_backends(
         let service = service.name.clone();
         backends.push(Backend { service, weight });
     }
-    if total == 0 {
+    if total == 0 && !references.value.is_empty() {
         let message = "no backend has a weight above zero: every call would fail";
         checker.refuse(references.referenced, message);
     }

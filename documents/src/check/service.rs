@@ -6,7 +6,10 @@ use crate::model::{Service, TrafficPolicy};
 use crate::names::{self, Address};
 use crate::wire::{Endpoints, ServiceSpec, StaticEndpoint};
 use serde_saphyr::Spanned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most entries of `endpoints.static`: more than people write by hand.
+const ENDPOINTS_MAX: usize = 10_000;
 
 /// Checks all services; what two of them claim is refused at the second.
 pub(crate) fn check_services(
@@ -73,13 +76,9 @@ fn check_addresses(
     endpoints: &Spanned<Vec<StaticEndpoint>>,
     checker: &mut Checker<'_, '_>,
 ) -> Vec<Address> {
-    if endpoints.value.is_empty() {
-        checker.refuse(
-            endpoints.referenced,
-            "a service needs at least one endpoint",
-        );
-    }
-    let mut seen = Vec::new();
+    checker.length("static", endpoints, ENDPOINTS_MAX);
+    let mut seen = BTreeSet::new();
+    let mut addresses = Vec::new();
     for StaticEndpoint { address } in &endpoints.value {
         let text = &address.value;
         match Address::parse(text) {
@@ -88,13 +87,13 @@ fn check_addresses(
                     format!("`{text}` is no address: write host:port, such as 127.0.0.1:9001");
                 checker.refuse(address.referenced, message);
             }
-            Some(parsed) if seen.contains(&parsed) => {
+            Some(parsed) if !seen.insert(parsed.clone()) => {
                 checker.refuse(address.referenced, format!("`{text}` is listed twice"));
             }
-            Some(parsed) => seen.push(parsed),
+            Some(parsed) => addresses.push(parsed),
         }
     }
-    seen
+    addresses
 }
 
 /// Who was the first to use a name.

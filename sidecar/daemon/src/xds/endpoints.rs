@@ -9,6 +9,7 @@ use outrider_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use outrider_proto::envoy::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
 };
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// An endpoint that may have to be resolved.
@@ -73,12 +74,13 @@ fn parse_locality(
         enforced: locality, lb_endpoints, load_balancing_weight;
         refused: metadata, priority, proximity, lb_config;
     });
+    let mut seen = BTreeSet::new();
     for (index, endpoint) in locality.lb_endpoints.iter().enumerate() {
         let mut fields = fields.at_index("lb_endpoints", index);
         let Some(address) = parse_endpoint(endpoint, &mut fields) else {
             continue;
         };
-        if addresses.contains(&address) {
+        if !seen.insert(address.clone()) {
             fields.refuse("endpoint", "listed twice");
         }
         addresses.push(address);
