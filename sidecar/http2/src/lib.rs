@@ -12,6 +12,7 @@ mod event;
 mod fields;
 mod frame;
 mod hpack;
+mod octets;
 mod stream;
 mod stream_id;
 mod validate;

@@ -1,10 +1,11 @@
 //! Which field lists are HTTP messages (RFC 9113 8.2, 8.3).
 //!
 //! A list that is not one is malformed: the stream is reset and the owner never sees it.
+//! Names and values here have allowed octets only, see `octets`.
 //! Where RFC 9113 leaves a choice, the strict one is taken: what two proxies could read
 //! differently is refused. Policy on well-formed messages (paths, methods) is the owner's.
 
-use crate::{Field, Fields};
+use crate::{Field, Fields, octets};
 
 /// Which rule a list breaks.
 pub(crate) type Malformed = &'static str;
@@ -128,12 +129,6 @@ struct Regular<'a> {
 impl<'a> Regular<'a> {
     fn take(&mut self, field: Field<'a>) -> Result<(), Malformed> {
         self.is_begun = true;
-        if !is_name(field.name) {
-            return Err("field name is not a lower-case token");
-        }
-        if !is_value(field.value) {
-            return Err("forbidden octet in a field value");
-        }
         match field.name {
             b"connection" | b"proxy-connection" | b"keep-alive" | b"transfer-encoding"
             | b"upgrade" => Err("connection-specific field"),
@@ -195,36 +190,9 @@ fn with_host_as_authority(fields: &Fields) -> Fields {
         .collect()
 }
 
-/// Octets of a token but upper-case letters (RFC 9110 5.6.2, RFC 9113 8.2.1).
-static NAME_OCTETS: [bool; 256] = octets(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz");
-
-const fn octets(allowed: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < allowed.len() {
-        table[allowed[at] as usize] = true;
-        at += 1;
-    }
-    table
-}
-
-fn is_name(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|&octet| NAME_OCTETS[usize::from(octet)])
-}
-
-/// No controls but tabulators, no white space at the ends (RFC 9110 5.5).
-fn is_value(value: &[u8]) -> bool {
-    let is_blank = |octet: Option<&u8>| matches!(octet, Some(b' ' | b'\t'));
-    // No early exit: a short loop over the whole value is quicker than a branch an octet.
-    let has_control = value.iter().fold(false, |bad, &octet| {
-        bad | ((octet < b' ') & (octet != b'\t')) | (octet == 0x7f)
-    });
-    !has_control && !is_blank(value.first()) && !is_blank(value.last())
-}
-
 /// CONNECT is refused: there are no tunnels inside HTTP/2 here (CVE-2025-64763).
 fn is_method(value: &[u8]) -> bool {
-    let is_token = |octet: &u8| NAME_OCTETS[usize::from(octet.to_ascii_lowercase())];
+    let is_token = |octet: &u8| octets::is_of_name(octet.to_ascii_lowercase());
     !value.is_empty() && value.iter().all(is_token) && value != b"CONNECT"
 }
 

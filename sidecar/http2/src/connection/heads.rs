@@ -179,7 +179,9 @@ impl Connection {
                 self.spend_idle_frame()
             };
         }
-        let request = match validate::request(&mut list.fields, list.is_whole) {
+        let judged = list.check_octets();
+        let judged = judged.and_then(|()| validate::request(&mut list.fields, list.is_whole));
+        let request = match judged {
             Ok(request) => request,
             Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
         };
@@ -200,6 +202,7 @@ impl Connection {
             bytes,
             count,
             is_whole,
+            ..
         } = list;
         Ok(Some(match is_whole {
             true => Event::Head {
@@ -233,7 +236,10 @@ impl Connection {
         if !list.is_whole {
             return self.violate(id, ResetCause::TooLarge);
         }
-        let response = match validate::response(&list.fields) {
+        let response = match list
+            .check_octets()
+            .and_then(|()| validate::response(&list.fields))
+        {
             Ok(response) => response,
             Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
         };
@@ -300,7 +306,8 @@ impl Connection {
                 ResetCause::Malformed("body shorter than content-length"),
             );
         }
-        if let Err(reason) = validate::trailers(&list.fields) {
+        let judged = list.check_octets();
+        if let Err(reason) = judged.and_then(|()| validate::trailers(&list.fields)) {
             return self.violate(id, ResetCause::Malformed(reason));
         }
         self.end_receiving(id);

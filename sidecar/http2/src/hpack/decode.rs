@@ -1,11 +1,13 @@
 //! Field blocks to field lists (RFC 7541 3, 6).
 //!
+//! Octets are judged here as well, because an entry of the table is judged once for all its uses.
 //! A list is counted while it is decoded: over a limit, fields are decoded on for the table's
 //! sake but no longer kept; over four times a limit, decoding stops and the connection with it.
 
 use super::dynamic_table::DynamicTable;
 use super::{huffman, integer, static_table};
-use crate::fields::{FIELD_OVERHEAD, Field, Fields};
+use crate::fields::{Field, Fields};
+use crate::octets;
 
 /// Limits on one list; see `Config` for the reasons.
 #[derive(Copy, Clone)]
@@ -25,6 +27,8 @@ pub(crate) struct Decoded {
     pub(crate) count: u64,
     /// All fields were kept.
     pub(crate) is_whole: bool,
+    /// No name or value, kept or not, has a forbidden octet.
+    is_clean: bool,
 }
 
 /// The connection cannot go on.
@@ -62,6 +66,7 @@ impl Decoder {
             bytes: 0,
             count: 0,
             is_whole: true,
+            is_clean: true,
         };
         while let Some(&first) = input.first() {
             match first {
@@ -91,8 +96,8 @@ impl Decoder {
 
     fn take_indexed(&self, input: &mut &[u8], list: &mut Decoded) -> Result<(), DecodeError> {
         let index = integer::decode(input, 7).ok_or(DecodeError::Compression("bad integer"))?;
-        let (name, value) = entry(&self.table, index)?;
-        let field = Field::new(name, value);
+        let Entry { field, is_clean } = entry(&self.table, index)?;
+        list.is_clean &= is_clean;
         if list.count(self.limits, field.size())? {
             list.fields.push(field);
         }
@@ -115,14 +120,16 @@ impl Decoder {
         } else {
             draft
                 .bytes()
-                .extend_from_slice(entry(&self.table, index)?.0);
+                .extend_from_slice(entry(&self.table, index)?.field.name);
         }
         draft.end_name();
         take_string(input, draft.bytes())?;
         let (name, value) = draft.parts();
-        let size = name.len() + value.len() + FIELD_OVERHEAD;
+        let field = Field::new(name, value);
+        let (size, is_clean) = (field.size(), octets::are_allowed(field));
+        list.is_clean &= is_clean;
         if kind == Kind::Indexing {
-            self.table.insert(name, value);
+            self.table.insert(field, is_clean);
         }
         let place = draft.place(kind == Kind::NeverIndexed);
         if list.count(self.limits, size)? {
@@ -140,6 +147,16 @@ impl Decoder {
 }
 
 impl Decoded {
+    /// # Errors
+    /// The list is malformed: a name or value has a forbidden octet.
+    pub(crate) fn check_octets(&self) -> Result<(), &'static str> {
+        if self.is_clean {
+            Ok(())
+        } else {
+            Err("forbidden octet in a field")
+        }
+    }
+
     /// Counts a field of `size`. True: keep it.
     fn count(&mut self, limits: ListLimits, size: usize) -> Result<bool, DecodeError> {
         self.bytes += size as u64;
@@ -170,14 +187,27 @@ impl Kind {
     }
 }
 
+struct Entry<'a> {
+    field: Field<'a>,
+    is_clean: bool,
+}
+
 /// The entry of an index over both tables (RFC 7541 2.3.3).
-fn entry(table: &DynamicTable, index: u32) -> Result<(&[u8], &[u8]), DecodeError> {
+fn entry(table: &DynamicTable, index: u32) -> Result<Entry<'_>, DecodeError> {
     let bad = DecodeError::Compression("no such table entry");
     let at = (index as usize).checked_sub(1).ok_or(bad)?;
-    match static_table::ENTRIES.get(at) {
-        Some(&entry) => Ok(entry),
-        None => table.entry(at - static_table::ENTRIES.len()).ok_or(bad),
+    if let Some(&(name, value)) = static_table::ENTRIES.get(at) {
+        return Ok(Entry {
+            field: Field::new(name, value),
+            is_clean: true,
+        });
     }
+    let age = at - static_table::ENTRIES.len();
+    let (name, value) = table.entry(age).ok_or(bad)?;
+    Ok(Entry {
+        field: Field::new(name, value),
+        is_clean: table.is_clean(age),
+    })
 }
 
 fn take_string(input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {

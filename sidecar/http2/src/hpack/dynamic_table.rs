@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::fields::FIELD_OVERHEAD;
+use crate::fields::{FIELD_OVERHEAD, Field};
 
 pub(super) struct DynamicTable {
     log: Vec<u8>,
@@ -22,6 +22,7 @@ struct Entry {
     start: u32,
     name_len: u32,
     value_len: u32,
+    is_clean: bool,
 }
 
 impl Entry {
@@ -61,15 +62,22 @@ impl DynamicTable {
         Some((name, rest.get(..entry.value_len as usize)?))
     }
 
+    /// What `insert` was told of the entry.
+    pub(super) fn is_clean(&self, age: usize) -> bool {
+        self.entries.get(age).is_some_and(|entry| entry.is_clean)
+    }
+
     /// Evicts from the oldest until `size_max` holds.
     pub(super) fn resize(&mut self, size_max: usize) {
         self.size_max = size_max;
         self.evict(size_max);
     }
 
-    /// Adds the newest entry. One larger than the table empties it and is not kept.
-    pub(super) fn insert(&mut self, name: &[u8], value: &[u8]) {
-        let entry_size = name.len() + value.len() + FIELD_OVERHEAD;
+    /// Adds the newest entry. One larger than the table empties it and is not kept. `is_clean`:
+    /// its octets were judged; said again by each use of the entry, so that they are judged once.
+    pub(super) fn insert(&mut self, field: Field<'_>, is_clean: bool) {
+        let Field { name, value, .. } = field;
+        let entry_size = field.size();
         self.evict(self.size_max.saturating_sub(entry_size));
         if entry_size > self.size_max {
             return;
@@ -82,6 +90,7 @@ impl DynamicTable {
             start,
             name_len: name.len() as u32,
             value_len: value.len() as u32,
+            is_clean,
         });
         self.size += entry_size;
     }
@@ -117,9 +126,9 @@ mod tests {
     #[test]
     fn the_oldest_leave_first() {
         let mut table = DynamicTable::new(2 * 34);
-        table.insert(b"a", b"1");
-        table.insert(b"b", b"2");
-        table.insert(b"c", b"3");
+        table.insert(Field::new(b"a", b"1"), true);
+        table.insert(Field::new(b"b", b"2"), true);
+        table.insert(Field::new(b"c", b"3"), true);
         assert_eq!(table.len(), 2);
         assert_eq!(table.entry(0), Some((&b"c"[..], &b"3"[..])));
         assert_eq!(table.entry(1), Some((&b"b"[..], &b"2"[..])));
@@ -129,8 +138,8 @@ mod tests {
     #[test]
     fn an_entry_larger_than_the_table_empties_it() {
         let mut table = DynamicTable::new(40);
-        table.insert(b"a", b"1");
-        table.insert(b"b", b"0123456789");
+        table.insert(Field::new(b"a", b"1"), true);
+        table.insert(Field::new(b"b", b"0123456789"), true);
         assert_eq!((table.len(), table.size()), (0, 0));
     }
 
@@ -138,7 +147,7 @@ mod tests {
     fn entries_outlive_the_moving_of_the_log() {
         let mut table = DynamicTable::new(100);
         for round in 0..1_000_u32 {
-            table.insert(b"round", &round.to_be_bytes());
+            table.insert(Field::new(b"round", &round.to_be_bytes()), true);
             assert_eq!(
                 table.entry(0),
                 Some((&b"round"[..], &round.to_be_bytes()[..]))

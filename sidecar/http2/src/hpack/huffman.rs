@@ -7,6 +7,8 @@
 
 /// The end-of-string symbol; only its first bits occur, as padding.
 const EOS: usize = 256;
+/// Bits of the shortest and the longest code.
+const BITS_MIN: usize = 5;
 const BITS_MAX: usize = 30;
 
 /// Bits of each symbol's code.
@@ -99,20 +101,26 @@ static TABLES: Canonical = CANONICAL;
 /// Appends what `input` stands for. `None`: padding is longer than seven bits or not all ones,
 /// or the end-of-string symbol occurs (RFC 7541 5.2).
 pub(super) fn decode(input: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut octets = input.iter();
-    // `bits` unread bits stand at the top of `word`, zeros below.
+    out.reserve(input.len() * 8 / BITS_MIN);
+    let mut rest = input;
+    // The first `bits` bits of `word` are unread; below them is what follows them in `rest`,
+    // or zeros.
     let (mut word, mut bits) = (0_u64, 0_u32);
     loop {
-        while bits <= 56 {
-            let Some(&octet) = octets.next() else { break };
-            word |= u64::from(octet) << (56 - bits);
-            bits += 8;
+        (word, bits) = refill(&mut rest, word, bits);
+        if bits < 32 {
+            break;
         }
-        let (mut symbol, mut length) = SHORT[(word >> 56) as usize];
-        if length == 0 {
-            (symbol, length) = decode_long((word >> 32) as u32)?;
+        // No code is cut here: none is longer than 30 bits.
+        while bits >= 32 {
+            let (symbol, length) = first_symbol(word)?;
+            out.push(symbol);
+            word <<= length;
+            bits -= length;
         }
-        let length = u32::from(length);
+    }
+    loop {
+        let (symbol, length) = first_symbol(word)?;
         if length > bits {
             return is_padding(word, bits).then_some(());
         }
@@ -122,9 +130,35 @@ pub(super) fn decode(input: &[u8], out: &mut Vec<u8>) -> Option<()> {
     }
 }
 
+/// More than 32 bits, unless `rest` is used up. Eight octets at once where there are so many.
+fn refill(rest: &mut &[u8], mut word: u64, mut bits: u32) -> (u64, u32) {
+    if let Some(&octets) = rest.first_chunk() {
+        let taken = (63 - bits) / 8;
+        *rest = &rest[taken as usize..];
+        return (word | u64::from_be_bytes(octets) >> bits, bits + taken * 8);
+    }
+    while bits <= 56
+        && let Some((&octet, later)) = rest.split_first()
+    {
+        word |= u64::from(octet) << (56 - bits);
+        bits += 8;
+        *rest = later;
+    }
+    (word, bits)
+}
+
+fn first_symbol(word: u64) -> Option<(u8, u32)> {
+    let (symbol, length) = SHORT[(word >> 56) as usize];
+    if length > 0 {
+        Some((symbol, u32::from(length)))
+    } else {
+        decode_long((word >> 32) as u32)
+    }
+}
+
 /// Symbol and length of the code that `bits` begins with, longer than eight bits. `None` for
 /// end of string, whose thirty ones can only come from the input: missing bits are zeros.
-fn decode_long(bits: u32) -> Option<(u8, u8)> {
+fn decode_long(bits: u32) -> Option<(u8, u32)> {
     let length = (9..=BITS_MAX).find(|&length| u64::from(bits) < TABLES.limits[length])?;
     let (first, rank) = TABLES.firsts[length];
     let at = rank + ((bits >> (32 - length)) - first);
@@ -133,7 +167,7 @@ fn decode_long(bits: u32) -> Option<(u8, u8)> {
         .get(at as usize)
         .map(|&symbol| usize::from(symbol))
     {
-        Some(symbol) if symbol < EOS => Some((symbol as u8, length as u8)),
+        Some(symbol) if symbol < EOS => Some((symbol as u8, length as u32)),
         Some(_) | None => None,
     }
 }

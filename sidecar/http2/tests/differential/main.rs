@@ -11,7 +11,7 @@ use ours::Ours;
 use plan::{Message, Plan, Random, Resets};
 use theirs::Seen;
 
-const SEEDS: std::ops::Range<u64> = 0..60;
+const SEEDS: std::ops::Range<u64> = 0..40;
 const CALLS: usize = 25;
 
 /// All seeds, or the one in the variable SEED: to replay a failure.

@@ -74,6 +74,8 @@ fn malformed_requests_never_reach_the_owner() {
             with(&[("content-length", "1")]),
         ),
         ("no path", POST[..2].to_vec()),
+        ("upper case", with(&[("X", "y")])),
+        ("NUL in a value", with(&[("x", "\0")])),
         ("CONNECT", vec![(":method", "CONNECT"), (":authority", "a")]),
     ];
     for (case, fields) in cases {
@@ -90,6 +92,19 @@ fn malformed_requests_never_reach_the_owner() {
         );
         assert_eq!(bed.resets_said(), [(1, ErrorCode::ProtocolError)], "{case}");
     }
+}
+
+#[test]
+fn a_forbidden_octet_is_remembered_with_its_table_entry() {
+    let mut bed = Bed::server(server_config());
+    let bad = with(&[("x", "a\nb")]);
+    bed.head(1, &bad, true);
+    let literal_len = bed.input.len();
+    bed.head(3, &bad, true);
+    assert!(bed.input.len() - literal_len < literal_len, "by index now");
+    assert_eq!(bed.told(), []);
+    let resets = [(1, ErrorCode::ProtocolError), (3, ErrorCode::ProtocolError)];
+    assert_eq!(bed.resets_said(), resets);
 }
 
 #[test]
