@@ -2,6 +2,7 @@
 //! nothing and says where it is wrong.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
@@ -123,6 +124,32 @@ async fn a_bad_change_says_where_it_is_wrong_and_changes_nothing() {
         .await
         .expect("the folder is good again");
     assert_eq!(version(admin).await, good);
+}
+
+/// Kubernetes mounts a ConfigMap as links through `..data` and renames a new `..data` over it.
+fn swap_config_map(folder: &Path, version: &str, address: &str) {
+    let data = format!("..{version}");
+    std::fs::create_dir(folder.join(&data)).expect("a folder is made");
+    document(&folder.join(&data), address);
+    symlink(&data, folder.join("..data_tmp")).expect("a link is made");
+    std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).expect("a link is renamed");
+}
+
+#[tokio::test]
+async fn a_config_map_is_followed() {
+    let (one, two) = (
+        Application::start("one").await,
+        Application::start("two").await,
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    swap_config_map(folder.path(), "first", &one.address.to_string());
+    symlink("..data/orders.yaml", folder.path().join("orders.yaml")).expect("a link is made");
+    let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
+    let sidecar = sidecar.await.expect("the sidecar starts");
+    let caller = Caller::connect(sidecar.addresses().outbound).await;
+    assert_eq!(instance(&caller).await, "one");
+    swap_config_map(folder.path(), "second", &two.address.to_string());
+    until_answered_by(&caller, "two").await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! nothing else comes through.
 
 use std::path::Path;
+use std::time::Duration;
 
 use outrider_daemon::Options;
 use outrider_tests::{Application, Authority, Caller, Reply, Sidecar, write_document};
@@ -11,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 struct Mesh {
     frontend: Sidecar,
     orders: Sidecar,
-    _folders: [TempDir; 3],
+    /// Documents, files of orders, files of frontend.
+    folders: [TempDir; 3],
 }
 
 fn document(folder: &Path, address: &str) {
@@ -37,24 +39,33 @@ async fn mesh(application: &Application, authority: &Authority, other: &Authorit
         .inbound
         .expect("orders has an application");
     document(folders[0].path(), &inbound.to_string());
-    let frontend = Sidecar::start(Options {
-        identity: Some(other.issue(folders[2].path(), "frontend")),
-        ..Sidecar::options("frontend", folders[0].path())
-    });
+    let frontend = frontend(&folders[0], &folders[2], other).await;
     Mesh {
-        frontend: frontend.await.expect("frontend starts"),
+        frontend,
         orders,
-        _folders: folders,
+        folders,
     }
 }
 
-async fn call(mesh: &Mesh, authority: &str) -> Reply {
-    let caller = Caller::connect(mesh.frontend.addresses().outbound).await;
+/// A sidecar that only makes calls, with a certificate signed by `authority`.
+async fn frontend(documents: &TempDir, files: &TempDir, authority: &Authority) -> Sidecar {
+    let started = Sidecar::start(Options {
+        identity: Some(authority.issue(files.path(), "frontend")),
+        ..Sidecar::options("frontend", documents.path())
+    });
+    started.await.expect("frontend starts")
+}
+
+async fn call(frontend: &Sidecar, authority: &str) -> Reply {
+    let caller = Caller::connect(frontend.addresses().outbound).await;
     caller
         .call(authority, "/shop.v1.Orders/Get", b"hello")
         .await
         .expect("a response")
 }
+
+/// Longest any of this may take; reached only when something hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const OK_HANDSHAKES: &str = r#"outrider_mtls_handshakes_total{side="inbound",result="ok"}"#;
 const FAILED_HANDSHAKES: &str = r#"outrider_mtls_handshakes_total{side="inbound",result="failed"}"#;
@@ -65,7 +76,7 @@ async fn a_call_crosses_both_sidecars_and_the_application_learns_who_called() {
     let authority = Authority::new();
     let mesh = mesh(&application, &authority, &authority).await;
     for name in ["orders", "localhost:50051"] {
-        let reply = call(&mesh, name).await;
+        let reply = call(&mesh.frontend, name).await;
         assert_eq!(
             (reply.grpc_status.as_str(), &*reply.body),
             ("0", &b"hello"[..]),
@@ -102,7 +113,7 @@ async fn a_call_crosses_both_sidecars_and_the_application_learns_who_called() {
 async fn a_certificate_of_another_authority_is_not_believed() {
     let application = Application::start("one").await;
     let mesh = mesh(&application, &Authority::new(), &Authority::new()).await;
-    let reply = call(&mesh, "orders").await;
+    let reply = call(&mesh.frontend, "orders").await;
     assert_eq!(reply.grpc_status, "14", "{reply:?}");
     assert_eq!(mesh.orders.admin().metric(OK_HANDSHAKES).await, 0.0);
 }
@@ -132,4 +143,32 @@ async fn plaintext_is_refused_at_the_inbound_listener() {
         "{answer:?}"
     );
     assert_eq!(mesh.orders.admin().metric(FAILED_HANDSHAKES).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_with_its_key_and_a_torn_pair_is_refused() {
+    let application = Application::start("one").await;
+    let authority = Authority::new();
+    let mesh = mesh(&application, &authority, &authority).await;
+    let (admin, folder) = (mesh.orders.admin(), mesh.folders[1].path());
+    let changes = |result| format!("outrider_identity_changes_total{{result=\"{result}\"}} 1");
+    let key = std::fs::read(folder.join("key.pem")).expect("the key is readable");
+
+    authority.issue(folder, "orders");
+    let taken = admin.until("/metrics", |_, page| page.contains(&changes("accepted")));
+    tokio::time::timeout(PATIENCE, taken)
+        .await
+        .expect("the new pair is taken");
+    assert_eq!(call(&mesh.frontend, "orders").await.grpc_status, "0");
+
+    std::fs::write(folder.join("key.pem"), key).expect("a file is written");
+    let refused = admin.until("/config", |_, page| page.contains("does not fit"));
+    tokio::time::timeout(PATIENCE, refused)
+        .await
+        .expect("the torn pair is refused");
+    assert_eq!(admin.page("/readyz").await.0, 200, "the old one is good");
+    assert_eq!(call(&mesh.frontend, "orders").await.grpc_status, "0");
+    let newcomer = frontend(&mesh.folders[0], &mesh.folders[2], &authority).await;
+    assert_eq!(call(&newcomer, "orders").await.grpc_status, "0");
+    assert_eq!(admin.metric(OK_HANDSHAKES).await, 2.0, "one each");
 }

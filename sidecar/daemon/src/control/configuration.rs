@@ -59,9 +59,9 @@ impl Configuration {
         folder: &Path,
         metrics: Arc<Metrics>,
     ) -> Result<Configuration, StartupError> {
-        // Watched before it is read: a change in between is noticed.
-        let watch = Watch::folder(folder);
         let (files, loaded) = documents::load_first(folder)?;
+        // A change between the reading and the watch is found by the first rescan.
+        let watch = Watch::folder(folder);
         let mut configuration = Configuration {
             clock,
             folder: folder.to_owned(),

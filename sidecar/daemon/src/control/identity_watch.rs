@@ -31,11 +31,11 @@ impl IdentityWatch {
     /// # Errors
     /// [`IdentityError`]: without a good first identity there is nothing to keep.
     pub fn load(files: IdentityFiles, expected: Expected) -> Result<IdentityWatch, IdentityError> {
-        // Watched before they are read: a change in between is noticed.
-        let watch = Watch::files([files.certificate.as_path(), &files.key, &files.trust_bundle]);
         let found = identity::read(&files);
         let seen = fingerprint(&found);
         let identity = found?.check(&files, &expected)?;
+        // A change between the reading and the watch is found by the first rescan.
+        let watch = Watch::files([files.certificate.as_path(), &files.key, &files.trust_bundle]);
         let (status, _) = watch::channel(Some(status(&identity, None)));
         Ok(IdentityWatch {
             files,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// Quiet time after a notice before reading, so that a change in several files is seen whole.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -23,30 +23,27 @@ const RESCAN: Duration = Duration::from_secs(10);
 /// A watch on some folders; ends when dropped.
 #[derive(Debug)]
 pub struct Watch {
-    changed: Arc<Notify>,
-    // Held for its `Drop`: the watch ends with it. `None`: the system refused, only rescans.
+    looks: mpsc::Receiver<()>,
+    // Held for its `Drop`: the notices end with it. `None`: the system refused, only rescans.
     _watcher: Option<RecommendedWatcher>,
 }
 
 impl Watch {
-    /// Watches `folder`.
+    /// Watches `folder`. Needs a runtime.
     pub fn folder(folder: &Path) -> Watch {
         Watch::start(&BTreeSet::from([folder.to_owned()]))
     }
 
-    /// Watches the folders that `files` lie in.
+    /// Watches the folders that `files` lie in. Needs a runtime.
     pub fn files<'a>(files: impl IntoIterator<Item = &'a Path>) -> Watch {
         Watch::start(&files.into_iter().map(folder_of).collect())
     }
 
     /// Returns when something may have changed and the dust has settled, or after [`RESCAN`].
-    pub async fn changed(&self) {
-        if tokio::time::timeout(RESCAN, self.changed.notified())
-            .await
-            .is_ok()
-        {
-            tokio::time::sleep(SETTLE).await;
-        }
+    /// Nothing is lost when the wait is given up and begun again.
+    pub async fn changed(&mut self) {
+        // Never `None`: the task that sends ends only after us.
+        let _ = self.looks.recv().await;
     }
 
     fn start(folders: &BTreeSet<PathBuf>) -> Watch {
@@ -55,10 +52,26 @@ impl Watch {
         if let Err(error) = &watcher {
             tracing::warn!(%error, ?folders, "no change notices: looking every 10 s instead");
         }
+        let (say_look, looks) = mpsc::channel(1);
+        tokio::spawn(settle(changed, say_look));
         Watch {
-            changed,
+            looks,
             _watcher: watcher.ok(),
         }
+    }
+}
+
+/// Turns notices into looks: one after the dust of a change has settled, one after [`RESCAN`].
+async fn settle(changed: Arc<Notify>, say_look: mpsc::Sender<()>) {
+    while !say_look.is_closed() {
+        if tokio::time::timeout(RESCAN, changed.notified())
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(SETTLE).await;
+        }
+        // A look that waits to be taken covers this one too.
+        let _ = say_look.try_send(());
     }
 }
 
@@ -135,11 +148,26 @@ mod tests {
     #[tokio::test]
     async fn notices_a_file_that_is_renamed_into_place() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let watch = Watch::folder(folder.path());
+        let mut watch = Watch::folder(folder.path());
         let draft = folder.path().join(".draft");
         std::fs::write(&draft, "1").expect("a file is written");
         std::fs::rename(&draft, folder.path().join("a.yaml")).expect("a file is renamed");
         let notice = tokio::time::timeout(RESCAN / 2, watch.changed()).await;
         assert!(notice.is_ok(), "no notice, only the rescan");
+    }
+
+    #[tokio::test]
+    async fn a_notice_survives_a_wait_that_was_given_up() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut watch = Watch::folder(folder.path());
+        std::fs::write(folder.path().join("a.yaml"), "1").expect("a file is written");
+        let interrupted = async {
+            while tokio::time::timeout(SETTLE / 10, watch.changed())
+                .await
+                .is_err()
+            {}
+        };
+        let notice = tokio::time::timeout(RESCAN / 2, interrupted).await;
+        assert!(notice.is_ok(), "the notice was lost");
     }
 }

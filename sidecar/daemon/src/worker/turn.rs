@@ -64,7 +64,7 @@ impl Worker {
         self.wait()?;
         let now = self.clock.now();
         self.heartbeat.beat(now);
-        let connects = self.note_events();
+        let connects = self.note_events(now);
         let next = self.obey(now);
         self.accept(now);
         connects
@@ -106,7 +106,7 @@ impl Worker {
     }
 
     /// Remembers what the poll said; returns the outgoing connections to look at.
-    fn note_events(&mut self) -> Vec<usize> {
+    fn note_events(&mut self, now: Tick) -> Vec<usize> {
         let mut connects = Vec::new();
         for event in &self.events {
             if event.token() == WAKER || self.doors.note(event.token()) {
@@ -119,6 +119,9 @@ impl Worker {
             socket.note(event);
             if socket.connecting {
                 connects.push(key);
+            } else if event.is_error() && !socket.reading {
+                // Nobody would read the error while back-pressure holds the reads.
+                self.engine.closed(now, socket.id, How::Reset);
             }
             self.sockets.list_to_read(key);
             self.sockets.list_to_write(key);
