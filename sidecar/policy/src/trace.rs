@@ -156,72 +156,34 @@ mod tests {
     fn accepts_what_it_may_and_ignores_the_rest() {
         let trace = "0af7651916cd43dd8448eb211c80319c";
         let zeros = "0".repeat(32);
+        #[rustfmt::skip] // A table: one case a line.
         let cases = [
-            (
-                "not sampled",
-                format!("00-{trace}-b7ad6b7169203331-00"),
-                true,
-            ),
-            (
-                "unknown flags",
-                format!("00-{trace}-b7ad6b7169203331-fe"),
-                true,
-            ),
-            (
-                "future version",
-                format!("cc-{trace}-b7ad6b7169203331-01"),
-                true,
-            ),
-            (
-                "future fields",
-                format!("cc-{trace}-b7ad6b7169203331-01-what"),
-                true,
-            ),
-            (
-                "future version, bare dash",
-                format!("cc-{trace}-b7ad6b7169203331-01-"),
-                true,
-            ),
-            (
-                "future fields without a dash",
-                format!("cc-{trace}-b7ad6b7169203331-01.x"),
-                false,
-            ),
-            (
-                "version 00 with more",
-                format!("00-{trace}-b7ad6b7169203331-01-x"),
-                false,
-            ),
-            (
-                "version ff",
-                format!("ff-{trace}-b7ad6b7169203331-01"),
-                false,
-            ),
-            (
-                "upper-case trace id",
-                format!("00-{}-b7ad6b7169203331-01", trace.to_uppercase()),
-                false,
-            ),
-            (
-                "zero trace id",
-                format!("00-{zeros}-b7ad6b7169203331-01"),
-                false,
-            ),
-            (
-                "zero span id",
-                format!("00-{trace}-0000000000000000-01"),
-                false,
-            ),
-            (
-                "not hexadecimal",
-                format!("00-{trace}-b7ad6b716920333g-01"),
-                false,
-            ),
-            (
-                "wrong separator",
-                format!("00_{trace}-b7ad6b7169203331-01"),
-                false,
-            ),
+            ("not sampled", format!("00-{trace}-b7ad6b7169203331-00"),
+                true),
+            ("unknown flags", format!("00-{trace}-b7ad6b7169203331-fe"),
+                true),
+            ("future version", format!("cc-{trace}-b7ad6b7169203331-01"),
+                true),
+            ("future fields", format!("cc-{trace}-b7ad6b7169203331-01-what"),
+                true),
+            ("future version, bare dash", format!("cc-{trace}-b7ad6b7169203331-01-"),
+                true),
+            ("future fields without a dash", format!("cc-{trace}-b7ad6b7169203331-01.x"),
+                false),
+            ("version 00 with more", format!("00-{trace}-b7ad6b7169203331-01-x"),
+                false),
+            ("version ff", format!("ff-{trace}-b7ad6b7169203331-01"),
+                false),
+            ("upper-case trace id", format!("00-{}-b7ad6b7169203331-01", trace.to_uppercase()),
+                false),
+            ("zero trace id", format!("00-{zeros}-b7ad6b7169203331-01"),
+                false),
+            ("zero span id", format!("00-{trace}-0000000000000000-01"),
+                false),
+            ("not hexadecimal", format!("00-{trace}-b7ad6b716920333g-01"),
+                false),
+            ("wrong separator", format!("00_{trace}-b7ad6b7169203331-01"),
+                false),
             ("too short", format!("00-{trace}-b7ad6b7169203331-1"), false),
             ("empty", String::new(), false),
         ];

@@ -247,80 +247,21 @@ mod tests {
     fn authority_then_grpc_service_then_the_first_rule() {
         let found = |name: &str| Ok(name.to_owned());
         let get = "/shop.v1.Orders/Get";
+        #[rustfmt::skip] // A table: one case a line.
         let cases = [
             ("by name", "orders", get, found("orders/get")),
-            (
-                "by name, port, suffix, case",
-                "ORDERS.mesh:50051",
-                get,
-                found("orders/get"),
-            ),
-            (
-                "next rule",
-                "orders",
-                "/shop.v1.Orders/List",
-                found("orders/orders"),
-            ),
-            (
-                "the authority wins over the path",
-                "payments",
-                get,
-                found("payments/payments"),
-            ),
-            (
-                "by gRPC service",
-                "localhost:15001",
-                get,
-                found("orders/get"),
-            ),
-            (
-                "by gRPC service",
-                "127.0.0.1",
-                "/shop.v1.Payments/Pay",
-                found("payments/payments"),
-            ),
-            (
-                "unknown host",
-                "orderz",
-                get,
-                Err(NoRoute::UnknownAuthority),
-            ),
-            (
-                "a service is not a host",
-                "shop.v1.orders",
-                get,
-                Err(NoRoute::UnknownAuthority),
-            ),
-            (
-                "unknown service",
-                "localhost",
-                "/x.Y/Z",
-                Err(NoRoute::UnknownGrpcService),
-            ),
-            (
-                "case counts",
-                "localhost",
-                "/shop.v1.orders/Get",
-                Err(NoRoute::UnknownGrpcService),
-            ),
-            (
-                "health is everybody's",
-                "localhost",
-                "/grpc.health.v1.Health/Check",
-                Err(NoRoute::NeedsNamedAuthority),
-            ),
-            (
-                "reflection is everybody's",
-                "[::1]:1",
-                "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-                Err(NoRoute::NeedsNamedAuthority),
-            ),
-            (
-                "health by name",
-                "orders",
-                "/grpc.health.v1.Health/Check",
-                found("orders/orders"),
-            ),
+            ("by name, port, suffix, case", "ORDERS.mesh:50051", get, found("orders/get")),
+            ("next rule", "orders", "/shop.v1.Orders/List", found("orders/orders")),
+            ("the authority wins over the path", "payments", get, found("payments/payments")),
+            ("by gRPC service", "localhost:15001", get, found("orders/get")),
+            ("by gRPC service", "127.0.0.1", "/shop.v1.Payments/Pay", found("payments/payments")),
+            ("unknown host", "orderz", get, Err(NoRoute::UnknownAuthority)),
+            ("a service is not a host", "shop.v1.orders", get, Err(NoRoute::UnknownAuthority)),
+            ("unknown service", "localhost", "/x.Y/Z", Err(NoRoute::UnknownGrpcService)),
+            ("case counts", "localhost", "/shop.v1.orders/Get", Err(NoRoute::UnknownGrpcService)),
+            ("health is everybody's", "localhost", "/grpc.health.v1.Health/Check", Err(NoRoute::NeedsNamedAuthority)),
+            ("reflection is everybody's", "[::1]:1", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Err(NoRoute::NeedsNamedAuthority)),
+            ("health by name", "orders", "/grpc.health.v1.Health/Check", found("orders/orders")),
             ("no rules", "empty", get, Err(NoRoute::NoMatchingRule)),
         ];
         for (rule, authority, path, expected) in cases {
