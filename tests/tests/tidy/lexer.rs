@@ -40,6 +40,15 @@ pub fn without_test_modules(code: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Names of modules with a file of their own that exist only for tests (`#[cfg(test)] mod name;`).
+pub fn test_module_names(code: &str) -> impl Iterator<Item = &str> {
+    code.split("#[cfg(test)]").skip(1).filter_map(|rest| {
+        let name = rest.trim_start().strip_prefix("mod ")?;
+        let end = name.find(['{', ';'])?;
+        (name.as_bytes()[end] == b';').then(|| name[..end].trim())
+    })
+}
+
 /// A function with a body: its name and the lines from `fn` to the closing brace.
 pub struct Function {
     /// Its name.

@@ -13,6 +13,13 @@ pub const FUNCTION_LINES_MAX: usize = 70;
 /// Files over [`FILE_LINES_MAX`], each with the reason why it is one idea all the same.
 pub const LONG_FILES: &[(&str, &str)] = &[];
 
+/// Functions over [`FUNCTION_LINES_MAX`], by file and name, each with the reason.
+pub const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[(
+    "sidecar/http2/src/hpack/static_table.rs",
+    "known",
+    "one match, a line per entry of RFC 7541's static table",
+)];
+
 /// A file that is over the limit and not listed, or listed and not over it.
 pub fn file_length(file: &File) -> Option<String> {
     let lines = file.text.lines().count();
@@ -36,6 +43,11 @@ pub fn long_functions(file: &File) -> Vec<String> {
     lexer::functions(&file.code)
         .iter()
         .filter(|function| function.lines > FUNCTION_LINES_MAX)
+        .filter(|function| {
+            !LONG_FUNCTIONS
+                .iter()
+                .any(|(path, name, _)| file.path == *path && function.name == *name)
+        })
         .map(|function| {
             format!(
                 "{}:{}: `{}` has {} lines; {FUNCTION_LINES_MAX} is the end",

@@ -37,6 +37,30 @@ impl File {
     }
 }
 
+/// Drops the files that are compiled for tests only, as their parents declare.
+pub fn without_tests(mut files: Vec<File>) -> Vec<File> {
+    let tests: Vec<_> = files.iter().flat_map(test_modules).collect();
+    files.retain(|file| {
+        let inside = |module: &String| file.path.starts_with(&format!("{module}/"));
+        !tests
+            .iter()
+            .any(|module| file.path == format!("{module}.rs") || inside(module))
+    });
+    files
+}
+
+/// Paths, without `.rs`, of the modules that `file` declares for tests only.
+fn test_modules(file: &File) -> Vec<String> {
+    let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+    let folder = match name {
+        "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+        _ => file.path.trim_end_matches(".rs").to_owned(),
+    };
+    lexer::test_module_names(&file.code)
+        .map(|module| format!("{folder}/{module}"))
+        .collect()
+}
+
 /// The root of the workspace.
 pub fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
