@@ -132,10 +132,12 @@ impl Connection {
                 "HEADERS on a stream that was not opened",
             )),
             Role::Server { .. } | Role::Client { .. } => match self.closed.find(id) {
-                Gone::Unknown => Err(ConnectionError::protocol(
-                    "stream number used again or out of order",
-                )),
-                gone @ (Gone::ByUs | Gone::Ended | Gone::ByPeer) => self.take_late(id, gone),
+                Gone::Unknown if matches!(self.role, Role::Server { .. }) => Err(
+                    ConnectionError::protocol("stream number used again or out of order"),
+                ),
+                gone @ (Gone::ByUs | Gone::Ended | Gone::ByPeer | Gone::Unknown) => {
+                    self.take_late(id, gone)
+                }
             },
         }
     }
@@ -156,68 +158,50 @@ impl Connection {
             end,
             mut list,
         } = head;
+        if !self.admit(id)? {
+            return Ok(None);
+        }
+        let judged = list.check_octets();
+        let judged = judged.and_then(|()| validate::request(&mut list.fields, list.is_whole));
+        let length = match judged {
+            Ok(validate::Request { content_length }) => content_length,
+            Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
+        };
+        if end && length.is_some_and(|length| length > 0) {
+            return self.violate(id, ResetCause::Malformed("content-length without a body"));
+        }
+        self.budgets.earn_for_stream();
+        self.streams
+            .insert(self.new_stream(id, Receiving::body(length), Sending::Head));
+        if end {
+            self.end_receiving(id);
+        }
+        Ok(Some(list.into_request(id, end)))
+    }
+
+    /// Whether a new stream of the peer is taken; if not, it is refused or ignored.
+    fn admit(&mut self, id: StreamId) -> Result<bool, ConnectionError> {
         if !self.takes_streams {
             self.closed.note_reset(id, self.config.initial_window);
-            return self.spend_idle_frame();
+            self.spend_idle_frame()?;
+            return Ok(false);
         }
-        if self
-            .config
-            .max_concurrent_streams
-            .is_some_and(|most| self.streams.len() >= most as usize)
-        {
+        let most = self.config.max_concurrent_streams;
+        if most.is_some_and(|most| self.streams.len() >= most as usize) {
             self.counters.refused_over_limit += 1;
             self.refuse(id);
             self.spend_reset()?;
-            return Ok(None);
+            return Ok(false);
         }
         if self.budgets.resets.is_empty(self.now) {
             self.counters.refused_for_resets += 1;
             self.refuse(id);
-            return if self.config.peer_is_trusted {
-                Ok(None)
-            } else {
-                self.spend_idle_frame()
-            };
+            if !self.config.peer_is_trusted {
+                self.spend_idle_frame()?;
+            }
+            return Ok(false);
         }
-        let judged = list.check_octets();
-        let judged = judged.and_then(|()| validate::request(&mut list.fields, list.is_whole));
-        let request = match judged {
-            Ok(request) => request,
-            Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
-        };
-        if end && request.content_length.is_some_and(|length| length > 0) {
-            return self.violate(id, ResetCause::Malformed("content-length without a body"));
-        }
-        self.budgets.earn_for_stream();
-        self.streams.insert(self.new_stream(
-            id,
-            Receiving::body(request.content_length),
-            Sending::Head,
-        ));
-        if end {
-            self.end_receiving(id);
-        }
-        let Decoded {
-            fields,
-            bytes,
-            count,
-            is_whole,
-            ..
-        } = list;
-        Ok(Some(match is_whole {
-            true => Event::Head {
-                stream: id,
-                fields,
-                end,
-            },
-            false => Event::HeadTooLarge {
-                stream: id,
-                fields,
-                bytes,
-                count,
-                end,
-            },
-        }))
+        Ok(true)
     }
 
     /// The stream is surely not processed: the peer may try elsewhere.
@@ -315,5 +299,31 @@ impl Connection {
             stream: id,
             fields: list.fields,
         }))
+    }
+}
+
+impl Decoded {
+    fn into_request(self, stream: StreamId, end: bool) -> Event<'static> {
+        let Decoded {
+            fields,
+            bytes,
+            count,
+            is_whole,
+            ..
+        } = self;
+        match is_whole {
+            true => Event::Head {
+                stream,
+                fields,
+                end,
+            },
+            false => Event::HeadTooLarge {
+                stream,
+                fields,
+                bytes,
+                count,
+                end,
+            },
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::closed::Gone;
+use super::role::Role;
 use crate::frame::{FrameHead, Kind, Piece, flag, write};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
 
@@ -114,7 +115,7 @@ impl Connection {
         self.violate(id, ResetCause::Violation(code, reason))
     }
 
-    /// DATA or HEADERS came on a stream that is gone and that we did not reset
+    /// DATA or HEADERS came on a stream that is gone
     /// (RFC 9113 5.1, "closed").
     pub(super) fn take_late(
         &mut self,
@@ -123,6 +124,8 @@ impl Connection {
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         match gone {
             Gone::ByUs => self.spend_idle_frame(),
+            // A client skips no numbers: this is a stream it had, perhaps reset long ago.
+            Gone::Unknown if matches!(self.role, Role::Client { .. }) => self.spend_idle_frame(),
             Gone::Ended => Err(ConnectionError::stream_closed("frame behind END_STREAM")),
             Gone::ByPeer | Gone::Unknown => self.violate(
                 id,

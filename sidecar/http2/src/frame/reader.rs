@@ -81,12 +81,9 @@ impl Reader {
                     self.begin(head, input)?
                 }
                 State::Payload(head, gathered) => {
-                    let missing = head.length as usize - gathered.len();
-                    gathered.extend_from_slice(take(input, missing));
-                    if gathered.len() < head.length as usize {
+                    let Some(piece) = gather(*head, gathered, input) else {
                         return Ok(None);
-                    }
-                    let piece = Piece::Frame(*head, Cow::Owned(std::mem::take(gathered)));
+                    };
                     self.state = NEXT_HEAD;
                     Some(piece)
                 }
@@ -96,29 +93,23 @@ impl Reader {
                     };
                     *input = rest;
                     let head = *head;
-                    let data_len = (head.length - 1).checked_sub(u32::from(padding));
-                    let data_len = data_len
-                        .ok_or(ConnectionError::protocol("padding longer than the frame"))?;
-                    Some(self.begin_data(head, data_len, u32::from(padding)))
+                    Some(self.begin_padded(head, padding)?)
                 }
+                State::Data { .. } | State::Skip(_) if input.is_empty() => return Ok(None),
                 State::Data { left, padding } => {
                     let bytes = take(input, *left as usize);
-                    if bytes.is_empty() {
-                        return Ok(None);
-                    }
                     *left -= bytes.len() as u32;
                     let is_last = *left == 0;
                     if is_last {
-                        self.state = State::Skip(*padding);
+                        self.state = skip(*padding);
                     }
                     Some(Piece::DataBytes { bytes, is_last })
                 }
                 State::Skip(left) => {
                     *left -= take(input, *left as usize).len() as u32;
-                    if *left > 0 {
-                        return Ok(None);
+                    if *left == 0 {
+                        self.state = NEXT_HEAD;
                     }
-                    self.state = NEXT_HEAD;
                     None
                 }
             };
@@ -126,6 +117,18 @@ impl Reader {
                 return Ok(piece);
             }
         }
+    }
+
+    fn begin_padded<'b>(
+        &mut self,
+        head: FrameHead,
+        padding: u8,
+    ) -> Result<Piece<'b>, ConnectionError> {
+        let padding = u32::from(padding);
+        let data_len = (head.length - 1).checked_sub(padding);
+        let data_len =
+            data_len.ok_or(ConnectionError::protocol("padding longer than the frame"))?;
+        Ok(self.begin_data(head, data_len, padding))
     }
 
     fn begin<'b>(
@@ -147,7 +150,7 @@ impl Reader {
             }
             Kind::Data => Ok(Some(self.begin_data(head, head.length, 0))),
             Kind::Unknown => {
-                self.state = State::Skip(head.length);
+                self.state = skip(head.length);
                 Ok(Some(Piece::Frame(head, Cow::Borrowed(&[]))))
             }
             Kind::Headers
@@ -170,16 +173,28 @@ impl Reader {
     }
 
     fn begin_data<'b>(&mut self, head: FrameHead, data_len: u32, padding: u32) -> Piece<'b> {
-        self.state = if data_len > 0 {
-            State::Data {
-                left: data_len,
-                padding,
-            }
-        } else {
-            State::Skip(padding)
+        self.state = match data_len {
+            0 => skip(padding),
+            left => State::Data { left, padding },
         };
         Piece::Data { head, data_len }
     }
+}
+
+fn skip(octets: u32) -> State {
+    if octets > 0 {
+        State::Skip(octets)
+    } else {
+        NEXT_HEAD
+    }
+}
+
+/// The frame, once its last octet is there.
+fn gather<'b>(head: FrameHead, gathered: &mut Vec<u8>, input: &mut &[u8]) -> Option<Piece<'b>> {
+    let length = head.length as usize;
+    gathered.extend_from_slice(take(input, length - gathered.len()));
+    let is_whole = gathered.len() == length;
+    is_whole.then(|| Piece::Frame(head, Cow::Owned(std::mem::take(gathered))))
 }
 
 /// Up to `most` octets off the front.

@@ -339,3 +339,17 @@ fn pings_are_answered_and_pongs_told() {
         [(0, b"12345678".to_vec()), (flag::ACK, b"abcdefgh".to_vec())]
     );
 }
+
+#[test]
+fn answers_on_streams_cancelled_long_ago_are_ignored() {
+    let mut bed = Bed::client(Config::default());
+    for _ in 0..1_100 {
+        let stream = bed.opens(true);
+        bed.connection.reset(stream, ErrorCode::Cancel);
+    }
+    bed.said();
+    bed.head(1, &[(":status", "200")], false);
+    bed.data(1, b"x", true);
+    assert_eq!(bed.told(), []);
+    assert_eq!(bed.said(), []);
+}
