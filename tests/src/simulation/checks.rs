@@ -1,0 +1,388 @@
+//! What must hold: after every step, when a call ends, and when everything is over.
+//!
+//! The judge knows the wire's view of both ends and each call's records, never the engine's inside.
+//! Each check says its rule in the message that it fails with.
+
+use std::time::Duration;
+
+use outrider_engine::{CallRecord, Outcome, Reason, Side};
+use outrider_http2::{ErrorCode, Fields};
+use outrider_policy::{Code, timeout};
+
+use super::call::{Call, CallEnd, Delivery, DeliveryEnd};
+use super::fields::text;
+use super::plan::Reader;
+use super::world::World;
+
+/// What the engine keeps of a request for a retry, or holds back of an answer. Octets.
+const KEPT_OCTETS: usize = 64 * 1024;
+/// A stream window never grows beyond this. Octets.
+const WINDOW_MAX: usize = 1 << 20;
+
+impl World {
+    /// A server sees the head of a call, perhaps not for the first time.
+    pub(super) fn check_delivery(&mut self, call: usize, head: &Fields) {
+        let shadow = &self.calls[call];
+        let wrong = wrong_head(shadow, head)
+            .or_else(|| self.wrong_deadline(shadow, head))
+            .or_else(|| self.wrong_repetition(shadow));
+        if let Some(wrong) = wrong {
+            self.broken(format!("call {call}: {wrong}"));
+        }
+    }
+
+    /// Deadlines only shrink, and no attempt starts after its own.
+    fn wrong_deadline(&self, call: &Call, head: &Fields) -> Option<String> {
+        let said = head.find(b"grpc-timeout").map(timeout::parse);
+        let allowed = self.allowed(call);
+        match (said, allowed) {
+            (None, None) => None,
+            (Some(Ok(left)), Some(allowed)) => {
+                let late = self.now.since(call.begun?) + left > allowed + self.transit();
+                (left > allowed || late)
+                    .then(|| format!("delivered with {left:?} left of {allowed:?}"))
+            }
+            (said, allowed) => Some(format!("delivered with {said:?} of {allowed:?}")),
+        }
+    }
+
+    /// The whole time of a call: what its client gave it or the operator, whichever is less.
+    fn allowed(&self, call: &Call) -> Option<Duration> {
+        let route = self.plan.rules.timeout;
+        let route = route.filter(|_| call.plan.method.is_unary());
+        [call.plan.timeout, route].into_iter().flatten().min()
+    }
+
+    /// More than a head needs from end to end, with everything before it in the way.
+    fn transit(&self) -> Duration {
+        let plan = self.plan.network;
+        let crossings = 6 + 3 * 300_000 / plan.room;
+        Duration::from_micros((plan.latency_micros_max * crossings) as u64)
+    }
+
+    /// Nothing is delivered twice unless the retry rules allow it.
+    fn wrong_repetition(&self, call: &Call) -> Option<String> {
+        let (_, earlier) = call.deliveries.split_last()?;
+        let attempts_max = usize::from(self.plan.rules.attempts_max);
+        if call.deliveries.len() > attempts_max {
+            return Some(format!("delivered more than {attempts_max} times"));
+        }
+        if call.answer.delivery.is_some() {
+            return Some("delivered again after its answer began".to_owned());
+        }
+        let unforgiven = earlier.iter().find(|delivery| {
+            let may_repeat =
+                call.plan.method.is_idempotent() && self.may_have_failed(call, delivery);
+            !delivery.is_refused() && !may_repeat
+        })?;
+        Some(format!(
+            "delivered again though it was processed: {unforgiven:?}"
+        ))
+    }
+
+    /// Is there a reason why the caller's sidecar may hold this delivery for failed?
+    fn may_have_failed(&self, call: &Call, delivery: &Delivery) -> bool {
+        let rules = self.plan.rules;
+        let timed_out = call.plan.method.is_unary() && rules.per_try_timeout.is_some();
+        // A connection that was made before the delivery may break after it.
+        let disturbed = self
+            .disturbed
+            .is_some_and(|at| at + self.transit() >= delivery.at);
+        let reset = matches!(delivery.end, Some(DeliveryEnd::Reset(_)));
+        delivery.code == Some(Code::Unavailable) || reset || timed_out || disturbed
+    }
+
+    /// A request is whole when its server sees its end.
+    pub(super) fn check_request_end(&mut self, call: usize, delivery: usize, trailers: bool) {
+        let shadow = &self.calls[call];
+        let (got, sent) = (
+            shadow.deliveries[delivery].received,
+            shadow.plan.request_octets(),
+        );
+        if got != sent || trailers != shadow.plan.trailers {
+            self.broken(format!(
+                "call {call}: the server saw the end after {got} of {sent} octets, trailers {trailers}"
+            ));
+        }
+    }
+
+    /// What a call's client has got when it is over.
+    pub(super) fn check_call_end(&mut self, call: usize) {
+        let wrong = wrong_answer(&self.calls[call])
+            .or_else(|| self.wrong_refusal(&self.calls[call]))
+            .or_else(|| self.late_end(&self.calls[call]));
+        if let Some(wrong) = wrong {
+            self.broken(format!("call {call}: {wrong}"));
+        }
+    }
+
+    /// A client that named a deadline, and reads, sees the end by then.
+    fn late_end(&self, call: &Call) -> Option<String> {
+        let allowed = self.allowed(call)?;
+        let took = self.now.since(call.begun?);
+        let late = call.plan.reader == Reader::Prompt && took > allowed + self.transit();
+        late.then(|| format!("ended after {took:?}, its deadline was {allowed:?}"))
+    }
+
+    /// A sidecar refuses only for a reason that there is.
+    fn wrong_refusal(&self, call: &Call) -> Option<String> {
+        let name = call.answer.refusal.as_deref()?;
+        let rules = self.plan.rules;
+        let limits = self.plan.limits;
+        let narrow = rules.calls_max < 100
+            || limits.inbound_streams_max < 100
+            || self.plan.servers.streams_max == Some(3);
+        let ended = |end: &dyn Fn(DeliveryEnd) -> bool| {
+            call.deliveries
+                .iter()
+                .any(|delivery| delivery.end.is_some_and(end))
+        };
+        let excuses = [
+            (Reason::DeadlineExceeded, self.allowed(call).is_some()),
+            (Reason::TryTimedOut, rules.per_try_timeout.is_some()),
+            (Reason::Overloaded, narrow),
+            (Reason::Draining, self.disturbed.is_some()),
+            (
+                Reason::UpstreamProtocol,
+                ended(&|end| end == DeliveryEnd::Broken),
+            ),
+            // Narrow: streams opened before the peer's SETTINGS came may be refused.
+            (
+                Reason::UpstreamFailed,
+                self.disturbed.is_some()
+                    || narrow
+                    || ended(&|end| matches!(end, DeliveryEnd::Reset(_))),
+            ),
+        ];
+        let excused = excuses
+            .iter()
+            .any(|(reason, excuse)| reason.name() == name && *excuse);
+        (!excused).then(|| format!("refused without a reason: {:?}", call.answer))
+    }
+
+    /// Octets under way are bounded by the windows and by what may be kept for a retry.
+    pub(super) fn check_request_bound(&mut self, call: usize) {
+        let shadow = &self.calls[call];
+        let discards = !shadow.outbound.is_empty() || !shadow.inbound.is_empty();
+        let under_way = shadow.framed.saturating_sub(shadow.received_max());
+        let bound = self.engine_windows() + WINDOW_MAX + KEPT_OCTETS;
+        if under_way > bound && !discards {
+            self.broken(format!(
+                "call {call}: {under_way} request octets under way, windows allow {bound}"
+            ));
+        }
+    }
+
+    pub(super) fn check_answer_bound(&mut self, call: usize, delivery: usize) {
+        let shadow = &self.calls[call];
+        let passed = if shadow.answer.delivery == Some(delivery) {
+            shadow.answer.octets
+        } else {
+            0
+        };
+        let under_way = shadow.deliveries[delivery].framed.saturating_sub(passed);
+        let bound = self.engine_windows() + WINDOW_MAX + KEPT_OCTETS;
+        if under_way > bound {
+            self.broken(format!(
+                "call {call}: {under_way} answer octets under way, windows allow {bound}"
+            ));
+        }
+    }
+
+    /// The stream windows of both sidecars on a call's way.
+    fn engine_windows(&self) -> usize {
+        let growth = self.plan.limits.window_growth_bytes;
+        2 * (65_535 + growth).min(WINDOW_MAX)
+    }
+
+    /// A record is made by the deadline, and says what is true.
+    pub(super) fn check_record(&mut self, call: usize, record: &CallRecord) {
+        let attempts_max = match record.side {
+            Side::Outbound => u32::from(self.plan.rules.attempts_max) + 1,
+            Side::Inbound => 2,
+        };
+        let late = record.deadline.is_some_and(|at| record.ended > at);
+        let wrong = if late {
+            "ended after its deadline"
+        } else if record.attempts > attempts_max {
+            "has more attempts than any rule allows"
+        } else if record.side == Side::Outbound && !self.calls[call].outbound.is_empty() {
+            "is the second of its call"
+        } else if self.calls[call].begun.is_none() {
+            "is of a call that never began"
+        } else {
+            return;
+        };
+        self.broken(format!("call {call}: its record {wrong}: {record:?}"));
+    }
+
+    /// After each turn of a sidecar: what it holds is bounded by what there is.
+    pub(super) fn check_turn(&mut self, sidecar: usize) {
+        let gauges = self.sidecars[sidecar].engine.gauges();
+        let connections = gauges.downstream[0] + gauges.downstream[1] + gauges.upstream;
+        let timers_max = 2 * gauges.calls + 2 * connections + 1;
+        let in_flight: u32 = gauges
+            .clusters
+            .iter()
+            .flat_map(|cluster| &cluster.endpoints)
+            .map(|endpoint| endpoint.in_flight)
+            .sum();
+        let wrong = if gauges.timers > timers_max {
+            format!("{} timers, {timers_max} allowed", gauges.timers)
+        } else if in_flight as usize > gauges.calls {
+            format!("{in_flight} in flight of {} calls", gauges.calls)
+        } else if gauges.calls > self.calls.len() {
+            format!("{} calls of {}", gauges.calls, self.calls.len())
+        } else if gauges.counters.protocol_errors > 0 {
+            "a sidecar or an application broke HTTP/2".to_owned()
+        } else {
+            return;
+        };
+        self.broken(format!("sidecar {sidecar}: {wrong}"));
+    }
+
+    /// Nothing more will happen by itself: every call is over and everything came back.
+    pub(super) fn check_rest(&mut self) {
+        for (call, shadow) in self.calls.iter().enumerate() {
+            if shadow.begun.is_none() || shadow.end.is_none() {
+                return self.broken(format!("call {call} never ends"));
+            }
+        }
+        for sidecar in 0..self.sidecars.len() {
+            self.check_idle(sidecar);
+        }
+    }
+
+    fn check_idle(&mut self, sidecar: usize) {
+        let gauges = self.sidecars[sidecar].engine.gauges();
+        let in_flight = gauges
+            .clusters
+            .iter()
+            .flat_map(|cluster| &cluster.endpoints)
+            .any(|endpoint| endpoint.in_flight > 0);
+        if gauges.calls > 0 || gauges.timers > 0 || in_flight {
+            self.broken(format!("sidecar {sidecar}: not idle at rest: {gauges:?}"));
+        }
+    }
+
+    /// The call after all troubles went well: nothing stays broken.
+    pub(super) fn check_epilogue(&mut self) {
+        let Some(last) = self.calls.last() else {
+            return;
+        };
+        if last.answer.code != Some(Code::Ok) || last.answer.delivery.is_none() {
+            let what = format!("the call after all troubles failed: {:?}", last.answer);
+            self.broken(what);
+        }
+    }
+
+    /// All sidecars were told to stop, and did; and the records of the whole run are right.
+    pub(super) fn check_drained(&mut self) {
+        self.check_calls();
+        for sidecar in 0..self.sidecars.len() {
+            self.check_idle(sidecar);
+            let gauges = self.sidecars[sidecar].engine.gauges();
+            if !gauges.drained || gauges.downstream != [0, 0] {
+                self.broken(format!("sidecar {sidecar}: does not drain: {gauges:?}"));
+            }
+        }
+    }
+
+    /// Records against what was seen outside.
+    fn check_calls(&mut self) {
+        let wrong = self
+            .calls
+            .iter()
+            .enumerate()
+            .find_map(|(call, shadow)| Some((call, wrong_records(shadow)?)));
+        if let Some((call, wrong)) = wrong {
+            self.broken(format!("call {call}: {wrong}"));
+        }
+    }
+}
+
+/// The head as its server must see it.
+fn wrong_head(call: &Call, head: &Fields) -> Option<String> {
+    let caller = text(head, b"x-forwarded-client-cert").unwrap_or_default();
+    let authority = text(head, b":authority").unwrap_or_default();
+    let good = text(head, b":path") == Some(call.plan.method.path())
+        && caller.ends_with("URI=spiffe://sim.test/ns/default/svc/client")
+        && authority.starts_with("echo")
+        && head.find(b"outrider-unprocessed").is_none()
+        && head.find(b"traceparent").is_some();
+    (!good).then(|| format!("a head as nobody sent it: {head:?}"))
+}
+
+/// A whole answer is what its server sent; part of one is its beginning.
+fn wrong_answer(call: &Call) -> Option<String> {
+    let answer = &call.answer;
+    let delivery = answer
+        .delivery
+        .map(|delivery| call.deliveries.get(delivery));
+    match (call.end?, delivery) {
+        (_, Some(None)) => Some("answered by a delivery that never was".to_owned()),
+        (CallEnd::Answered, Some(Some(delivery))) => {
+            let ours = answer.refusal.is_some() && answer.has_trailers;
+            let same = delivery.end == Some(DeliveryEnd::Answered)
+                && delivery.given == answer.octets
+                && delivery.status == Some(answer.status)
+                && (delivery.code == answer.code || !call.plan.method.is_grpc());
+            (!same && !ours).then(|| format!("got {answer:?}, the server gave {delivery:?}"))
+        }
+        (CallEnd::Answered, None) => wrong_own_answer(call),
+        (CallEnd::Reset(code), _) => {
+            // Towards the application: a refused stream, or a begun plain answer that broke.
+            let begun = answer.has_head && !call.plan.method.is_grpc();
+            let known = code == ErrorCode::RefusedStream && !answer.has_head || begun;
+            (!known).then(|| format!("was reset with {code:?}: {answer:?}"))
+        }
+        (CallEnd::Lost | CallEnd::Cancelled, _) => None,
+    }
+}
+
+/// An answer that no server gave says whose it is.
+fn wrong_own_answer(call: &Call) -> Option<String> {
+    let answer = &call.answer;
+    let good = if call.plan.method.is_grpc() {
+        answer.status == 200
+            && answer.refusal.is_some()
+            && answer.code.is_some_and(|it| it != Code::Ok)
+    } else {
+        answer.status >= 400 && answer.json.ends_with(b"}\n")
+    };
+    (!good).then(|| format!("answered by nobody: {answer:?}"))
+}
+
+/// Exactly one record per call and side, which agrees with what the client saw.
+fn wrong_records(call: &Call) -> Option<String> {
+    let (ended, records) = (call.end?, call.outbound.len());
+    let expected = match ended {
+        CallEnd::Answered => 1..=1,
+        CallEnd::Reset(ErrorCode::RefusedStream) => 0..=0,
+        CallEnd::Reset(_) => 1..=1,
+        CallEnd::Lost | CallEnd::Cancelled => 0..=1,
+    };
+    if !expected.contains(&records) {
+        return Some(format!("{ended:?} with {records} records"));
+    }
+    let attempts: u32 = call.outbound.iter().map(|record| record.attempts).sum();
+    let passed: u32 = call.inbound.iter().map(|record| record.attempts).sum();
+    if call.inbound.len() > attempts as usize || call.deliveries.len() > passed as usize {
+        let (inbound, seen) = (call.inbound.len(), call.deliveries.len());
+        return Some(format!(
+            "{attempts} attempts, {inbound} arrived, {passed} passed on, {seen} seen"
+        ));
+    }
+    let record = call.outbound.first()?;
+    let agrees = match (record.outcome, ended) {
+        (Outcome::Answered, CallEnd::Answered) => {
+            !call.plan.method.is_grpc() || Some(record.code) == call.answer.code
+        }
+        (Outcome::Refused(reason), CallEnd::Answered) => {
+            !call.plan.method.is_grpc() || call.answer.refusal.as_deref() == Some(reason.name())
+        }
+        (Outcome::Cancelled, CallEnd::Answered) => false,
+        (Outcome::Answered | Outcome::Refused(_) | Outcome::Cancelled, _) => true,
+    };
+    (!agrees).then(|| format!("{ended:?} {:?}, recorded as {record:?}", call.answer))
+}

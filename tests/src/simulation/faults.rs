@@ -1,0 +1,96 @@
+//! Trouble: what goes wrong outside the sidecars, and what their operator does meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_engine::config::Snapshot;
+use outrider_http2::GoawayKind;
+
+use super::agenda::Event;
+use super::configuration;
+use super::network::Place;
+use super::plan::Fault;
+use super::world::{CALLERS_SIDECAR, World};
+
+/// How long a drained sidecar waits for its calls.
+const DRAIN: Duration = Duration::from_secs(5);
+
+impl World {
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.note(|_| format!("fault: {fault:?}"));
+        self.disturbed = Some(self.now);
+        match fault {
+            Fault::ResetLink(choice) => self.reset_some_link(choice),
+            Fault::HalfClose(choice) => self.half_close_some_link(choice),
+            Fault::Kill(server) => self.kill(server),
+            Fault::Revive(server) => self.servers[server].is_listening = true,
+            Fault::Goaway(server, after) => self.goaway(server, after),
+            Fault::Configure(seed) => self.configure(configuration::other(&self.plan, seed)),
+            Fault::Drain(endpoint) => self.drain(endpoint + 1),
+        }
+    }
+
+    fn reset_some_link(&mut self, choice: u64) {
+        let open = |link: &usize| self.network.links[*link].open == [true, true];
+        let links: Vec<_> = (0..self.network.links.len()).filter(open).collect();
+        if let Some(link) = choose(&links, choice) {
+            self.note(|_| format!("network: resets link {link}"));
+            self.network.reset(&mut self.agenda, self.now, link);
+        }
+    }
+
+    fn half_close_some_link(&mut self, choice: u64) {
+        let links = &self.network.links;
+        let application = |(link, end): &(usize, usize)| match links[*link].ends[*end] {
+            Place::Client(_) | Place::Server(_) => links[*link].open == [true, true],
+            Place::Sidecar(_) => false,
+        };
+        let ends: Vec<_> = (0..links.len())
+            .flat_map(|link| [(link, 0), (link, 1)])
+            .filter(application)
+            .collect();
+        if let Some((link, end)) = choose(&ends, choice) {
+            self.note(|_| format!("network: end {end} of link {link} sends no more"));
+            self.network.finish(&mut self.agenda, self.now, link, end);
+        }
+    }
+
+    fn kill(&mut self, server: usize) {
+        self.servers[server].is_listening = false;
+        let links: Vec<_> = self.servers[server].connections.keys().copied().collect();
+        for link in links {
+            self.network.reset(&mut self.agenda, self.now, link);
+            self.server_hung_up(server, link);
+        }
+    }
+
+    fn goaway(&mut self, server: usize, after: Duration) {
+        self.server_goaway(server, GoawayKind::Notice);
+        self.agenda
+            .plan(self.now + after, Event::LastGoaway { server });
+    }
+
+    pub(super) fn configure(&mut self, mut next: Snapshot) {
+        next.inherit(&self.snapshot);
+        self.snapshot = Arc::new(next);
+        let snapshot = Arc::clone(&self.snapshot);
+        self.sidecars[CALLERS_SIDECAR]
+            .engine
+            .configure(self.now, snapshot);
+        self.turn(CALLERS_SIDECAR);
+    }
+
+    /// A sidecar is told to stop: its listener closes first, as a process would do it.
+    pub(super) fn drain(&mut self, sidecar: usize) {
+        let now = self.now;
+        let me = &mut self.sidecars[sidecar];
+        me.is_listening = false;
+        me.engine.drain(now, now + DRAIN);
+        self.turn(sidecar);
+    }
+}
+
+fn choose<T: Copy>(from: &[T], choice: u64) -> Option<T> {
+    let count = from.len() as u64;
+    (count > 0).then(|| from[(choice % count) as usize])
+}
