@@ -16,6 +16,6 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let services =
         outrider_daemon::validate(&args.documents).map_err(|error| Failure::startup(&error))?;
-    println!("{}: good, {services} services", args.documents.display());
+    println!("{} is good; services: {services}", args.documents.display());
     Ok(())
 }

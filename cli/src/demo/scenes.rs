@@ -23,7 +23,7 @@ pub enum Scene {
     AllWell,
     /// `orders-2` answers 300 ms late.
     SlowInstance,
-    /// `orders-2` answers UNAVAILABLE.
+    /// `orders-1` answers UNAVAILABLE: another one, as balancing still avoids the one that was slow.
     FailingInstance,
     /// `orders-3` and its sidecar are killed with -9; half of the scene later they are restarted.
     KilledInstance,
@@ -77,7 +77,7 @@ impl Scene {
                     unavailable: true,
                     ..Behaviour::default()
                 };
-                mesh.behave("orders-2", failing).await
+                mesh.behave("orders-1", failing).await
             }
             Scene::KilledInstance => mesh.kill("orders-3").await,
             Scene::ShortDeadline => mesh.behave("payments", slow(SLEEP_MS, "Charge")).await,
@@ -106,9 +106,8 @@ impl Scene {
     /// When a process does not do what it is told.
     pub async fn end(self, mesh: &mut Mesh) -> Result<(), Failure> {
         match self {
-            Scene::SlowInstance | Scene::FailingInstance => {
-                mesh.behave("orders-2", Behaviour::default()).await
-            }
+            Scene::SlowInstance => mesh.behave("orders-2", Behaviour::default()).await,
+            Scene::FailingInstance => mesh.behave("orders-1", Behaviour::default()).await,
             Scene::ShortDeadline => mesh.behave("payments", Behaviour::default()).await,
             Scene::AllWell | Scene::KilledInstance | Scene::ShiftedWeights => Ok(()),
         }
