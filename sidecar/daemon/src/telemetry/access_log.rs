@@ -1,66 +1,26 @@
-//! The access log: one line of JSON for a call, from its record.
+//! The access log: which calls get a line of JSON.
 //!
-//! By default only calls that did not end well get a line. Fields are always present, `null` when
-//! there is nothing to say, so that a reader can rely on them. Escaping is serde_json's.
+//! By default only those that did not end well. What a line says is in `access_line.rs`, where it
+//! goes in `log_sink.rs`. Escaping is serde_json's.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use outrider_engine::{CallRecord, Outcome};
-use serde::Serialize;
+use outrider_engine::CallRecord;
 
+use super::access_line::Line;
+use super::log_sink::{Batch, LogSink};
 use super::recorder::ended_well;
 use crate::clock::Clock;
 use crate::options::AccessLog;
 
-/// Where lines go. A batch is written at once.
+/// Collects the lines of a batch of records.
+#[derive(Debug)]
 pub struct AccessLogWriter {
     clock: Clock,
     which: AccessLog,
-    sink: Box<dyn Write + Send>,
-    batch: Vec<u8>,
-    lines: u64,
-}
-
-impl std::fmt::Debug for AccessLogWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccessLogWriter")
-            .field("which", &self.which)
-            .finish_non_exhaustive()
-    }
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    log: &'static str,
-    time: f64,
-    side: &'static str,
-    trace_id: String,
-    span_id: String,
-    parent_span_id: Option<String>,
-    request_id: &'a str,
-    authority: &'a str,
-    path: &'a str,
-    route: Option<&'a str>,
-    service: Option<&'a str>,
-    endpoint: Option<String>,
-    peer: Option<&'a str>,
-    mtls: bool,
-    code: &'static str,
-    http_status: u16,
-    outcome: &'static str,
-    reason: Option<&'static str>,
-    detail: Option<&'a str>,
-    attempts: u32,
-    retries: u32,
-    request_bytes: u64,
-    response_bytes: u64,
-    duration_ms: f64,
-    first_byte_ms: Option<f64>,
-    deadline_ms: Option<f64>,
-    overrun_ms: Option<f64>,
+    batch: Batch,
+    sink: LogSink,
 }
 
 impl AccessLogWriter {
@@ -73,16 +33,12 @@ impl AccessLogWriter {
         which: AccessLog,
         file: Option<&Path>,
     ) -> io::Result<AccessLogWriter> {
-        let sink: Box<dyn Write + Send> = match file {
-            Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
-            None => Box::new(io::stderr()),
-        };
+        let sink = LogSink::open(file)?;
         Ok(AccessLogWriter {
             clock,
             which,
+            batch: Batch::default(),
             sink,
-            batch: Vec::new(),
-            lines: 0,
         })
     }
 
@@ -95,88 +51,29 @@ impl AccessLogWriter {
         if !wanted {
             return;
         }
-        self.lines += 1;
-        let written = serde_json::to_writer(&mut self.batch, &Line::of(self.clock, record));
+        self.batch.lines += 1;
+        let written = serde_json::to_writer(&mut self.batch.text, &Line::of(self.clock, record));
         debug_assert!(
             written.is_ok(),
             "a line has only strings and finite numbers"
         );
-        self.batch.push(b'\n');
+        self.batch.text.push(b'\n');
     }
 
-    /// Writes the batch; returns how many lines were lost because that failed.
+    /// Hands the batch over; returns how many lines were lost meanwhile.
     pub fn flush(&mut self) -> u64 {
-        let lines = std::mem::take(&mut self.lines);
-        if lines == 0 {
-            return 0;
+        if self.batch.lines > 0 {
+            self.sink.send(std::mem::take(&mut self.batch));
         }
-        let written = self.sink.write_all(&self.batch);
-        self.batch.clear();
-        if written.is_ok() { 0 } else { lines }
+        self.sink.take_lost()
     }
-}
-
-impl<'a> Line<'a> {
-    fn of(clock: Clock, record: &'a CallRecord) -> Line<'a> {
-        let (outcome, reason) = outcome(record.outcome);
-        Line {
-            log: "access",
-            time: clock.unix(record.started).as_secs_f64(),
-            side: record.side.name(),
-            trace_id: hex(&record.trace.trace_id()),
-            span_id: hex(&record.trace.span_id()),
-            parent_span_id: record.parent_span.map(|span| hex(&span)),
-            request_id: &record.request_id,
-            authority: &record.authority,
-            path: &record.path,
-            route: record.route.as_deref(),
-            service: record.cluster.as_deref(),
-            endpoint: record.endpoint.map(|address| address.to_string()),
-            peer: record.peer.as_deref().map(|peer| peer.as_str()),
-            mtls: record.peer.is_some(),
-            code: record.code.name(),
-            http_status: record.http_status,
-            outcome,
-            reason,
-            detail: record.detail.as_deref(),
-            attempts: record.attempts,
-            retries: record.retries,
-            request_bytes: record.request_bytes,
-            response_bytes: record.response_bytes,
-            duration_ms: milliseconds(record.ended.since(record.started)),
-            first_byte_ms: record.first_byte.map(milliseconds),
-            deadline_ms: record
-                .deadline
-                .map(|deadline| milliseconds(deadline.since(record.started))),
-            overrun_ms: record
-                .deadline
-                .map(|deadline| milliseconds(record.ended.since(deadline))),
-        }
-    }
-}
-
-fn outcome(outcome: Outcome) -> (&'static str, Option<&'static str>) {
-    match outcome {
-        Outcome::Answered => ("answered", None),
-        Outcome::Refused(reason) => ("refused", Some(reason.name())),
-        Outcome::Cancelled => ("cancelled", None),
-    }
-}
-
-/// Milliseconds to the microsecond.
-fn milliseconds(span: Duration) -> f64 {
-    span.as_micros() as f64 / 1_000.0
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::record;
-    use outrider_engine::Reason;
+    use outrider_engine::{Outcome, Reason};
     use outrider_policy::Class;
 
     fn lines(which: AccessLog, records: &[CallRecord]) -> Vec<serde_json::Value> {
@@ -185,6 +82,7 @@ mod tests {
         let mut log = AccessLogWriter::open(Clock::start(), which, Some(&path)).expect("it opens");
         records.iter().for_each(|record| log.write(record));
         assert_eq!(log.flush(), 0);
+        drop(log);
         let text = std::fs::read_to_string(&path).expect("the log is readable");
         text.lines()
             .map(|line| serde_json::from_str(line).expect("a line is JSON"))

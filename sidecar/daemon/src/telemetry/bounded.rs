@@ -26,17 +26,17 @@ impl<L: Labels + Clone + Eq + Hash, M: Clone, C: MetricConstructor<M>> Bounded<L
         }
     }
 
-    /// Applies `change` to the metric of `labels`, or to its stand-in when the family is full.
-    pub fn with(&self, labels: &L, change: impl FnOnce(&M)) {
+    /// The metric of `labels`, or its stand-in when the family is full.
+    pub fn of(&self, labels: &L) -> M {
         if let Some(metric) = self.family.get(labels) {
-            return change(&metric);
+            return metric.clone();
         }
         // Relaxed: only one thread adds sets, and a set too many would do no harm.
         if self.sets.fetch_add(1, Ordering::Relaxed) < self.sets_max {
-            change(&self.family.get_or_create(labels));
+            self.family.get_or_create_owned(labels)
         } else {
             self.sets.fetch_sub(1, Ordering::Relaxed);
-            change(&self.family.get_or_create(&labels.capped()));
+            self.family.get_or_create_owned(&labels.capped())
         }
     }
 
@@ -62,9 +62,7 @@ mod tests {
             service: Arc::from(service),
         };
         for service in ["a", "b", "c", "d", "a"] {
-            bounded.with(&labels(service), |counter| {
-                counter.inc();
-            });
+            bounded.of(&labels(service)).inc();
         }
         let count = |service| family.get(&labels(service)).map(|counter| counter.get());
         assert_eq!(count("a"), Some(2), "known sets go on");

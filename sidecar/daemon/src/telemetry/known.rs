@@ -6,34 +6,35 @@
 use std::sync::Arc;
 
 use outrider_engine::config::Snapshot;
-use outrider_policy::{GrpcPath, PathMatch, Route};
-use rustc_hash::FxHashSet;
+use outrider_policy::{PathMatch, Route};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The label value for everything configuration does not name.
 pub const OTHER: &str = "other";
 
 /// The label value where there is nothing to name: no peer, no route.
-pub const NONE: &str = "none";
+const NONE: &str = "none";
 
 /// The method label of calls that are not gRPC.
-pub const HTTP: &str = "http";
+const HTTP: &str = "http";
 
 /// Services and methods of the configuration in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Known {
     services: FxHashSet<Arc<str>>,
     methods: FxHashSet<Arc<str>>,
-    others: FxHashSet<Arc<str>>,
+    /// By gRPC service, the label of its methods that are not named.
+    unnamed: FxHashMap<Box<str>, Arc<str>>,
+    other: Arc<str>,
+    none: Arc<str>,
+    http: Arc<str>,
 }
 
 impl Known {
     /// What `snapshot` names: its clusters, and the methods that a route matches exactly.
     pub fn of(snapshot: &Snapshot) -> Known {
         let methods = snapshot.routes.routes().iter().filter_map(exact_method);
-        let others = snapshot
-            .routes
-            .grpc_services()
-            .map(|service| format!("{service}/{OTHER}"));
+        let services = snapshot.routes.grpc_services();
         Known {
             services: snapshot
                 .clusters
@@ -41,38 +42,41 @@ impl Known {
                 .map(|name| Arc::from(name.as_str()))
                 .collect(),
             methods: methods.map(Arc::from).collect(),
-            others: others.map(Arc::from).collect(),
+            unnamed: services
+                .map(|name| (Box::from(name), Arc::from(format!("{name}/{OTHER}"))))
+                .collect(),
+            other: Arc::from(OTHER),
+            none: Arc::from(NONE),
+            http: Arc::from(HTTP),
         }
     }
 
     /// A service as a label value.
     pub fn service(&self, name: Option<&str>) -> Arc<str> {
-        match name {
-            None => Arc::from(NONE),
-            Some(name) => self
-                .services
-                .get(name)
-                .cloned()
-                .unwrap_or_else(|| Arc::from(OTHER)),
-        }
+        let Some(name) = name else {
+            return Arc::clone(&self.none);
+        };
+        Arc::clone(self.services.get(name).unwrap_or(&self.other))
     }
 
     /// The method of a gRPC path: `shop.v1.Orders/Get` when configuration names the method,
     /// `shop.v1.Orders/other` when it names the gRPC service only.
     pub fn method(&self, path: &str) -> Arc<str> {
         let name = path.strip_prefix('/').unwrap_or(path);
-        self.methods
-            .get(name)
-            .cloned()
-            .or_else(|| self.service_of(path))
-            .unwrap_or_else(|| Arc::from(OTHER))
+        let service = name.split_once('/').map_or(name, |(service, _)| service);
+        let known = self.methods.get(name).or_else(|| self.unnamed.get(service));
+        Arc::clone(known.unwrap_or(&self.other))
     }
 
-    fn service_of(&self, path: &str) -> Option<Arc<str>> {
-        let path = GrpcPath::parse(path.as_bytes()).ok()?;
-        self.others
-            .get(format!("{}/{OTHER}", path.service).as_str())
-            .cloned()
+    /// The method label of calls that are not gRPC.
+    pub fn http(&self) -> Arc<str> {
+        Arc::clone(&self.http)
+    }
+}
+
+impl Default for Known {
+    fn default() -> Known {
+        Known::of(&Snapshot::default())
     }
 }
 

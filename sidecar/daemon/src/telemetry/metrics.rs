@@ -1,6 +1,6 @@
 //! All metrics of the sidecar, each named once.
 //!
-//! Knows what is counted, not when: `recorder.rs` projects calls and gauges, the control side
+//! Knows what is counted, not when: `recorder.rs` projects calls, `gauges.rs` what the engines hold, the control side
 //! reports its own state. The ceilings add up to fewer than 5,000 series.
 
 use std::fmt::Debug;
@@ -21,7 +21,7 @@ use super::labels::{
 };
 
 /// Label sets of `outrider_calls`, a series each.
-const CALL_SETS_MAX: usize = 2_400;
+pub(super) const CALL_SETS_MAX: usize = 2_400;
 
 /// Label sets of the latency histogram, 19 series each.
 const DURATION_SETS_MAX: usize = 80;

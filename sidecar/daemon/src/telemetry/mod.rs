@@ -4,12 +4,16 @@
 //! side's state. Runs on the control thread and decides nothing about traffic. The only place that
 //! moves a counter. Names, types, units and labels: `docs/METRICS.md`.
 
+mod access_line;
 mod access_log;
 mod bounded;
+mod gauges;
 mod known;
 mod labels;
+mod log_sink;
 mod metrics;
 mod recorder;
+mod series;
 
 pub use access_log::AccessLogWriter;
 pub use known::Known;

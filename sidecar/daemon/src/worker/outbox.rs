@@ -115,3 +115,63 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::record;
+
+    fn outbox(room: usize) -> (Outbox, mpsc::Receiver<Report>) {
+        let (reports, received) = mpsc::channel(room);
+        (Outbox::new(0, reports), received)
+    }
+
+    /// (records, dropped) of each batch that got through.
+    fn batches(received: &mut mpsc::Receiver<Report>) -> Vec<(usize, u64)> {
+        let mut batches = Vec::new();
+        while let Ok(report) = received.try_recv() {
+            match report {
+                Report::Calls { records, dropped } => batches.push((records.len(), dropped)),
+                Report::Gauges(..) => batches.push((0, 0)),
+                Report::Ended { .. } => unreachable!("an outbox does not end"),
+            }
+        }
+        batches
+    }
+
+    #[test]
+    fn a_batch_goes_when_it_is_full_or_has_waited() {
+        let (mut outbox, mut received) = outbox(8);
+        let start = Tick::ZERO;
+        (0..BATCH_RECORDS).for_each(|_| outbox.record(start, record()));
+        assert_eq!(batches(&mut received), [(BATCH_RECORDS, 0)]);
+        assert_eq!(outbox.wake_at(), None);
+
+        outbox.record(start, record());
+        assert_eq!(outbox.wake_at(), Some(start + BATCH_WAIT));
+        outbox.tick(start);
+        assert_eq!(batches(&mut received), [], "it has not waited yet");
+        outbox.tick(start + BATCH_WAIT);
+        assert_eq!(batches(&mut received), [(1, 0)]);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_dropped_and_counted_in_the_next_batch() {
+        let (mut outbox, mut received) = outbox(1);
+        for _ in 0..3 * BATCH_RECORDS {
+            outbox.record(Tick::ZERO, record());
+        }
+        assert_eq!(batches(&mut received), [(BATCH_RECORDS, 0)]);
+        outbox.record(Tick::ZERO, record());
+        outbox.flush();
+        assert_eq!(batches(&mut received), [(1, 2 * BATCH_RECORDS as u64)]);
+    }
+
+    #[test]
+    fn gauges_come_after_all_records_made_before() {
+        let (mut outbox, mut received) = outbox(8);
+        outbox.record(Tick::ZERO, record());
+        outbox.gauges(Gauges::default(), oneshot::channel().0);
+        assert_eq!(batches(&mut received), [(1, 0), (0, 0)]);
+    }
+}

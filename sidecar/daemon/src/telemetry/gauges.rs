@@ -1,0 +1,145 @@
+//! Projects what the engines hold and have counted onto metrics, when somebody asks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use outrider_engine::{ClusterGauge, Gauges, Side};
+use prometheus_client::metrics::counter::Counter;
+
+use super::labels::{EndpointLabels, HandshakeLabels, SideLabels};
+use super::metrics::Metrics;
+
+impl Metrics {
+    /// Shows what the workers hold now. `silence_seconds` is the age of the oldest heartbeat.
+    ///
+    /// A worker that did not answer is missing in `gauges`; counters never go back for that.
+    pub fn show(&self, gauges: &[Gauges], silence_seconds: f64) {
+        let sum = |of: fn(&Gauges) -> usize| to_i64(gauges.iter().map(of).sum());
+        self.worker_silence.set(silence_seconds);
+        self.calls_active.set(sum(|gauges| gauges.calls));
+        self.upstream.set(sum(|gauges| gauges.upstream));
+        for (side, count) in [
+            (Side::Outbound, sum(|gauges| gauges.downstream[0])),
+            (Side::Inbound, sum(|gauges| gauges.downstream[1])),
+        ] {
+            self.downstream
+                .get_or_create(&SideLabels { side: side.name() })
+                .set(count);
+        }
+        self.show_endpoints(gauges);
+        self.show_counters(gauges);
+    }
+
+    fn show_endpoints(&self, gauges: &[Gauges]) {
+        self.endpoints.clear();
+        for cluster in gauges.iter().flat_map(|gauges| &gauges.clusters) {
+            let out = cluster
+                .endpoints
+                .iter()
+                .filter(|endpoint| endpoint.out)
+                .count();
+            for (state, count) in [("in", cluster.endpoints.len() - out), ("out", out)] {
+                self.show_endpoint_count(cluster, state, to_i64(count));
+            }
+        }
+    }
+
+    fn show_endpoint_count(&self, cluster: &ClusterGauge, state: &'static str, count: i64) {
+        let labels = EndpointLabels {
+            service: Arc::clone(&cluster.name),
+            state,
+        };
+        self.endpoints.of(&labels).inc_by(count);
+    }
+
+    fn show_counters(&self, gauges: &[Gauges]) {
+        let sum = |of: fn(&Gauges) -> u64| gauges.iter().map(of).sum::<u64>();
+        raise(
+            &self.connect_failures,
+            sum(|gauges| gauges.counters.connect_failures),
+        );
+        raise(&self.ejections, sum(|gauges| gauges.counters.ejections));
+        raise(&self.recoveries, sum(|gauges| gauges.counters.recoveries));
+        raise(&self.panic_picks, sum(|gauges| gauges.counters.panic_picks));
+        raise(
+            &self.budget_denied,
+            sum(|gauges| gauges.counters.budget_denied),
+        );
+        raise(
+            &self.protocol_errors,
+            sum(|gauges| gauges.counters.protocol_errors),
+        );
+        // The engine counts inbound first.
+        for (index, side) in [Side::Inbound, Side::Outbound].into_iter().enumerate() {
+            let side = side.name();
+            let total = |of: fn(&Gauges) -> [u64; 2]| {
+                gauges.iter().map(|gauges| of(gauges)[index]).sum::<u64>()
+            };
+            let handshakes = |result| {
+                self.handshakes
+                    .get_or_create_owned(&HandshakeLabels { side, result })
+            };
+            raise(
+                &handshakes("ok"),
+                total(|gauges| gauges.counters.mtls_handshakes),
+            );
+            raise(
+                &handshakes("failed"),
+                total(|gauges| gauges.counters.handshake_failures),
+            );
+            let plaintext = self.plaintext.get_or_create_owned(&SideLabels { side });
+            raise(
+                &plaintext,
+                total(|gauges| gauges.counters.plaintext_connections),
+            );
+        }
+    }
+}
+
+/// Raises a counter to what the engines have counted themselves. Never lowers it.
+fn raise(counter: &Counter, total: u64) {
+    counter.inner().fetch_max(total, Ordering::Relaxed);
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outrider_engine::Counters;
+
+    fn has(text: &str, line: &str) {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is missing in\n{text}"
+        );
+    }
+
+    #[test]
+    fn counters_do_not_go_back_when_a_worker_does_not_answer() {
+        let metrics = Metrics::new();
+        let counters = Counters {
+            mtls_handshakes: [2, 3],
+            ..Counters::default()
+        };
+        let worker = Gauges {
+            counters,
+            calls: 1,
+            ..Gauges::default()
+        };
+        metrics.show(&[worker.clone(), worker.clone()], 0.0);
+        metrics.show(&[worker], 0.0);
+        let text = metrics.encode();
+        has(
+            &text,
+            r#"outrider_mtls_handshakes_total{side="inbound",result="ok"} 4"#,
+        );
+        has(
+            &text,
+            r#"outrider_mtls_handshakes_total{side="outbound",result="ok"} 6"#,
+        );
+        has(&text, "outrider_calls_active 1");
+    }
+}
