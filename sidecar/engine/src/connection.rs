@@ -69,8 +69,8 @@ pub(crate) struct Upstream {
 pub(crate) enum Stage {
     /// The loop is connecting the socket.
     Connecting,
-    /// TLS is being agreed on.
-    Securing,
+    /// TLS and HTTP/2 SETTINGS are being agreed on.
+    Greeting,
     /// Streams may be opened.
     Ready,
     /// No new streams: GOAWAY, a failure, or its endpoint left the configuration.

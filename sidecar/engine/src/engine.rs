@@ -275,7 +275,7 @@ impl Engine {
         if let Some(connection) = self.connection_mut(id) {
             connection.peer = Some(Arc::new(peer));
         }
-        self.connection_ready(id);
+        self.await_settings(id);
     }
 
     fn fire(&mut self, timer: Timer) {

@@ -21,9 +21,6 @@ impl Engine {
         connection.peer = Some(peer);
         let upstream = connection.upstream().is_some();
         self.counters.mtls_handshakes[usize::from(upstream)] += 1;
-        if upstream {
-            self.connection_ready(id);
-        }
     }
 
     pub(crate) fn tls_failed(&mut self, id: ConnectionId, failure: &TlsFailure) {
@@ -134,7 +131,8 @@ impl Engine {
             }
             Event::Goaway { .. } => self.retire(id),
             Event::Failed(error) => self.http2_failed(id, error.reason),
-            Event::HeadTooLarge { .. } | Event::SettingsChanged | Event::Pong { .. } => {}
+            Event::SettingsChanged => self.settings_changed(id),
+            Event::HeadTooLarge { .. } | Event::Pong { .. } => {}
         }
     }
 

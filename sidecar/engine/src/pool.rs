@@ -67,7 +67,7 @@ impl Engine {
         self.connection(id)
             .and_then(Connection::upstream)
             .is_some_and(|upstream| {
-                matches!(upstream.stage, Stage::Connecting | Stage::Securing)
+                matches!(upstream.stage, Stage::Connecting | Stage::Greeting)
                     && upstream.waiters.len() < WAITERS_MAX
             })
     }
@@ -118,7 +118,7 @@ impl Engine {
                 if !cluster.is_app {
                     self.counters.plaintext_connections[1] += 1;
                 }
-                self.connection_ready(id);
+                self.await_settings(id);
             }
             Protection::MutualTls { peer } => {
                 let made = match &self.material {
@@ -137,14 +137,30 @@ impl Engine {
         if let Some(connection) = self.connection_mut(id) {
             connection.transport = Some(transport);
         }
+        self.await_settings(id);
+    }
+
+    /// The peer's SETTINGS come first: streams opened before they said how many may be open would
+    /// be refused, and a call that cannot be repeated lost.
+    pub(crate) fn await_settings(&mut self, id: ConnectionId) {
         if let Some(upstream) = self.upstream_mut(id) {
-            upstream.stage = Stage::Securing;
+            upstream.stage = Stage::Greeting;
         }
         self.mark_dirty(id);
     }
 
+    /// The peer's SETTINGS are in force; the first ones make the connection ready.
+    pub(crate) fn settings_changed(&mut self, id: ConnectionId) {
+        if self
+            .upstream_mut(id)
+            .is_some_and(|upstream| upstream.stage == Stage::Greeting)
+        {
+            self.connection_ready(id);
+        }
+    }
+
     /// Streams may be opened: the calls that waited get theirs, in order.
-    pub(crate) fn connection_ready(&mut self, id: ConnectionId) {
+    fn connection_ready(&mut self, id: ConnectionId) {
         self.cancel_connection_timer(id);
         let Some(upstream) = self.upstream_mut(id) else {
             return;
@@ -163,7 +179,7 @@ impl Engine {
         let Some(upstream) = self.upstream_mut(id) else {
             return;
         };
-        let unused = matches!(upstream.stage, Stage::Connecting | Stage::Securing);
+        let unused = matches!(upstream.stage, Stage::Connecting | Stage::Greeting);
         upstream.stage = Stage::Retired;
         upstream
             .endpoint
