@@ -26,7 +26,7 @@ impl Failure {
             | StartupError::Folder { .. }
             | StartupError::Documents { .. }
             | StartupError::Identity(_) => Failure::Usage(chain(error)),
-            StartupError::Listen { .. } | StartupError::System { .. } => {
+            StartupError::Listen { .. } | StartupError::System { .. } | StartupError::Worker(_) => {
                 Failure::Runtime(chain(error))
             }
         }

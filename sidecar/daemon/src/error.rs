@@ -49,6 +49,10 @@ pub enum StartupError {
     /// The certificate, key or trust bundle cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A worker ended while it should have served. The process ends, so that whoever supervises
+    /// it starts it anew: with one worker less, calls would wait on listeners that nobody serves.
+    #[error("a worker ended unexpectedly: {0}; start the sidecar again and report this")]
+    Worker(io::Error),
     /// A part of the process could not be set up.
     #[error("cannot start {part}: {source}")]
     System {
@@ -60,6 +64,7 @@ pub enum StartupError {
 }
 
 impl StartupError {
+    /// A part that the system refused.
     pub(crate) fn system(part: &'static str, source: io::Error) -> StartupError {
         StartupError::System { part, source }
     }

@@ -43,13 +43,13 @@ impl Life {
     }
 
     fn serving(&mut self, report: Option<Report>) -> Result<(), StartupError> {
-        let failed = |error| Err(StartupError::system("or go on: a worker ended", error));
+        let failed = |error| Err(StartupError::Worker(error));
         let Some(report) = report else {
-            return failed(io::Error::other("and nobody said why"));
+            return failed(io::Error::other("all are gone"));
         };
         match self.record(report) {
             None => Ok(()),
-            Some(Ok(())) => failed(io::Error::other("without being told to")),
+            Some(Ok(())) => failed(io::Error::other("it was not told to")),
             Some(Err(error)) => failed(error),
         }
     }
@@ -92,5 +92,69 @@ impl Life {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::AccessLog;
+    use crate::telemetry::{AccessLogWriter, Metrics};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    /// A life without workers, the reports it hears and the stops it is given.
+    fn life() -> (Life, mpsc::Sender<Report>, mpsc::Sender<()>) {
+        let clock = Clock::start();
+        let (tell, reports) = mpsc::channel(4);
+        let (stop, stops) = mpsc::channel(2);
+        let (_, known) = watch::channel(Arc::default());
+        let log = AccessLogWriter::open(clock, AccessLog::Errors, Some(Path::new("/dev/null")));
+        let log = log.expect("it opens");
+        let life = Life {
+            clock,
+            drain: Duration::from_secs(3_600),
+            workers: Workers::none(clock),
+            recorder: Recorder::new("orders", Arc::new(Metrics::new()), known, log),
+            phase: watch::channel(Phase::Serving).0,
+            reports,
+            stops,
+        };
+        (life, tell, stop)
+    }
+
+    fn ended(result: io::Result<()>) -> Report {
+        Report::Ended { worker: 0, result }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ends_by_itself_ends_the_process_with_an_error() {
+        for result in [Ok(()), Err(io::Error::other("a worker panicked"))] {
+            let (life, tell, _stop) = life();
+            tell.send(ended(result)).await.expect("it is heard");
+            assert!(matches!(life.run().await, Err(StartupError::Worker(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_when_the_last_worker_has() {
+        let (life, tell, stop) = life();
+        let mut phase = life.phase.subscribe();
+        let running = tokio::spawn(life.run());
+        stop.send(()).await.expect("it is heard");
+        let draining = phase.wait_for(|phase| *phase == Phase::Draining).await;
+        assert!(draining.is_ok());
+        drop(draining);
+        tell.send(ended(Ok(()))).await.expect("it is heard");
+        drop(tell);
+        assert!(running.await.expect("no panic").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_second_stop_does_not_wait_for_workers() {
+        let (life, _tell, stop) = life();
+        stop.send(()).await.expect("it is heard");
+        stop.send(()).await.expect("it is heard");
+        assert!(life.run().await.is_ok());
     }
 }

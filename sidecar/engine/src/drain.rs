@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// Nothing is left of a drain that was begun.
-    pub(crate) fn is_drained(&self) -> bool {
+    pub fn is_drained(&self) -> bool {
         self.drain.is_some_and(|drain| drain.told == Told::Both)
             && self.calls.is_empty()
             && !self.has_downstream(Side::Inbound)

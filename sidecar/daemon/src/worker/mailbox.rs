@@ -57,6 +57,12 @@ impl Workers {
         }
     }
 
+    /// No workers at all, for tests of what stands around them.
+    #[cfg(test)]
+    pub fn none(clock: Clock) -> Workers {
+        Workers::new(clock, Vec::new())
+    }
+
     /// Tells every worker, waiting for room in its mailbox. A worker that has ended is skipped.
     pub async fn tell(&self, command: impl Fn() -> Command) {
         for handle in self.handles.iter() {

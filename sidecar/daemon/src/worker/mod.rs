@@ -91,7 +91,6 @@ fn start_one(
         inbox,
         outbox: Outbox::new(number, reports.clone()),
         heartbeat,
-        draining: false,
         buffer: vec![0; READ_BYTES].into_boxed_slice(),
     };
     thread::Builder::new()

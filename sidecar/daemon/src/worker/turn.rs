@@ -38,7 +38,6 @@ pub struct Worker {
     pub inbox: Receiver<Command>,
     pub outbox: Outbox,
     pub heartbeat: Heartbeat,
-    pub draining: bool,
     /// Where every read lands first; its length is the most one read can take.
     pub buffer: Box<[u8]>,
 }
@@ -76,7 +75,12 @@ impl Worker {
         self.write(now);
         self.act(now);
         self.outbox.tick(now);
-        Ok(next)
+        // Looked at last: the turn that closes the last connection is the last one.
+        Ok(if self.engine.is_drained() {
+            Next::Ended
+        } else {
+            next
+        })
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -138,7 +142,6 @@ impl Worker {
                 Ok(Command::Drain(deadline)) => {
                     // The application may need calls of its own to finish what it serves.
                     self.doors.close(Side::Inbound);
-                    self.draining = true;
                     self.engine.drain(now, deadline);
                 }
                 Ok(Command::Gauges(asked)) => {
@@ -149,8 +152,7 @@ impl Worker {
                 Err(TryRecvError::Disconnected) => return Next::Ended,
             }
         }
-        let over = self.draining && self.engine.gauges().drained;
-        if over { Next::Ended } else { Next::Turn }
+        Next::Turn
     }
 
     fn accept(&mut self, now: Tick) {
