@@ -92,7 +92,10 @@ async fn an_endpoint_is_shown_with_its_state() {
 async fn what_prevents_a_start_is_said_in_one_line_that_names_the_flag() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     document(folder.path(), "127.0.0.1:1");
-    let good = Sidecar::options("frontend", folder.path());
+    let good = Options {
+        workers: 2,
+        ..Sidecar::options("frontend", folder.path())
+    };
     let first = Sidecar::start(good.clone())
         .await
         .expect("the sidecar starts");

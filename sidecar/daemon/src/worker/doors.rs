@@ -40,7 +40,7 @@ pub struct Addresses {
 }
 
 /// The listeners of one worker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Doors {
     doors: Vec<Door>,
 }
@@ -62,52 +62,45 @@ struct Door {
 /// # Errors
 /// [`StartupError::Listen`] with the address and the flag that sets it.
 pub fn open(options: &Options) -> Result<(Addresses, Vec<Doors>), StartupError> {
-    let outbound = open_side(Side::Outbound, options.outbound, options.workers)?;
+    let mut workers: Vec<Doors> = (0..options.workers).map(|_| Doors::default()).collect();
+    let outbound = open_side(Side::Outbound, options.outbound, &mut workers)?;
     let inbound = match options.app {
-        Some(_) => Some(open_side(Side::Inbound, options.inbound, options.workers)?),
+        Some(_) => Some(open_side(Side::Inbound, options.inbound, &mut workers)?),
         None => None,
     };
-    let (outbound, outbound_doors) = outbound;
-    let (inbound, inbound_doors) = inbound.map_or((None, Vec::new()), |(address, doors)| {
-        (Some(address), doors)
-    });
-    let mut inbound_doors = inbound_doors.into_iter();
-    let sets = outbound_doors.into_iter().map(|door| {
-        let doors = std::iter::once(door).chain(inbound_doors.next()).collect();
-        Doors { doors }
-    });
-    Ok((Addresses { outbound, inbound }, sets.collect()))
+    Ok((Addresses { outbound, inbound }, workers))
 }
 
+/// Gives each of `workers` a listener on `address`; returns the address in use.
 fn open_side(
     side: Side,
     address: SocketAddr,
-    count: usize,
-) -> Result<(SocketAddr, Vec<Door>), StartupError> {
+    workers: &mut [Doors],
+) -> Result<SocketAddr, StartupError> {
     let (flag, name) = match side {
         Side::Outbound => ("--outbound", "outbound calls"),
         Side::Inbound => ("--inbound", "inbound calls"),
     };
-    listen_all(address, count)
-        .map(|(address, listeners)| {
-            (
-                address,
-                listeners
-                    .into_iter()
-                    .map(|it| Door::new(side, it))
-                    .collect(),
-            )
-        })
-        .map_err(|source| StartupError::Listen {
-            address,
-            side: name,
-            flag,
-            source,
-        })
+    let failed = |source| StartupError::Listen {
+        address,
+        side: name,
+        flag,
+        source,
+    };
+    let (address, listeners) = listen_all(address, workers.len()).map_err(failed)?;
+    for (worker, listener) in workers.iter_mut().zip(listeners) {
+        worker.doors.push(Door::new(side, listener));
+    }
+    Ok(address)
 }
 
 fn listen_all(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let shared = count > 1;
+    if shared && address.port() != 0 {
+        // Another process that shares its port too would silently get half of our connections: a
+        // listener that shares with nobody shows that we are alone.
+        drop(listen(address, false)?);
+    }
     let first = listen(address, shared)?;
     // With port 0 the others must follow the first.
     let address = first.local_addr()?;
