@@ -16,4 +16,4 @@ pub use admin::Admin;
 pub use application::Application;
 pub use authority::Authority;
 pub use caller::{Caller, Reply};
-pub use sidecar::{Sidecar, write_document};
+pub use sidecar::{Sidecar, write_document, write_service};

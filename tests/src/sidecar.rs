@@ -85,3 +85,14 @@ pub fn write_document(folder: &Path, name: &str, text: &str) {
     fs::write(&aside, text).expect("a file is written");
     fs::rename(aside, folder.join(name)).expect("a file is renamed");
 }
+
+/// Puts the document of a service with one endpoint into a folder; `tls` is `mesh` or `none`.
+/// Its gRPC service is `shop.v1.Orders`.
+pub fn write_service(folder: &Path, name: &str, tls: &str, address: &str) {
+    let text = format!(
+        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
+         grpcServices: [shop.v1.Orders]\n  tls: {tls}\n  \
+         endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
+    );
+    write_document(folder, &format!("{name}.yaml"), &text);
+}

@@ -1,23 +1,18 @@
 //! The promise: the admin pages tell the truth, to this machine only, and change nothing.
 
-use std::path::Path;
-
 use outrider_daemon::{Options, StartupError};
-use outrider_tests::{Application, Caller, Sidecar, write_document};
-
-fn document(folder: &Path, address: &str) {
-    let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: orders }}\nspec:\n  \
-         tls: none\n  endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-    );
-    write_document(folder, "orders.yaml", &text);
-}
+use outrider_tests::{Application, Caller, Sidecar, write_service};
 
 #[tokio::test]
 async fn every_call_is_counted_when_it_has_ended_whichever_worker_carried_it() {
     let application = Application::start("one").await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), &application.address.to_string());
+    write_service(
+        folder.path(),
+        "orders",
+        "none",
+        &application.address.to_string(),
+    );
     let options = Options {
         workers: 3,
         ..Sidecar::options("frontend", folder.path())
@@ -45,7 +40,7 @@ async fn every_call_is_counted_when_it_has_ended_whichever_worker_carried_it() {
 #[tokio::test]
 async fn pages_are_served_to_this_machine_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), "127.0.0.1:1");
+    write_service(folder.path(), "orders", "none", "127.0.0.1:1");
     let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
     let sidecar = sidecar.await.expect("the sidecar starts");
     let admin = sidecar.admin();
@@ -68,7 +63,12 @@ async fn pages_are_served_to_this_machine_only() {
 async fn an_endpoint_is_shown_with_its_state() {
     let application = Application::start("one").await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), &application.address.to_string());
+    write_service(
+        folder.path(),
+        "orders",
+        "none",
+        &application.address.to_string(),
+    );
     let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
     let sidecar = sidecar.await.expect("the sidecar starts");
     let caller = Caller::connect(sidecar.addresses().outbound).await;
@@ -91,7 +91,7 @@ async fn an_endpoint_is_shown_with_its_state() {
 #[tokio::test]
 async fn what_prevents_a_start_is_said_in_one_line_that_names_the_flag() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), "127.0.0.1:1");
+    write_service(folder.path(), "orders", "none", "127.0.0.1:1");
     let good = Options {
         workers: 2,
         ..Sidecar::options("frontend", folder.path())

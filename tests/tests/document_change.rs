@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use outrider_tests::{Admin, Application, Caller, Sidecar, write_document};
+use outrider_tests::{Admin, Application, Caller, Sidecar, write_document, write_service};
 use tokio::sync::watch;
 
 /// Longest any of this may take; reached only when something hangs.
@@ -14,14 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Calls under way at any time in the test under load.
 const CALLERS: usize = 8;
-
-fn document(folder: &Path, address: &str) {
-    let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: orders }}\nspec:\n  \
-         tls: none\n  endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-    );
-    write_document(folder, "orders.yaml", &text);
-}
 
 /// The instance that answers a call to orders.
 async fn instance(caller: &Caller) -> String {
@@ -58,7 +50,7 @@ async fn a_good_change_under_load_loses_no_call() {
         Application::start("two").await,
     );
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), &one.address.to_string());
+    write_service(folder.path(), "orders", "none", &one.address.to_string());
     let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
     let sidecar = sidecar.await.expect("the sidecar starts");
     let caller = Caller::connect(sidecar.addresses().outbound).await;
@@ -79,7 +71,7 @@ async fn a_good_change_under_load_loses_no_call() {
         (one.address, "one"),
         (two.address, "two"),
     ] {
-        document(folder.path(), &address.to_string());
+        write_service(folder.path(), "orders", "none", &address.to_string());
         until_answered_by(&caller, name).await;
     }
     stop.send_replace(true);
@@ -96,7 +88,7 @@ async fn a_good_change_under_load_loses_no_call() {
 async fn a_bad_change_says_where_it_is_wrong_and_changes_nothing() {
     let one = Application::start("one").await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), &one.address.to_string());
+    write_service(folder.path(), "orders", "none", &one.address.to_string());
     let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
     let sidecar = sidecar.await.expect("the sidecar starts");
     let (admin, caller) = (
@@ -130,7 +122,7 @@ async fn a_bad_change_says_where_it_is_wrong_and_changes_nothing() {
 fn swap_config_map(folder: &Path, version: &str, address: &str) {
     let data = format!("..{version}");
     std::fs::create_dir(folder.join(&data)).expect("a folder is made");
-    document(&folder.join(&data), address);
+    write_service(&folder.join(&data), "orders", "none", address);
     symlink(&data, folder.join("..data_tmp")).expect("a link is made");
     std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).expect("a link is renamed");
 }
@@ -156,7 +148,12 @@ async fn a_config_map_is_followed() {
 async fn the_name_of_an_endpoint_is_resolved() {
     let one = Application::start("one").await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), &format!("localhost:{}", one.address.port()));
+    write_service(
+        folder.path(),
+        "orders",
+        "none",
+        &format!("localhost:{}", one.address.port()),
+    );
     let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
     let sidecar = sidecar.await.expect("the sidecar starts");
     let caller = Caller::connect(sidecar.addresses().outbound).await;

@@ -1,28 +1,24 @@
 //! The promise: a sidecar that is told to stop finishes what is open, begins nothing for others,
 //! and then ends.
 
-use std::path::Path;
 use std::time::Duration;
 
 use outrider_daemon::Options;
-use outrider_tests::{Application, Authority, Caller, Sidecar, write_document};
+use outrider_tests::{Application, Authority, Caller, Sidecar, write_service};
 use tempfile::TempDir;
 
 /// Longest any of this may take; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn document(folder: &Path, address: &str) {
-    let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: orders }}\nspec:\n  \
-         tls: none\n  endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-    );
-    write_document(folder, "orders.yaml", &text);
-}
-
 /// A sidecar whose calls to `orders` go to `application` in plaintext.
 async fn outbound_only(application: &Application, drain: Duration) -> (Sidecar, TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    document(folder.path(), &application.address.to_string());
+    write_service(
+        folder.path(),
+        "orders",
+        "none",
+        &application.address.to_string(),
+    );
     let options = Options {
         drain,
         ..Sidecar::options("frontend", folder.path())
@@ -97,7 +93,12 @@ async fn a_second_stop_ends_at_once() {
 async fn other_sidecars_are_refused_while_the_application_may_still_call() {
     let mut application = Application::start("one").await;
     let folders = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
-    document(folders[0].path(), &application.address.to_string());
+    write_service(
+        folders[0].path(),
+        "orders",
+        "none",
+        &application.address.to_string(),
+    );
     let sidecar = Sidecar::start(Options {
         app: Some(application.address),
         identity: Some(Authority::new().issue(folders[1].path(), "orders")),

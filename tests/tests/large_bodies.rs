@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use outrider_daemon::Options;
-use outrider_tests::{Application, Authority, Caller, Sidecar, write_document};
+use outrider_tests::{Application, Authority, Caller, Sidecar, write_service};
 
 /// Longest any of this may take; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,19 +22,12 @@ fn body(seed: u8) -> Vec<u8> {
         .collect()
 }
 
-fn document(address: &str) -> String {
-    format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: orders }}\nspec:\n  \
-         endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-    )
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_bodies_cross_two_sidecars_whole_beside_short_calls() {
     let application = Application::start("one").await;
     let authority = Authority::new();
     let folders = [(); 3].map(|()| tempfile::tempdir().expect("a temporary folder"));
-    write_document(folders[0].path(), "orders.yaml", &document("127.0.0.1:1"));
+    write_service(folders[0].path(), "orders", "mesh", "127.0.0.1:1");
     let orders = Sidecar::start(Options {
         app: Some(application.address),
         identity: Some(authority.issue(folders[1].path(), "orders")),
@@ -45,11 +38,7 @@ async fn large_bodies_cross_two_sidecars_whole_beside_short_calls() {
         .addresses()
         .inbound
         .expect("orders has an application");
-    write_document(
-        folders[0].path(),
-        "orders.yaml",
-        &document(&inbound.to_string()),
-    );
+    write_service(folders[0].path(), "orders", "mesh", &inbound.to_string());
     let frontend = Sidecar::start(Options {
         identity: Some(authority.issue(folders[2].path(), "frontend")),
         ..Sidecar::options("frontend", folders[0].path())

@@ -1,11 +1,10 @@
 //! The promise: between sidecars there is mutual TLS with exactly the identity that was meant, and
 //! nothing else comes through.
 
-use std::path::Path;
 use std::time::Duration;
 
 use outrider_daemon::Options;
-use outrider_tests::{Application, Authority, Caller, Reply, Sidecar, write_document};
+use outrider_tests::{Application, Authority, Caller, Reply, Sidecar, write_service};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -16,18 +15,10 @@ struct Mesh {
     folders: [TempDir; 3],
 }
 
-fn document(folder: &Path, address: &str) {
-    let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: orders }}\nspec:\n  \
-         grpcServices: [shop.v1.Orders]\n  endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-    );
-    write_document(folder, "orders.yaml", &text);
-}
-
 /// A frontend and orders with its application; `authority` signs for orders, `other` for frontend.
 async fn mesh(application: &Application, authority: &Authority, other: &Authority) -> Mesh {
     let folders = [(); 3].map(|()| tempfile::tempdir().expect("a temporary folder"));
-    document(folders[0].path(), "127.0.0.1:1");
+    write_service(folders[0].path(), "orders", "mesh", "127.0.0.1:1");
     let orders = Sidecar::start(Options {
         app: Some(application.address),
         identity: Some(authority.issue(folders[1].path(), "orders")),
@@ -38,7 +29,7 @@ async fn mesh(application: &Application, authority: &Authority, other: &Authorit
         .addresses()
         .inbound
         .expect("orders has an application");
-    document(folders[0].path(), &inbound.to_string());
+    write_service(folders[0].path(), "orders", "mesh", &inbound.to_string());
     let frontend = frontend(&folders[0], &folders[2], other).await;
     Mesh {
         frontend,
