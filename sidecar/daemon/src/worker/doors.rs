@@ -53,8 +53,6 @@ struct Door {
     ready: bool,
     /// Not before this time, after the system refused us a socket.
     paused_until: Option<Tick>,
-    /// The system refused the last time: said once, not ten times a second.
-    refusing: bool,
 }
 
 /// Opens the listeners of all workers.
@@ -172,7 +170,6 @@ impl Door {
             listener,
             ready: false,
             paused_until: None,
-            refusing: false,
         }
     }
 
@@ -183,10 +180,7 @@ impl Door {
         self.paused_until = None;
         for _ in 0..ACCEPTS_PER_TURN {
             match self.listener.accept() {
-                Ok((stream, peer)) => {
-                    self.refusing = false;
-                    take(self.side, stream, peer);
-                }
+                Ok((stream, peer)) => take(self.side, stream, peer),
                 Err(error) => return self.refused(now, &error),
             }
         }
@@ -199,11 +193,7 @@ impl Door {
             // `ready`, so the next turn looks.
             ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
             _ => {
-                if !self.refusing {
-                    let side = self.side.name();
-                    tracing::warn!(side, %error, "cannot accept connections for now");
-                }
-                self.refusing = true;
+                tracing::warn!(side = self.side.name(), %error, "cannot accept connections for now");
                 self.paused_until = Some(now + PAUSE);
             }
         }
