@@ -1,3 +1,5 @@
+//! Which messages are malformed, and how they are taken apart (RFC 9113 8.1 to 8.3).
+
 use super::*;
 
 fn list(fields: &[(&str, &str)]) -> Fields {

@@ -12,77 +12,36 @@ fn breaches_of_the_connection_have_their_codes() {
         CompressionError, FlowControlError, FrameSizeError, ProtocolError, StreamClosed,
     };
     type Case<'a> = (&'a str, ErrorCode, &'a dyn Fn(&mut Bed));
+    #[rustfmt::skip] // A table: one case a line.
     let cases: [Case<'_>; 30] = [
-        ("DATA on stream 0", ProtocolError, &|bed| {
-            bed.data(0, b"x", false)
-        }),
-        ("DATA on an idle stream", ProtocolError, &|bed| {
-            bed.data(9, b"x", false)
-        }),
-        ("HEADERS on stream 0", ProtocolError, &|bed| {
-            bed.raw(1, END, 0, &[0x82])
-        }),
+        ("DATA on stream 0", ProtocolError, &|bed| bed.data(0, b"x", false)),
+        ("DATA on an idle stream", ProtocolError, &|bed| bed.data(9, b"x", false)),
+        ("HEADERS on stream 0", ProtocolError, &|bed| bed.raw(1, END, 0, &[0x82])),
         ("even stream", ProtocolError, &|bed| bed.post(2, true)),
         ("decreasing stream", ProtocolError, &|bed| {
             bed.post(9, true);
             bed.post(5, true);
         }),
-        ("RST_STREAM on an idle stream", ProtocolError, &|bed| {
-            bed.rst(9)
-        }),
+        ("RST_STREAM on an idle stream", ProtocolError, &|bed| bed.rst(9)),
         ("RST_STREAM on stream 0", ProtocolError, &|bed| bed.rst(0)),
-        ("RST_STREAM of 3", FrameSizeError, &|bed| {
-            bed.raw(3, 0, 1, &[0; 3])
-        }),
-        ("WINDOW_UPDATE on an idle stream", ProtocolError, &|bed| {
-            bed.widen(9, 1)
-        }),
+        ("RST_STREAM of 3", FrameSizeError, &|bed| bed.raw(3, 0, 1, &[0; 3])),
+        ("WINDOW_UPDATE on an idle stream", ProtocolError, &|bed| bed.widen(9, 1)),
         ("WINDOW_UPDATE of 0", ProtocolError, &|bed| bed.widen(0, 0)),
-        ("WINDOW_UPDATE of 3 octets", FrameSizeError, &|bed| {
-            bed.raw(8, 0, 1, &[0; 3])
-        }),
-        ("connection window overflow", FlowControlError, &|bed| {
-            bed.widen(0, 0x7fff_ffff)
-        }),
-        ("PING of 7", FrameSizeError, &|bed| {
-            bed.raw(6, 0, 0, &[0; 7])
-        }),
-        ("PING on a stream", ProtocolError, &|bed| {
-            bed.raw(6, 0, 1, &[0; 8])
-        }),
-        ("SETTINGS on a stream", ProtocolError, &|bed| {
-            bed.raw(4, 0, 1, &[])
-        }),
-        ("SETTINGS of 5", FrameSizeError, &|bed| {
-            bed.raw(4, 0, 0, &[0; 5])
-        }),
-        (
-            "SETTINGS acknowledged with payload",
-            FrameSizeError,
-            &|bed| bed.raw(4, 1, 0, &[0; 6]),
-        ),
-        ("window of 2^31", FlowControlError, &|bed| {
-            bed.settings(&[(4, 1 << 31)])
-        }),
-        ("frame size of 100", ProtocolError, &|bed| {
-            bed.settings(&[(5, 100)])
-        }),
+        ("WINDOW_UPDATE of 3 octets", FrameSizeError, &|bed| bed.raw(8, 0, 1, &[0; 3])),
+        ("connection window overflow", FlowControlError, &|bed| bed.widen(0, 0x7fff_ffff)),
+        ("PING of 7", FrameSizeError, &|bed| bed.raw(6, 0, 0, &[0; 7])),
+        ("PING on a stream", ProtocolError, &|bed| bed.raw(6, 0, 1, &[0; 8])),
+        ("SETTINGS on a stream", ProtocolError, &|bed| bed.raw(4, 0, 1, &[])),
+        ("SETTINGS of 5", FrameSizeError, &|bed| bed.raw(4, 0, 0, &[0; 5])),
+        ("SETTINGS acknowledged with payload", FrameSizeError, &|bed| bed.raw(4, 1, 0, &[0; 6])),
+        ("window of 2^31", FlowControlError, &|bed| bed.settings(&[(4, 1 << 31)])),
+        ("frame size of 100", ProtocolError, &|bed| bed.settings(&[(5, 100)])),
         ("push of 2", ProtocolError, &|bed| bed.settings(&[(2, 2)])),
-        ("GOAWAY of 7", FrameSizeError, &|bed| {
-            bed.raw(7, 0, 0, &[0; 7])
-        }),
-        ("GOAWAY on a stream", ProtocolError, &|bed| {
-            bed.raw(7, 0, 1, &[0; 8])
-        }),
-        ("PUSH_PROMISE", ProtocolError, &|bed| {
-            bed.raw(5, END, 1, &[0, 0, 0, 2, 0x82])
-        }),
-        ("PRIORITY on stream 0", ProtocolError, &|bed| {
-            bed.raw(2, 0, 0, &[0; 5])
-        }),
-        ("CONTINUATION of nothing", ProtocolError, &|bed| {
-            bed.raw(9, END, 1, &[0x82])
-        }),
+        ("GOAWAY of 7", FrameSizeError, &|bed| bed.raw(7, 0, 0, &[0; 7])),
+        ("GOAWAY on a stream", ProtocolError, &|bed| bed.raw(7, 0, 1, &[0; 8])),
+        ("PUSH_PROMISE", ProtocolError, &|bed| bed.raw(5, END, 1, &[0, 0, 0, 2, 0x82])),
+        ("PRIORITY on stream 0", ProtocolError, &|bed| bed.raw(2, 0, 0, &[0; 5])),
+        ("CONTINUATION of nothing", ProtocolError, &|bed| bed.raw(9, END, 1, &[0x82])),
         ("PING in a field block", ProtocolError, &|bed| {
             bed.raw(1, 0, 3, &[0x82]);
             bed.raw(6, 0, 0, &[0; 8]);
@@ -91,12 +50,8 @@ fn breaches_of_the_connection_have_their_codes() {
             bed.raw(1, 0, 3, &[0x82]);
             bed.raw(9, END, 5, &[0x82]);
         }),
-        ("padding longer than HEADERS", ProtocolError, &|bed| {
-            bed.raw(1, END | flag::PADDED, 3, &[9, 0x82])
-        }),
-        ("field block of index 0", CompressionError, &|bed| {
-            bed.raw(1, END, 3, &[0x80])
-        }),
+        ("padding longer than HEADERS", ProtocolError, &|bed| bed.raw(1, END | flag::PADDED, 3, &[9, 0x82])),
+        ("field block of index 0", CompressionError, &|bed| bed.raw(1, END, 3, &[0x80])),
         ("HEADERS on an ended stream", StreamClosed, &|bed| {
             bed.post(3, true);
             bed.told();
