@@ -7,10 +7,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 
 use super::names::Answer;
 use crate::clock::Clock;
@@ -27,6 +28,10 @@ pub async fn lookup(clock: Clock, host: &str) -> Answer {
         Ok(resolver) => resolver,
         Err(error) => return Answer::Failed(format!("no resolver configuration: {error}")),
     };
+    ask(clock, &resolver, host).await
+}
+
+async fn ask(clock: Clock, resolver: &TokioResolver, host: &str) -> Answer {
     match resolver.lookup_ip(host).await {
         Ok(found) => {
             let addresses: Vec<IpAddr> = found.iter().collect();
@@ -42,7 +47,10 @@ pub async fn lookup(clock: Clock, host: &str) -> Answer {
 }
 
 fn system_resolver() -> Result<TokioResolver, NetError> {
-    let mut builder = TokioResolver::builder_tokio()?;
+    build(TokioResolver::builder_tokio()?)
+}
+
+fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, NetError> {
     let options = builder.options_mut();
     options.cache_size = 0;
     options.timeout = TIMEOUT;
@@ -66,7 +74,9 @@ fn said_nothing(error: &NetError) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hickory_resolver::config::{NameServerConfig, ResolverConfig};
     use std::net::Ipv4Addr;
+    use tokio::net::UdpSocket;
 
     #[tokio::test]
     async fn localhost_is_this_machine_without_a_server() {
@@ -75,5 +85,75 @@ mod tests {
             panic!("{answer:?}")
         };
         assert_eq!(addresses, [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+    }
+
+    /// What a server says to every question.
+    #[derive(Clone, Copy)]
+    enum Says {
+        /// 10.0.0.7 with a TTL of 30 s, when asked for IPv4.
+        Address,
+        /// Nothing, with this response code (RFC 1035 4.1.1).
+        Code(u8),
+    }
+
+    /// The answer to a question, as RFC 1035 4.1 writes it.
+    fn response(question: &[u8], says: Says) -> Vec<u8> {
+        const HEADER: usize = 12;
+        const TYPE_A: [u8; 2] = [0, 1];
+        let name_end = question.iter().skip(HEADER).position(|octet| *octet == 0);
+        let end = HEADER + name_end.expect("a name ends") + 5;
+        let asks_ipv4 = question[end - 4..end - 2] == TYPE_A;
+        let (code, answers) = match says {
+            Says::Address => (0, u8::from(asks_ipv4)),
+            Says::Code(code) => (code, 0),
+        };
+        let mut response = question[..2].to_vec();
+        response.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
+        response.extend(&question[HEADER..end]);
+        if answers > 0 {
+            response.extend([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4, 10, 0, 0, 7]);
+        }
+        response
+    }
+
+    /// A resolver whose only server says `says`.
+    async fn resolver(says: Says) -> TokioResolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+        let port = socket.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            let mut question = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut question).await {
+                let response = response(&question[..length], says);
+                socket.send_to(&response, from).await.expect("it is sent");
+            }
+        });
+        let mut server = NameServerConfig::udp(IpAddr::from(Ipv4Addr::LOCALHOST));
+        server.connections[0].port = port;
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        build(builder).expect("a resolver")
+    }
+
+    async fn answer(says: Says) -> Answer {
+        ask(Clock::start(), &resolver(says).await, "orders.example.").await
+    }
+
+    #[tokio::test]
+    async fn an_address_comes_with_its_ttl() {
+        let Answer::Found { addresses, ttl } = answer(Says::Address).await else {
+            panic!("no address")
+        };
+        assert_eq!(addresses, [IpAddr::from([10, 0, 0, 7])]);
+        assert!((29..=30).contains(&ttl.as_secs()), "{ttl:?}");
+    }
+
+    #[tokio::test]
+    async fn only_nxdomain_and_noerror_say_that_there_is_nothing() {
+        assert_eq!(answer(Says::Code(3)).await, Answer::Nothing, "NXDOMAIN");
+        assert_eq!(answer(Says::Code(0)).await, Answer::Nothing, "NOERROR");
+        for (code, name) in [(2, "SERVFAIL"), (5, "REFUSED")] {
+            let answer = answer(Says::Code(code)).await;
+            assert!(matches!(answer, Answer::Failed(_)), "{name}: {answer:?}");
+        }
     }
 }
