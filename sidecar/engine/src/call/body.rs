@@ -5,6 +5,7 @@
 
 use outrider_http2::{Fields, StreamId};
 
+use super::forward::trailer_fields;
 use super::{CallId, Phase};
 use crate::contract::ConnectionId;
 use crate::engine::Engine;
@@ -71,7 +72,7 @@ impl Engine {
         if let Some((connection, stream)) = call.upstream()
             && let Some(http2) = self.http2(connection)
         {
-            http2.trailers(stream, fields.iter());
+            http2.trailers(stream, trailer_fields(&fields));
         }
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
             call.body.trailers = Some(fields);
@@ -89,7 +90,7 @@ impl Engine {
             match &trailers {
                 Some(fields) => {
                     http2.data(stream, &body, false);
-                    http2.trailers(stream, fields.iter());
+                    http2.trailers(stream, trailer_fields(fields));
                 }
                 None if ended || !body.is_empty() => http2.data(stream, &body, ended),
                 None => {}

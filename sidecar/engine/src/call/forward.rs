@@ -114,6 +114,13 @@ fn own_fields<'a>(call: &'a Call, written: &'a Written) -> impl Iterator<Item = 
     })
 }
 
+/// The request's trailers on their way up: what only the mesh may say is no truer at the end.
+pub(crate) fn trailer_fields(fields: &Fields) -> impl Iterator<Item = Field<'_>> {
+    fields
+        .iter()
+        .filter(|field| !matches!(field.name, CALLER_IDENTITY | UNPROCESSED))
+}
+
 /// The answer's fields on their way back: the mesh's own mark is taken off.
 pub(crate) fn answer_fields(fields: &Fields) -> impl Iterator<Item = Field<'_>> {
     fields.iter().filter(|field| field.name != UNPROCESSED)
