@@ -6,6 +6,8 @@ use outrider_policy::Code;
 
 use super::agenda::CallStep;
 use super::call::CallEnd;
+use super::client::{FILLER, MARK};
+use super::exchange::trailer_filler;
 use super::fields::{number, text};
 use super::pattern::Body;
 use super::plan::Reader;
@@ -38,7 +40,12 @@ impl World {
                 ));
             }
             Said::HeadTooLarge { .. } => self.broken("a client got a request".to_owned()),
-            Said::Interim { .. } | Said::SettingsChanged | Said::Pong { .. } => {}
+            Said::Interim { stream, .. } => {
+                if let Some(call) = self.call_of(client, link, stream) {
+                    self.calls[call].answer.interims += 1;
+                }
+            }
+            Said::SettingsChanged | Said::Pong { .. } => {}
         }
     }
 
@@ -56,7 +63,7 @@ impl World {
         answer.has_head = true;
         answer.status = number(fields, b":status").unwrap_or(0);
         answer.delivery = number(fields, b"x-delivery");
-        if fields.find(b"outrider-unprocessed").is_some() {
+        if fields.find(MARK).is_some() {
             self.broken(format!(
                 "call {call}: the mesh's mark reached the application"
             ));
@@ -81,7 +88,10 @@ impl World {
                     ));
                 }
             }
-            None => shadow.answer.json.extend_from_slice(bytes),
+            None => {
+                shadow.answer.json.extend_from_slice(bytes);
+                shadow.answer.refusal = json_reason(&shadow.answer.json);
+            }
         }
         shadow.answer.octets += bytes.len();
         match shadow.plan.reader {
@@ -98,6 +108,13 @@ impl World {
     fn answer_trailers(&mut self, call: Option<usize>, fields: &Fields) {
         let Some(call) = call else { return };
         self.calls[call].answer.has_trailers = true;
+        let filler = fields.find(FILLER).map_or(0, <[u8]>::len);
+        let is_servers = fields.find(b"x-answer-end").is_some();
+        if is_servers && filler != trailer_filler(call) {
+            self.broken(format!(
+                "call {call}: trailers with {filler} octets of filler"
+            ));
+        }
         self.read_status(call, fields);
         self.call_ends(call, CallEnd::Answered);
     }
@@ -149,4 +166,10 @@ impl World {
         });
         self.check_call_end(call);
     }
+}
+
+/// The reason in a sidecar's JSON body, once it is whole.
+fn json_reason(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    body.get("reason")?.as_str().map(str::to_owned)
 }

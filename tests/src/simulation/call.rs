@@ -31,6 +31,8 @@ pub(super) struct Call {
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) has_head: bool,
+    /// 1xx heads.
+    pub(super) interims: usize,
     pub(super) status: u16,
     /// Which delivery answers; `None`: a sidecar.
     pub(super) delivery: Option<usize>,
@@ -67,6 +69,10 @@ pub(super) struct Delivery {
     pub(super) framed: usize,
     pub(super) status: Option<u16>,
     pub(super) code: Option<Code>,
+    /// It asked for no retry.
+    pub(super) says_stop: bool,
+    /// 1xx heads.
+    pub(super) interims: usize,
     pub(super) end: Option<DeliveryEnd>,
 }
 

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use outrider_engine::{CallRecord, Outcome, Reason, Side};
-use outrider_http2::{ErrorCode, Fields};
+use outrider_engine::{CallRecord, Reason, Side};
+use outrider_http2::Fields;
 use outrider_policy::{Code, timeout};
 
 use super::call::{Call, CallEnd, Delivery, DeliveryEnd};
-use super::fields::text;
 use super::plan::Reader;
-use super::world::World;
+use super::verdict::{missed_retry, wrong_answer, wrong_head, wrong_records};
+use super::world::{CALLERS_SIDECAR, World};
 
 /// What the engine keeps of a request for a retry, or holds back of an answer. Octets.
 const KEPT_OCTETS: usize = 64 * 1024;
@@ -23,7 +23,7 @@ impl World {
     /// A server sees the head of a call, perhaps not for the first time.
     pub(super) fn check_delivery(&mut self, call: usize, head: &Fields) {
         let shadow = &self.calls[call];
-        let wrong = wrong_head(shadow, head)
+        let wrong = wrong_head(call, shadow, head)
             .or_else(|| self.wrong_deadline(shadow, head))
             .or_else(|| self.wrong_repetition(shadow));
         if let Some(wrong) = wrong {
@@ -67,7 +67,8 @@ impl World {
         if call.deliveries.len() > attempts_max {
             return Some(format!("delivered more than {attempts_max} times"));
         }
-        if call.answer.delivery.is_some() {
+        // After perTryTimeout an older attempt may arrive behind a newer one.
+        if call.answer.delivery.is_some() && !self.may_time_out(call) {
             return Some("delivered again after its answer began".to_owned());
         }
         let unforgiven = earlier.iter().find(|delivery| {
@@ -82,14 +83,17 @@ impl World {
 
     /// Is there a reason why the caller's sidecar may hold this delivery for failed?
     fn may_have_failed(&self, call: &Call, delivery: &Delivery) -> bool {
-        let rules = self.plan.rules;
-        let timed_out = call.plan.method.is_unary() && rules.per_try_timeout.is_some();
         // A connection that was made before the delivery may break after it.
         let disturbed = self
             .disturbed
             .is_some_and(|at| at + self.transit() >= delivery.at);
         let reset = matches!(delivery.end, Some(DeliveryEnd::Reset(_)));
-        delivery.code == Some(Code::Unavailable) || reset || timed_out || disturbed
+        delivery.code == Some(Code::Unavailable) || reset || self.may_time_out(call) || disturbed
+    }
+
+    /// May an attempt of this call run into its `perTryTimeout`?
+    fn may_time_out(&self, call: &Call) -> bool {
+        call.plan.method.is_unary() && self.plan.rules.per_try_timeout.is_some()
     }
 
     /// A request is whole when its server sees its end.
@@ -126,7 +130,11 @@ impl World {
 
     /// A sidecar refuses only for a reason that there is.
     fn wrong_refusal(&self, call: &Call) -> Option<String> {
-        let name = call.answer.refusal.as_deref()?;
+        let required = call.plan.oddity.reason();
+        let Some(name) = call.answer.refusal.as_deref() else {
+            let missing = required.filter(|_| call.end == Some(CallEnd::Answered));
+            return missing.map(|reason| format!("not refused for {}", reason.name()));
+        };
         let rules = self.plan.rules;
         let limits = self.plan.limits;
         let narrow = rules.calls_max < 100
@@ -146,17 +154,17 @@ impl World {
                 Reason::UpstreamProtocol,
                 ended(&|end| end == DeliveryEnd::Broken),
             ),
-            // Narrow: streams opened before the peer's SETTINGS came may be refused.
             (
                 Reason::UpstreamFailed,
-                self.disturbed.is_some()
-                    || narrow
-                    || ended(&|end| matches!(end, DeliveryEnd::Reset(_))),
+                self.disturbed.is_some() || ended(&|end| matches!(end, DeliveryEnd::Reset(_))),
             ),
         ];
-        let excused = excuses
-            .iter()
-            .any(|(reason, excuse)| reason.name() == name && *excuse);
+        let excused = match required {
+            Some(reason) => reason.name() == name,
+            None => excuses
+                .iter()
+                .any(|(reason, excuse)| reason.name() == name && *excuse),
+        };
         (!excused).then(|| format!("refused without a reason: {:?}", call.answer))
     }
 
@@ -165,7 +173,7 @@ impl World {
         let shadow = &self.calls[call];
         let discards = !shadow.outbound.is_empty() || !shadow.inbound.is_empty();
         let under_way = shadow.framed.saturating_sub(shadow.received_max());
-        let bound = self.engine_windows() + WINDOW_MAX + KEPT_OCTETS;
+        let bound = self.windows() + KEPT_OCTETS;
         if under_way > bound && !discards {
             self.broken(format!(
                 "call {call}: {under_way} request octets under way, windows allow {bound}"
@@ -181,7 +189,7 @@ impl World {
             0
         };
         let under_way = shadow.deliveries[delivery].framed.saturating_sub(passed);
-        let bound = self.engine_windows() + WINDOW_MAX + KEPT_OCTETS;
+        let bound = self.windows() + KEPT_OCTETS;
         if under_way > bound {
             self.broken(format!(
                 "call {call}: {under_way} answer octets under way, windows allow {bound}"
@@ -189,10 +197,15 @@ impl World {
         }
     }
 
-    /// The stream windows of both sidecars on a call's way.
-    fn engine_windows(&self) -> usize {
-        let growth = self.plan.limits.window_growth_bytes;
-        2 * (65_535 + growth).min(WINDOW_MAX)
+    /// Stream windows on a call's way: of two sidecars, and of the client or the server.
+    fn windows(&self) -> usize {
+        let window = |first: u32, growth: usize| {
+            let first = first as usize;
+            (first + growth).min(WINDOW_MAX.max(first))
+        };
+        let sidecar = window(65_535, self.plan.limits.window_growth_bytes);
+        let servers = self.plan.servers;
+        2 * sidecar + window(servers.window, servers.growth)
     }
 
     /// A record is made by the deadline, and says what is true.
@@ -290,99 +303,27 @@ impl World {
 
     /// Records against what was seen outside.
     fn check_calls(&mut self) {
-        let wrong = self
-            .calls
-            .iter()
-            .enumerate()
-            .find_map(|(call, shadow)| Some((call, wrong_records(shadow)?)));
+        let caller = self.sidecars[CALLERS_SIDECAR].engine.gauges();
+        let paid = caller.counters.budget_denied == 0;
+        let wrong = self.calls.iter().enumerate().find_map(|(call, shadow)| {
+            let missed = || {
+                self.could_repeat(shadow).then_some(())?;
+                let attempts_max = self.plan.rules.attempts_max;
+                missed_retry(shadow, attempts_max, self.disturbed.is_some())
+            };
+            let wrong = wrong_records(shadow).or_else(|| paid.then(missed)?)?;
+            Some((call, wrong))
+        });
         if let Some((call, wrong)) = wrong {
             self.broken(format!("call {call}: {wrong}"));
         }
     }
-}
 
-/// The head as its server must see it.
-fn wrong_head(call: &Call, head: &Fields) -> Option<String> {
-    let caller = text(head, b"x-forwarded-client-cert").unwrap_or_default();
-    let authority = text(head, b":authority").unwrap_or_default();
-    let good = text(head, b":path") == Some(call.plan.method.path())
-        && caller.ends_with("URI=spiffe://sim.test/ns/default/svc/client")
-        && authority.starts_with("echo")
-        && head.find(b"outrider-unprocessed").is_none()
-        && head.find(b"traceparent").is_some();
-    (!good).then(|| format!("a head as nobody sent it: {head:?}"))
-}
-
-/// A whole answer is what its server sent; part of one is its beginning.
-fn wrong_answer(call: &Call) -> Option<String> {
-    let answer = &call.answer;
-    let delivery = answer
-        .delivery
-        .map(|delivery| call.deliveries.get(delivery));
-    match (call.end?, delivery) {
-        (_, Some(None)) => Some("answered by a delivery that never was".to_owned()),
-        (CallEnd::Answered, Some(Some(delivery))) => {
-            let ours = answer.refusal.is_some() && answer.has_trailers;
-            let same = delivery.end == Some(DeliveryEnd::Answered)
-                && delivery.given == answer.octets
-                && delivery.status == Some(answer.status)
-                && (delivery.code == answer.code || !call.plan.method.is_grpc());
-            (!same && !ours).then(|| format!("got {answer:?}, the server gave {delivery:?}"))
-        }
-        (CallEnd::Answered, None) => wrong_own_answer(call),
-        (CallEnd::Reset(code), _) => {
-            // Towards the application: a refused stream, or a begun plain answer that broke.
-            let begun = answer.has_head && !call.plan.method.is_grpc();
-            let known = code == ErrorCode::RefusedStream && !answer.has_head || begun;
-            (!known).then(|| format!("was reset with {code:?}: {answer:?}"))
-        }
-        (CallEnd::Lost | CallEnd::Cancelled, _) => None,
+    /// Its request was surely kept, and no clock ran.
+    fn could_repeat(&self, call: &Call) -> bool {
+        call.plan.request_octets() <= KEPT_OCTETS
+            && self.plan.limits.replay_bytes_max > self.calls.len() * KEPT_OCTETS
+            && self.allowed(call).is_none()
+            && self.plan.rules.per_try_timeout.is_none()
     }
-}
-
-/// An answer that no server gave says whose it is.
-fn wrong_own_answer(call: &Call) -> Option<String> {
-    let answer = &call.answer;
-    let good = if call.plan.method.is_grpc() {
-        answer.status == 200
-            && answer.refusal.is_some()
-            && answer.code.is_some_and(|it| it != Code::Ok)
-    } else {
-        answer.status >= 400 && answer.json.ends_with(b"}\n")
-    };
-    (!good).then(|| format!("answered by nobody: {answer:?}"))
-}
-
-/// Exactly one record per call and side, which agrees with what the client saw.
-fn wrong_records(call: &Call) -> Option<String> {
-    let (ended, records) = (call.end?, call.outbound.len());
-    let expected = match ended {
-        CallEnd::Answered => 1..=1,
-        CallEnd::Reset(ErrorCode::RefusedStream) => 0..=0,
-        CallEnd::Reset(_) => 1..=1,
-        CallEnd::Lost | CallEnd::Cancelled => 0..=1,
-    };
-    if !expected.contains(&records) {
-        return Some(format!("{ended:?} with {records} records"));
-    }
-    let attempts: u32 = call.outbound.iter().map(|record| record.attempts).sum();
-    let passed: u32 = call.inbound.iter().map(|record| record.attempts).sum();
-    if call.inbound.len() > attempts as usize || call.deliveries.len() > passed as usize {
-        let (inbound, seen) = (call.inbound.len(), call.deliveries.len());
-        return Some(format!(
-            "{attempts} attempts, {inbound} arrived, {passed} passed on, {seen} seen"
-        ));
-    }
-    let record = call.outbound.first()?;
-    let agrees = match (record.outcome, ended) {
-        (Outcome::Answered, CallEnd::Answered) => {
-            !call.plan.method.is_grpc() || Some(record.code) == call.answer.code
-        }
-        (Outcome::Refused(reason), CallEnd::Answered) => {
-            !call.plan.method.is_grpc() || call.answer.refusal.as_deref() == Some(reason.name())
-        }
-        (Outcome::Cancelled, CallEnd::Answered) => false,
-        (Outcome::Answered | Outcome::Refused(_) | Outcome::Cancelled, _) => true,
-    };
-    (!agrees).then(|| format!("{ended:?} {:?}, recorded as {record:?}", call.answer))
 }

@@ -14,11 +14,10 @@ use super::call::CallEnd;
 use super::fields::fields;
 use super::network::Place;
 use super::pattern::{Body, Pattern};
-use super::plan::Method;
+use super::plan::{CallPlan, Method, Oddity};
 use super::world::{CALLERS_SIDECAR, World};
 
 /// One client and its connections, by link.
-#[derive(Default)]
 pub(super) struct Client {
     pub(super) connections: BTreeMap<usize, ClientConnection>,
     current: Option<usize>,
@@ -31,6 +30,17 @@ pub(super) struct ClientConnection {
     /// Calls whose answer is not over.
     pub(super) streams: BTreeMap<StreamId, usize>,
     established: bool,
+}
+
+impl Client {
+    pub(super) fn new(growth: usize) -> Client {
+        Client {
+            connections: BTreeMap::new(),
+            current: None,
+            waiting: VecDeque::new(),
+            pool: WindowPool::new(growth),
+        }
+    }
 }
 
 impl World {
@@ -94,7 +104,7 @@ impl World {
 
     fn open(&mut self, client: usize, link: usize, call: usize) {
         let plan = &self.calls[call].plan;
-        let head = request_head(call, plan.method, plan.timeout, plan.request.is_empty());
+        let head = request_head(call, plan);
         let end = plan.request.is_empty() && !plan.trailers;
         let (patience, cancel) = (self.now + Duration::from_secs(60), plan.cancel_after);
         let first = plan
@@ -161,7 +171,9 @@ impl World {
         if is_last {
             shadow.request_ended = true;
             if shadow.plan.trailers {
-                let trailers = fields(&[("x-request-end", "1")]);
+                let mut trailers = fields(&[("x-request-end", "1")]);
+                trailers.push(http2::Field::new(CALLER_FIELD, b"URI=spiffe://forged"));
+                trailers.push(http2::Field::new(MARK, b"1"));
                 connection.http2.trailers(stream, trailers.iter());
             }
         } else {
@@ -268,23 +280,28 @@ impl World {
     }
 }
 
-fn request_head(call: usize, method: Method, deadline: Option<Duration>, empty: bool) -> Fields {
-    let verb = if method == Method::Fetch && empty {
+fn request_head(call: usize, plan: &CallPlan) -> Fields {
+    let (method, oddity) = (plan.method, plan.oddity);
+    let verb = if method == Method::Fetch && plan.request.is_empty() {
         "GET"
     } else {
         "POST"
     };
+    let path = match oddity {
+        Oddity::BadPath => "/sim.Echo/../Get",
+        _ => method.path(),
+    };
     // Way 1 of pointing traffic at a sidecar: by name, or for gRPC by localhost and the path.
-    let authority = if method.is_grpc() && call.is_multiple_of(2) {
-        "localhost:15001"
-    } else {
-        "echo"
+    let authority = match oddity {
+        Oddity::Nowhere => "nowhere",
+        _ if method.is_grpc() && call.is_multiple_of(2) => "localhost:15001",
+        _ => "echo",
     };
     let id = format!("call-{call}");
     let mut head = fields(&[
         (":method", verb),
         (":scheme", "http"),
-        (":path", method.path()),
+        (":path", path),
         (":authority", authority),
         ("x-request-id", &id),
     ]);
@@ -292,13 +309,42 @@ fn request_head(call: usize, method: Method, deadline: Option<Duration>, empty: 
         head.push(http2::Field::new(b"content-type", b"application/grpc"));
         head.push(http2::Field::new(b"te", b"trailers"));
     }
-    if let Some(deadline) = deadline {
+    let deadline = plan.timeout.map(timeout::format);
+    if oddity == Oddity::BadTimeout {
+        head.push(http2::Field::new(b"grpc-timeout", b"7 parsecs"));
+    } else if let Some(deadline) = &deadline {
+        head.push(http2::Field::new(b"grpc-timeout", deadline.as_bytes()));
+    }
+    if call.is_multiple_of(5) {
+        // What an application may not say about itself.
         head.push(http2::Field::new(
-            b"grpc-timeout",
-            timeout::format(deadline).as_bytes(),
+            CALLER_FIELD,
+            b"URI=spiffe://sim.test/ns/default/svc/admin",
         ));
+        head.push(http2::Field::new(MARK, b"1"));
+    }
+    if call.is_multiple_of(4) {
+        head.push(http2::Field::new(b"traceparent", TRACE.as_bytes()));
+    }
+    for chunk in filler(oddity).as_bytes().chunks(9_000) {
+        head.push(http2::Field::new(FILLER, chunk));
     }
     head
+}
+
+/// Who called, in the words of the mesh alone.
+pub(super) const CALLER_FIELD: &[u8] = b"x-forwarded-client-cert";
+/// "No application saw this request", in the words of the mesh alone.
+pub(super) const MARK: &[u8] = b"outrider-unprocessed";
+/// The trace of every fourth call; the example of W3C Trace Context 3.2.
+pub(super) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// Name of the field that makes a head long.
+pub(super) const FILLER: &[u8] = b"x-filler";
+
+/// What that field says, over all its lines.
+pub(super) fn filler(oddity: Oddity) -> String {
+    "mesh-".repeat(oddity.filler() / 5)
 }
 
 /// Gives `octets` of `body` from `position` to `send`, in pieces; the last one is marked.

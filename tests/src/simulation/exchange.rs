@@ -1,11 +1,11 @@
 //! One request at a server: what came of it is checked, and it is answered by its script.
 
-use outrider_http2::{self as http2, ErrorCode, Fields, StreamId};
+use outrider_http2::{self as http2, ErrorCode, Field, Fields, StreamId};
 use outrider_policy::Code;
 
 use super::agenda::{Event, ExchangeStep};
 use super::call::{Delivery, DeliveryEnd};
-use super::client::send_body;
+use super::client::{FILLER, MARK, send_body};
 use super::fields::{call_of, fields, text};
 use super::pattern::Body;
 use super::plan::Reader;
@@ -41,6 +41,8 @@ impl World {
             framed: 0,
             status: None,
             code: None,
+            says_stop: false,
+            interims: 0,
             end: None,
         });
         self.note(|_| {
@@ -169,9 +171,18 @@ impl World {
         let (call, delivery) = (exchange.call, exchange.delivery);
         self.note(|_| format!("server {server}: call {call} delivery {delivery}: {step:?}"));
         match step {
+            Step::Interim => {
+                self.calls[call].deliveries[delivery].interims += 1;
+                let hints = fields(&[(":status", "103"), ("link", "</style.css>")]);
+                if let Some(http2) = self.server_http2(server, link) {
+                    http2.head(stream, hints.iter(), false);
+                }
+            }
             Step::Head(code) => self.say_head(server, at, code, Pushback::None, false),
             Step::Only(code, pushback) => {
-                self.calls[call].deliveries[delivery].code = Some(code);
+                let shadow = &mut self.calls[call].deliveries[delivery];
+                shadow.code = Some(code);
+                shadow.says_stop = pushback == Pushback::After(-1);
                 self.say_head(server, at, code, pushback, true);
                 self.answer_over(server, at, DeliveryEnd::Answered);
             }
@@ -188,7 +199,7 @@ impl World {
             }
             Step::Trailers(code) => {
                 self.calls[call].deliveries[delivery].code = Some(code);
-                let trailers = trailers(code, self.calls[call].plan.method.is_grpc());
+                let trailers = trailers(call, code, self.calls[call].plan.method.is_grpc());
                 if let Some(http2) = self.server_http2(server, link) {
                     http2.trailers(stream, trailers.iter());
                 }
@@ -229,19 +240,20 @@ impl World {
             ("x-delivery", &delivery.to_string()),
         ]);
         if is_grpc {
-            head.push(http2::Field::new(b"content-type", b"application/grpc"));
+            head.push(Field::new(b"content-type", b"application/grpc"));
         }
         if is_grpc && end {
-            trailers(code, true)
+            trailers(call, code, true)
                 .iter()
                 .for_each(|field| head.push(field));
         }
+        if call.is_multiple_of(7) {
+            // What an application may not say: it is not the mesh.
+            head.push(Field::new(MARK, b"1"));
+        }
         if let Pushback::After(millis) = pushback {
             let millis = millis.to_string();
-            head.push(http2::Field::new(
-                b"grpc-retry-pushback-ms",
-                millis.as_bytes(),
-            ));
+            head.push(Field::new(b"grpc-retry-pushback-ms", millis.as_bytes()));
         }
         if let Some(http2) = self.server_http2(server, at.0) {
             http2.head(at.1, head.iter(), end);
@@ -314,15 +326,24 @@ impl World {
     }
 }
 
-fn trailers(code: Code, is_grpc: bool) -> Fields {
+/// The last fields of an answer.
+fn trailers(call: usize, code: Code, is_grpc: bool) -> Fields {
+    let mut trailers = fields(&[("x-answer-end", "1")]);
     if is_grpc {
-        fields(&[
-            ("grpc-status", &(code as u32).to_string()),
-            ("grpc-message", "as the server said"),
-        ])
-    } else {
-        fields(&[("x-answer-end", "1")])
+        let code = (code as u32).to_string();
+        trailers.push(Field::new(b"grpc-status", code.as_bytes()));
+        trailers.push(Field::new(b"grpc-message", b"as the server said"));
     }
+    let filler = "t".repeat(trailer_filler(call));
+    if !filler.is_empty() {
+        trailers.push(Field::new(FILLER, filler.as_bytes()));
+    }
+    trailers
+}
+
+/// Octets of a field that only makes the trailers of some calls longer than a frame.
+pub(super) fn trailer_filler(call: usize) -> usize {
+    if call.is_multiple_of(16) { 20_000 } else { 0 }
 }
 
 /// A plain HTTP/2 server's word for a code.

@@ -12,9 +12,6 @@ use super::network::Place;
 use super::plan::Fault;
 use super::world::{CALLERS_SIDECAR, World};
 
-/// How long a drained sidecar waits for its calls.
-const DRAIN: Duration = Duration::from_secs(5);
-
 impl World {
     pub(super) fn fault(&mut self, fault: Fault) {
         self.note(|_| format!("fault: {fault:?}"));
@@ -26,7 +23,7 @@ impl World {
             Fault::Revive(server) => self.servers[server].is_listening = true,
             Fault::Goaway(server, after) => self.goaway(server, after),
             Fault::Configure(seed) => self.configure(configuration::other(&self.plan, seed)),
-            Fault::Drain(endpoint) => self.drain(endpoint + 1),
+            Fault::Drain(endpoint, patience) => self.drain(endpoint + 1, patience),
         }
     }
 
@@ -81,11 +78,11 @@ impl World {
     }
 
     /// A sidecar is told to stop: its listener closes first, as a process would do it.
-    pub(super) fn drain(&mut self, sidecar: usize) {
+    pub(super) fn drain(&mut self, sidecar: usize, patience: Duration) {
         let now = self.now;
         let me = &mut self.sidecars[sidecar];
         me.is_listening = false;
-        me.engine.drain(now, now + DRAIN);
+        me.engine.drain(now, now + patience);
         self.turn(sidecar);
     }
 }

@@ -32,6 +32,7 @@ mod random;
 mod script;
 mod server;
 mod sidecar;
+mod verdict;
 mod world;
 
 use std::fmt;

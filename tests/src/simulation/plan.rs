@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use outrider_engine::Reason;
 use outrider_policy::Tick;
 
 use super::random::Random;
@@ -43,6 +44,8 @@ pub(super) struct ServerPlan {
     pub(super) trouble_percent: usize,
     pub(super) streams_max: Option<u32>,
     pub(super) window: u32,
+    /// What the stream windows of all servers and clients may grow by in sum. Octets.
+    pub(super) growth: usize,
     /// Longest time a server thinks. Milliseconds.
     pub(super) think_millis_max: usize,
 }
@@ -126,6 +129,7 @@ pub(super) struct CallPlan {
     pub(super) client: usize,
     pub(super) begin: Tick,
     pub(super) method: Method,
+    pub(super) oddity: Oddity,
     /// Pieces of the request body: wait so long, then send so many octets.
     pub(super) request: Vec<(Duration, usize)>,
     /// Ends its request with trailers (plain HTTP/2 only).
@@ -144,6 +148,55 @@ impl CallPlan {
     /// It ends by itself whatever the others do.
     pub(super) fn has_an_end(&self) -> bool {
         self.timeout.is_some() || self.cancel_after.is_some()
+    }
+}
+
+/// What is unusual about a request head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Oddity {
+    None,
+    /// Names a service that there is not.
+    Nowhere,
+    /// Its path is outside the grammar.
+    BadPath,
+    /// Its `grpc-timeout` is outside the grammar.
+    BadTimeout,
+    /// Just within the limits: takes several frames.
+    BigHead,
+    /// Over the limits.
+    HugeHead,
+}
+
+impl Oddity {
+    fn draw(random: &mut Random, method: Method) -> Oddity {
+        match random.between(0, 99) {
+            0 => Oddity::Nowhere,
+            1 => Oddity::BadPath,
+            2 if method.is_grpc() => Oddity::BadTimeout,
+            3 | 4 => Oddity::BigHead,
+            5 => Oddity::HugeHead,
+            _ => Oddity::None,
+        }
+    }
+
+    /// Why the caller's sidecar must refuse it, if it must.
+    pub(super) fn reason(self) -> Option<Reason> {
+        match self {
+            Oddity::None | Oddity::BigHead => None,
+            Oddity::Nowhere => Some(Reason::NoRoute),
+            Oddity::BadPath => Some(Reason::BadRequest),
+            Oddity::BadTimeout => Some(Reason::BadTimeout),
+            Oddity::HugeHead => Some(Reason::HeadersTooLarge),
+        }
+    }
+
+    /// Octets of a field that only makes the head longer.
+    pub(super) fn filler(self) -> usize {
+        match self {
+            Oddity::None | Oddity::Nowhere | Oddity::BadPath | Oddity::BadTimeout => 0,
+            Oddity::BigHead => 24_000,
+            Oddity::HugeHead => 40_000,
+        }
     }
 }
 
@@ -181,8 +234,8 @@ pub(super) enum Fault {
     Goaway(usize, Duration),
     /// New configuration: other weights, other endpoints.
     Configure(u64),
-    /// An inbound sidecar is told to stop.
-    Drain(usize),
+    /// An inbound sidecar is told to stop within the span.
+    Drain(usize, Duration),
 }
 
 impl Plan {
@@ -235,6 +288,7 @@ fn servers(random: &mut Random) -> ServerPlan {
         trouble_percent: random.pick(&[0, 10, 30, 70]),
         streams_max: random.pick(&[None, Some(100), Some(100), Some(3)]),
         window: random.pick(&[65_535, 65_535, 1 << 20]),
+        growth: random.pick(&[8 << 20, 0]),
         think_millis_max: random.pick(&[1, 10, 100]),
     }
 }
@@ -269,6 +323,7 @@ fn call(random: &mut Random, clients: usize, span: Duration, calm: bool) -> Call
         client: random.between(0, clients - 1),
         begin: Tick::ZERO + random.micros(0, span.as_micros() as usize),
         method,
+        oddity: Oddity::draw(random, method),
         request: request(random, method),
         trailers: method == Method::Fetch && random.chance(20),
         timeout: timeout.then(|| random.millis(1, 1_500)),
@@ -317,7 +372,7 @@ fn faults(random: &mut Random, endpoints: usize, span: Duration) -> Vec<(Tick, F
             _ if drained => {}
             _ => {
                 drained = true;
-                faults.push((at, Fault::Drain(server)));
+                faults.push((at, Fault::Drain(server, random.millis(0, 2_000))));
             }
         }
     }

@@ -21,6 +21,8 @@ pub(super) enum Trigger {
 /// One step of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// A 103 head.
+    Interim,
     /// The head; more follows. Plain HTTP/2 says the status here.
     Head(Code),
     /// Body octets.
@@ -113,6 +115,9 @@ fn answer(
         Method::Fetch => random.between(1, 3),
     };
     let mut steps = VecDeque::from([(think(random, plan), Step::Head(code))]);
+    if call.method == Method::Fetch && random.chance(20) {
+        steps.push_front((Duration::ZERO, Step::Interim));
+    }
     let gap_max = if call.method.is_unary() {
         2_000
     } else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use outrider_http2::{self as http2, ErrorCode, Event as Said, GoawayKind, StreamId, WindowPool};
 
 use super::call::DeliveryEnd;
+use super::client::{CALLER_FIELD, MARK};
 use super::exchange::Exchange;
 use super::random::Random;
 use super::world::World;
@@ -27,12 +28,12 @@ pub(super) struct ServerConnection {
 }
 
 impl Server {
-    pub(super) fn new(random: Random) -> Server {
+    pub(super) fn new(random: Random, growth: usize) -> Server {
         Server {
             connections: BTreeMap::new(),
             is_listening: true,
             random,
-            pool: WindowPool::default(),
+            pool: WindowPool::new(growth),
         }
     }
 }
@@ -77,7 +78,12 @@ impl World {
             Said::Data { stream, bytes, end } => {
                 self.request_data(server, (link, stream), bytes, end);
             }
-            Said::Trailers { stream, .. } => self.request_end(server, (link, stream), true),
+            Said::Trailers { stream, fields } => {
+                if fields.find(CALLER_FIELD).or(fields.find(MARK)).is_some() {
+                    self.broken(format!("server {server}: forged trailers {fields:?}"));
+                }
+                self.request_end(server, (link, stream), true);
+            }
             Said::Reset { stream, .. } => {
                 self.exchange_over(server, (link, stream), DeliveryEnd::Cancelled);
             }

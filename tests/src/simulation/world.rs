@@ -21,7 +21,7 @@ use super::configuration;
 use super::journal::{Journal, Keep};
 use super::network::{Arrival, Network, Place};
 use super::pattern::Pattern;
-use super::plan::{CallPlan, Method, Plan, Reader};
+use super::plan::{CallPlan, Method, Oddity, Plan, Reader};
 use super::random::Random;
 use super::server::Server;
 use super::sidecar::Sidecar;
@@ -31,6 +31,9 @@ pub(super) const CALLERS_SIDECAR: usize = 0;
 
 /// More events than any sane run has: beyond them the world does not come to rest.
 const EVENTS_MAX: usize = 500_000;
+
+/// How long a sidecar may take to end when the run does.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// What runs between the sidecars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +80,12 @@ impl World {
             journal: Journal::new(keep),
             pattern: Pattern::new(),
             network,
-            clients: (0..plan.clients).map(|_| Client::default()).collect(),
+            clients: (0..plan.clients)
+                .map(|_| Client::new(plan.servers.growth))
+                .collect(),
             sidecars: Vec::new(),
             servers: (0..plan.endpoints)
-                .map(|_| Server::new(random.fork()))
+                .map(|_| Server::new(random.fork(), plan.servers.growth))
                 .collect(),
             calls: plan.calls.iter().cloned().map(Call::new).collect(),
             snapshot: Arc::new(configuration::of(&plan, &all)),
@@ -138,7 +143,7 @@ impl World {
         self.begin_epilogue();
         self.run_to_rest(World::check_epilogue);
         for sidecar in (0..self.sidecars.len()).rev() {
-            self.drain(sidecar);
+            self.drain(sidecar, DRAIN);
         }
         self.run_to_rest(World::check_drained);
     }
@@ -294,6 +299,7 @@ impl World {
             client: 0,
             begin,
             method: Method::Chat,
+            oddity: Oddity::None,
             request: vec![(Duration::ZERO, 10)],
             trailers: false,
             timeout: None,
