@@ -108,7 +108,8 @@ fn table(acts: &[Act], tallies: &Tallies) -> String {
     for act in acts {
         let tally = tallies.of(act.scene);
         table.add_row([
-            act.scene.title().to_owned(),
+            // As wide as the longest title, so that the columns do not move from scene to scene.
+            format!("{:<25}", act.scene.title()),
             tally.calls.to_string(),
             tally.ok.to_string(),
             tally.failed_idempotent.to_string(),
