@@ -93,7 +93,7 @@ spec:
   targetRefs: [ {{ kind: Service, name: {service} }} ]
   timeout: 5s
   retry: {{ attempts: 2, on: [UNAVAILABLE], budget: {{ percent: 20, minPerSecond: 3 }} }}
-  outlierDetection: {{ consecutiveFailures: 3, baseEjectionTime: 2s, maxEjectionPercent: 50 }}
+  outlierDetection: {{ consecutiveFailures: 3, baseEjectionTime: 1s, maxEjectionPercent: 50 }}
   methods:
     - {{ name: {grpc_service}/{idempotent}, unary: true, idempotent: true }}
     - {{ name: {grpc_service}/{once}, unary: true }}
