@@ -91,7 +91,7 @@ start_nghttpx() {
     local port
     port=$(free_port)
     taskset -c 0 nghttpx --conf=/dev/null --workers=1 --frontend="127.0.0.1,$port;no-tls" \
-        --backend="127.0.0.1,${backend#*:};;proto=h2" --errorlog-file="$scratch/nghttpx.log" &
+        --backend="127.0.0.1,${backend#*:};;proto=h2" --errorlog-file="$scratch/nghttpx.log" 2>/dev/null &
     children+=($!)
     pid_nghttpx=$!
     address_nghttpx=127.0.0.1:$port
