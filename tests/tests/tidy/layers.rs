@@ -145,6 +145,12 @@ pub const PARTS: &[Part] = &[
         banned: &[],
     },
     Part {
+        folder: "control-plane",
+        mesh: &["outrider-documents", "outrider-proto"],
+        others: Others::AllBut(&NO_SECOND_DATA_PATH),
+        banned: &[],
+    },
+    Part {
         folder: "cli",
         mesh: &["outrider-daemon", "outrider-documents", "outrider-examples"],
         // `hyper-util` is the demo's client: tonic's channel would end calls at their deadlines

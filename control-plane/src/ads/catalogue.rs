@@ -1,0 +1,127 @@
+//! What exists, by kind and name, and the part of it that one client may see.
+//!
+//! Decides what a subscribed name stands for: a resource's name, or `grpc/<service>` for the
+//! routes that list that gRPC service. Who may see what is the caller's function.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use outrider_proto::envoy::cluster::Cluster;
+use outrider_proto::envoy::route::RouteConfiguration;
+use outrider_proto::google::Any;
+use outrider_proto::{Kind, Resource, Resources, Versioned, pack};
+
+/// A resource as it is sent.
+#[derive(Debug, PartialEq)]
+pub(super) struct Item {
+    pub name: String,
+    /// Hash of the content, so that a restart renumbers nothing.
+    pub version: String,
+    pub body: Any,
+    /// Other names a client may ask by; part of the content.
+    pub aliases: Vec<String>,
+    /// Of a cluster: the EDS resource that must follow it whenever it is sent.
+    pub followed_by: Option<String>,
+}
+
+/// Everything that exists for one kind of client. The default is empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalogue {
+    items: BTreeMap<Kind, BTreeMap<String, Arc<Item>>>,
+    /// Routes by alias. Documents refuse a gRPC service that two services list.
+    aliases: BTreeMap<String, String>,
+}
+
+impl Catalogue {
+    /// The resources that documents render to.
+    pub fn new(resources: &Resources) -> Catalogue {
+        let Resources {
+            clusters,
+            endpoints,
+            routes,
+        } = resources;
+        let mut catalogue = Catalogue::default();
+        for cluster in clusters {
+            let item = item(cluster, Vec::new(), eds_name(&cluster.message));
+            catalogue.insert(Kind::Cluster, item);
+        }
+        for assignment in endpoints {
+            catalogue.insert(Kind::Endpoints, item(assignment, Vec::new(), None));
+        }
+        for routes in routes {
+            let item = item(routes, grpc_aliases(&routes.message), None);
+            catalogue.insert(Kind::Routes, item);
+        }
+        catalogue
+    }
+
+    fn insert(&mut self, kind: Kind, item: Item) {
+        for alias in &item.aliases {
+            let owner = self.aliases.entry(alias.clone());
+            owner.or_insert_with(|| item.name.clone());
+        }
+        let items = self.items.entry(kind).or_default();
+        items.insert(item.name.clone(), Arc::new(item));
+    }
+}
+
+fn item<M: Resource>(
+    resource: &Versioned<M>,
+    aliases: Vec<String>,
+    followed_by: Option<String>,
+) -> Item {
+    Item {
+        name: resource.message.resource_name().to_owned(),
+        version: resource.version.clone(),
+        body: pack(&resource.message),
+        aliases,
+        followed_by,
+    }
+}
+
+/// The name under which a cluster's endpoints are asked for, if they come by EDS.
+fn eds_name(cluster: &Cluster) -> Option<String> {
+    let eds = cluster.eds_cluster_config.as_ref()?;
+    let name = Some(&eds.service_name).filter(|name| !name.is_empty());
+    Some(name.unwrap_or(&cluster.name).clone())
+}
+
+/// The domains of the form `grpc/<service>` are also names to subscribe by.
+fn grpc_aliases(routes: &RouteConfiguration) -> Vec<String> {
+    let domains = routes.virtual_hosts.iter().flat_map(|host| &host.domains);
+    let aliases = domains.filter(|domain| domain.starts_with("grpc/"));
+    aliases.cloned().collect()
+}
+
+/// What one client may see of a catalogue. What it may not see does not exist for it.
+#[derive(Clone, Copy)]
+pub struct View<'v> {
+    catalogue: &'v Catalogue,
+    sees: &'v dyn Fn(Kind, &str) -> bool,
+}
+
+impl<'v> View<'v> {
+    /// `sees` says whether the client may see the resource of that kind and name (never an
+    /// alias); decide it by the identity in the client's certificate.
+    pub fn new(catalogue: &'v Catalogue, sees: &'v dyn Fn(Kind, &str) -> bool) -> View<'v> {
+        View { catalogue, sees }
+    }
+
+    /// All visible resources of a kind.
+    pub(super) fn all(self, kind: Kind) -> impl Iterator<Item = &'v Arc<Item>> {
+        let items = self.catalogue.items.get(&kind).into_iter().flatten();
+        let visible = items.filter(move |(name, _)| (self.sees)(kind, name));
+        visible.map(|(_, item)| item)
+    }
+
+    /// The visible resource behind a name or an alias.
+    pub(super) fn find(self, kind: Kind, name: &str) -> Option<&'v Arc<Item>> {
+        let items = self.catalogue.items.get(&kind)?;
+        let alias = || self.catalogue.aliases.get(name);
+        let item = match kind {
+            Kind::Routes => items.get(name).or_else(|| items.get(alias()?)),
+            Kind::Cluster | Kind::Endpoints | Kind::Secret | Kind::Listener => items.get(name),
+        };
+        item.filter(|item| (self.sees)(kind, &item.name))
+    }
+}

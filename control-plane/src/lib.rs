@@ -1,0 +1,5 @@
+//! The control plane: what exists, who may see it, and how it reaches the sidecars.
+//!
+//! Knows documents and xDS; knows nothing of a sidecar's code.
+
+pub mod ads;
