@@ -53,11 +53,13 @@ impl World {
         [call.plan.timeout, route].into_iter().flatten().min()
     }
 
-    /// More than a head needs from end to end, with everything before it in the way.
+    /// More than a head needs from end to end, with everything before it in the way; in a crowd
+    /// each call has only its share of the pipes.
     fn transit(&self) -> Duration {
         let plan = self.plan.network;
         let crossings = 6 + 3 * 300_000 / plan.room;
-        Duration::from_micros((plan.latency_micros_max * crossings) as u64)
+        let share = 1 + self.calls.len() / 100;
+        Duration::from_micros((plan.latency_micros_max * crossings * share) as u64)
     }
 
     /// Nothing is delivered twice unless the retry rules allow it.
@@ -137,7 +139,8 @@ impl World {
         };
         let rules = self.plan.rules;
         let limits = self.plan.limits;
-        let narrow = rules.calls_max < 100
+        let narrow = rules.calls_max < self.calls.len() as u32
+            || self.calls.len() > 100
             || limits.inbound_streams_max < 100
             || self.plan.servers.streams_max == Some(3);
         let ended = |end: &dyn Fn(DeliveryEnd) -> bool| {

@@ -243,9 +243,15 @@ impl Plan {
         let calm = random.chance(25);
         let clients = random.between(1, 3);
         let endpoints = random.between(2, 3);
-        let span = random.millis(50, 3_000);
+        // Now and then a crowd, all at once: more than one connection takes or may wait for.
+        let crowd = random.chance(3);
+        let (count, span) = if crowd {
+            (random.between(200, 400), random.millis(1, 50))
+        } else {
+            (random.between(10, 60), random.millis(50, 3_000))
+        };
         let network = network(random, calm);
-        let calls = (0..random.between(10, 60))
+        let calls = (0..count)
             .map(|_| call(random, clients, span, calm))
             .collect();
         let faults = if calm {
