@@ -18,14 +18,16 @@ pub struct Options {
     pub namespace: String,
     /// Folder of YAML documents that configure the mesh; watched while running.
     pub documents: PathBuf,
-    /// Where the application's own calls come in (plaintext HTTP/2). Default `127.0.0.1:15001`.
+    /// Where the application's own calls come in (plaintext HTTP/2), on loopback. Default
+    /// `127.0.0.1:15001`.
     pub outbound: SocketAddr,
     /// Where calls from other sidecars come in (mutual TLS). Default `0.0.0.0:15006`. Opened only
     /// when [`Options::app`] is set.
     pub inbound: SocketAddr,
-    /// Where metrics, health and status are served. Default `127.0.0.1:15000`.
+    /// Where metrics, health and status are served, on loopback. Default `127.0.0.1:15000`.
     pub admin: SocketAddr,
-    /// Where the application listens (plaintext HTTP/2). `None`: the service only makes calls.
+    /// Where the application listens (plaintext HTTP/2), on loopback. `None`: the service only makes
+    /// calls.
     pub app: Option<SocketAddr>,
     /// Threads that carry traffic. 1 to [`WORKERS_MAX`]; default 1. A connection stays with one.
     pub workers: usize,
@@ -129,6 +131,27 @@ impl Options {
             let problem = "takes calls from other sidecars, which needs --certificate, --key and --trust-bundle";
             return wrong("--app", problem.to_owned());
         }
+        self.check_plaintext()
+    }
+
+    /// What is not encrypted must not leave the machine: who reaches it speaks as this service.
+    fn check_plaintext(&self) -> Result<(), StartupError> {
+        let plaintext = [
+            ("--outbound", Some(self.outbound)),
+            ("--admin", Some(self.admin)),
+            ("--app", self.app),
+        ];
+        for (flag, address) in plaintext {
+            if let Some(address) = address
+                && !address.ip().to_canonical().is_loopback()
+            {
+                let port = address.port();
+                let problem = format!(
+                    "is {address}, but carries plaintext, which must stay on loopback: use 127.0.0.1:{port} or [::1]:{port}"
+                );
+                return Err(StartupError::Flag { flag, problem });
+            }
+        }
         Ok(())
     }
 }
@@ -172,10 +195,10 @@ pub const FLAGS: &[Flag] = &[
     Flag { name: "--service", kind: "text", unit: "-", default: "required", range: "DNS label" },
     Flag { name: "--namespace", kind: "text", unit: "-", default: "`default`", range: "DNS label" },
     Flag { name: "--documents", kind: "folder", unit: "-", default: "required", range: "readable" },
-    Flag { name: "--outbound", kind: "address", unit: "-", default: "`127.0.0.1:15001`", range: "port 0: a free one" },
+    Flag { name: "--outbound", kind: "address", unit: "-", default: "`127.0.0.1:15001`", range: "loopback; port 0: a free one" },
     Flag { name: "--inbound", kind: "address", unit: "-", default: "`0.0.0.0:15006`", range: "port 0: a free one" },
-    Flag { name: "--admin", kind: "address", unit: "-", default: "`127.0.0.1:15000`", range: "port 0: a free one" },
-    Flag { name: "--app", kind: "address", unit: "-", default: "-", range: "any" },
+    Flag { name: "--admin", kind: "address", unit: "-", default: "`127.0.0.1:15000`", range: "loopback; port 0: a free one" },
+    Flag { name: "--app", kind: "address", unit: "-", default: "-", range: "loopback" },
     Flag { name: "--workers", kind: "number", unit: "threads", default: "`1`", range: "1 to 128" },
     Flag { name: "--certificate", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
     Flag { name: "--key", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
@@ -261,6 +284,52 @@ mod tests {
             assert_eq!(problem.as_deref(), Some(expected));
         }
         assert!(good().check().is_ok());
+    }
+
+    #[test]
+    fn plaintext_stays_on_loopback() {
+        let good = || Options {
+            identity: Some(IdentityFiles {
+                certificate: PathBuf::from("orders.pem"),
+                key: PathBuf::from("orders.key"),
+                trust_bundle: PathBuf::from("bundle.pem"),
+            }),
+            ..Options::new("orders", "documents")
+        };
+        let cases = [
+            ("127.0.0.1:0", true),
+            ("127.0.0.2:80", true),
+            ("[::1]:80", true),
+            ("[::ffff:127.0.0.1]:80", true),
+            ("0.0.0.0:0", false),
+            ("[::]:0", false),
+            ("10.0.0.5:80", false),
+            ("[::ffff:10.0.0.5]:80", false),
+            ("[fe80::1]:80", false),
+        ];
+        for (address, is_good) in cases {
+            let address: SocketAddr = address.parse().expect("an address");
+            let outbound = Options {
+                outbound: address,
+                ..good()
+            };
+            let admin = Options {
+                admin: address,
+                ..good()
+            };
+            let app = Options {
+                app: Some(address),
+                ..good()
+            };
+            for (flag, options) in [("--outbound", outbound), ("--admin", admin), ("--app", app)] {
+                let problem = options.check().err().map(|error| error.to_string());
+                let port = address.port();
+                let expected = format!(
+                    "{flag} is {address}, but carries plaintext, which must stay on loopback: use 127.0.0.1:{port} or [::1]:{port}"
+                );
+                assert_eq!(problem, (!is_good).then_some(expected));
+            }
+        }
     }
 
     #[test]
