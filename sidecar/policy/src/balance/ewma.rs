@@ -15,11 +15,18 @@ use crate::{Class, Tick};
 /// long silence. Nanoseconds.
 const LATENCY_FLOOR_NANOS: f64 = 1_000.0;
 
+/// Most that penalties add up to, in faults: with the defaults ten seconds, which fade to a
+/// millisecond in nine.
+const PENALTIES_MAX: f64 = 10.0;
+
 /// How estimates move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EwmaRules {
-    /// Time in which an estimate or a penalty fades to 37 %. Default 10 s; 0 forgets at once.
+    /// Time in which an estimate fades to 37 %. Default 10 s; 0 forgets at once.
     pub decay: Duration,
+    /// Time in which a penalty fades to 37 %. Default 1 s; 0 forgets at once. Long, and an endpoint
+    /// that recovered is left idle; whoever keeps failing is the breaker's business.
+    pub penalty_decay: Duration,
     /// Latency assumed of an endpoint that was never used. Default 30 ms. Too low, and a new
     /// endpoint is flooded; too high, and it is never tried.
     pub initial: Duration,
@@ -33,6 +40,7 @@ impl Default for EwmaRules {
     fn default() -> EwmaRules {
         EwmaRules {
             decay: Duration::from_secs(10),
+            penalty_decay: Duration::from_secs(1),
             initial: Duration::from_millis(30),
             fault_penalty: Duration::from_secs(1),
             overload_penalty: Duration::from_millis(250),
@@ -65,7 +73,7 @@ impl PeakEwma {
     /// deadline ended an attempt without them: it would have taken at least that long.
     pub fn observe(self, rules: &EwmaRules, now: Tick, latency: Duration) -> PeakEwma {
         let sample = nanos(latency);
-        let kept = fade(rules, now.since(self.latency_at));
+        let kept = fade(rules.decay, now.since(self.latency_at));
         let blended = sample + (self.latency_nanos - sample) * kept;
         let latency_nanos = if sample > self.latency_nanos {
             sample
@@ -79,7 +87,9 @@ impl PeakEwma {
         }
     }
 
-    /// An attempt ended; a failure or an overload makes the endpoint dearer for a while.
+    /// An attempt ended; a failure or an overload makes the endpoint dearer for a while. Failures
+    /// add up, so that one that only fails, and so is never busy, gets dearer than any that is
+    /// merely slow and loaded.
     pub fn penalise(self, rules: &EwmaRules, now: Tick, class: Class) -> PeakEwma {
         let full = match class {
             Class::EndpointFault => nanos(rules.fault_penalty),
@@ -87,7 +97,8 @@ impl PeakEwma {
             Class::Overload => nanos(rules.overload_penalty),
             Class::Success | Class::CallerFault | Class::Neutral => return self,
         };
-        let penalty_nanos = full.max(self.penalty(rules, now));
+        let sum = self.penalty(rules, now) + full;
+        let penalty_nanos = sum.min(PENALTIES_MAX * nanos(rules.fault_penalty).max(full));
         PeakEwma {
             penalty_nanos,
             penalty_at: self.penalty_at.max(now),
@@ -104,7 +115,7 @@ impl PeakEwma {
     /// What one more call costs while `in_flight` are running. Finite and above zero; only
     /// the order of two costs means something.
     pub fn cost(&self, rules: &EwmaRules, now: Tick, in_flight: u32) -> f64 {
-        let latency = self.latency_nanos * fade(rules, now.since(self.latency_at));
+        let latency = self.latency_nanos * fade(rules.decay, now.since(self.latency_at));
         let each = latency.max(LATENCY_FLOOR_NANOS) + self.penalty(rules, now);
         each * (f64::from(in_flight) + 1.0)
     }
@@ -114,17 +125,17 @@ impl PeakEwma {
         if self.penalty_nanos == 0.0 {
             return 0.0;
         }
-        self.penalty_nanos * fade(rules, now.since(self.penalty_at))
+        self.penalty_nanos * fade(rules.penalty_decay, now.since(self.penalty_at))
     }
 }
 
 /// Share of an old value that is left after `elapsed`: 1 down to 0.
-fn fade(rules: &EwmaRules, elapsed: Duration) -> f64 {
+fn fade(decay: Duration, elapsed: Duration) -> f64 {
     // Without the first case a decay of zero divides zero by zero.
-    if rules.decay.is_zero() {
+    if decay.is_zero() {
         return 0.0;
     }
-    (-elapsed.as_secs_f64() / rules.decay.as_secs_f64()).exp()
+    (-elapsed.as_secs_f64() / decay.as_secs_f64()).exp()
 }
 
 fn nanos(span: Duration) -> f64 {
@@ -213,11 +224,21 @@ mod tests {
     }
 
     #[test]
-    fn a_small_penalty_does_not_lift_a_great_one() {
+    fn who_only_fails_gets_dearer_than_who_is_slow_and_loaded() {
         let rules = EwmaRules::default();
-        let failed = fresh().penalise(&rules, at(0), Class::EndpointFault);
-        let overloaded = failed.penalise(&rules, at(100), Class::Overload);
-        assert!(overloaded.cost(&rules, at(100), 0) >= failed.cost(&rules, at(100), 0));
+        let slow = fresh().observe(&rules, at(0), ms(300));
+        let dead = (0..3).fold(fresh(), |ewma, _| {
+            ewma.penalise(&rules, at(0), Class::EndpointFault)
+        });
+        assert!(dead.cost(&rules, at(0), 0) > slow.cost(&rules, at(0), 8));
+        let forever = (0..100).fold(dead, |ewma, _| {
+            ewma.penalise(&rules, at(0), Class::EndpointFault)
+        });
+        let healthy = fresh().observe(&rules, at(12_000), ms(2));
+        assert!(
+            forever.cost(&rules, at(12_000), 0) < healthy.cost(&rules, at(12_000), 8),
+            "tried again"
+        );
     }
 
     proptest! {
@@ -227,7 +248,7 @@ mod tests {
             events in proptest::collection::vec((any::<u64>(), any::<u64>(), any::<bool>()), 0..20),
             in_flight: u32,
         ) {
-            let rules = EwmaRules { decay, initial: Duration::MAX, ..EwmaRules::default() };
+            let rules = EwmaRules { decay, penalty_decay: decay, initial: Duration::MAX, ..EwmaRules::default() };
             let mut ewma = PeakEwma::new(&rules, Tick::MAX);
             // Times in any order: a stale sample must not break the estimate either.
             for (now, latency, failed) in events {
