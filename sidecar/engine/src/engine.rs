@@ -280,7 +280,12 @@ impl Engine {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
-            Timer::Deadline(id) => self.deadline_passed(id),
+            Timer::Deadline(id) => {
+                if let Some(call) = self.calls.get_mut(id.0 as usize) {
+                    call.deadline_timer = None;
+                }
+                self.deadline_passed(id);
+            }
             Timer::PerTry(id) => self.try_timed_out(id),
             Timer::BackOff(id) => self.try_again(id),
             Timer::Connect(id) => {

@@ -73,9 +73,9 @@ impl Engine {
                 fields,
                 bytes,
                 count,
-                end: _,
+                end,
             } => {
-                self.arrived_too_large(id, side, stream, fields, (bytes, count));
+                self.arrived_too_large(id, side, stream, fields, (bytes, count), end);
             }
             Event::Data { stream, bytes, end } => match self.call_on(id, stream) {
                 Some(call) => self.request_data(call, bytes, end),

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use outrider_http2 as http2;
+use outrider_policy::{Admission, Class};
 
 use crate::call::{AttemptError, CallId};
 use crate::cluster::{ClusterState, EndpointState};
@@ -258,8 +259,21 @@ impl Engine {
     /// The loop could not connect.
     pub(crate) fn connect_failure(&mut self, id: ConnectionId, cause: ConnectFailure) {
         self.counters.connect_failures += 1;
+        self.blame_unattended(id);
         self.connection_lost(id, &AttemptError::connect(cause.words().to_owned()));
         self.forget_connection(id);
+    }
+
+    /// A connection that nobody waits for any more failed: no attempt will say so, so it is said
+    /// here, or a dead endpoint would look unused and therefore good.
+    fn blame_unattended(&mut self, id: ConnectionId) {
+        let Some(upstream) = self.connection(id).and_then(Connection::upstream) else {
+            return;
+        };
+        if upstream.waiters.is_empty() {
+            let (cluster, endpoint) = (Rc::clone(&upstream.cluster), Rc::clone(&upstream.endpoint));
+            self.judge_endpoint(&cluster, &endpoint, Admission::Pass, Class::EndpointFault);
+        }
     }
 
     fn stop_waiting(&mut self, id: CallId) {

@@ -5,10 +5,9 @@
 //! status with a small JSON body. Status mapping: gRPC's `statuscodes.md` and `promises` of the docs.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use outrider_http2::{Field, Fields};
-use outrider_policy::Code;
+use outrider_policy::{Class, Code, Origin, classify_grpc};
 
 /// Why we answered instead of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +85,22 @@ impl Reason {
         }
     }
 
+    /// What the refusal says of the endpoint side, where no attempt said more.
+    fn class(self) -> Class {
+        match self {
+            Reason::NoRoute | Reason::BadRequest | Reason::BadTimeout | Reason::HeadersTooLarge => {
+                Class::CallerFault
+            }
+            Reason::Overloaded => Class::Overload,
+            Reason::Draining => Class::Neutral,
+            Reason::NoEndpoint
+            | Reason::DeadlineExceeded
+            | Reason::UpstreamFailed
+            | Reason::TryTimedOut
+            | Reason::UpstreamProtocol => classify_grpc(self.code(), Origin::Transport),
+        }
+    }
+
     /// The HTTP status we answer plain HTTP/2 with.
     pub fn http_status(self) -> u16 {
         match self {
@@ -111,18 +126,26 @@ pub(crate) struct Refusal {
     pub(crate) sentence: String,
     /// The request surely did nothing: no attempt of ours reached an application.
     pub(crate) unprocessed: bool,
-    /// When to come back, if we know.
-    pub(crate) retry_after: Option<Duration>,
+    /// What it says of the endpoint side: the one classifier's verdict, for the record.
+    pub(crate) class: Class,
 }
 
 impl Refusal {
     /// A refusal before any attempt: surely unprocessed.
     pub(crate) fn early(reason: Reason, sentence: impl Into<String>) -> Refusal {
         Refusal {
+            unprocessed: true,
+            ..Refusal::late(reason, sentence)
+        }
+    }
+
+    /// A refusal after an attempt that an application may have seen.
+    pub(crate) fn late(reason: Reason, sentence: impl Into<String>) -> Refusal {
+        Refusal {
             reason,
             sentence: sentence.into(),
-            unprocessed: true,
-            retry_after: None,
+            unprocessed: false,
+            class: reason.class(),
         }
     }
 }
@@ -166,11 +189,8 @@ pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields,
         body.len().to_string().as_bytes(),
     );
     if refusal.reason == Reason::Overloaded {
-        // RFC 9110 10.2.3 counts in whole seconds; less than one is said as one.
-        let seconds = refusal
-            .retry_after
-            .map_or(1, |after| after.as_secs().max(1));
-        push(&mut fields, b"retry-after", seconds.to_string().as_bytes());
+        // RFC 9110 10.2.3 counts in whole seconds.
+        push(&mut fields, b"retry-after", b"1");
     }
     if mark && refusal.unprocessed {
         push(&mut fields, UNPROCESSED, b"1");

@@ -43,8 +43,9 @@ impl Engine {
         stream: StreamId,
         fields: Fields,
         size: (u64, u64),
+        end: bool,
     ) {
-        let call = self.new_call(id, side, stream, fields, true);
+        let call = self.new_call(id, side, stream, fields, end);
         let limits = outrider_http2::Config::default();
         let sentence = format!(
             "the request's header list has {} octets in {} fields; the limits are {} and {}",
@@ -218,6 +219,13 @@ impl Engine {
 
 /// Refuses what is outside the grammar before anything looks at it twice.
 fn check(call: &Call) -> Result<(), Refusal> {
+    // Two parsers could each believe another one, and one of them would not see gRPC.
+    if call.request.find_all(b"content-type").nth(1).is_some() {
+        return Err(Refusal::early(
+            Reason::BadRequest,
+            "the request has more than one content-type",
+        ));
+    }
     let path = call.request.find(b":path").unwrap_or_default();
     let good = if call.is_grpc {
         GrpcPath::parse(path).map(drop)

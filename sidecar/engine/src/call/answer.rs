@@ -1,27 +1,31 @@
 //! Our own answer to a caller: said on its stream, whatever the call had reached.
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{Class, Code, Origin, classify_grpc};
+use outrider_policy::Class;
 
 use super::{Call, CallId};
 use crate::contract::Side;
 use crate::engine::Engine;
 use crate::record::Outcome;
-use crate::refusal::{Reason, Refusal, grpc_answer, grpc_trailers, plain_answer};
+use crate::refusal::{Refusal, grpc_answer, grpc_trailers, plain_answer};
 
 impl Engine {
     /// Refuses a call that was not admitted.
     pub(crate) fn refuse(&mut self, mut call: Call, refusal: Refusal) {
         self.answer(&mut call, &refusal);
         self.note_early_answer(&call);
-        let code = refusal.reason.code();
-        let class = refusal_class(refusal.reason, code);
+        let Refusal {
+            reason,
+            sentence,
+            class,
+            ..
+        } = refusal;
         self.record(
             &call,
-            Outcome::Refused(refusal.reason),
-            code,
+            Outcome::Refused(reason),
+            reason.code(),
             class,
-            Some(refusal.sentence),
+            Some(sentence),
         );
     }
 
@@ -64,8 +68,11 @@ impl Engine {
             (true, true) => http2.trailers(stream, grpc_trailers(refusal, &hop).iter()),
             (false, false) => {
                 let (head, body) = plain_answer(refusal, &hop, mark);
-                http2.head(stream, head.iter(), false);
-                http2.data(stream, body.as_bytes(), true);
+                let bodyless = call.request.find(b":method") == Some(b"HEAD");
+                http2.head(stream, head.iter(), bodyless);
+                if !bodyless {
+                    http2.data(stream, body.as_bytes(), true);
+                }
             }
             (false, true) => http2.reset(stream, ErrorCode::InternalError),
         }
@@ -76,21 +83,5 @@ impl Engine {
                 refusal.reason.http_status()
             };
         }
-    }
-}
-
-/// What a refusal of ours says of the endpoint side, for metrics: the same classifier as for answers.
-fn refusal_class(reason: Reason, code: Code) -> Class {
-    match reason {
-        Reason::NoRoute | Reason::BadRequest | Reason::BadTimeout | Reason::HeadersTooLarge => {
-            Class::CallerFault
-        }
-        Reason::Overloaded => Class::Overload,
-        Reason::Draining => Class::Neutral,
-        Reason::NoEndpoint
-        | Reason::DeadlineExceeded
-        | Reason::UpstreamFailed
-        | Reason::TryTimedOut
-        | Reason::UpstreamProtocol => classify_grpc(code, Origin::Transport),
     }
 }

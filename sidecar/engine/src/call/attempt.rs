@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use outrider_http2::CannotOpen;
-use outrider_policy::{Origin, Processed, classify_grpc};
+use outrider_policy::{Origin, Processed, classify_grpc, deadline};
 
 use super::forward::request_head;
 use super::{Attempt, Call, CallId, Phase};
@@ -83,6 +83,9 @@ impl Engine {
 
     /// Makes one attempt: picks an endpoint, finds a connection, sends or waits.
     pub(crate) fn attempt(&mut self, id: CallId) {
+        if self.is_too_late(id) {
+            return self.deadline_passed(id);
+        }
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
@@ -165,8 +168,17 @@ impl Engine {
         }
     }
 
+    /// No attempt starts at or after its call's deadline, even where the timer has yet to fire.
+    fn is_too_late(&self, id: CallId) -> bool {
+        let deadline = self.calls.get(id.0 as usize).and_then(|call| call.deadline);
+        deadline.is_some_and(|deadline| deadline::is_over(deadline, self.now))
+    }
+
     /// Opens the stream and sends the head and what came of the body.
     pub(crate) fn send(&mut self, id: CallId, connection: ConnectionId) {
+        if self.is_too_late(id) {
+            return self.deadline_passed(id);
+        }
         let Some(call) = self.calls.get(id.0 as usize) else {
             return;
         };
@@ -244,7 +256,7 @@ impl Engine {
             attempt.per_try_timer = None;
         }
         // Past the commit the caller has the answer's beginning: only its deadline may end it.
-        if call.is_committed() {
+        if call.response.head_passed {
             return;
         }
         let processed = if call.upstream().is_some() {
@@ -284,10 +296,9 @@ impl Engine {
         self.end_refused(
             id,
             Refusal {
-                reason: error.reason,
-                sentence,
                 unprocessed,
-                retry_after: None,
+                class,
+                ..Refusal::late(error.reason, sentence)
             },
         );
     }

@@ -40,6 +40,12 @@ impl RequestBody {
             received: 0,
         }
     }
+
+    /// Gives up repeating the request; returns how many octets were kept for it.
+    pub(crate) fn forget(&mut self) -> usize {
+        self.kept = false;
+        std::mem::take(&mut self.bytes).len()
+    }
 }
 
 impl Engine {
@@ -131,8 +137,7 @@ impl Engine {
             return;
         };
         if call.body.kept && (full || call.body.bytes.len() > REPLAY_BYTES_MAX) {
-            call.body.kept = false;
-            self.replay_bytes -= std::mem::take(&mut call.body.bytes).len();
+            self.replay_bytes -= call.body.forget();
         }
     }
 }

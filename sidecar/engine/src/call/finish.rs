@@ -3,7 +3,7 @@
 //! Every way out of a call passes through [`Engine::leave`] and [`Engine::record`], each once.
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{Class, Code, EwmaRules, HealthChange, Observation};
+use outrider_policy::{Class, Code};
 
 use super::{Call, CallId, Phase};
 use crate::contract::Action;
@@ -25,6 +25,7 @@ impl Engine {
 
     /// The caller reset its stream or closed its connection: upstream is told at once.
     pub(crate) fn cancelled(&mut self, id: CallId) {
+        self.cut_off(id);
         self.end_attempt(id, Class::Neutral);
         if let Some(call) = self.leave(id) {
             self.record(
@@ -43,22 +44,26 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        call.deadline_timer = None;
-        let unprocessed = call.sent == 0;
-        let waited = call.deadline.map_or(std::time::Duration::ZERO, |deadline| {
-            deadline.since(call.started)
-        });
+        let waited = call
+            .deadline
+            .map(|deadline| deadline.since(call.started))
+            .unwrap_or_default();
         let cluster = call
             .cluster
             .as_ref()
             .map_or("upstream", |cluster| &cluster.name);
         let sentence = format!("{cluster} did not answer within the deadline of {waited:?}");
+        let unprocessed = call.sent == 0;
         self.end_attempt(id, class);
-        let refusal = Refusal {
-            unprocessed,
-            ..Refusal::early(Reason::DeadlineExceeded, sentence)
-        };
-        self.end_refused(id, refusal);
+        let refusal = Refusal::late(Reason::DeadlineExceeded, sentence);
+        self.end_refused(
+            id,
+            Refusal {
+                unprocessed,
+                class,
+                ..refusal
+            },
+        );
     }
 
     /// The running attempt is over, if there is one: its stream, its timer, its endpoint's health.
@@ -80,34 +85,10 @@ impl Engine {
             Some(stream) => self.release_upstream(attempt.connection, stream),
             None => self.leave_queue(id, attempt.connection),
         }
-        let endpoint = attempt.endpoint;
-        endpoint
-            .in_flight
-            .set(endpoint.in_flight.get().saturating_sub(1));
-        endpoint.latency.set(endpoint.latency.get().penalise(
-            &EwmaRules::default(),
-            self.now,
-            class,
-        ));
-        let Some(cluster) = cluster else { return };
-        let observation = Observation {
-            admission: attempt.admission,
-            class,
-            may_eject: cluster.may_eject(self.now),
-            random: self.random.next_u64(),
-        };
-        let (health, change) =
-            endpoint
-                .health
-                .get()
-                .record(&cluster.config.policy.health, self.now, observation);
-        endpoint.health.set(health);
-        match change {
-            Some(HealthChange::Opened { .. } | HealthChange::Ejected { .. }) => {
-                self.counters.ejections += 1
-            }
-            Some(HealthChange::Recovered) => self.counters.recoveries += 1,
-            None => {}
+        let in_flight = &attempt.endpoint.in_flight;
+        in_flight.set(in_flight.get().saturating_sub(1));
+        if let Some(cluster) = cluster {
+            self.judge_endpoint(&cluster, &attempt.endpoint, attempt.admission, class);
         }
     }
 

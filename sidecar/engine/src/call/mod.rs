@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
-//! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). Whatever happens,
-//! it ends in `finish` exactly once and leaves one record.
+//! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). What each attempt
+//! says of its endpoint is in `judge.rs`. Whatever happens, a call ends in `finish` exactly once and leaves one record.
 
 mod admit;
 mod answer;
@@ -18,6 +18,7 @@ mod attempt;
 mod body;
 mod finish;
 mod forward;
+mod judge;
 mod respond;
 mod retry;
 

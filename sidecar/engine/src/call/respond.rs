@@ -4,12 +4,8 @@
 //! on. For methods declared unary and idempotent the answer is held, up to 64 KiB, until its
 //! trailers, so that an error said there can still be retried.
 
-use std::time::Duration;
-
 use outrider_http2::Fields;
-use outrider_policy::{
-    Class, Code, EwmaRules, Origin, Processed, Pushback, classify_grpc, classify_http,
-};
+use outrider_policy::{Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http};
 
 use super::forward::answer_fields;
 use super::{Call, CallId};
@@ -125,13 +121,7 @@ impl Engine {
             let sentence =
                 "the endpoint ended its answer without trailers, so without a gRPC status";
             self.end_attempt(id, Class::EndpointFault);
-            return self.end_refused(
-                id,
-                Refusal {
-                    unprocessed: false,
-                    ..Refusal::early(Reason::UpstreamProtocol, sentence)
-                },
-            );
+            return self.end_refused(id, Refusal::late(Reason::UpstreamProtocol, sentence));
         }
         let marked = call.response.marked;
         let (code, class) = verdict(call, last);
@@ -171,12 +161,14 @@ impl Engine {
         }
     }
 
+    /// The caller sees the answer's beginning: nothing is repeated any more, so nothing is kept.
     fn pass_head(&mut self, id: CallId, fields: &Fields) {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
         let (downstream, stream) = (call.downstream, call.stream);
         call.response.head_passed = true;
+        self.replay_bytes -= call.body.forget();
         if let Some(http2) = self.http2(downstream) {
             http2.head(stream, answer_fields(fields), false);
         }
@@ -238,55 +230,6 @@ impl Engine {
             .is_some_and(|connection| connection.peer.is_some());
         verified && fields.find(UNPROCESSED).is_some()
     }
-
-    /// Response headers are the sample: a body's length says nothing of the endpoint.
-    fn observe_latency(&mut self, id: CallId) {
-        let latency = self.sample_latency(id);
-        if let Some(call) = self.calls.get_mut(id.0 as usize) {
-            call.first_byte = latency;
-        }
-    }
-
-    /// The running attempt has lasted this long; its endpoint's estimate learns it.
-    fn sample_latency(&mut self, id: CallId) -> Option<Duration> {
-        let now = self.now;
-        let attempt = self.calls.get_mut(id.0 as usize)?.attempt_mut()?;
-        attempt.stream?;
-        let latency = now.since(attempt.started);
-        let known = &attempt.endpoint.latency;
-        known.set(known.get().observe(&EwmaRules::default(), now, latency));
-        Some(latency)
-    }
-
-    /// Our own time limit ends an attempt: what that says of its endpoint. An endpoint that never
-    /// answers would otherwise never look slow.
-    pub(crate) fn judge_timeout(&mut self, id: CallId) -> Class {
-        let had_usual_latency = self.had_usual_latency(id);
-        if self
-            .calls
-            .get(id.0 as usize)
-            .is_some_and(|call| call.first_byte.is_none())
-        {
-            self.sample_latency(id);
-        }
-        classify_grpc(
-            Code::DeadlineExceeded,
-            Origin::OurDeadline { had_usual_latency },
-        )
-    }
-
-    /// Had the running attempt at least the time its endpoint usually takes?
-    fn had_usual_latency(&mut self, id: CallId) -> bool {
-        let now = self.now;
-        let attempt = self
-            .calls
-            .get_mut(id.0 as usize)
-            .and_then(Call::attempt_mut);
-        attempt.is_some_and(|attempt| {
-            attempt.stream.is_some()
-                && now.since(attempt.started) >= attempt.endpoint.latency.get().usual_latency()
-        })
-    }
 }
 
 /// Only where a retry is possible is there a reason to hold an answer back: an idempotent unary
@@ -302,7 +245,13 @@ fn may_hold(call: &Call) -> bool {
 fn verdict(call: &Call, last: &Last) -> (Code, Class) {
     let status = call.response.http_status;
     if !call.is_grpc {
-        return (Code::from_http(status), classify_http(status));
+        // gRPC's mapping is for answers that owe a gRPC status; a plain success owes none.
+        let code = if (100..400).contains(&status) {
+            Code::Ok
+        } else {
+            Code::from_http(status)
+        };
+        return (code, classify_http(status));
     }
     let said = match last {
         Last::Head(fields) | Last::Trailers(fields) => fields.find(b"grpc-status").map(Code::parse),

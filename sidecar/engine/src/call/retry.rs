@@ -74,6 +74,7 @@ impl Engine {
         call.free_replay_used |= free;
         call.tried.extend(call.last_endpoint);
         call.response = Response::default();
+        call.first_byte = None;
         call.phase = Phase::BackingOff(timer);
     }
 

@@ -24,7 +24,7 @@ pub enum IdentityError {
     Unreadable,
     /// No URI among the subject alternative names, or more than one (X.509-SVID section 5.2).
     UriCount(usize),
-    /// The URI is not a SPIFFE id.
+    /// The URI is not the SPIFFE id of a workload.
     NotSpiffe(String),
     /// Another trust domain than ours.
     ForeignTrustDomain(String),
@@ -47,7 +47,9 @@ impl fmt::Display for IdentityError {
                     "the certificate has {count} URI names, an identity is exactly one"
                 )
             }
-            IdentityError::NotSpiffe(uri) => write!(f, "the URI name {uri:?} is not a SPIFFE id"),
+            IdentityError::NotSpiffe(uri) => {
+                write!(f, "the URI name {uri:?} is not the SPIFFE id of a workload")
+            }
             IdentityError::ForeignTrustDomain(id) => write!(f, "{id} is of another trust domain"),
             IdentityError::Unexpected {
                 expected,
@@ -92,7 +94,10 @@ pub fn certificate_identity(certificate: &CertificateDer<'_>) -> Result<SpiffeId
     let [uri] = uris[..] else {
         return Err(IdentityError::UriCount(uris.len()));
     };
-    SpiffeId::parse(uri.as_bytes()).map_err(|_| IdentityError::NotSpiffe(uri.to_owned()))
+    let id = SpiffeId::parse(uri.as_bytes()).ok();
+    // A leaf speaks for a workload, never for the trust domain itself (X.509-SVID section 4.1).
+    id.filter(|id| !id.path().is_empty())
+        .ok_or_else(|| IdentityError::NotSpiffe(uri.to_owned()))
 }
 
 /// What both roles check.

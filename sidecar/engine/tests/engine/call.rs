@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::Seen;
-use crate::world::mesh::{GET, Mesh, ORDERS, address};
+use crate::world::mesh::{FIND, GET, Mesh, ORDERS, address};
 use outrider_engine::{Outcome, Reason, Side};
 use outrider_http2::{ErrorCode, ResetCause};
 use outrider_policy::Code;
@@ -312,4 +312,87 @@ fn a_drain_finishes_what_is_in_flight() {
     mesh.world.settle();
     assert_eq!(mesh.client().status().as_deref(), Some("0"));
     assert!(mesh.world.engines[inbound].gauges().drained);
+}
+
+#[test]
+fn no_attempt_starts_after_its_deadline() {
+    let mut mesh = Mesh::new(1);
+    mesh.client().call("orders", GET, &[], true);
+    mesh.world.settle();
+    mesh.client()
+        .call("orders", GET, &[("grpc-timeout", "0n")], true);
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    assert_eq!(
+        mesh.world.peers[server].heads().len(),
+        1,
+        "it was over before it began"
+    );
+    assert_eq!(mesh.client().status().as_deref(), Some("4"));
+}
+
+#[test]
+fn a_try_has_its_time_limit_however_large_the_request() {
+    let mut mesh = Mesh::new(1);
+    let stream = mesh.client().call("orders", FIND, &[], false);
+    mesh.client().http2.data(stream, &[1; 100_000], true);
+    mesh.world.advance(Duration::from_secs(1));
+    let expected = (Outcome::Refused(Reason::TryTimedOut), Code::Unavailable);
+    assert_eq!(mesh.outcome(Side::Outbound), [expected]);
+}
+
+#[test]
+fn streams_that_are_committed_keep_no_request_for_a_retry() {
+    let mut mesh = Mesh::new(2);
+    for _ in 0..140 {
+        let stream = mesh
+            .client()
+            .call("orders", "/shop.v1.Orders/Chat", &[], false);
+        mesh.client().http2.data(stream, &[7; 62_000], false);
+        mesh.world.settle();
+        for server in mesh.servers() {
+            for (at, _) in mesh.world.peers[server].heads() {
+                let head = [(":status", "200"), ("content-type", "application/grpc")];
+                let head = crate::world::fields(&head);
+                mesh.world.peers[server].http2.head(at, head.iter(), false);
+            }
+        }
+        mesh.world.settle();
+    }
+    let stream = mesh.client().call("orders", GET, &[], false);
+    mesh.client().http2.data(stream, &[1; 40_000], true);
+    mesh.world.settle();
+    for server in mesh.servers() {
+        for (at, head) in mesh.world.peers[server].heads() {
+            if head.find(b":path") == Some(GET.as_bytes()) {
+                mesh.world.peers[server].answer(at, b"", "14");
+            }
+        }
+    }
+    mesh.world.advance(Duration::from_millis(1));
+    assert!(
+        mesh.outcome(Side::Outbound).is_empty(),
+        "a large idempotent call is still retried"
+    );
+}
+
+#[test]
+fn a_second_content_type_hides_no_grpc_call() {
+    let mut mesh = Mesh::new(1);
+    mesh.client()
+        .call("orders", GET, &[("content-type", "application/json")], true);
+    mesh.world.settle();
+    assert!(mesh.servers().is_empty());
+    assert_eq!(mesh.client().status().as_deref(), Some("12"));
+}
+
+#[test]
+fn a_head_over_the_limits_is_answered_and_its_stream_freed() {
+    let mut mesh = Mesh::new(1);
+    let large = "x".repeat(40_000);
+    let stream = mesh.client().call("orders", GET, &[("a", &large)], false);
+    mesh.world.settle();
+    assert_eq!(mesh.client().status().as_deref(), Some("8"));
+    let reset = Seen::Reset(stream, ResetCause::Peer(ErrorCode::NoError));
+    assert_eq!(mesh.client().seen.last(), Some(&reset));
 }

@@ -105,5 +105,7 @@ fn a_certificate_with_two_identities_names_none() {
         .expect_err("two URIs");
     assert!(format!("{error:?}").contains("UriCount(2)"), "{error:?}");
     assert!(authority.issue(&[]).is_err());
-    assert!(authority.issue(&["https://outrider.local/orders"]).is_err());
+    for uri in ["https://outrider.local/orders", "spiffe://outrider.local"] {
+        assert!(authority.issue(&[uri]).is_err(), "{uri}");
+    }
 }

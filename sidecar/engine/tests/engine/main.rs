@@ -2,6 +2,7 @@
 
 mod world;
 
+mod blame;
 mod call;
 mod flow;
 mod identity;

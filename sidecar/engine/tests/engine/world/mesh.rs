@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport};
 use outrider_engine::{Engine, Outcome, Side, TlsMaterial};
@@ -12,6 +13,7 @@ use outrider_policy::{
 
 use super::{Authority, Peer, World};
 
+pub const FIND: &str = "/shop.v1.Orders/Find";
 pub const GET: &str = "/shop.v1.Orders/Get";
 pub const FRONTEND: &str = "spiffe://outrider.local/ns/default/svc/frontend";
 pub const ORDERS: &str = "spiffe://outrider.local/ns/default/svc/orders";
@@ -43,13 +45,21 @@ fn idempotent() -> CallPolicy {
     }
 }
 
-/// `Get` is unary and idempotent, everything else undeclared.
+/// `Get` and `Find` are unary and idempotent, `Find` with 500 ms for each try; everything else is
+/// undeclared.
 pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot> {
     let routes = RouteTable::build(vec![VirtualHost {
         name: "orders".to_owned(),
         domains: vec!["orders".to_owned(), "grpc/shop.v1.Orders".to_owned()],
         routes: vec![
             route(PathMatch::Exact(GET.to_owned()), idempotent()),
+            route(
+                PathMatch::Exact(FIND.to_owned()),
+                CallPolicy {
+                    per_try_timeout: Some(Duration::from_millis(500)),
+                    ..idempotent()
+                },
+            ),
             route(PathMatch::Any, CallPolicy::default()),
         ],
     }]);

@@ -58,6 +58,8 @@ pub struct World {
 enum Listener {
     Inbound(usize),
     Server,
+    /// Drops whatever is sent to it.
+    Hole,
 }
 
 impl World {
@@ -74,6 +76,11 @@ impl World {
     /// A serving application is reachable at `address`; each connection to it is a new peer.
     pub fn serve(&mut self, address: SocketAddr) {
         self.listeners.insert(address, Listener::Server);
+    }
+
+    /// Packets to `address` vanish.
+    pub fn swallow(&mut self, address: SocketAddr) {
+        self.listeners.insert(address, Listener::Hole);
     }
 
     /// Nobody listens at `address` any more.
@@ -177,6 +184,7 @@ impl World {
                     http2::Connection::server(http2::Config::default(), &WindowPool::new(0));
                 End::Peer(self.peer(http2))
             }
+            Some(Listener::Hole) => return,
             None => {
                 return self.engines[engine].connect_failed(self.now, id, ConnectFailure::Refused);
             }
@@ -198,7 +206,7 @@ impl World {
     fn deliver(&mut self, from: End, bytes: &[u8]) {
         match self.wires.get(&from).copied() {
             Some(End::Engine(engine, id)) => self.engines[engine].received(self.now, id, bytes),
-            Some(End::Peer(peer)) => self.peers[peer].receive(bytes),
+            Some(End::Peer(peer)) => self.peers[peer].receive(self.now, bytes),
             None => {}
         }
     }
@@ -216,8 +224,9 @@ impl World {
 }
 
 impl Peer {
-    fn receive(&mut self, mut bytes: &[u8]) {
-        while let Some(event) = self.http2.receive(Duration::ZERO, &mut bytes) {
+    fn receive(&mut self, now: Tick, mut bytes: &[u8]) {
+        let now = Duration::from_nanos(now.as_nanos());
+        while let Some(event) = self.http2.receive(now, &mut bytes) {
             match event {
                 Event::Head {
                     stream,

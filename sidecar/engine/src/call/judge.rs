@@ -1,0 +1,108 @@
+//! What an attempt says of its endpoint: a latency sample, a penalty, the breaker's and ejection's
+//! next step. The rules are `policy`'s; here they are fed.
+
+use std::rc::Rc;
+
+use outrider_policy::{
+    Admission, Class, Code, EwmaRules, HealthChange, Observation, Origin, classify_grpc,
+};
+
+use super::{Call, CallId};
+use crate::cluster::{ClusterState, EndpointState};
+use crate::engine::Engine;
+
+impl Engine {
+    /// Response headers are the sample: a body's length says nothing of the endpoint.
+    pub(crate) fn observe_latency(&mut self, id: CallId) {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
+        };
+        let Some(attempt) = call.attempt_mut() else {
+            return;
+        };
+        let latency = now.since(attempt.started);
+        let known = &attempt.endpoint.latency;
+        known.set(known.get().observe(&EwmaRules::default(), now, latency));
+        call.first_byte = Some(latency);
+    }
+
+    /// The attempt is cut off before its headers, connecting or not: it would have taken at least
+    /// this long. That may raise the endpoint's estimate, never lower it, or impatient callers
+    /// would make a slow endpoint look fast. `true`: it had its usual time.
+    pub(crate) fn cut_off(&mut self, id: CallId) -> bool {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return false;
+        };
+        let answered = call.first_byte.is_some();
+        let Some(attempt) = call.attempt_mut() else {
+            return false;
+        };
+        let known = &attempt.endpoint.latency;
+        let elapsed = now.since(attempt.started);
+        let had_usual_latency = elapsed >= known.get().usual_latency();
+        if had_usual_latency && !answered {
+            known.set(known.get().observe(&EwmaRules::default(), now, elapsed));
+        }
+        had_usual_latency
+    }
+
+    /// Our own time limit ends an attempt. A stream whose headers came and that lives until its
+    /// deadline, as a watch does, says nothing against its endpoint.
+    pub(crate) fn judge_timeout(&mut self, id: CallId) -> Class {
+        let had_usual_latency = self.cut_off(id);
+        let call = self.calls.get(id.0 as usize);
+        if call.is_some_and(|call| call.first_byte.is_some() && !is_unary(call)) {
+            return Class::Neutral;
+        }
+        classify_grpc(
+            Code::DeadlineExceeded,
+            Origin::OurDeadline { had_usual_latency },
+        )
+    }
+
+    /// An attempt at `endpoint` ended as `class` says.
+    pub(crate) fn judge_endpoint(
+        &mut self,
+        cluster: &Rc<ClusterState>,
+        endpoint: &Rc<EndpointState>,
+        admission: Admission,
+        class: Class,
+    ) {
+        let latency = endpoint.latency.get();
+        endpoint
+            .latency
+            .set(latency.penalise(&EwmaRules::default(), self.now, class));
+        let observation = Observation {
+            admission,
+            class,
+            may_eject: is_fault(class) && cluster.may_eject(self.now),
+            random: self.random.next_u64(),
+        };
+        let rules = &cluster.config.policy.health;
+        let (health, change) = endpoint.health.get().record(rules, self.now, observation);
+        endpoint.health.set(health);
+        match change {
+            Some(HealthChange::Opened { .. } | HealthChange::Ejected { .. }) => {
+                self.counters.ejections += 1;
+            }
+            Some(HealthChange::Recovered) => self.counters.recoveries += 1,
+            None => {}
+        }
+    }
+}
+
+/// Only these can take an endpoint out, so only then the others are counted.
+fn is_fault(class: Class) -> bool {
+    match class {
+        Class::EndpointFault | Class::HalfFault => true,
+        Class::Success | Class::Overload | Class::CallerFault | Class::Neutral => false,
+    }
+}
+
+fn is_unary(call: &Call) -> bool {
+    call.route
+        .as_ref()
+        .is_some_and(|route| route.route.policy.unary)
+}
