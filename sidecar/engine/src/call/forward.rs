@@ -29,8 +29,7 @@ impl Engine {
         Written {
             traceparent: call.trace.format(),
             timeout: remaining.filter(|_| call.is_grpc).map(timeout::format),
-            // gRFC A6: the server learns how often the call was tried before.
-            previous_attempts: (call.retries > 0).then(|| call.retries.to_string()),
+            previous_attempts: previous_attempts(call),
             caller: self.caller_field(call),
             authority: service_authority(call),
         }
@@ -47,6 +46,13 @@ impl Engine {
             None => format!("URI={caller}"),
         })
     }
+}
+
+/// gRFC A6: the server learns how often the call was tried before. A free replay was seen by nobody,
+/// and behind the inbound listener the number is the caller's sidecar's to say.
+fn previous_attempts(call: &Call) -> Option<String> {
+    let counted = call.retries - u32::from(call.free_replay_used);
+    (call.side == Side::Outbound && counted > 0).then(|| counted.to_string())
 }
 
 /// A call addressed to localhost goes on under the name of the service it was routed to.
