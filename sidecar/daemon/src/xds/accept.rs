@@ -32,10 +32,15 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
         endpoints::parse,
         &mut rejected,
     );
-    let taken = take(routes, &last_good.routes, route::parse, &mut rejected);
-    let routes = domains::settle(taken, &last_good.routes, &mut rejected);
+    let last_routes = &last_good.routes.routes;
+    let taken = take(routes, last_routes, route::parse, &mut rejected);
+    let routes = domains::settle(taken, last_routes, &mut rejected);
     Accepted {
-        configuration: Configuration::new(clusters, endpoints, routes),
+        configuration: Configuration {
+            clusters,
+            endpoints,
+            routes,
+        },
         rejected,
     }
 }

@@ -1,9 +1,9 @@
 //! What was accepted: everything of a snapshot but the addresses behind host names.
 
 use super::cluster::{ClusterParts, Discovery};
+use super::domains::Settled;
 use super::endpoints::{Address, Host};
 use outrider_engine::config::{Cluster, Endpoint, Snapshot};
-use outrider_policy::{RouteTable, VirtualHost};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,31 +22,10 @@ pub(super) struct Kept<T> {
 pub struct Configuration {
     pub(super) clusters: BTreeMap<String, Kept<ClusterParts>>,
     pub(super) endpoints: BTreeMap<String, Kept<Vec<Address>>>,
-    pub(super) routes: BTreeMap<String, Kept<Vec<VirtualHost>>>,
-    table: RouteTable,
+    pub(super) routes: Settled,
 }
 
 impl Configuration {
-    /// The routes must not conflict, see `domains`.
-    pub(super) fn new(
-        clusters: BTreeMap<String, Kept<ClusterParts>>,
-        endpoints: BTreeMap<String, Kept<Vec<Address>>>,
-        routes: BTreeMap<String, Kept<Vec<VirtualHost>>>,
-    ) -> Configuration {
-        let hosts = routes.values().flat_map(|kept| kept.value.iter().cloned());
-        let table = RouteTable::build(hosts.collect());
-        debug_assert!(
-            table.is_ok(),
-            "each host was built alone, and no domain is shared"
-        );
-        Configuration {
-            clusters,
-            endpoints,
-            routes,
-            table: table.unwrap_or_default(),
-        }
-    }
-
     /// A hash of the content; equal for equal resources.
     pub fn version(&self) -> String {
         outrider_proto::content_version(self.resources().join("\n").as_bytes())
@@ -63,6 +42,7 @@ impl Configuration {
             .iter()
             .map(|(name, kept)| ("endpoints", name, &kept.version));
         let routes = self
+            .routes
             .routes
             .iter()
             .map(|(name, kept)| ("routes", name, &kept.version));
@@ -95,7 +75,7 @@ impl Configuration {
         });
         Snapshot {
             version: self.version(),
-            routes: self.table.clone(),
+            routes: self.routes.table.clone(),
             clusters: clusters.collect(),
         }
     }

@@ -20,13 +20,34 @@ impl RouteTable {
     /// contradicts itself.
     pub fn build(hosts: Vec<VirtualHost>) -> Result<RouteTable, ConfigError> {
         let mut table = RouteTable::default();
-        for host in hosts {
-            table.add(host)?;
-        }
+        table.add(hosts).map_err(|(_, error)| error)?;
         Ok(table)
     }
 
-    fn add(&mut self, host: VirtualHost) -> Result<(), ConfigError> {
+    /// Adds services: all of them or, when one is refused, none.
+    ///
+    /// # Errors
+    /// The place in `hosts` of the first one refused, and what [`RouteTable::build`] says of it.
+    pub fn add(&mut self, hosts: Vec<VirtualHost>) -> Result<(), (usize, ConfigError)> {
+        let (services, routes) = (self.services.len(), self.routes.len());
+        for (index, host) in hosts.into_iter().enumerate() {
+            if let Err(error) = self.add_host(host) {
+                self.truncate(services, routes);
+                return Err((index, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what was added after there were so many.
+    fn truncate(&mut self, services: usize, routes: usize) {
+        self.by_host.retain(|_, place| *place < services);
+        self.by_grpc_service.retain(|_, place| *place < services);
+        self.services.truncate(services);
+        self.routes.truncate(routes);
+    }
+
+    fn add_host(&mut self, host: VirtualHost) -> Result<(), ConfigError> {
         let VirtualHost {
             name,
             domains,
@@ -62,9 +83,10 @@ impl RouteTable {
             Some(service) => (&mut self.by_grpc_service, grpc_key(service)?),
             None => (&mut self.by_host, host_key(domain)?),
         };
-        match names.insert(key.into(), place) {
-            Some(other) if other != place => Err(format!("\"{key}\" belongs to another service")),
-            Some(_) | None => Ok(()),
+        let owner = *names.entry(key.into()).or_insert(place);
+        match self.services.get(owner) {
+            Some(Service { name, .. }) => Err(format!("\"{domain}\" belongs to \"{name}\"")),
+            None => Ok(()),
         }
     }
 }
@@ -162,6 +184,20 @@ mod tests {
         }
         let twice = host("a", &["orders", "orders.mesh", "orders:50051"], route());
         assert_eq!(refused_field(vec![twice]), None);
+    }
+
+    #[test]
+    fn a_refusal_leaves_the_table_as_it_was() {
+        let mut table = RouteTable::build(vec![host("a", &["a"], route())]).expect("a table");
+        let before = format!("{table:?}");
+        let hosts = vec![
+            host("b", &["b", "grpc/shop.v1.B"], route()),
+            host("c", &["c", "a.mesh"], route()),
+        ];
+        let (index, error) = table.add(hosts).expect_err("a conflict");
+        let text = "virtual host \"c\": domains[1]: \"a.mesh\" belongs to \"a\"";
+        assert_eq!((index, error.to_string().as_str()), (1, text));
+        assert_eq!(format!("{table:?}"), before);
     }
 
     #[test]

@@ -97,8 +97,56 @@ fn a_domain_stays_with_who_has_it() {
         texts,
         [
             "resource index 1: orders: INVALID_ARGUMENT: errors validating RouteConfiguration \
-          resource: [field:virtual_hosts[0].domains[2] error:`grpc/bench.Echo` belongs to `echo`]"
+          resource: [field:virtual_hosts[0].domains[2] error:\"grpc/bench.Echo\" belongs to \"echo\"]"
         ]
+    );
+    assert_eq!(accepted.configuration.version(), before.version());
+}
+
+#[test]
+fn what_the_table_takes_for_one_name_costs_the_second_claim_and_no_other_route() {
+    let claims = [
+        ("shop:1", "shop:2"),
+        ("shop.mesh:1", "shop"),
+        ("shop", "shop.mesh"),
+    ];
+    for (first_claim, second_claim) in claims {
+        let mut resources = resources();
+        for (name, claim) in [("echo", first_claim), ("orders", second_claim)] {
+            change(&mut resources.routes, name, |routes| {
+                routes.virtual_hosts[0].domains.push(claim.to_owned());
+            });
+        }
+        let accepted = first(&resources);
+        let [rejection] = &accepted.rejected[..] else {
+            panic!("{:?}", accepted.rejected);
+        };
+        assert_eq!(rejection.name, "orders");
+        let expected = format!(
+            "field:virtual_hosts[0].domains[2] error:\"{second_claim}\" belongs to \"echo\""
+        );
+        assert_eq!(rejection.errors[0].to_string(), expected);
+        let snapshot = accepted.configuration.snapshot(|_| &[]);
+        route(&snapshot, "shop", "/bench.Echo/Unary");
+    }
+}
+
+#[test]
+fn two_virtual_hosts_of_one_resource_cannot_share_a_domain() {
+    let before = first(&resources()).configuration;
+    let mut resources = resources();
+    change(&mut resources.routes, "orders", |routes| {
+        let mut other = routes.virtual_hosts[0].clone();
+        other.name = "other".to_owned();
+        routes.virtual_hosts.push(other);
+    });
+    let accepted = accept(&resources, &before);
+    let [rejection] = &accepted.rejected[..] else {
+        panic!("{:?}", accepted.rejected);
+    };
+    assert_eq!(
+        rejection.errors[0].to_string(),
+        "field:virtual_hosts[1].domains[0] error:\"orders\" belongs to \"orders\""
     );
     assert_eq!(accepted.configuration.version(), before.version());
 }
