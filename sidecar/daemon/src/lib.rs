@@ -41,7 +41,8 @@ pub use running::{Running, start};
 /// # Errors
 /// [`StartupError`] when it could not start, or when a worker failed.
 pub fn run(options: Options) -> Result<(), StartupError> {
-    log::start();
+    // Held to the end: what the end has to say is still written.
+    let _log = log::start()?;
     running::run(options)
 }
 

@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::labels::{EndpointLabels, HandshakeLabels, SideLabels};
 use super::metrics::Metrics;
+use crate::log;
 
 impl Metrics {
     /// Shows what the workers hold now. `silence_seconds` is the age of the oldest heartbeat.
@@ -16,6 +17,7 @@ impl Metrics {
     pub fn show(&self, gauges: &[Gauges], silence_seconds: f64) {
         let sum = |of: fn(&Gauges) -> usize| to_i64(gauges.iter().map(of).sum());
         self.worker_silence.set(silence_seconds);
+        raise(&self.log_lines_lost, log::lines_lost());
         self.calls_active.set(sum(|gauges| gauges.calls));
         self.upstream.set(sum(|gauges| gauges.upstream));
         for (side, count) in [

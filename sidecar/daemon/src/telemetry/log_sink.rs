@@ -1,19 +1,26 @@
-//! Where access log lines end up: a file or standard error, written by a thread of its own.
+//! Where log lines end up: a file or standard error, written by a thread of its own.
 //!
-//! Whoever reads our standard error may stop reading; that must not stop the control thread, which
-//! answers `/livez`. So batches wait in a bounded queue, and what does not fit is counted as lost.
+//! Whoever reads our standard error may stop reading; that must stop neither the control thread,
+//! which answers `/livez` and obeys SIGTERM, nor a worker. So batches wait in a bounded queue, and
+//! what does not fit is counted as lost. The access log and the process's own log have one each.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// Batches that may wait for the writer. A batch holds the lines of at most 128 calls.
+use tokio::sync::mpsc;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Batches of the access log that may wait. A batch holds the lines of at most 128 calls.
 const BATCHES_MAX: usize = 64;
+
+/// Lines of the process's own log that may wait, a batch each.
+const OWN_LINES_MAX: usize = 1_024;
 
 /// Longest wait at the end of the process for the last lines.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(1);
@@ -25,73 +32,145 @@ pub struct Batch {
     pub lines: u64,
 }
 
-/// The near end of the queue.
+/// The near end of the queue. Dropped, it waits a moment for the last lines to be written.
 #[derive(Debug)]
 pub struct LogSink {
-    batches: Option<SyncSender<Batch>>,
-    /// Closed when the writer has written everything.
-    ended: Receiver<()>,
+    // Fields are dropped in this order: the queue closes, then its end is waited for.
+    batches: mpsc::Sender<Batch>,
+    _end: End,
     lost: Arc<AtomicU64>,
 }
 
+/// Closed when the writer has written everything.
+#[derive(Debug)]
+struct End(Receiver<()>);
+
 impl LogSink {
-    /// Writes to the end of `file`, or to standard error.
+    /// An access log that goes to the end of `file`, or to standard error.
     ///
     /// # Errors
     /// When the file cannot be opened for appending, or the thread cannot be started.
     pub fn open(file: Option<&Path>) -> io::Result<LogSink> {
         match file {
-            Some(path) => LogSink::start(OpenOptions::new().create(true).append(true).open(path)?),
-            None => LogSink::start(io::stderr()),
+            Some(path) => {
+                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                LogSink::start("access-log", BATCHES_MAX, file)
+            }
+            None => LogSink::start("access-log", BATCHES_MAX, io::stderr()),
         }
     }
 
-    fn start(output: impl Write + Send + 'static) -> io::Result<LogSink> {
-        let (batches, waiting) = sync_channel(BATCHES_MAX);
+    /// The process's own log, on standard error.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn of_process() -> io::Result<LogSink> {
+        LogSink::start("log", OWN_LINES_MAX, io::stderr())
+    }
+
+    fn start(
+        name: &str,
+        batches_max: usize,
+        output: impl Write + Send + 'static,
+    ) -> io::Result<LogSink> {
+        let (batches, waiting) = mpsc::channel(batches_max);
         let (end, ended) = sync_channel(0);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
         thread::Builder::new()
-            .name("access-log".to_owned())
+            .name(name.to_owned())
             .spawn(move || {
-                write_all(&waiting, output, &counter);
+                write_all(waiting, output, &counter);
                 drop(end);
             })?;
         Ok(LogSink {
-            batches: Some(batches),
-            ended,
+            batches,
+            _end: End(ended),
             lost,
         })
     }
 
     /// Hands a batch over, or counts its lines as lost when the queue is full.
     pub fn send(&self, batch: Batch) {
-        let Some(batches) = &self.batches else { return };
-        if let Err(refused) = batches.try_send(batch) {
-            let (std::sync::mpsc::TrySendError::Full(batch)
-            | std::sync::mpsc::TrySendError::Disconnected(batch)) = refused;
-            self.lost.fetch_add(batch.lines, Ordering::Relaxed);
-        }
+        hand_over(&self.batches, batch, &self.lost);
     }
 
     /// Lines lost since the last call of this.
     pub fn take_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
     }
-}
 
-impl Drop for LogSink {
-    fn drop(&mut self) {
-        self.batches = None;
-        // Either the end of the writer or the end of our patience.
-        let _ = self.ended.recv_timeout(LAST_LINES_WAIT);
+    /// A writer that may outlive the sink; what it writes after the sink's end is lost.
+    pub fn lines(&self) -> Lines {
+        Lines {
+            batches: self.batches.downgrade(),
+            lost: Arc::clone(&self.lost),
+        }
     }
 }
 
-fn write_all(batches: &Receiver<Batch>, mut output: impl Write, lost: &AtomicU64) {
-    for batch in batches {
+impl Drop for End {
+    fn drop(&mut self) {
+        // Either the end of the writer or the end of our patience.
+        let _ = self.0.recv_timeout(LAST_LINES_WAIT);
+    }
+}
+
+/// Writes the lines of `tracing` to a sink. Never waits and never fails.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    batches: mpsc::WeakSender<Batch>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Lines {
+    /// Lines lost since the start.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Write for &Lines {
+    /// Takes one whole line, which is what `tracing_subscriber` writes at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let batch = Batch {
+            text: line.to_vec(),
+            lines: 1,
+        };
+        match self.batches.upgrade() {
+            Some(batches) => hand_over(&batches, batch, &self.lost),
+            None => count_lost(&self.lost, &batch),
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Lines;
+
+    fn make_writer(&'a self) -> &'a Lines {
+        self
+    }
+}
+
+fn hand_over(batches: &mpsc::Sender<Batch>, batch: Batch, lost: &AtomicU64) {
+    if let Err(refused) = batches.try_send(batch) {
+        count_lost(lost, &refused.into_inner());
+    }
+}
+
+fn count_lost(lost: &AtomicU64, batch: &Batch) {
+    lost.fetch_add(batch.lines, Ordering::Relaxed);
+}
+
+fn write_all(mut batches: mpsc::Receiver<Batch>, mut output: impl Write, lost: &AtomicU64) {
+    while let Some(batch) = batches.blocking_recv() {
         if output.write_all(&batch.text).is_err() {
-            lost.fetch_add(batch.lines, Ordering::Relaxed);
+            count_lost(lost, &batch);
         }
     }
 }
@@ -117,7 +196,7 @@ mod tests {
     #[test]
     fn a_stuck_reader_costs_lines_and_no_time() {
         let (unstick, stuck) = sync_channel(0);
-        let sink = LogSink::start(Stuck(stuck)).expect("a thread");
+        let sink = LogSink::start("log", BATCHES_MAX, Stuck(stuck)).expect("a thread");
         let batches = BATCHES_MAX as u64 + 10;
         for _ in 0..batches {
             sink.send(Batch {
@@ -129,5 +208,43 @@ mod tests {
         let lost = sink.take_lost();
         assert!((18..=20).contains(&lost), "{lost}");
         drop(unstick);
+    }
+
+    /// Logs `count` lines to `sink`.
+    fn log(sink: &LogSink, count: usize) {
+        let lines = tracing_subscriber::fmt().json().with_writer(sink.lines());
+        tracing::subscriber::with_default(lines.finish(), || {
+            (0..count).for_each(|number| tracing::info!(number, "a line"));
+        });
+    }
+
+    #[test]
+    fn a_stuck_reader_of_the_log_stops_nobody_who_logs() {
+        let (unstick, stuck) = sync_channel(0);
+        let sink = LogSink::start("log", BATCHES_MAX, Stuck(stuck)).expect("a thread");
+        log(&sink, BATCHES_MAX + 10);
+        let lost = sink.lines().lost();
+        assert!((9..=10).contains(&lost), "{lost}");
+        drop(unstick);
+    }
+
+    #[test]
+    fn the_last_lines_are_written_and_later_ones_counted_as_lost() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("log");
+        let sink = LogSink::open(Some(&path)).expect("it opens");
+        log(&sink, 3);
+        let late = sink.lines();
+        drop(sink);
+        let text = std::fs::read_to_string(&path).expect("the log is readable");
+        let numbers: Vec<_> = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+            .map(|line| line["fields"]["number"].as_u64())
+            .collect();
+        assert_eq!(numbers, [Some(0), Some(1), Some(2)]);
+        assert_eq!(late.lost(), 0);
+        (&late).write_all(b"too late").expect("it never fails");
+        assert_eq!(late.lost(), 1);
     }
 }

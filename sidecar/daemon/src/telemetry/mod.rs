@@ -17,5 +17,6 @@ mod series;
 
 pub use access_log::AccessLogWriter;
 pub use known::Known;
+pub use log_sink::{Lines, LogSink};
 pub use metrics::Metrics;
 pub use recorder::Recorder;

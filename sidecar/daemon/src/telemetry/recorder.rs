@@ -48,7 +48,7 @@ impl Recorder {
             self.log.write(record);
         }
         let lost = self.log.flush();
-        self.metrics.log_lines_lost.inc_by(lost);
+        self.metrics.access_lines_lost.inc_by(lost);
     }
 
     fn count(&mut self, known: &Known, record: &CallRecord) {
