@@ -136,7 +136,8 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        if call.body.kept && (full || call.body.bytes.len() > REPLAY_BYTES_MAX) {
+        let bytes = call.body.bytes.len();
+        if call.body.kept && (full && bytes > 0 || bytes > REPLAY_BYTES_MAX) {
             self.replay_bytes -= call.body.forget();
         }
     }
