@@ -65,11 +65,6 @@ impl<'a> Authority<'a> {
     pub fn service_host(&self) -> &'a str {
         strip_mesh(self.host)
     }
-
-    /// Does this authority name `service` (lower case)?
-    pub fn is_service(&self, service: &str) -> bool {
-        self.service_host().eq_ignore_ascii_case(service)
-    }
 }
 
 /// `orders.mesh` -> `orders`, in any case.
@@ -211,10 +206,15 @@ mod tests {
         }
     }
 
+    fn is_orders(text: &str) -> bool {
+        let authority = parse(text).expect(text);
+        authority.service_host().eq_ignore_ascii_case("orders")
+    }
+
     #[test]
     fn a_service_is_named_with_or_without_port_and_mesh_in_any_case() {
         for text in ["orders", "orders:50051", "orders.mesh", "ORDERS.Mesh:1"] {
-            assert!(parse(text).expect(text).is_service("orders"), "{text}");
+            assert!(is_orders(text), "{text}");
         }
         for text in [
             "orders.mesh.mesh",
@@ -223,7 +223,7 @@ mod tests {
             "mesh",
             "order",
         ] {
-            assert!(!parse(text).expect(text).is_service("orders"), "{text}");
+            assert!(!is_orders(text), "{text}");
         }
         assert_eq!(parse("mesh").expect("a host").service_host(), "mesh");
     }

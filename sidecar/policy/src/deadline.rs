@@ -22,19 +22,6 @@ pub fn earliest(
         .map(|timeout| arrived + timeout)
 }
 
-/// The deadline of an attempt that starts at `now`, within the deadline of its call.
-pub fn of_attempt(
-    now: Tick,
-    call_deadline: Option<Tick>,
-    per_try_timeout: Option<Duration>,
-) -> Option<Tick> {
-    let attempt_deadline = per_try_timeout.map(|timeout| now + timeout);
-    [call_deadline, attempt_deadline]
-        .into_iter()
-        .flatten()
-        .min()
-}
-
 /// Time left until `deadline`; zero once it has passed.
 pub fn remaining(deadline: Tick, now: Tick) -> Duration {
     deadline.since(now)
@@ -96,20 +83,6 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_ends_with_its_own_time_or_with_the_call() {
-        assert_eq!(
-            of_attempt(at(0), Some(at(500)), Some(ms(200))),
-            Some(at(200))
-        );
-        assert_eq!(
-            of_attempt(at(400), Some(at(500)), Some(ms(200))),
-            Some(at(500))
-        );
-        assert_eq!(of_attempt(at(400), None, Some(ms(200))), Some(at(600)));
-        assert_eq!(of_attempt(at(400), None, None), None);
-    }
-
-    #[test]
     fn a_deadline_is_over_at_its_own_tick() {
         assert!(!is_over(at(100), at(99)));
         assert!(is_over(at(100), at(100)));
@@ -132,7 +105,6 @@ mod tests {
                 let policy = policy.map(|nanos| Duration::from_nanos(u64::from(nanos)));
                 let deadline = earliest(now, Some(timeout), policy).expect("the caller has one");
                 prop_assert!(deadline <= end);
-                prop_assert!(of_attempt(now, Some(deadline), policy) <= Some(deadline));
                 now = now + Duration::from_nanos(spent);
                 let text = crate::timeout::format(remaining(deadline, now));
                 timeout = crate::timeout::parse(text.as_bytes()).expect("ours");

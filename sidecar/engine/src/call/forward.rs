@@ -4,7 +4,7 @@
 //! the edge so that nobody can forge them, and written from what this hop knows.
 
 use outrider_http2::{Field, Fields};
-use outrider_policy::{Authority, timeout};
+use outrider_policy::{Authority, deadline, timeout};
 
 use super::Call;
 use crate::contract::Side;
@@ -25,7 +25,9 @@ pub(crate) struct Written {
 impl Engine {
     /// Decides what this hop writes into the head of the call's next attempt.
     pub(crate) fn write_head(&self, call: &Call) -> Written {
-        let remaining = call.deadline.map(|deadline| deadline.since(self.now));
+        let remaining = call
+            .deadline
+            .map(|deadline| deadline::remaining(deadline, self.now));
         Written {
             traceparent: call.trace.format(),
             timeout: remaining.filter(|_| call.is_grpc).map(timeout::format),

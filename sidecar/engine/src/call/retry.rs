@@ -2,7 +2,9 @@
 //!
 //! Decides nothing itself: the verdict is `policy::decide_retry`'s, the price the budget's.
 
-use outrider_policy::{AttemptEnd, CallFacts, Code, Processed, Pushback, Verdict, decide_retry};
+use outrider_policy::{
+    AttemptEnd, CallFacts, Code, Processed, Pushback, Verdict, deadline, decide_retry,
+};
 
 use super::{Call, CallId, Phase, Response};
 use crate::contract::Side;
@@ -102,7 +104,9 @@ fn facts(call: &Call, now: outrider_policy::Tick) -> CallFacts {
         attempts: u8::try_from(counted).unwrap_or(u8::MAX),
         replayable: call.body.kept,
         committed: call.response.head_passed,
-        remaining: call.deadline.map(|deadline| deadline.since(now)),
+        remaining: call
+            .deadline
+            .map(|deadline| deadline::remaining(deadline, now)),
         may_retry: call.side == Side::Outbound,
         free_replay_used: call.free_replay_used,
     }

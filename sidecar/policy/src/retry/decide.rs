@@ -44,8 +44,6 @@ pub enum StopReason {
     AttemptsSpent,
     /// The deadline comes before the next attempt could start.
     NoTimeLeft,
-    /// The budget is empty. Never returned here: the caller charges the budget.
-    BudgetSpent,
 }
 
 /// Decides whether to try again.
