@@ -90,7 +90,21 @@ fn what_is_wrong_with_a_policy_is_said_where_it_is() {
         ),
         (
             "  breaker: { openTime: 5s, maxOpenTime: 1s }",
-            "7:41 `maxOpenTime` is shorter than `openTime`",
+            "7:41 `maxOpenTime` of 1s is shorter than the `openTime` of 5s",
+        ),
+        (
+            "  breaker: { openTime: 2m }",
+            "7:24 `maxOpenTime` of 60s is shorter than the `openTime` of 120s",
+        ),
+        (
+            "  breaker: { maxOpenTime: 999ms }",
+            "7:27 `maxOpenTime` of 999ms is shorter than the `openTime` of 1s",
+        ),
+        ("  breaker: { openTime: 60s }", ""),
+        ("  breaker: { maxOpenTime: 1s }", ""),
+        (
+            "  breaker: { openTime: 2m, maxOpenTime: 0s }",
+            "7:41 `0s` is no time at all: leave the field out",
         ),
         (
             "  limits: { calls: 0 }",

@@ -23,6 +23,11 @@ const TARGETS_MAX: usize = 16;
 /// of the endpoints keep serving (Envoy and gRFC A50: 10).
 const EJECTION_PERCENT_DEFAULT: u32 = 50;
 
+/// `breaker.openTime` and `breaker.maxOpenTime` where the field is absent: the sidecar's
+/// own, which it compares with what is written here.
+const OPEN_TIME_DEFAULT: Duration = Duration::from_secs(1);
+const MAX_OPEN_TIME_DEFAULT: Duration = Duration::from_secs(60);
+
 /// Codes by the names of the gRPC specification; OK is no failure.
 const CODES: [&str; 16] = [
     "CANCELLED",
@@ -183,12 +188,29 @@ fn check_breaker(breaker: &wire::Breaker, checker: &mut Checker<'_, '_>) -> mode
         open_time: checker.duration(open_time),
         max_open_time: checker.duration(max_open_time),
     };
-    if let (Some(first), Some(longest)) = (checked.open_time, checked.max_open_time)
-        && let Some(at) = max_open_time.as_ref().filter(|_| longest < first)
+    let first = effective(open_time, checked.open_time, OPEN_TIME_DEFAULT);
+    let longest = effective(max_open_time, checked.max_open_time, MAX_OPEN_TIME_DEFAULT);
+    if let (Some(first), Some(longest)) = (first, longest)
+        && let Some(at) = max_open_time.as_ref().or(open_time.as_ref())
+        && longest < first
     {
-        checker.refuse(at.referenced, "`maxOpenTime` is shorter than `openTime`");
+        let message =
+            format!("`maxOpenTime` of {longest:?} is shorter than the `openTime` of {first:?}");
+        checker.refuse(at.referenced, message);
     }
     checked
+}
+
+/// What holds in the end; `None` if what is written was refused.
+fn effective(
+    written: &Option<Spanned<String>>,
+    checked: Option<Duration>,
+    default: Duration,
+) -> Option<Duration> {
+    match written {
+        Some(_) => checked,
+        None => Some(default),
+    }
 }
 
 fn check_outlier(

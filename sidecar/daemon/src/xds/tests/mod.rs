@@ -1,5 +1,6 @@
 //! Documents in, snapshot out; and what becomes of resources that nobody should take.
 
+mod accepted;
 mod arrival;
 mod kept;
 mod mutation;
