@@ -140,6 +140,10 @@ fn what_is_wrong_with_a_method_is_said_where_it_is() {
             "8:64 `perTryTimeout` of 2s is longer than the `timeout` of 1s for the whole call",
         ),
         (
+            "  retry: { attempts: 1 }\n  methods: [ { name: shop.v1.Orders/Get, perTryTimeout: 1s } ]",
+            "8:57 `perTryTimeout` with one attempt: write `timeout`, or allow more attempts",
+        ),
+        (
             "  methods: [ { name: shop.v1.Orders/Get, unary: yes } ]",
             "7:49 invalid boolean (true or false expected)",
         ),

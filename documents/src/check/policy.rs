@@ -118,12 +118,12 @@ fn check_policy(
         limits: limits
             .as_ref()
             .map_or_else(Default::default, |l| check_limits(l, checker)),
-        methods: check_methods(spec, targets, checker),
         ..TrafficPolicy::default()
     };
     if let Some(retry) = retry {
         check_retry(retry, &mut policy, checker);
     }
+    policy.methods = check_methods(spec, policy.attempts, targets, checker);
     policy
 }
 
@@ -136,10 +136,7 @@ fn check_retry(retry: &Retry, policy: &mut TrafficPolicy, checker: &mut Checker<
     } = retry;
     let attempts = checker.number(attempts, 1..=ATTEMPTS_MAX);
     policy.attempts = attempts.unwrap_or(ATTEMPTS_DEFAULT);
-    if let Some(per_try) = per_try_timeout.as_ref().filter(|_| policy.attempts == 1) {
-        let message = "`perTryTimeout` with one attempt: write `timeout`, or allow more attempts";
-        checker.refuse(per_try.referenced, message);
-    }
+    check_more_than_one(policy.attempts, per_try_timeout, checker);
     if let Some(on) = on {
         policy.on = on
             .iter()
@@ -156,6 +153,18 @@ fn check_retry(retry: &Retry, policy: &mut TrafficPolicy, checker: &mut Checker<
             min_per_second: checker.number(min_per_second, 0..=1_000_000),
         }
     });
+}
+
+/// With one attempt the time of a try would be dropped without a word.
+fn check_more_than_one(
+    attempts: u32,
+    per_try_timeout: &Option<Spanned<String>>,
+    checker: &mut Checker<'_, '_>,
+) {
+    if let Some(per_try) = per_try_timeout.as_ref().filter(|_| attempts == 1) {
+        let message = "`perTryTimeout` with one attempt: write `timeout`, or allow more attempts";
+        checker.refuse(per_try.referenced, message);
+    }
 }
 
 fn check_code(name: &Spanned<String>, checker: &mut Checker<'_, '_>) -> Option<&'static str> {
@@ -256,6 +265,7 @@ fn check_written(
 
 fn check_methods(
     spec: &TrafficPolicySpec,
+    attempts: u32,
     targets: &[(&Service, Location)],
     checker: &mut Checker<'_, '_>,
 ) -> Vec<model::Method> {
@@ -271,6 +281,7 @@ fn check_methods(
     let mut seen: BTreeMap<MethodName, Place> = BTreeMap::new();
     let mut methods = Vec::new();
     for method in &spec.methods {
+        check_more_than_one(attempts, &method.per_try_timeout, checker);
         let checked = check_method(method, service_level, targets, checker);
         let Some(checked) = checked else { continue };
         let at = method.name.referenced;
