@@ -93,6 +93,8 @@ fn unknown_kind(version: &str, kind: &str) -> String {
 
 fn check(parsed: &Parsed, report: &mut Report<'_>) -> Documents {
     let incomplete = !report.is_empty();
+    check::check_names("TrafficPolicy", &parsed.policies, report);
+    check::check_names("GRPCRoute", &parsed.routes, report);
     let trust_domain = check::check_meshes(&parsed.meshes, report);
     let mut services = check::check_services(&parsed.services, report);
     let directory = Directory::new(&services, incomplete);

@@ -47,6 +47,14 @@ pub(crate) struct Metadata {
     _annotations: BTreeMap<String, String>,
 }
 
+impl Metadata {
+    /// The namespace that is written, or the one that holds where none is.
+    pub fn namespace(&self) -> &str {
+        let written = self.namespace.as_ref();
+        written.map_or("default", |namespace| &namespace.value)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct MeshSpec {

@@ -233,11 +233,40 @@ fn what_is_wrong_with_a_service_is_said_where_it_is() {
 
 #[test]
 fn two_policies_for_one_service_are_refused_at_the_second() {
-    let text = policy("  timeout: 2s") + &policy("  timeout: 3s");
+    let other =
+        policy("  timeout: 3s").replace("metadata: { name: orders }", "metadata: { name: b }");
     assert_eq!(
-        problems(&text),
+        problems(&(policy("  timeout: 2s") + &other)),
         ["13:40 Service `orders` has a TrafficPolicy already, at f.yaml:6"]
     );
+}
+
+#[test]
+fn a_name_is_given_once_in_a_kind_and_a_namespace() {
+    let rules = "  rules: [ { backendRefs: [ { name: orders } ] } ]";
+    let elsewhere = route(rules).replace("name: canary", "name: canary, namespace: other");
+    let elsewhere = elsewhere.replace(
+        "kind: Service, name: orders",
+        "kind: Service, name: orders, namespace: default",
+    );
+    let elsewhere = elsewhere.replace("{ name: orders }", "{ name: orders, namespace: default }");
+    let same_name_as_the_route =
+        policy("  timeout: 2s").replace("metadata: { name: orders }", "metadata: { name: canary }");
+    let cases = [
+        (
+            route(rules) + &route(rules),
+            "11:19 GRPCRoute `canary` of namespace `default` is already at f.yaml:4",
+        ),
+        (
+            policy("") + &policy(""),
+            "11:19 TrafficPolicy `orders` of namespace `default` is already at f.yaml:4; 13:40 Service `orders` has a TrafficPolicy already, at f.yaml:6",
+        ),
+        (route(rules) + &elsewhere, ""),
+        (route(rules) + &same_name_as_the_route, ""),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(problems(&text).join("; "), expected, "{text}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::error::{Origin, Place, Report};
 use crate::names;
 use crate::wire::{Document, Metadata, Unenforced};
 use serde_saphyr::{Location, Spanned};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -28,6 +29,28 @@ use std::time::Duration;
 pub(crate) struct Sourced<Spec> {
     pub origin: Origin,
     pub document: Document<Spec>,
+}
+
+/// Two documents of one kind, namespace and name are one document written twice: both
+/// would apply. Services and the Mesh have stricter rules of their own.
+pub(crate) fn check_names<Spec>(kind: &str, documents: &[Sourced<Spec>], report: &mut Report<'_>) {
+    let mut places: BTreeMap<(&str, &str), Place> = BTreeMap::new();
+    for Sourced { origin, document } in documents {
+        let mut checker = Checker::new(*origin, report);
+        let Metadata { name, .. } = &document.metadata;
+        let namespace = document.metadata.namespace();
+        let place = checker.place(name.referenced);
+        if let Some(first) = places.get(&(namespace, name.value.as_str())) {
+            let message = format!(
+                "{kind} `{}` of namespace `{namespace}` is already at {}",
+                name.value,
+                checker.name(*first)
+            );
+            checker.refuse(name.referenced, message);
+        } else {
+            places.insert((namespace, &name.value), place);
+        }
+    }
 }
 
 /// The report, opened at one document.
@@ -55,9 +78,7 @@ impl<'r, 'f> Checker<'r, 'f> {
 
     /// The namespace of the document; the name is checked with it.
     fn identity(&mut self, metadata: &Metadata) -> (String, String) {
-        let default = || "default".to_owned();
-        let namespace = metadata.namespace.as_ref();
-        for name in namespace.into_iter().chain([&metadata.name]) {
+        for name in metadata.namespace.iter().chain([&metadata.name]) {
             if !names::is_label(&name.value) {
                 let message = format!(
                     "`{}` is no name: write lower-case letters, digits and inner hyphens, at most 63",
@@ -66,8 +87,7 @@ impl<'r, 'f> Checker<'r, 'f> {
                 self.refuse(name.referenced, message);
             }
         }
-        let namespace = namespace.map_or_else(default, |namespace| namespace.value.clone());
-        (namespace, metadata.name.value.clone())
+        (metadata.namespace().to_owned(), metadata.name.value.clone())
     }
 
     fn enforced(&mut self, fields: &[(&str, &Unenforced)]) {

@@ -35,11 +35,7 @@ pub(crate) fn check_routes(
     let mut by_age: Vec<&Sourced<GrpcRouteSpec>> = routes.iter().collect();
     by_age.sort_by_key(|route| {
         let metadata = &route.document.metadata;
-        let namespace = metadata
-            .namespace
-            .as_ref()
-            .map_or("default", |name| &name.value);
-        (namespace, metadata.name.value.as_str())
+        (metadata.namespace(), metadata.name.value.as_str())
     });
     let mut rules: BTreeMap<String, Vec<RouteRule>> = BTreeMap::new();
     for Sourced { origin, document } in by_age {
