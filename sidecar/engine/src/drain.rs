@@ -11,7 +11,7 @@ use outrider_policy::Tick;
 use crate::call::CallId;
 use crate::connection::{DrainStep, Role};
 use crate::contract::{ConnectionId, Side};
-use crate::engine::{Engine, is_retired};
+use crate::engine::Engine;
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
 
@@ -23,12 +23,16 @@ const NOTICE_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Drain {
     /// Which side's connections were told so far.
     told: Told,
+    /// When what still runs is refused.
+    deadline: Tick,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Inbound,
     Both,
+    /// Both, and the deadline has passed: whatever is still here is closed.
+    Over,
 }
 
 impl Engine {
@@ -40,6 +44,7 @@ impl Engine {
         }
         self.drain = Some(Drain {
             told: Told::Inbound,
+            deadline,
         });
         self.timers.arm(deadline, Timer::DrainOver);
         self.notice_all(Side::Inbound);
@@ -48,31 +53,52 @@ impl Engine {
 
     /// Nothing is left of a drain that was begun.
     pub fn is_drained(&self) -> bool {
-        self.drain.is_some_and(|drain| drain.told == Told::Both)
+        self.is_outbound_told()
             && self.calls.is_empty()
             && !self.has_downstream(Side::Inbound)
             && !self.has_downstream(Side::Outbound)
     }
 
+    /// The own application was told to go, too: a new connection of its would be told at once, so
+    /// its listener had better be closed.
+    pub fn is_outbound_told(&self) -> bool {
+        self.drain.is_some_and(|drain| drain.told != Told::Inbound)
+    }
+
+    /// A connection that comes while its side is being drained is told what the others were.
+    pub(crate) fn accepted_late(&mut self, id: ConnectionId, side: Side) {
+        let Some(drain) = self.drain else { return };
+        match (drain.told, side) {
+            (Told::Inbound, Side::Outbound) => {}
+            (Told::Inbound, Side::Inbound) | (Told::Both, _) => self.notice(id),
+            (Told::Over, _) => self.final_goaway(id),
+        }
+    }
+
     fn notice_all(&mut self, side: Side) {
         for id in self.downstream_ids(side) {
-            let timer = self
-                .timers
-                .arm(self.now + NOTICE_PATIENCE, Timer::FinalGoaway(id));
-            self.cancel_connection_timer(id);
-            let Some(connection) = self.connection_mut(id) else {
-                continue;
-            };
-            connection.timer = Some(timer);
-            connection
-                .http2
-                .goaway(ErrorCode::NoError, GoawayKind::Notice);
-            connection.http2.ping(*b"outrider");
-            if let Role::Downstream { drain, .. } = &mut connection.role {
-                *drain = DrainStep::Noticed;
-            }
-            self.mark_dirty(id);
+            self.notice(id);
         }
+    }
+
+    /// The first step: no new streams, please; those under way are still taken.
+    fn notice(&mut self, id: ConnectionId) {
+        let timer = self
+            .timers
+            .arm(self.now + NOTICE_PATIENCE, Timer::FinalGoaway(id));
+        self.cancel_connection_timer(id);
+        let Some(connection) = self.connection_mut(id) else {
+            return self.timers.cancel(timer);
+        };
+        connection.timer = Some(timer);
+        connection
+            .http2
+            .goaway(ErrorCode::NoError, GoawayKind::Notice);
+        connection.http2.ping(*b"outrider");
+        if let Role::Downstream { drain, .. } = &mut connection.role {
+            *drain = DrainStep::Noticed;
+        }
+        self.mark_dirty(id);
     }
 
     /// The peer answered the ping, so it has seen the notice: streams it opens now are its fault.
@@ -94,6 +120,7 @@ impl Engine {
 
     /// The second step: the last stream is named, the connection ends with it.
     pub(crate) fn final_goaway(&mut self, id: ConnectionId) {
+        self.cancel_connection_timer(id);
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
@@ -107,9 +134,11 @@ impl Engine {
         self.drained_of(id);
     }
 
-    /// A call left this downstream connection: a drained one closes with its last.
+    /// A call left this downstream connection, or its peer took something: a drained one closes
+    /// with its last stream. A call has left once its answer is queued; the stream is over when the
+    /// peer's windows have let all of it out, and the peer has until the drain's deadline for that.
     pub(crate) fn drained_of(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connection(id) else {
+        let (Some(drain), Some(connection)) = (self.drain, self.connection(id)) else {
             return;
         };
         let last = matches!(
@@ -119,22 +148,29 @@ impl Engine {
                 ..
             }
         );
-        if last && connection.streams.is_empty() && !connection.closing {
-            self.flush_and_close(id);
+        let is_over = connection.http2.open_streams() == 0 || drain.told == Told::Over;
+        if last && connection.streams.is_empty() && is_over && !connection.closing {
+            self.flush_and_close(id, Some(drain.deadline));
         }
     }
 
     /// Goes on with the outbound side once the inbound one is gone. Called when a connection goes.
     pub(crate) fn advance_drain(&mut self) {
-        let inbound_only = self.drain.is_some_and(|drain| drain.told == Told::Inbound);
-        if inbound_only && !self.has_downstream(Side::Inbound) {
-            self.drain = Some(Drain { told: Told::Both });
-            self.notice_all(Side::Outbound);
+        let inbound_only = self.drain.is_some() && !self.is_outbound_told();
+        if !inbound_only || self.has_downstream(Side::Inbound) {
+            return;
         }
+        if let Some(drain) = &mut self.drain {
+            drain.told = Told::Both;
+        }
+        self.notice_all(Side::Outbound);
     }
 
     /// The drain's time is over: the rest is refused.
     pub(crate) fn drain_over(&mut self) {
+        if let Some(drain) = &mut self.drain {
+            drain.told = Told::Over;
+        }
         let calls: Vec<_> = self
             .calls
             .iter()
@@ -181,7 +217,6 @@ impl Engine {
     fn has_downstream(&self, wanted: Side) -> bool {
         self.connections.iter().any(|(_, connection)| {
             matches!(connection.role, Role::Downstream { side, .. } if side == wanted)
-                && !is_retired(connection)
         })
     }
 }

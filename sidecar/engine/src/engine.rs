@@ -20,7 +20,7 @@ use crate::call::{AttemptError, Call, RouteState};
 use crate::cluster::ClusterState;
 use crate::config::{Settings, Snapshot};
 use crate::configuration::app_route;
-use crate::connection::{Connection, DrainStep, Role, Stage};
+use crate::connection::{Connection, DrainStep, Role};
 use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
 use crate::drain::Drain;
 use crate::random::Random;
@@ -106,7 +106,7 @@ impl Engine {
         let id = self.accept(side, address, transport.unwrap_or(Transport::Plain));
         if refused {
             self.counters.handshake_failures[0] += 1;
-            self.flush_and_close(id);
+            self.flush_and_close(id, None);
         }
         id
     }
@@ -138,6 +138,7 @@ impl Engine {
             connection.timer = Some(timer);
         }
         self.mark_dirty(id);
+        self.accepted_late(id, side);
         id
     }
 
@@ -147,6 +148,10 @@ impl Engine {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
+        // Nothing that comes now changes anything: not read, not judged, not counted.
+        if connection.closing {
+            return;
+        }
         let Some(mut transport) = connection.transport.take() else {
             return;
         };
@@ -392,11 +397,4 @@ impl Engine {
             self.cancel_connection_timer(id);
         }
     }
-}
-
-/// Where an upstream connection stands, for `drain.rs`.
-pub(crate) fn is_retired(connection: &Connection) -> bool {
-    connection
-        .upstream()
-        .is_some_and(|upstream| upstream.stage == Stage::Retired)
 }

@@ -214,7 +214,7 @@ impl Engine {
             connection
                 .http2
                 .goaway(http2::ErrorCode::NoError, http2::GoawayKind::Final);
-            self.flush_and_close(id);
+            self.flush_and_close(id, None);
         }
     }
 
@@ -253,7 +253,7 @@ impl Engine {
             self.stop_waiting(call);
             self.attempt_failed(call, &unprocessed);
         }
-        self.flush_and_close(id);
+        self.flush_and_close(id, None);
     }
 
     /// The loop could not connect.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use outrider_http2::ErrorCode;
+use outrider_policy::Tick;
 
 use crate::call::AttemptError;
 use crate::connection::{Connection, Role};
@@ -16,7 +17,7 @@ use crate::timers::Timer;
 
 /// A peer's connection window held this long without progress sends new calls elsewhere.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
-/// A connection that closes has this long to take its last bytes.
+/// A connection that closes has at least this long to take its last bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -38,6 +39,9 @@ impl Engine {
                 self.flush(id);
                 self.return_credit(id);
                 self.watch_window(id);
+                if self.drain.is_some() {
+                    self.drained_of(id);
+                }
             }
         }
     }
@@ -67,10 +71,16 @@ impl Engine {
             return;
         };
         let Connection {
-            transport, http2, ..
+            transport,
+            http2,
+            closing,
+            ..
         } = connection;
         if let Some(transport) = transport {
             transport.fill(http2);
+            if *closing {
+                transport.close(http2);
+            }
         }
         let has_output = !connection.output().is_empty();
         let wants_read = connection.http2.wants_read();
@@ -138,19 +148,17 @@ impl Engine {
         }
     }
 
-    /// Lets the connection's last bytes out, then closes it.
-    pub(crate) fn flush_and_close(&mut self, id: ConnectionId) {
+    /// Lets the connection's last bytes out, then closes it: within [`LINGER`], or by `patience` if
+    /// that is later.
+    pub(crate) fn flush_and_close(&mut self, id: ConnectionId, patience: Option<Tick>) {
         self.cancel_connection_timer(id);
-        let timer = self.timers.arm(self.now + LINGER, Timer::Linger(id));
+        let due = (self.now + LINGER).max(patience.unwrap_or(Tick::ZERO));
+        let timer = self.timers.arm(due, Timer::Linger(id));
         let Some(connection) = self.connection_mut(id) else {
             return self.timers.cancel(timer);
         };
         connection.closing = true;
         connection.timer = Some(timer);
-        if let Some(transport) = &mut connection.transport {
-            transport.fill(&mut connection.http2);
-            transport.close();
-        }
         self.mark_dirty(id);
     }
 

@@ -74,6 +74,9 @@ impl Worker {
         self.act(now);
         self.write(now);
         self.act(now);
+        if self.engine.is_outbound_told() {
+            self.doors.close(Side::Outbound);
+        }
         self.outbox.tick(now);
         // Looked at last: the turn that closes the last connection is the last one.
         Ok(if self.engine.is_drained() {

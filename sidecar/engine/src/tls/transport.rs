@@ -33,6 +33,8 @@ pub(crate) struct Tls {
     machine: Connection,
     /// The handshake is done and the peer known.
     secured: bool,
+    /// close_notify was said.
+    closed: bool,
     output: Vec<u8>,
     sent: usize,
 }
@@ -71,6 +73,7 @@ impl Transport {
         Transport::Tls(Box::new(Tls {
             machine,
             secured: false,
+            closed: false,
             output: Vec::new(),
             sent: 0,
         }))
@@ -117,11 +120,10 @@ impl Transport {
         }
     }
 
-    /// Says goodbye in TLS's way (close_notify), behind what is already encrypted.
-    pub(crate) fn close(&mut self) {
+    /// Says goodbye in TLS's way (close_notify), once, when HTTP/2 has nothing left to say.
+    pub(crate) fn close(&mut self, http2: &http2::Connection) {
         if let Transport::Tls(tls) = self {
-            tls.machine.send_close_notify();
-            tls.collect();
+            tls.close(http2);
         }
     }
 }
@@ -197,6 +199,16 @@ impl Tls {
                 return;
             }
             http2.written(taken);
+            self.collect();
+        }
+    }
+
+    fn close(&mut self, http2: &http2::Connection) {
+        // Without an agreed key nothing of HTTP/2 can be said any more.
+        let is_said = !self.secured || http2.output().is_empty();
+        if is_said && !self.closed {
+            self.closed = true;
+            self.machine.send_close_notify();
             self.collect();
         }
     }

@@ -294,27 +294,6 @@ fn refusals_of_ours_name_hop_and_reason() {
 }
 
 #[test]
-fn a_drain_finishes_what_is_in_flight() {
-    let mut mesh = Mesh::new(1);
-    mesh.client()
-        .call("orders", "/shop.v1.Orders/Place", &[], true);
-    mesh.world.settle();
-    let (inbound, now) = (1, mesh.world.now);
-    mesh.world.engines[inbound].drain(now, now + Duration::from_secs(30));
-    mesh.world.settle();
-    assert!(
-        !mesh.world.engines[inbound].gauges().drained,
-        "a call is in flight"
-    );
-    let server = mesh.servers()[0];
-    let (at, _) = mesh.world.peers[server].heads()[0].clone();
-    mesh.world.peers[server].answer(at, b"done", "0");
-    mesh.world.settle();
-    assert_eq!(mesh.client().status().as_deref(), Some("0"));
-    assert!(mesh.world.engines[inbound].gauges().drained);
-}
-
-#[test]
 fn no_attempt_starts_after_its_deadline() {
     let mut mesh = Mesh::new(1);
     mesh.client().call("orders", GET, &[], true);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::world::Authority;
 use crate::world::mesh::{CALLER, FRONTEND, GET, Mesh, ORDERS, address, snapshot};
-use outrider_engine::config::Transport;
-use outrider_engine::{MaterialError, TlsMaterial};
-use outrider_policy::SpiffeId;
+use outrider_engine::config::{Settings, Transport};
+use outrider_engine::{Engine, MaterialError, Side, TlsMaterial};
+use outrider_policy::{SpiffeId, Tick};
 use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 
 /// A caller that proves itself with `own` calls orders; did an application see the call?
@@ -108,4 +108,16 @@ fn a_certificate_with_two_identities_names_none() {
     for uri in ["https://outrider.local/orders", "spiffe://outrider.local"] {
         assert!(authority.issue(&[uri]).is_err(), "{uri}");
     }
+}
+
+#[test]
+fn a_failed_handshake_counts_once_whatever_follows() {
+    let own = Authority::new().issue(&[ORDERS]).expect("material");
+    let mut engine = Engine::new(Settings::new("orders"), 1);
+    engine.identity(Tick::ZERO, own);
+    let caller = engine.accepted(Tick::ZERO, Side::Inbound, address("10.0.0.9:9"));
+    for _ in 0..3 {
+        engine.received(Tick::ZERO, caller, b"GET / HTTP/1.1\r\n\r\n");
+    }
+    assert_eq!(engine.gauges().counters.handshake_failures, [1, 0]);
 }

@@ -4,5 +4,6 @@ mod world;
 
 mod blame;
 mod call;
+mod drain;
 mod flow;
 mod identity;

@@ -3,21 +3,18 @@
 //! Time moves only when a test says so. Delays, faults and seeds belong to the simulation; here a
 //! test plays one exact sequence and looks at what every party saw.
 
+mod authority;
 pub mod mesh;
 
-use std::collections::BTreeMap;
+pub use authority::Authority;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::{
-    Action, CallRecord, ConnectFailure, ConnectionId, Engine, How, MaterialError, Side, TlsMaterial,
-};
+use outrider_engine::{Action, CallRecord, ConnectFailure, ConnectionId, Engine, How, Side};
 use outrider_http2::{self as http2, Event, Field, Fields, ResetCause, StreamId, WindowPool};
 use outrider_policy::Tick;
-use rcgen::CertificateParams;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::time_provider::DefaultTimeProvider;
 
 /// An end of a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +49,9 @@ pub struct World {
     pub records: Vec<CallRecord>,
     wires: BTreeMap<End, End>,
     listeners: BTreeMap<SocketAddr, Listener>,
+    /// The engine whose sockets take nothing for now, and what it wants to write to.
+    full: Option<usize>,
+    unwritten: BTreeSet<ConnectionId>,
 }
 
 #[derive(Clone, Copy)]
@@ -151,6 +151,9 @@ impl World {
     fn act(&mut self, engine: usize, action: Action) {
         match action {
             Action::Connect { id, address } => self.dial(engine, id, address),
+            Action::Write(id) if self.full == Some(engine) => {
+                self.unwritten.insert(id);
+            }
             Action::Write(id) => {
                 let bytes = self.engines[engine].output(id).to_vec();
                 self.engines[engine].written(self.now, id, bytes.len());
@@ -209,6 +212,22 @@ impl World {
             Some(End::Peer(peer)) => self.peers[peer].receive(self.now, bytes),
             None => {}
         }
+    }
+
+    /// The sockets of `engine` take nothing more, until [`World::thaw`].
+    pub fn freeze(&mut self, engine: usize) {
+        self.full = Some(engine);
+    }
+
+    /// Lets out what was kept since [`World::freeze`].
+    pub fn thaw(&mut self) {
+        let Some(engine) = self.full.take() else {
+            return;
+        };
+        for id in std::mem::take(&mut self.unwritten) {
+            self.act(engine, Action::Write(id));
+        }
+        self.settle();
     }
 
     /// Cuts a peer's wire as a reset.
@@ -337,46 +356,4 @@ pub fn fields(list: &[(&str, &str)]) -> Fields {
         });
     }
     fields
-}
-
-/// A throw-away authority and the certificates it issues.
-pub struct Authority {
-    certificate: rcgen::Certificate,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-impl Authority {
-    pub fn new() -> Authority {
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::default();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).expect("a root");
-        Authority {
-            certificate,
-            issuer: rcgen::Issuer::new(params, key),
-        }
-    }
-
-    /// Certificate, key and bundle with these URI names.
-    pub fn issue(&self, uris: &[&str]) -> Result<Arc<TlsMaterial>, MaterialError> {
-        self.issue_with(uris, |_| {})
-    }
-
-    /// The same, with whatever else `change` does to the certificate.
-    pub fn issue_with(
-        &self,
-        uris: &[&str],
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> Result<Arc<TlsMaterial>, MaterialError> {
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::default();
-        let uri = |uri: &&str| rcgen::SanType::URI((*uri).try_into().expect("a URI"));
-        params.subject_alt_names = uris.iter().map(uri).collect();
-        change(&mut params);
-        let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let bundle = [self.certificate.der().clone()];
-        let time = Arc::new(DefaultTimeProvider);
-        TlsMaterial::new(vec![leaf.der().clone()], key, &bundle, time).map(Arc::new)
-    }
 }
