@@ -1,12 +1,12 @@
 //! Field lists to field blocks (RFC 7541 6).
 //!
 //! Decides which fields are worth a place in the peer's table. What differs in every message
-//! (trace ids, deadlines, lengths) is sent literally behind its name's index, secrets are never indexed, all else is
-//! indexed when small enough. Huffman code is for what is indexed: there it is paid once.
-
-use std::collections::VecDeque;
+//! (trace ids, deadlines, lengths) is sent literally behind its name's index, secrets are never
+//! indexed, all else is indexed when small enough. Huffman code is for what is indexed: there it is
+//! paid once.
 
 use super::dynamic_table::DynamicTable;
+use super::index::Index;
 use super::static_table::{self, Habit, Known};
 use super::{huffman, integer};
 use crate::fields::Field;
@@ -19,23 +19,21 @@ const ENTRY_SHARE_MAX: usize = 4;
 
 pub(crate) struct Encoder {
     table: DynamicTable,
-    /// Hashes of the table's entries, newest first, so that a look-up scans words only.
-    hashes: VecDeque<Hashes>,
+    /// Insertions so far: the newest entry's serial number. Entry of age `a` is `inserted - a`.
+    inserted: u32,
+    by_name: Index,
+    by_field: Index,
     /// The smallest size since the last block, if the size changed (RFC 7541 4.2).
     resized_to: Option<usize>,
-}
-
-#[derive(Copy, Clone)]
-struct Hashes {
-    name: u32,
-    field: u32,
 }
 
 impl Encoder {
     pub(crate) fn new() -> Encoder {
         Encoder {
             table: DynamicTable::new(TABLE_BYTES_MAX),
-            hashes: VecDeque::new(),
+            inserted: 0,
+            by_name: Index::new(),
+            by_field: Index::new(),
             resized_to: None,
         }
     }
@@ -47,7 +45,6 @@ impl Encoder {
             return;
         }
         self.table.resize(size);
-        self.hashes.truncate(self.table.len());
         self.resized_to = Some(self.resized_to.map_or(size, |smallest| smallest.min(size)));
     }
 
@@ -110,23 +107,25 @@ impl Encoder {
     fn put_indexed(&mut self, name_index: usize, field: Field<'_>, out: &mut Vec<u8>) {
         put_literal(out, Literal::Indexing, name_index, field);
         self.table.insert(field, true);
+        self.inserted = self.inserted.wrapping_add(1);
+        let oldest = self
+            .inserted
+            .saturating_sub(self.table.len() as u32)
+            .saturating_add(1);
         let name = hash(0, field.name);
-        self.hashes.push_front(Hashes {
-            name,
-            field: hash(name, field.value),
-        });
-        self.hashes.truncate(self.table.len());
+        self.by_name.note(name, self.inserted, oldest);
+        self.by_field
+            .note(hash(name, field.value), self.inserted, oldest);
     }
 
     fn is_worth_a_place(&self, field: Field<'_>) -> bool {
         field.size() <= self.table.size_max() / ENTRY_SHARE_MAX
     }
 
-    fn find(&self, field: Field<'_>, wanted: u32) -> Option<usize> {
-        let mut hashes = self.hashes.iter().enumerate();
-        let is_it = |age| self.table.entry(age) == Some((field.name, field.value));
-        let (age, _) = hashes.find(|&(age, hashes)| hashes.field == wanted && is_it(age))?;
-        Some(static_table::ENTRIES.len() + 1 + age)
+    fn find(&self, field: Field<'_>, hash: u32) -> Option<usize> {
+        let age = self.age(self.by_field.find(hash)?);
+        let is_it = self.table.entry(age) == Some((field.name, field.value));
+        is_it.then(|| table_index(age))
     }
 
     /// Index of an entry with this name, 0 if there is none.
@@ -134,21 +133,32 @@ impl Encoder {
         if known.index > 0 {
             return usize::from(known.index);
         }
-        let wanted = hash(0, name);
-        let mut hashes = self.hashes.iter().enumerate();
-        let is_it = |age| {
+        let age = self
+            .by_name
+            .find(hash(0, name))
+            .map(|serial| self.age(serial));
+        let is_it = |age: &usize| {
             self.table
-                .entry(age)
+                .entry(*age)
                 .is_some_and(|(entry, _)| entry == name)
         };
-        let found = hashes.find(|&(age, hashes)| hashes.name == wanted && is_it(age));
-        found.map_or(0, |(age, _)| static_table::ENTRIES.len() + 1 + age)
+        age.filter(is_it).map_or(0, table_index)
+    }
+
+    /// How many entries are newer.
+    fn age(&self, serial: u32) -> usize {
+        self.inserted.wrapping_sub(serial) as usize
     }
 
     #[cfg(test)]
     pub(super) fn table(&self) -> &DynamicTable {
         &self.table
     }
+}
+
+/// RFC 7541 2.3.3: the dynamic table follows the static one, newest first.
+fn table_index(age: usize) -> usize {
+    static_table::ENTRIES.len() + 1 + age
 }
 
 /// Binary metadata, and paths with a query: rarely the same twice.
@@ -310,7 +320,6 @@ mod tests {
                 prop_assert!(decoded.iter().zip(&fields).all(|(a, b)| (a.name, a.value) == (b.name, b.value)));
                 prop_assert_eq!(decoded.len(), fields.len());
                 prop_assert_eq!(encoder.table().size(), decoder.table().size());
-                prop_assert_eq!(encoder.hashes.len(), encoder.table().len());
             }
         }
     }

@@ -7,6 +7,7 @@ mod decode;
 mod dynamic_table;
 mod encode;
 mod huffman;
+mod index;
 mod integer;
 mod static_table;
 
