@@ -25,7 +25,7 @@ pub struct Counts {
     pub ejections: u64,
     /// Connections between sidecars that were accepted with a verified identity.
     pub mtls_connections: u64,
-    /// Connections between sidecars that were accepted without one.
+    /// Connections between sidecars that served calls without one.
     plaintext_inbound: u64,
     /// Connections made to other sidecars without mutual TLS.
     plaintext_outbound: u64,

@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     pub(crate) http2: http2::Connection,
     /// The verified (or, in a simulation, assigned) identity at the other end.
     pub(crate) peer: Option<Arc<SpiffeId>>,
+    /// A call of another sidecar was served here though nobody proved who calls.
+    pub(crate) served_unverified: bool,
     /// Calls by stream. A stream leaves when its call has no more business on it.
     pub(crate) streams: FxHashMap<StreamId, CallId>,
     /// Streams answered before their request was over: reset once the answer is out.
@@ -88,6 +90,29 @@ pub(crate) enum DrainStep {
 }
 
 impl Connection {
+    /// A connection that has carried nothing yet.
+    pub(crate) fn new(
+        serial: u32,
+        role: Role,
+        transport: Transport,
+        http2: http2::Connection,
+    ) -> Connection {
+        Connection {
+            serial,
+            role,
+            transport: Some(transport),
+            http2,
+            peer: None,
+            served_unverified: false,
+            streams: FxHashMap::default(),
+            answered_early: Vec::new(),
+            dirty: false,
+            reading: true,
+            closing: false,
+            timer: None,
+        }
+    }
+
     pub(crate) fn upstream(&self) -> Option<&Upstream> {
         match &self.role {
             Role::Upstream(upstream) => Some(upstream),
@@ -128,6 +153,54 @@ impl Connection {
         match &self.transport {
             Some(transport) => transport.output(&self.http2),
             None => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::engine::Engine;
+    use outrider_http2::{Config, Field, WindowPool};
+    use outrider_policy::Tick;
+
+    /// An application's sidecar after two calls on one inbound connection of `peer`.
+    fn served(peer: Option<SpiffeId>) -> Engine {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let settings = Settings {
+            app: Some(address),
+            ..Settings::new("orders")
+        };
+        let mut engine = Engine::new(settings, 1);
+        let id = engine.accepted_as(Tick::ZERO, Side::Inbound, address, peer);
+        let mut caller = http2::Connection::client(Config::default(), &WindowPool::new(0));
+        let head = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "orders"),
+            (":path", "/shop.v1.Orders/Get"),
+        ];
+        let fields = head.map(|(name, value)| Field {
+            name: name.as_bytes(),
+            value: value.as_bytes(),
+            sensitive: false,
+        });
+        for _ in 0..2 {
+            caller.open(fields, true).expect("a stream");
+        }
+        let sent = caller.output().to_vec();
+        engine.received(Tick::ZERO, id, &sent);
+        assert_eq!(engine.gauges().calls, 2);
+        engine
+    }
+
+    #[test]
+    fn a_connection_that_is_served_without_an_identity_is_counted_once() {
+        let known = SpiffeId::parse(b"spiffe://outrider.local/ns/default/svc/frontend");
+        for (peer, expected) in [(None, [1, 0]), (known.ok(), [0, 0])] {
+            let counters = served(peer).gauges().counters;
+            assert_eq!(counters.plaintext_connections, expected);
         }
     }
 }

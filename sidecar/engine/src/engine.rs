@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use outrider_http2 as http2;
-#[cfg(feature = "simulation")]
+#[cfg(any(test, feature = "simulation"))]
 use outrider_policy::SpiffeId;
 use outrider_policy::Tick;
 use rustc_hash::FxHashMap;
@@ -257,7 +257,7 @@ impl Engine {
     }
 
     /// A connection accepted in a simulation, whose caller is known without TLS.
-    #[cfg(feature = "simulation")]
+    #[cfg(any(test, feature = "simulation"))]
     pub fn accepted_as(
         &mut self,
         now: Tick,
@@ -328,19 +328,8 @@ impl Engine {
     ) -> ConnectionId {
         self.serials = self.serials.wrapping_add(1);
         let serial = self.serials;
-        let slot = self.connections.insert(Connection {
-            serial,
-            role,
-            transport: Some(transport),
-            http2,
-            peer: None,
-            streams: FxHashMap::default(),
-            answered_early: Vec::new(),
-            dirty: false,
-            reading: true,
-            closing: false,
-            timer: None,
-        });
+        let connection = Connection::new(serial, role, transport, http2);
+        let slot = self.connections.insert(connection);
         ConnectionId {
             slot: slot as u32,
             serial,

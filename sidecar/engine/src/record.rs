@@ -131,8 +131,8 @@ pub struct Counters {
     pub mtls_handshakes: [u64; 2],
     /// Handshakes that failed, inbound then outbound.
     pub handshake_failures: [u64; 2],
-    /// Connections between sidecars without mutual TLS: inbound accepted in plaintext, outbound to
-    /// a cluster configured without TLS.
+    /// Connections between sidecars without mutual TLS: inbound that served a call without a
+    /// verified peer, which the listener rules out; outbound to a cluster configured without TLS.
     pub plaintext_connections: [u64; 2],
     /// Upstream connections that could not be made.
     pub connect_failures: u64,

@@ -61,6 +61,9 @@ impl Engine {
     /// An admitted call begins: it counts, its deadline runs, its first attempt is made.
     pub(crate) fn start(&mut self, call: Call) {
         let (downstream, stream, deadline) = (call.downstream, call.stream, call.deadline);
+        if call.side == Side::Inbound && call.caller.is_none() {
+            self.count_unverified(downstream);
+        }
         if let Some(cluster) = &call.cluster {
             cluster.load.calls.set(cluster.load.calls.get() + 1);
             if call.side == Side::Outbound {
@@ -79,6 +82,15 @@ impl Engine {
             self.calls[id.0 as usize].deadline_timer = Some(timer);
         }
         self.attempt(id);
+    }
+
+    /// The inbound listener refuses plaintext: this counts, once a connection, that it did not.
+    fn count_unverified(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection_mut(id)
+            && !std::mem::replace(&mut connection.served_unverified, true)
+        {
+            self.counters.plaintext_connections[0] += 1;
+        }
     }
 
     /// Makes one attempt: picks an endpoint, finds a connection, sends or waits.
