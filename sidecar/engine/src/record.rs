@@ -59,9 +59,10 @@ pub struct CallRecord {
     pub class: Class,
     /// How it ended.
     pub outcome: Outcome,
-    /// Requests sent upstream for it.
+    /// Request heads sent upstream for it. A try whose connection failed sent none.
     pub attempts: u32,
-    /// Retries among them, replays above a GOAWAY included.
+    /// Further tries decided on, replays above a GOAWAY included, whether or not their head was
+    /// sent.
     pub retries: u32,
     /// Request body octets received from the caller.
     pub request_bytes: u64,

@@ -85,8 +85,8 @@ impl Metrics {
                 let family = register(r, "call_duration_seconds", "Time from a call's header block to its end", Family::new_with_constructor(durations as fn() -> Histogram));
                 Bounded::new(family, DURATION_SETS_MAX)
             },
-            attempts: bounded(r, "attempts", "Requests sent upstream", SERVICE_SETS_MAX),
-            retries: bounded(r, "retries", "Attempts after the first", SERVICE_SETS_MAX),
+            attempts: bounded(r, "attempts", "Request heads sent upstream", SERVICE_SETS_MAX),
+            retries: bounded(r, "retries", "Further tries decided on", SERVICE_SETS_MAX),
             request_bytes: bounded(r, "request_bytes", "Request body octets received from callers", SERVICE_SETS_MAX),
             response_bytes: bounded(r, "response_bytes", "Response body octets passed to callers", SERVICE_SETS_MAX),
             refusals: register(r, "refusals", "Calls answered by this sidecar instead of the application", Family::default()),
