@@ -1,7 +1,7 @@
 //! The label values that configuration knows; all else is [`OTHER`].
 //!
-//! What a caller can choose (paths, identities) never becomes a label by itself, or anybody could
-//! fill the memory of every Prometheus.
+//! What a caller can choose (paths) never becomes a label by itself, or anybody could fill the
+//! memory of every Prometheus. Identities are in `peers.rs`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub const OTHER: &str = "other";
 
 /// The label value where there is nothing to name: no peer, no route.
-const NONE: &str = "none";
+pub const NONE: &str = "none";
 
 /// The method label of calls that are not gRPC.
 const HTTP: &str = "http";

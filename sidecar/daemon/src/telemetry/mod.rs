@@ -12,6 +12,7 @@ mod known;
 mod labels;
 mod log_sink;
 mod metrics;
+mod peers;
 mod recorder;
 mod series;
 

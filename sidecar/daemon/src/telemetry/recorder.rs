@@ -10,6 +10,7 @@ use super::access_log::AccessLogWriter;
 use super::known::Known;
 use super::labels::{CallLabels, RefusalLabels, SideLabels};
 use super::metrics::Metrics;
+use super::peers::Peers;
 use super::series::SeriesCache;
 
 /// Takes records, in the order in which calls ended.
@@ -19,6 +20,7 @@ pub struct Recorder {
     metrics: Arc<Metrics>,
     series: SeriesCache,
     known: watch::Receiver<Arc<Known>>,
+    peers: Peers,
     log: AccessLogWriter,
 }
 
@@ -35,6 +37,7 @@ impl Recorder {
             series: SeriesCache::new(Arc::clone(&metrics)),
             metrics,
             known,
+            peers: Peers::new(),
             log,
         }
     }
@@ -85,7 +88,7 @@ impl Recorder {
         }
     }
 
-    fn labels(&self, known: &Known, record: &CallRecord) -> CallLabels {
+    fn labels(&mut self, known: &Known, record: &CallRecord) -> CallLabels {
         let service = match record.side {
             Side::Outbound => known.service(record.cluster.as_deref()),
             Side::Inbound => Arc::clone(&self.service),
@@ -94,13 +97,12 @@ impl Recorder {
             true => known.method(&record.path),
             false => known.http(),
         };
-        let peer = known.service(record.peer.as_deref().and_then(|peer| peer.service_name()));
         CallLabels {
             side: record.side.name(),
             service,
             method,
             code: code(record),
-            peer,
+            peer: self.peers.label(record.peer.as_ref()),
         }
     }
 }
@@ -132,7 +134,7 @@ mod tests {
     use crate::options::AccessLog;
     use crate::testing::record;
     use outrider_engine::Reason;
-    use outrider_policy::{Code, Tick};
+    use outrider_policy::{Code, SpiffeId, Tick};
     use std::time::Duration;
 
     fn metrics_after(records: &[CallRecord]) -> String {
@@ -180,6 +182,20 @@ mod tests {
             r#"outrider_retries_total{side="outbound",service="other"} 1"#,
         );
         has(&text, "outrider_records_dropped_total 3");
+    }
+
+    #[test]
+    fn a_caller_that_no_document_names_is_called_by_its_identity() {
+        let peer = SpiffeId::parse(b"spiffe://outrider.local/ns/shop/svc/frontend");
+        let text = metrics_after(&[CallRecord {
+            side: Side::Inbound,
+            peer: Some(Arc::new(peer.expect("an id"))),
+            ..record()
+        }]);
+        has(
+            &text,
+            r#"outrider_calls_total{side="inbound",service="orders",method="other",code="OK",peer="shop/frontend"} 1"#,
+        );
     }
 
     #[test]
