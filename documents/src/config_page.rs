@@ -5,7 +5,7 @@
 use crate::wire::{
     BackendRef, Breaker, Budget, Document, Endpoints, GrpcRouteSpec, HeaderMatch, Limits, Match,
     MeshSpec, Metadata, Method, MethodMatch, OutlierDetection, Reference, Retry, Rule, ServiceSpec,
-    StaticEndpoint, TrafficPolicySpec,
+    StaticEndpoint, Tracing, TrafficPolicySpec,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -52,6 +52,14 @@ fn of_policies() -> Vec<String> {
     .concat()
 }
 
+fn of_meshes() -> Vec<String> {
+    [
+        fields::<MeshSpec>("spec."),
+        fields::<Tracing>("spec.tracing."),
+    ]
+    .concat()
+}
+
 fn of_routes() -> Vec<String> {
     let matched = "spec.rules[].matches[].";
     [
@@ -90,7 +98,7 @@ fn every_field_is_documented_and_nothing_else() {
         ("## Service\n", of_services()),
         ("## TrafficPolicy\n", of_policies()),
         ("## GRPCRoute\n", of_routes()),
-        ("## Mesh\n", fields::<MeshSpec>("spec.")),
+        ("## Mesh\n", of_meshes()),
     ];
     for (heading, fields) in kinds {
         let fields: BTreeSet<String> = fields.into_iter().collect();

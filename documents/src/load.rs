@@ -95,7 +95,7 @@ fn check(parsed: &Parsed, report: &mut Report<'_>) -> Documents {
     let incomplete = !report.is_empty();
     check::check_names("TrafficPolicy", &parsed.policies, report);
     check::check_names("GRPCRoute", &parsed.routes, report);
-    let trust_domain = check::check_meshes(&parsed.meshes, report);
+    let mesh = check::check_meshes(&parsed.meshes, report);
     let mut services = check::check_services(&parsed.services, report);
     let directory = Directory::new(&services, incomplete);
     let mut policies = check::check_policies(&parsed.policies, &directory, report);
@@ -104,8 +104,5 @@ fn check(parsed: &Parsed, report: &mut Report<'_>) -> Documents {
         service.policy = policies.remove(&service.name).unwrap_or_default();
         service.rules = rules.remove(&service.name).unwrap_or_default();
     }
-    Documents {
-        trust_domain,
-        services,
-    }
+    Documents { mesh, services }
 }

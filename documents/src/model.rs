@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A set of documents that hold together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Documents {
-    pub(crate) trust_domain: String,
+    pub(crate) mesh: Mesh,
     /// Ordered by name.
     pub(crate) services: Vec<Service>,
 }
@@ -17,7 +17,7 @@ pub struct Documents {
 impl Documents {
     /// The trust domain of the mesh.
     pub fn trust_domain(&self) -> &str {
-        &self.trust_domain
+        &self.mesh.trust_domain
     }
 
     /// The names of all services, in order.
@@ -30,6 +30,15 @@ impl Documents {
         let service = self.services.iter().find(|known| known.name == service)?;
         Some(&service.namespace)
     }
+}
+
+/// What holds for all services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mesh {
+    pub trust_domain: String,
+    /// Traces recorded of those that begin in the mesh. Parts per million; absent: the sidecar's
+    /// default.
+    pub sampled_per_million: Option<u32>,
 }
 
 /// A service with everything that was said about it.

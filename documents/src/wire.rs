@@ -59,6 +59,13 @@ impl Metadata {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct MeshSpec {
     pub trust_domain: Option<Spanned<String>>,
+    pub tracing: Option<Tracing>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Tracing {
+    pub sample_percent: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Deserialize)]

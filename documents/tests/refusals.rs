@@ -225,6 +225,8 @@ fn what_is_wrong_with_a_service_is_said_where_it_is() {
         ("apiVersion: outrider.dev/v1\nkind: Gateway\n".to_owned(), "2:7 unknown kind `Gateway`: Mesh, Service, TrafficPolicy or GRPCRoute"),
         ("apiVersion: outrider.dev/v1\nkind: AuthorizationPolicy\n".to_owned(), "2:7 kind AuthorizationPolicy is not enforced yet"),
         ("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: m }\nspec: { trustDomain: Mesh }\n---\napiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: n }\nspec: {}\n".to_owned(), "4:22 `Mesh` is no trust domain: write lower-case letters, digits, dots, hyphens and underscores; 8:19 there is another Mesh at f.yaml:3"),
+        ("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: m }\nspec: { tracing: { samplePercent: 100.1 } }\n".to_owned(), "4:35 100.1 is out of range: 0 to 100"),
+        ("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: m }\nspec: { tracing: { samplePercent: .nan } }\n".to_owned(), "4:35 value `.nan` is not a finite number"),
     ];
     for (text, expected) in cases {
         assert_eq!(problems(&text).join("; "), expected, "{text}");

@@ -25,6 +25,7 @@ pub mod envoy {
     pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as http;
     pub use envoy_types::pb::envoy::service::discovery::v3 as discovery;
     pub use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
+    pub use envoy_types::pb::envoy::r#type::v3 as types;
 }
 
 /// Google's well-known types; there is no other set of them in the tree.

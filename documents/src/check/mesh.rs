@@ -2,15 +2,20 @@
 
 use super::{Checker, Sourced};
 use crate::error::Report;
+use crate::model::Mesh;
 use crate::names;
-use crate::wire::MeshSpec;
+use crate::wire::{MeshSpec, Tracing};
+use serde_saphyr::Spanned;
 
 /// The trust domain where no `Mesh` says another.
 const TRUST_DOMAIN_DEFAULT: &str = "outrider.local";
 
-/// Checks the one `Mesh` there may be; gives the trust domain.
-pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>) -> String {
-    let mut trust_domain = None;
+/// Checks the one `Mesh` there may be.
+pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>) -> Mesh {
+    let mut mesh = Mesh {
+        trust_domain: TRUST_DOMAIN_DEFAULT.to_owned(),
+        sampled_per_million: None,
+    };
     let mut first = None;
     for Sourced { origin, document } in meshes {
         let mut checker = Checker::new(*origin, report);
@@ -21,14 +26,21 @@ pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>
             checker.refuse(at, message);
         }
         first = first.or(Some(checker.place(at)));
-        trust_domain = trust_domain.or_else(|| check_trust_domain(&document.spec, &mut checker));
+        let MeshSpec {
+            trust_domain,
+            tracing,
+        } = &document.spec;
+        if let Some(name) = trust_domain {
+            mesh.trust_domain = check_trust_domain(name, &mut checker);
+        }
+        if let Some(tracing) = tracing {
+            mesh.sampled_per_million = check_tracing(tracing, &mut checker);
+        }
     }
-    trust_domain.unwrap_or_else(|| TRUST_DOMAIN_DEFAULT.to_owned())
+    mesh
 }
 
-fn check_trust_domain(spec: &MeshSpec, checker: &mut Checker<'_, '_>) -> Option<String> {
-    let MeshSpec { trust_domain } = spec;
-    let name = trust_domain.as_ref()?;
+fn check_trust_domain(name: &Spanned<String>, checker: &mut Checker<'_, '_>) -> String {
     if !names::is_trust_domain(&name.value) {
         let message = format!(
             "`{}` is no trust domain: write lower-case letters, digits, dots, hyphens and underscores",
@@ -36,5 +48,17 @@ fn check_trust_domain(spec: &MeshSpec, checker: &mut Checker<'_, '_>) -> Option<
         );
         checker.refuse(name.referenced, message);
     }
-    Some(name.value.clone())
+    name.value.clone()
+}
+
+/// The share in parts per million; below one part nothing is sampled.
+fn check_tracing(tracing: &Tracing, checker: &mut Checker<'_, '_>) -> Option<u32> {
+    let Tracing { sample_percent } = tracing;
+    let percent = sample_percent.as_ref()?;
+    if !(0.0..=100.0).contains(&percent.value) {
+        let message = format!("{} is out of range: 0 to 100", percent.value);
+        checker.refuse(percent.referenced, message);
+        return None;
+    }
+    Some((percent.value * 10_000.0).round() as u32)
 }

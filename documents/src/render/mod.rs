@@ -9,7 +9,7 @@ mod cluster;
 mod route;
 mod transport;
 
-use crate::model::Documents;
+use crate::model::{Documents, Mesh};
 use outrider_proto::google::{Any, Duration as WireDuration, UInt32Value};
 use outrider_proto::{Resource, Resources, Versioned};
 use std::collections::BTreeMap;
@@ -18,11 +18,15 @@ use std::time::Duration;
 /// Renders all documents: the whole state of the world.
 pub fn render(documents: &Documents) -> Resources {
     let services = &documents.services;
-    let domain = &documents.trust_domain;
+    let Mesh {
+        trust_domain: domain,
+        sampled_per_million,
+    } = &documents.mesh;
+    let render_routes = |service| route::render_routes(service, *sampled_per_million);
     Resources {
         clusters: versioned(services.iter().map(|s| cluster::render_cluster(s, domain))),
         endpoints: versioned(services.iter().filter_map(cluster::render_endpoints)),
-        routes: versioned(services.iter().map(route::render_routes)),
+        routes: versioned(services.iter().map(render_routes)),
     }
 }
 

@@ -7,12 +7,13 @@ use super::{one_entry, wire_duration, wire_number};
 use crate::model::{Backend, Method, MethodTarget, RouteRule, Service, TrafficPolicy};
 use outrider_proto::envoy::matcher::{StringMatcher, string_matcher::MatchPattern};
 use outrider_proto::envoy::route::{
-    HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
-    WeightedCluster, header_matcher::HeaderMatchSpecifier, retry_policy::RetryBackOff,
+    HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, Tracing,
+    VirtualHost, WeightedCluster, header_matcher::HeaderMatchSpecifier, retry_policy::RetryBackOff,
     route::Action, route_action::ClusterSpecifier, route_action::MaxStreamDuration,
     route_match::GrpcRouteMatchOptions, route_match::PathSpecifier,
     weighted_cluster::ClusterWeight,
 };
+use outrider_proto::envoy::types::{FractionalPercent, fractional_percent::DenominatorType};
 use outrider_proto::google::{Any, Duration as WireDuration};
 use outrider_proto::v1::RoutePolicy;
 use outrider_proto::{ROUTE_POLICY, features, pack};
@@ -24,11 +25,19 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(25), Duration::fro
 /// What is surely unprocessed, in Envoy's words.
 const UNPROCESSED: [&str; 2] = ["connect-failure", "refused-stream"];
 
-pub(super) fn render_routes(service: &Service) -> RouteConfiguration {
+pub(super) fn render_routes(
+    service: &Service,
+    sampled_per_million: Option<u32>,
+) -> RouteConfiguration {
+    let tracing = sampled_per_million.map(tracing);
+    let routes = routes(service).into_iter().map(|route| Route {
+        tracing: tracing.clone(),
+        ..route
+    });
     let host = VirtualHost {
         name: service.name.clone(),
         domains: domains(service),
-        routes: routes(service),
+        routes: routes.collect(),
         ..VirtualHost::default()
     };
     RouteConfiguration {
@@ -36,6 +45,17 @@ pub(super) fn render_routes(service: &Service) -> RouteConfiguration {
         virtual_hosts: vec![host],
         ignore_port_in_host_matching: true,
         ..RouteConfiguration::default()
+    }
+}
+
+/// Absent means the sidecar's default; a client's or an overall rate is never said.
+fn tracing(sampled_per_million: u32) -> Tracing {
+    Tracing {
+        random_sampling: Some(FractionalPercent {
+            numerator: sampled_per_million,
+            denominator: DenominatorType::Million.into(),
+        }),
+        ..Tracing::default()
     }
 }
 

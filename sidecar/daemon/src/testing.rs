@@ -75,6 +75,7 @@ pub fn record() -> CallRecord {
         first_byte: None,
         trace: TraceContext::root(1, 2, true),
         parent_span: None,
+        attempt_records: Vec::new(),
         request_id: String::new(),
         detail: None,
     }

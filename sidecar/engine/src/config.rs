@@ -137,9 +137,6 @@ pub struct Settings {
     pub identity: Option<SpiffeId>,
     /// Where the inbound listener sends calls. `None`: a client-only sidecar, inbound is refused.
     pub app: Option<SocketAddr>,
-    /// One new trace in this many is sampled when the caller brought no trace context.
-    /// Default 100 (1 %); 1 samples all, 0 none.
-    pub sample_one_in: u32,
     /// Streams a downstream connection of the own application may have open. Default 1,024.
     pub outbound_streams_max: u32,
     /// Streams a connection from another sidecar may have open. Default 100.
@@ -157,7 +154,6 @@ impl Settings {
             service: service.to_owned(),
             identity: None,
             app: None,
-            sample_one_in: 100,
             outbound_streams_max: 1024,
             inbound_streams_max: 100,
             window_growth_bytes: 8 << 20,

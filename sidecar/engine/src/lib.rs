@@ -28,7 +28,9 @@ mod word;
 
 pub use contract::{Action, ConnectFailure, ConnectionId, How, Side};
 pub use engine::Engine;
-pub use record::{CallRecord, ClusterGauge, Counters, EndpointGauge, Gauges, Outcome};
+pub use record::{
+    AttemptRecord, CallRecord, ClusterGauge, Counters, EndpointGauge, Gauges, Outcome,
+};
 pub use refusal::Reason;
 pub use tls::{IdentityError, MaterialError, TlsMaterial, certificate_identity};
 pub use word::SharedBudget;

@@ -22,6 +22,23 @@ pub enum Outcome {
     Cancelled,
 }
 
+/// One attempt of a recorded outbound call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// Its span, child of the call's; what it sent upstream names this as the parent.
+    pub span_id: [u8; 8],
+    /// The endpoint picked.
+    pub endpoint: SocketAddr,
+    /// When the endpoint was picked; connecting is part of an attempt.
+    pub started: Tick,
+    /// When it was answered, failed or given up.
+    pub ended: Tick,
+    /// How it ended: the endpoint's status, or what we make of its failure.
+    pub code: Code,
+    /// Did its head go on the wire?
+    pub sent: bool,
+}
+
 /// One call as seen from one sidecar. Every call makes exactly one.
 #[derive(Clone, Debug)]
 pub struct CallRecord {
@@ -74,6 +91,9 @@ pub struct CallRecord {
     pub trace: TraceContext,
     /// The caller's span, when it brought one.
     pub parent_span: Option<[u8; 8]>,
+    /// Its attempts in order, the first eight at most. Empty unless the trace is sampled and the
+    /// call outbound: inbound there is one, and it is the call.
+    pub attempt_records: Vec<AttemptRecord>,
     /// `x-request-id`, as received or made here.
     pub request_id: String,
     /// The sentence of our refusal, for the log.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::RetryPolicy;
+use crate::{RetryPolicy, Sampling};
 
 /// The effective policy of a route. The default invents no deadline and retries only what is
 /// provably unprocessed.
@@ -22,6 +22,8 @@ pub struct CallPolicy {
     pub idempotent: bool,
     /// When and how often to try again.
     pub retry: RetryPolicy,
+    /// Which of the traces that begin with a call of this route are recorded. Default 1 %.
+    pub sampling: Sampling,
 }
 
 impl CallPolicy {

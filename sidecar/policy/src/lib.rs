@@ -14,6 +14,7 @@ mod tick;
 mod authority;
 mod identity;
 mod path;
+mod sampling;
 mod trace;
 
 mod route;
@@ -53,5 +54,6 @@ pub use route::{
     HeaderMatch, HeaderValueMatch, NoRoute, PathMatch, Route, RouteIndex, RouteMatch, RouteTable,
     Target, VirtualHost, WeightedCluster, pick_weighted,
 };
+pub use sampling::Sampling;
 pub use tick::Tick;
 pub use trace::{TraceContext, request_id};

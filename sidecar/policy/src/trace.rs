@@ -1,7 +1,7 @@
 //! W3C trace context: read a `traceparent`, continue it, or begin one; and request ids.
 //!
 //! Source: W3C Trace Context (Recommendation 2021), section 3.2. `tracestate` and the decision
-//! whether to sample are not known here.
+//! whether to sample (`sampling.rs`) are not known here.
 
 /// Octets of a version 00 `traceparent`.
 const TRACEPARENT_OCTETS: usize = 55;
@@ -55,6 +55,11 @@ impl TraceContext {
             span_id: random_span_id.max(1).to_be_bytes(),
             ..self
         }
+    }
+
+    /// The same place in the same trace, recorded or not.
+    pub fn with_sampled(self, sampled: bool) -> TraceContext {
+        TraceContext { sampled, ..self }
     }
 
     /// The trace.

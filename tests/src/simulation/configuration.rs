@@ -7,7 +7,7 @@ use std::sync::Arc;
 use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport};
 use outrider_policy::{
     CallPolicy, HealthRules, Limits, OutlierRules, PathMatch, RetryPolicy, Route, RouteMatch,
-    RouteTable, SpiffeId, VirtualHost, WeightedCluster,
+    RouteTable, Sampling, SpiffeId, VirtualHost, WeightedCluster,
 };
 
 use super::plan::{LimitsPlan, Method, Plan, RulesPlan};
@@ -130,6 +130,8 @@ fn route(rules: &RulesPlan, method: Method, (a, b): (u32, u32)) -> Route {
             per_try_timeout: rules.per_try_timeout.filter(|_| method.is_unary()),
             unary: method.is_unary(),
             idempotent: method.is_idempotent(),
+            // Half of the calls without a trace context: both ways of making an attempt's span.
+            sampling: Sampling::new(500_000).unwrap_or_default(),
             retry: RetryPolicy {
                 attempts_max: rules.attempts_max,
                 ..RetryPolicy::default()

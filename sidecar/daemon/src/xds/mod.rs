@@ -18,6 +18,7 @@ mod retry;
 mod route;
 mod route_match;
 mod tls;
+mod tracing;
 
 #[cfg(test)]
 mod tests;

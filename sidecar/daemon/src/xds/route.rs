@@ -1,7 +1,7 @@
 //! `RouteConfiguration`: the virtual hosts of a service, its routes and their policies.
 
 use super::fields::{Fields, number, refuse_unenforced};
-use super::{retry, route_match};
+use super::{retry, route_match, tracing};
 use outrider_policy::{CallPolicy, Route, RouteTable, VirtualHost, WeightedCluster};
 use outrider_proto::envoy::route::route::Action;
 use outrider_proto::envoy::route::route_action::{ClusterSpecifier, MaxStreamDuration};
@@ -73,9 +73,9 @@ fn parse_route(
     fields: &mut Fields<'_>,
 ) -> Option<Route> {
     refuse_unenforced!(fields, wire, WireRoute {
-        enforced: name, r#match, typed_per_filter_config, action;
+        enforced: name, r#match, typed_per_filter_config, action, tracing;
         refused: metadata, decorator, request_headers_to_add, request_headers_to_remove,
-            response_headers_to_add, response_headers_to_remove, tracing,
+            response_headers_to_add, response_headers_to_remove,
             per_request_buffer_limit_bytes, stat_prefix, request_body_buffer_limit,
             route_specifiers;
     });
@@ -88,11 +88,13 @@ fn parse_route(
         return None;
     };
     let ours = retry::parse_route_policy(&wire.typed_per_filter_config, fields);
+    let sampling = tracing::parse(wire.tracing.as_ref(), &mut fields.at("tracing"));
     let matches = route_match::parse(matched, &mut fields.at("match"));
     let mut fields = fields.at("route");
     refuse_of_action(action, &mut fields);
     let mut policy = CallPolicy {
         timeout: parse_timeout(action, &mut fields),
+        sampling,
         ..CallPolicy::default()
     };
     retry::parse(

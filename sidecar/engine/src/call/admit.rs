@@ -69,7 +69,8 @@ impl Engine {
         let received = request.find(b"traceparent").and_then(TraceContext::parse);
         let trace = match received {
             Some(parent) => parent.child(self.random.next_u64()),
-            None => self.new_trace(),
+            // Sampled or not is decided with the route.
+            None => TraceContext::root(self.random.next_u128(), self.random.next_u64(), false),
         };
         let made_request_id = if request.find(b"x-request-id").is_some() {
             None
@@ -89,6 +90,7 @@ impl Engine {
             deadline_timer: None,
             trace,
             parent_span: received.map(|parent| parent.span_id()),
+            attempt_records: Vec::new(),
             made_request_id,
             route: None,
             cluster: None,
@@ -107,15 +109,10 @@ impl Engine {
         }
     }
 
-    fn new_trace(&mut self) -> TraceContext {
-        let one_in = u64::from(self.settings.sample_one_in);
-        let sampled = one_in != 0 && self.random.next_u64().is_multiple_of(one_in);
-        TraceContext::root(self.random.next_u128(), self.random.next_u64(), sampled)
-    }
-
     fn admit(&mut self, call: &mut Call) -> Result<(), Refusal> {
         check(call)?;
         self.route(call)?;
+        self.sample(call);
         self.set_deadline(call)?;
         self.limit(call)
     }
@@ -138,6 +135,17 @@ impl Engine {
             )
         })?);
         Ok(())
+    }
+
+    /// A trace that begins here is recorded at the route's rate; of another the caller decided.
+    fn sample(&mut self, call: &mut Call) {
+        if call.parent_span.is_some() {
+            return;
+        }
+        if let Some(route) = &call.route {
+            let sampled = route.route.policy.sampling.decide(self.random.next_u64());
+            call.trace = call.trace.with_sampled(sampled);
+        }
     }
 
     fn outbound_route(&mut self, call: &Call) -> Result<Rc<super::RouteState>, Refusal> {

@@ -21,7 +21,7 @@ impl Engine {
             ..
         } = refusal;
         self.record(
-            &call,
+            call,
             Outcome::Refused(reason),
             reason.code(),
             class,
@@ -31,7 +31,7 @@ impl Engine {
 
     /// Ends a live call with an answer of ours.
     pub(crate) fn end_refused(&mut self, id: CallId, refusal: Refusal) {
-        self.end_attempt(id, Class::Neutral);
+        self.end_attempt(id, refusal.reason.code(), Class::Neutral);
         if let Some(call) = self.leave(id) {
             let unprocessed = refusal.unprocessed && !call.maybe_processed;
             self.refuse(

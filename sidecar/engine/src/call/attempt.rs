@@ -121,11 +121,17 @@ impl Engine {
         let per_try_timer =
             per_try.map(|timeout| self.timers.arm(self.now + timeout, Timer::PerTry(id)));
         let endpoint = Rc::clone(&pick.endpoint);
+        let trace = match call.records_attempts() {
+            true => call.trace.child(self.random.next_u64()),
+            false => call.trace,
+        };
         call.phase = Phase::Trying(Attempt {
             endpoint: pick.endpoint,
             admission: pick.admission,
             connection: ConnectionId::NONE,
             stream: None,
+            trace,
+            picked: self.now,
             started: self.now,
             per_try_timer,
             taken: 0,
@@ -293,7 +299,7 @@ impl Engine {
             Reason::Overloaded => outrider_policy::Class::Neutral,
             reason => classify_grpc(reason.code(), Origin::Transport),
         };
-        self.end_attempt(id, class);
+        self.end_attempt(id, error.reason.code(), class);
         if self.retry(
             id,
             error.reason.code(),

@@ -3,33 +3,36 @@
 //! Every way out of a call passes through [`Engine::leave`] and [`Engine::record`], each once.
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{Class, Code};
+use outrider_policy::{Class, Code, Tick};
 
-use super::{Call, CallId, Phase};
+use super::{Attempt, Call, CallId, Phase};
 use crate::contract::Action;
 use crate::engine::Engine;
-use crate::record::{CallRecord, Outcome};
+use crate::record::{AttemptRecord, CallRecord, Outcome};
 use crate::refusal::{Reason, Refusal};
 
 /// Peer-made text kept in a record. Octets.
 const RECORDED_TEXT_MAX: usize = 256;
+
+/// Attempts kept in a record. Documents allow five and a free replay; foreign configuration more.
+const ATTEMPTS_RECORDED_MAX: usize = 8;
 
 impl Engine {
     /// The application's answer was passed on in full.
     pub(crate) fn finish(&mut self, id: CallId, code: Code, class: Class) {
         if let Some(call) = self.leave(id) {
             self.note_early_answer(&call);
-            self.record(&call, Outcome::Answered, code, class, None);
+            self.record(call, Outcome::Answered, code, class, None);
         }
     }
 
     /// The caller reset its stream or closed its connection: upstream is told at once.
     pub(crate) fn cancelled(&mut self, id: CallId) {
         self.cut_off(id);
-        self.end_attempt(id, Class::Neutral);
+        self.end_attempt(id, Code::Cancelled, Class::Neutral);
         if let Some(call) = self.leave(id) {
             self.record(
-                &call,
+                call,
                 Outcome::Cancelled,
                 Code::Cancelled,
                 Class::Neutral,
@@ -54,7 +57,7 @@ impl Engine {
             .map_or("upstream", |cluster| &cluster.name);
         let sentence = format!("{cluster} did not answer within the deadline of {waited:?}");
         let unprocessed = call.sent == 0;
-        self.end_attempt(id, class);
+        self.end_attempt(id, Code::DeadlineExceeded, class);
         let refusal = Refusal::late(Reason::DeadlineExceeded, sentence);
         self.end_refused(
             id,
@@ -67,7 +70,7 @@ impl Engine {
     }
 
     /// The running attempt is over, if there is one: its stream, its timer, its endpoint's health.
-    pub(crate) fn end_attempt(&mut self, id: CallId, class: Class) {
+    pub(crate) fn end_attempt(&mut self, id: CallId, code: Code, class: Class) {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
@@ -77,6 +80,7 @@ impl Engine {
             Phase::BackingOff(timer) => return self.timers.cancel(timer),
             Phase::Admitted => return,
         };
+        note_attempt(call, &attempt, self.now, code);
         let cluster = call.cluster.clone();
         if let Some(timer) = attempt.per_try_timer {
             self.timers.cancel(timer);
@@ -130,7 +134,7 @@ impl Engine {
     /// Makes the one record of a call.
     pub(crate) fn record(
         &mut self,
-        call: &Call,
+        call: Call,
         outcome: Outcome,
         code: Code,
         class: Class,
@@ -142,8 +146,8 @@ impl Engine {
             started: call.started,
             ended: self.now,
             deadline: call.deadline,
-            authority: text(call, b":authority"),
-            path: text(call, b":path"),
+            authority: text(&call, b":authority"),
+            path: text(&call, b":path"),
             route: call
                 .route
                 .as_ref()
@@ -169,12 +173,27 @@ impl Engine {
             parent_span: call.parent_span,
             request_id: match call.made_request_id {
                 Some(made) => String::from_utf8_lossy(&made).into_owned(),
-                None => text(call, b"x-request-id"),
+                None => text(&call, b"x-request-id"),
             },
             detail,
+            attempt_records: call.attempt_records,
         };
         self.actions.push_back(Action::Record(Box::new(record)));
     }
+}
+
+fn note_attempt(call: &mut Call, attempt: &Attempt, now: Tick, code: Code) {
+    if !call.records_attempts() || call.attempt_records.len() >= ATTEMPTS_RECORDED_MAX {
+        return;
+    }
+    call.attempt_records.push(AttemptRecord {
+        span_id: attempt.trace.span_id(),
+        endpoint: attempt.endpoint.address,
+        started: attempt.picked,
+        ended: now,
+        code,
+        sent: attempt.stream.is_some(),
+    });
 }
 
 fn text(call: &Call, name: &[u8]) -> String {

@@ -29,7 +29,7 @@ impl Engine {
             .deadline
             .map(|deadline| deadline::remaining(deadline, self.now));
         Written {
-            traceparent: call.trace.format(),
+            traceparent: call.upstream_trace().format(),
             timeout: remaining.filter(|_| call.is_grpc).map(timeout::format),
             previous_attempts: previous_attempts(call),
             caller: self.caller_field(call),

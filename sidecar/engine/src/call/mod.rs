@@ -31,6 +31,7 @@ use outrider_policy::{Admission, Route, SpiffeId, Tick, TraceContext};
 
 use crate::cluster::{ClusterState, EndpointState};
 use crate::contract::{ConnectionId, Side};
+use crate::record::AttemptRecord;
 use crate::timers::TimerKey;
 
 pub(crate) use attempt::AttemptError;
@@ -58,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) deadline_timer: Option<TimerKey>,
     pub(crate) trace: TraceContext,
     pub(crate) parent_span: Option<[u8; 8]>,
+    /// Attempts that are over, for the record.
+    pub(crate) attempt_records: Vec<AttemptRecord>,
     /// `x-request-id`, made here because the caller brought none.
     pub(crate) made_request_id: Option<[u8; 36]>,
     pub(crate) route: Option<Rc<RouteState>>,
@@ -98,6 +101,10 @@ pub(crate) struct Attempt {
     pub(crate) connection: ConnectionId,
     /// `None` while the connection is being made.
     pub(crate) stream: Option<StreamId>,
+    /// Where it stands in the trace: its own span if that is recorded, else the call's.
+    pub(crate) trace: TraceContext,
+    /// When its endpoint was picked.
+    pub(crate) picked: Tick,
     /// When the attempt began (its head was sent, once it was).
     pub(crate) started: Tick,
     pub(crate) per_try_timer: Option<TimerKey>,
@@ -120,6 +127,19 @@ impl Call {
             Phase::Trying(attempt) => Some(attempt),
             Phase::Admitted | Phase::BackingOff(_) => None,
         }
+    }
+
+    /// What the next hop is told of the trace.
+    pub(crate) fn upstream_trace(&self) -> TraceContext {
+        match &self.phase {
+            Phase::Trying(attempt) => attempt.trace,
+            Phase::Admitted | Phase::BackingOff(_) => self.trace,
+        }
+    }
+
+    /// Only outbound is an attempt more than the call itself, and only a sampled trace is looked at.
+    pub(crate) fn records_attempts(&self) -> bool {
+        self.side == Side::Outbound && self.trace.sampled()
     }
 
     /// Connection and stream of the running attempt.

@@ -120,7 +120,7 @@ impl Engine {
         if call.response.owes_trailers && matches!(last, Last::Data) {
             let sentence =
                 "the endpoint ended its answer without trailers, so without a gRPC status";
-            self.end_attempt(id, Class::EndpointFault);
+            self.end_attempt(id, Reason::UpstreamProtocol.code(), Class::EndpointFault);
             return self.end_refused(id, Refusal::late(Reason::UpstreamProtocol, sentence));
         }
         let marked = call.response.marked;
@@ -131,7 +131,7 @@ impl Engine {
             }
             Last::Data => None,
         };
-        self.end_attempt(id, class);
+        self.end_attempt(id, code, class);
         let processed = if marked {
             Processed::No
         } else {

@@ -7,3 +7,4 @@ mod call;
 mod drain;
 mod flow;
 mod identity;
+mod trace;

@@ -1,8 +1,8 @@
 //! What the operator wrote arrives in the engine's configuration.
 
-use super::{first, resources, route, snapshot};
+use super::{first, resources, resources_beside, route, snapshot};
 use outrider_engine::config::Transport;
-use outrider_policy::{Code, CodeSet};
+use outrider_policy::{Code, CodeSet, Sampling};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -30,6 +30,27 @@ fn a_methods_policy_arrives_at_its_route_and_at_no_other() {
         other.clusters.first().map(|c| c.cluster.as_str()),
         Some("echo")
     );
+}
+
+#[test]
+fn the_meshs_sampling_arrives_at_every_route() {
+    let mesh = |spec| {
+        format!("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: {{ name: m }}\nspec: {spec}\n")
+    };
+    let cases = [
+        ("{}", Some(Sampling::default())),
+        ("{ tracing: {} }", Some(Sampling::default())),
+        ("{ tracing: { samplePercent: 100 } }", Some(Sampling::ALL)),
+        ("{ tracing: { samplePercent: 0.05 } }", Sampling::new(500)),
+        ("{ tracing: { samplePercent: 0 } }", Some(Sampling::NONE)),
+    ];
+    for (spec, expected) in cases {
+        let snapshot = snapshot(&first(&resources_beside(&mesh(spec))));
+        for (authority, path) in [("echo", "/bench.Echo/Unary"), ("orders", "/a.B/C")] {
+            let policy = &route(&snapshot, authority, path).policy;
+            assert_eq!(Some(policy.sampling), expected, "{spec} {authority}");
+        }
+    }
 }
 
 #[test]

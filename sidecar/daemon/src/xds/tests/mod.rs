@@ -43,7 +43,12 @@ spec:
 "#;
 
 pub fn resources() -> Resources {
-    let documents = outrider_documents::load(&[("echo.yaml", ECHO)]);
+    resources_beside("")
+}
+
+/// The documents above and one more text.
+pub fn resources_beside(text: &str) -> Resources {
+    let documents = outrider_documents::load(&[("echo.yaml", ECHO), ("beside.yaml", text)]);
     outrider_documents::render(&documents.expect("the documents are good"))
 }
 

@@ -4,7 +4,8 @@ use super::{change, first, resources};
 use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::cluster::cluster::LbPolicy;
 use outrider_proto::envoy::route::route::Action;
-use outrider_proto::envoy::route::{Route as WireRoute, RouteAction, RouteConfiguration};
+use outrider_proto::envoy::route::{Route as WireRoute, RouteAction, RouteConfiguration, Tracing};
+use outrider_proto::envoy::types::FractionalPercent;
 use outrider_proto::google::{Duration as WireDuration, UInt32Value};
 use outrider_proto::v1::{ClusterPolicy, RoutePolicy};
 use outrider_proto::{CLUSTER_POLICY, ROUTE_POLICY, Resources, pack};
@@ -125,6 +126,16 @@ fn what_is_not_enforced_in_a_route_is_refused_with_its_path() {
             "field:virtual_hosts[0].routes[0].route.retry_policy.num_retries error:over 4; \
              field:virtual_hosts[0].routes[0].route.retry_policy.retry_on error:`5xx` is not \
              enforced here",
+        ),
+        (
+            first_route(|route| {
+                let client_sampling = Some(FractionalPercent::default());
+                route.tracing = Some(Tracing {
+                    client_sampling,
+                    ..Tracing::default()
+                });
+            }),
+            "field:virtual_hosts[0].routes[0].tracing.client_sampling error:not enforced here",
         ),
         (
             first_route(|route| route.action = None),
