@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 use outrider_daemon::{AccessLog, IdentityFiles, Options};
+use tonic::transport::Uri;
 
 use crate::{failure::Failure, parent};
 
@@ -77,6 +78,9 @@ pub struct Args {
     /// File the access log is appended to instead of standard error.
     #[arg(long, env = "OUTRIDER_ACCESS_LOG_FILE", value_name = "FILE")]
     access_log_file: Option<PathBuf>,
+    /// Collector that takes spans by OTLP/gRPC, http://HOST:PORT.
+    #[arg(long, env = "OUTRIDER_OTLP", value_name = "URL")]
+    otlp: Option<Uri>,
     /// Exit when standard input ends (see `parent`).
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
@@ -125,5 +129,6 @@ fn options(args: Args) -> Options {
             AccessLogArg::All => AccessLog::All,
         },
         access_log_file: args.access_log_file,
+        otlp: args.otlp,
     }
 }

@@ -12,8 +12,10 @@ use tokio::sync::watch;
 /// Answers every call with its own request body and `grpc-status: 0`.
 ///
 /// The response says who answered (`x-instance`) and what the mesh said of the caller
-/// (`x-saw-client-cert`). A call whose path ends in `/Hold` is answered after
-/// [`Application::release`].
+/// (`x-saw-client-cert`)
+/// and of the trace (`x-saw-traceparent`). A call whose path ends in `/Hold` is answered after
+/// [`Application::release`]; one whose path ends in `/Flaky` fails with UNAVAILABLE unless it was
+/// tried before.
 #[derive(Debug)]
 pub struct Application {
     /// Where it listens.
@@ -88,6 +90,11 @@ async fn answer(
         let released = behaviour.released.wait_for(|released| *released).await;
         released.map(drop).unwrap_or_default();
     }
+    let tried = head.headers.contains_key("grpc-previous-rpc-attempts");
+    let code = match head.uri.path().ends_with("/Flaky") && !tried {
+        true => "14",
+        false => "0",
+    };
     let mut response = Response::new(());
     response
         .headers_mut()
@@ -100,6 +107,11 @@ async fn answer(
             .headers_mut()
             .insert("x-saw-client-cert", caller.clone());
     }
+    if let Some(trace) = head.headers.get("traceparent") {
+        response
+            .headers_mut()
+            .insert("x-saw-traceparent", trace.clone());
+    }
     let mut stream = respond.send_response(response, false)?;
     while let Some(chunk) = body.data().await {
         let chunk = chunk?;
@@ -107,7 +119,7 @@ async fn answer(
         stream.send_data(chunk, false)?;
     }
     let status = HeaderMap::from_iter(
-        [("grpc-status".parse().ok(), HeaderValue::from_static("0"))]
+        [("grpc-status".parse().ok(), HeaderValue::from_static(code))]
             .into_iter()
             .filter_map(|(name, value)| Some((name?, value))),
     );

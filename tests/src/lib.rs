@@ -10,10 +10,12 @@ mod admin;
 mod application;
 mod authority;
 mod caller;
+mod collector;
 mod sidecar;
 
 pub use admin::Admin;
 pub use application::Application;
 pub use authority::Authority;
 pub use caller::{Caller, Reply};
+pub use collector::{Collector, Received};
 pub use sidecar::{Sidecar, write_document, write_service};

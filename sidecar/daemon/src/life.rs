@@ -39,6 +39,7 @@ impl Life {
             }
         }
         self.drain().await;
+        self.recorder.close().await;
         Ok(())
     }
 
@@ -115,7 +116,7 @@ mod tests {
             clock,
             drain: Duration::from_secs(3_600),
             workers: Workers::none(clock),
-            recorder: Recorder::new("orders", Arc::new(Metrics::new()), known, log),
+            recorder: Recorder::new("orders", Arc::new(Metrics::new()), known, log, None),
             phase: watch::channel(Phase::Serving).0,
             reports,
             stops,

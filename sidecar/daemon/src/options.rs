@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tonic::transport::Uri;
+
 use crate::error::StartupError;
 
 /// Everything a sidecar is told at its start. [`Options::new`] gives the defaults.
@@ -40,6 +42,8 @@ pub struct Options {
     pub access_log: AccessLog,
     /// File the access log is appended to. `None`: standard error.
     pub access_log_file: Option<PathBuf>,
+    /// Where spans are exported to by OTLP/gRPC: `http://HOST:PORT`. `None`: no spans are made.
+    pub otlp: Option<Uri>,
 }
 
 /// The three PEM files of an identity. They are read again when they change, always together.
@@ -90,6 +94,7 @@ impl Options {
             drain: DRAIN_DEFAULT,
             access_log: AccessLog::default(),
             access_log_file: None,
+            otlp: None,
         }
     }
 }
@@ -127,6 +132,10 @@ impl Options {
                 );
             }
         }
+        if let Some(collector) = self.otlp.as_ref().filter(|url| !is_collector(url)) {
+            let problem = format!("is {collector}, but must be http://HOST:PORT");
+            return wrong("--otlp", problem);
+        }
         if self.app.is_some() && self.identity.is_none() {
             let problem = "takes calls from other sidecars, which needs --certificate, --key and --trust-bundle";
             return wrong("--app", problem.to_owned());
@@ -154,6 +163,12 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// The path and the method are OTLP's own; TLS to the collector is not there yet.
+fn is_collector(url: &Uri) -> bool {
+    let bare = url.query().is_none() && matches!(url.path(), "" | "/");
+    url.scheme_str() == Some("http") && url.port_u16().is_some() && bare
 }
 
 /// RFC 1123 2.1, in lower case.
@@ -206,6 +221,7 @@ pub const FLAGS: &[Flag] = &[
     Flag { name: "--drain", kind: "number", unit: "seconds", default: "`30`", range: "0 to 3600" },
     Flag { name: "--access-log", kind: "choice", unit: "-", default: "`errors`", range: "`errors`, `all`" },
     Flag { name: "--access-log-file", kind: "file", unit: "-", default: "standard error", range: "appendable" },
+    Flag { name: "--otlp", kind: "URL", unit: "-", default: "-", range: "`http://HOST:PORT`" },
 ];
 
 #[cfg(test)]
@@ -248,7 +264,11 @@ mod tests {
     fn values_out_of_range_name_their_flag() {
         let good = || Options::new("orders", "documents");
         let app = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)));
-        let cases: [(Options, &str); 5] = [
+        let otlp = |url| Options {
+            otlp: Some(Uri::from_static(url)),
+            ..good()
+        };
+        let cases: [(Options, &str); 7] = [
             (
                 Options {
                     workers: 0,
@@ -273,6 +293,14 @@ mod tests {
                     ..good()
                 },
                 "--namespace is \"-\", but must be a DNS label: a-z, 0-9 and -, at most 63",
+            ),
+            (
+                otlp("https://jaeger:4317"),
+                "--otlp is https://jaeger:4317/, but must be http://HOST:PORT",
+            ),
+            (
+                otlp("http://jaeger"),
+                "--otlp is http://jaeger/, but must be http://HOST:PORT",
             ),
             (
                 Options { app, ..good() },
@@ -348,8 +376,9 @@ mod tests {
             drain: _,
             access_log: _,
             access_log_file: _,
+            otlp: _,
         } = Options::new("orders", "documents");
-        let options_count = 12;
+        let options_count = 13;
         let files_of_the_identity = 3;
         assert_eq!(FLAGS.len(), options_count - 1 + files_of_the_identity);
     }

@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use outrider_engine::config::Settings;
+use outrider_policy::request_id;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{self, Admin};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::control::configuration::Configuration;
 use crate::control::identity::Expected;
 use crate::control::identity_watch::IdentityWatch;
@@ -20,7 +21,7 @@ use crate::control::status::{IdentityStatus, Phase};
 use crate::error::StartupError;
 use crate::life::Life;
 use crate::options::Options;
-use crate::telemetry::{AccessLogWriter, Metrics, Recorder};
+use crate::telemetry::{AccessLogWriter, Metrics, Origin, Recorder, Spans};
 use crate::worker::{self, BATCHES_MAX, Workers};
 
 /// The addresses in use, with the ports the system picked for `:0`.
@@ -68,6 +69,7 @@ pub async fn serve(
         Arc::clone(&metrics),
         configuration.known(),
         log,
+        export_spans(clock, &options, &metrics),
     );
     let (phase, phases) = watch::channel(Phase::Serving);
     let admin = Admin {
@@ -134,6 +136,19 @@ fn open_log(clock: Clock, options: &Options) -> Result<AccessLogWriter, StartupE
         flag: "--access-log-file",
         problem: format!("cannot be opened for appending: {error}"),
     })
+}
+
+/// Spans are made only where there is somebody to take them.
+fn export_spans(clock: Clock, options: &Options, metrics: &Arc<Metrics>) -> Option<Spans> {
+    let collector = options.otlp.clone()?;
+    let instance = request_id(u128::from(clock::seed()) << 64 | u128::from(clock::seed()));
+    let origin = Origin {
+        service: options.service.clone(),
+        namespace: options.namespace.clone(),
+        instance: String::from_utf8_lossy(&instance).into_owned(),
+    };
+    let metrics = Arc::clone(metrics);
+    Some(Spans::export_to(collector, origin, clock, metrics))
 }
 
 async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartupError> {

@@ -1,4 +1,4 @@
-//! What the mesh did, for machines (metrics) and people (access log).
+//! What the mesh did, for machines (metrics, spans) and people (access log).
 //!
 //! Everything here is a projection: of a call's one record, of the engines' gauges, of the control
 //! side's state. Runs on the control thread and decides nothing about traffic. The only place that
@@ -15,9 +15,11 @@ mod metrics;
 mod peers;
 mod recorder;
 mod series;
+mod spans;
 
 pub use access_log::AccessLogWriter;
 pub use known::Known;
 pub use log_sink::{Lines, LogSink};
 pub use metrics::Metrics;
 pub use recorder::Recorder;
+pub use spans::{Origin, Spans};

@@ -1,4 +1,4 @@
-//! Projects call records onto metrics and the access log.
+//! Projects call records onto metrics, the access log and spans.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::labels::{CallLabels, RefusalLabels, SideLabels};
 use super::metrics::Metrics;
 use super::peers::Peers;
 use super::series::SeriesCache;
+use super::spans::Spans;
 
 /// Takes records, in the order in which calls ended.
 #[derive(Debug)]
@@ -22,15 +23,18 @@ pub struct Recorder {
     known: watch::Receiver<Arc<Known>>,
     peers: Peers,
     log: AccessLogWriter,
+    spans: Option<Spans>,
 }
 
 impl Recorder {
     /// A recorder for the sidecar of `service`, whose configuration is told through `known`.
+    /// Without `spans` none are made.
     pub fn new(
         service: &str,
         metrics: Arc<Metrics>,
         known: watch::Receiver<Arc<Known>>,
         log: AccessLogWriter,
+        spans: Option<Spans>,
     ) -> Recorder {
         Recorder {
             service: Arc::from(service),
@@ -39,6 +43,7 @@ impl Recorder {
             known,
             peers: Peers::new(),
             log,
+            spans,
         }
     }
 
@@ -49,9 +54,19 @@ impl Recorder {
         for record in records {
             self.count(&known, record);
             self.log.write(record);
+            if let Some(spans) = &self.spans {
+                spans.record(record);
+            }
         }
         let lost = self.log.flush();
         self.metrics.access_lines_lost.inc_by(lost);
+    }
+
+    /// Takes no more records; what waits to be exported leaves.
+    pub async fn close(self) {
+        if let Some(spans) = self.spans {
+            spans.close().await;
+        }
     }
 
     fn count(&mut self, known: &Known, record: &CallRecord) {
@@ -150,6 +165,7 @@ mod tests {
             Arc::clone(&metrics),
             known,
             log.expect("it opens"),
+            None,
         );
         recorder.record(records, 3);
         metrics.encode()
