@@ -28,6 +28,13 @@ const CONTRACTS: [Contract; 4] = [
     Contract { service: "payments", grpc_service: "shop.v1.Payments", idempotent: "Find", once: "Charge" },
 ];
 
+/// Every call is a trace, where there is somebody to take it.
+const MESH: &str = "apiVersion: outrider.dev/v1
+kind: Mesh
+metadata: { name: demo }
+spec: { tracing: { samplePercent: 100 } }
+";
+
 /// Writes the documents of all services, each with its endpoints; all calls go to the old version
 /// of `inventory`.
 ///
@@ -40,6 +47,7 @@ pub fn write(folder: &Path, endpoints: &BTreeMap<&str, Vec<SocketAddr>>) -> io::
             describe(service, endpoints),
         )?;
     }
+    fs::write(folder.join("mesh.yaml"), MESH)?;
     weigh(folder, Weights { old: 100, new: 0 })
 }
 

@@ -1,4 +1,4 @@
-//! The folder that the demo's processes share: certificates, documents, logs.
+//! What the demo's processes share: a folder of certificates, documents and logs, and a collector.
 //!
 //! Readable by its owner alone (mode 0700) and removed with the demo, unless that is killed.
 
@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::{collections::BTreeMap, fs, io, net::SocketAddr};
 
 use tempfile::TempDir;
+use tonic::transport::Uri;
 
 use super::{certificates, documents};
 
 /// A folder of the demo's own.
 pub struct Folder {
     root: TempDir,
+    /// Where every sidecar sends its spans.
+    pub collector: Option<Uri>,
 }
 
 impl Folder {
@@ -20,11 +23,14 @@ impl Folder {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn prepare(mut endpoints: BTreeMap<&str, Vec<SocketAddr>>) -> io::Result<Folder> {
+    pub fn prepare(
+        mut endpoints: BTreeMap<&str, Vec<SocketAddr>>,
+        collector: Option<Uri>,
+    ) -> io::Result<Folder> {
         let root = tempfile::Builder::new()
             .prefix("outrider-demo-")
             .tempdir()?;
-        let folder = Folder { root };
+        let folder = Folder { root, collector };
         fs::create_dir(folder.certificates())?;
         let services: Vec<_> = endpoints.keys().copied().collect();
         certificates::write(&folder.certificates(), &services)?;

@@ -183,6 +183,9 @@ impl Member {
         if self.role.program.is_some() {
             flag("--app", self.app.to_string());
         }
+        if let Some(collector) = &folder.collector {
+            flag("--otlp", collector.to_string());
+        }
         flags
     }
 

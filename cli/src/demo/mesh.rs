@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use outrider_examples::shop::Behaviour;
+use tonic::transport::Uri;
 
 use super::documents::{self, Weights};
 use super::folder::Folder;
@@ -33,15 +34,16 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Writes certificates and documents into a new folder, then starts everybody.
+    /// Writes certificates and documents into a new folder, then starts everybody; the sidecars
+    /// export spans to `collector`, if there is one.
     ///
     /// # Errors
     /// When a file cannot be written or a process does not start.
-    pub async fn start() -> Result<Mesh, Failure> {
+    pub async fn start(collector: Option<Uri>) -> Result<Mesh, Failure> {
         let mut ports = Ports::new();
         let members = CAST.iter().map(|role| Member::new(*role, &mut ports));
         let members = members.collect::<Result<Vec<_>, _>>()?;
-        let folder = Folder::prepare(endpoints(&members))
+        let folder = Folder::prepare(endpoints(&members), collector)
             .map_err(|error| Failure::runtime("cannot prepare the demo's folder", &error))?;
         let mut mesh = Mesh {
             members,

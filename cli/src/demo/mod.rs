@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
+use tonic::transport::Uri;
 
 use crate::failure::Failure;
 use mesh::Mesh;
@@ -43,6 +44,9 @@ pub struct Args {
     /// Print one JSON object instead of text.
     #[arg(long, value_enum)]
     report: Option<Format>,
+    /// Collector that takes the spans of every call by OTLP/gRPC, http://HOST:PORT.
+    #[arg(long, env = "OUTRIDER_OTLP", value_name = "URL")]
+    otlp: Option<Uri>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,7 +88,7 @@ async fn until_interrupted<T>(
 
 async fn show(args: &Args) -> Result<Report, Failure> {
     eprintln!("starting the shop, with a sidecar beside each of its instances");
-    let mut mesh = Mesh::start().await?;
+    let mut mesh = Mesh::start(args.otlp.clone()).await?;
     let entry = mesh.sidecar("load")?.outbound;
     let scene = Cell::new(Some(Scene::AllWell));
     let tallies = RefCell::new(Tallies::default());

@@ -23,6 +23,8 @@ pub struct Counts {
     pub retries: u64,
     /// Endpoints taken out: ejected, or their breaker opened.
     pub ejections: u64,
+    /// Spans that the collector took.
+    pub spans_exported: u64,
     /// Connections between sidecars that were accepted with a verified identity.
     pub mtls_connections: u64,
     /// Connections between sidecars that served calls without one.
@@ -92,6 +94,7 @@ impl AddAssign for Counts {
             attempts,
             retries,
             ejections,
+            spans_exported,
             mtls_connections,
             plaintext_inbound,
             plaintext_outbound,
@@ -100,6 +103,7 @@ impl AddAssign for Counts {
         self.attempts += attempts;
         self.retries += retries;
         self.ejections += ejections;
+        self.spans_exported += spans_exported;
         self.mtls_connections += mtls_connections;
         self.plaintext_inbound += plaintext_inbound;
         self.plaintext_outbound += plaintext_outbound;
@@ -113,6 +117,7 @@ fn count(page: &str) -> Counts {
         attempts: sum(page, "outrider_attempts_total", &["side=\"outbound\""]),
         retries: sum(page, "outrider_retries_total", &["side=\"outbound\""]),
         ejections: sum(page, "outrider_ejections_total", &[]),
+        spans_exported: sum(page, "outrider_spans_exported_total", &[]),
         mtls_connections: sum(
             page,
             "outrider_mtls_handshakes_total",
@@ -165,6 +170,7 @@ outrider_calls_total{side=\"inbound\",service=\"orders\",code=\"OK\"} 40
 outrider_calls_total_of_another_kind{side=\"outbound\"} 7
 outrider_attempts_total{side=\"outbound\",service=\"orders\"} 15
 outrider_ejections_total 2
+outrider_spans_exported_total 21
 outrider_mtls_handshakes_total{side=\"inbound\",result=\"ok\"} 3
 outrider_mtls_handshakes_total{side=\"inbound\",result=\"failed\"} 9
 outrider_plaintext_connections_total{side=\"inbound\"} 4
@@ -178,6 +184,7 @@ outrider_plaintext_connections_total{side=\"inbound\"} 4
             attempts: 15,
             retries: 0,
             ejections: 2,
+            spans_exported: 21,
             mtls_connections: 3,
             plaintext_inbound: 4,
             plaintext_outbound: 0,

@@ -25,6 +25,8 @@ pub struct Report {
     pub retry_amplification: f64,
     /// Endpoints taken out by a sidecar: ejected, or their breaker opened.
     pub ejections: u64,
+    /// Spans that the collector of `--otlp` took; 0 without one.
+    pub spans_exported: u64,
     /// Calls that the customers saw end with DEADLINE_EXCEEDED.
     pub deadline_exceeded: u64,
     /// Time the services spent on calls after their callers' deadlines.
@@ -85,6 +87,7 @@ impl Report {
             retries: mesh.retries,
             retry_amplification: ratio(mesh.attempts, mesh.calls),
             ejections: mesh.ejections,
+            spans_exported: mesh.spans_exported,
             deadline_exceeded: total.deadline_exceeded,
             late_work_ms: milliseconds(late_work),
             p50_ms: total.latency_ms(50),
@@ -222,6 +225,7 @@ mod tests {
             "retries",
             "retry_amplification",
             "ejections",
+            "spans_exported",
             "deadline_exceeded",
             "late_work_ms",
             "p50_ms",

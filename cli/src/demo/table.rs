@@ -136,6 +136,7 @@ pub fn summary(report: &Report) -> String {
 What the mesh did
   {retries} retries ({amplification} attempts sent for each call received), {ejections} ejections
   {mtls} connections between sidecars with mutual TLS, {plaintext} without
+  {spans} spans exported
   the services worked {late} ms on calls whose callers had given up
   frontend's sidecar now sees orders as: {orders}",
         orders = orders.join(", "),
@@ -152,6 +153,7 @@ What the mesh did
         ejections = report.ejections,
         mtls = report.mtls_connections,
         plaintext = report.plaintext_connections_between_sidecars,
+        spans = report.spans_exported,
         late = report.late_work_ms,
     )
 }
