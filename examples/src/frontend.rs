@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use tokio_stream::StreamExt;
-use tonic::{Request, Response, Status, Streaming, transport::Channel};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::backstage::Instance;
+use crate::connections::Upstream;
 use crate::shop::{
     Item, Order, OrderId, Progress, Total, frontend_server, orders_client::OrdersClient,
 };
 
 pub(crate) struct Frontend {
     pub(crate) instance: Arc<Instance>,
-    pub(crate) orders: OrdersClient<Channel>,
+    pub(crate) orders: OrdersClient<Upstream>,
 }
 
 #[tonic::async_trait]

@@ -7,12 +7,14 @@
 
 pub mod backstage;
 pub mod call;
+mod connections;
 mod frontend;
 mod inventory;
 mod orders;
 mod payments;
 mod serve;
 
+pub use connections::{Upstream, origin, upstream};
 pub use serve::{Options, Service, main, serve};
 
 /// Messages, clients and servers of package `shop.v1`, generated from `proto/shop.proto` by

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming, transport::Channel};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::backstage::Instance;
 use crate::call::Call;
+use crate::connections::Upstream;
 use crate::shop::{
     Bill, Item, Order, OrderId, Progress, Total, inventory_client::InventoryClient, orders_server,
     payments_client::PaymentsClient,
@@ -26,16 +27,16 @@ const STEP_EVERY: Duration = Duration::from_millis(20);
 
 pub(crate) struct Orders {
     instance: Arc<Instance>,
-    inventory: InventoryClient<Channel>,
-    payments: PaymentsClient<Channel>,
+    inventory: InventoryClient<Upstream>,
+    payments: PaymentsClient<Upstream>,
     next_id: AtomicU64,
 }
 
 impl Orders {
     pub(crate) fn new(
         instance: Arc<Instance>,
-        inventory: InventoryClient<Channel>,
-        payments: PaymentsClient<Channel>,
+        inventory: InventoryClient<Upstream>,
+        payments: PaymentsClient<Upstream>,
     ) -> Orders {
         Orders {
             instance,
@@ -155,7 +156,7 @@ async fn report_steps(_call: Call, steps: mpsc::Sender<Result<Progress, Status>>
 /// Answers each item with the total so far; the first failure ends the answers.
 async fn add_up(
     call: Call,
-    mut inventory: InventoryClient<Channel>,
+    mut inventory: InventoryClient<Upstream>,
     mut items: Streaming<Item>,
     totals: mpsc::Sender<Result<Total, Status>>,
 ) {
@@ -178,7 +179,7 @@ async fn add_up(
 
 async fn price_of(
     call: &Call,
-    inventory: &mut InventoryClient<Channel>,
+    inventory: &mut InventoryClient<Upstream>,
     item: Item,
 ) -> Result<u64, Status> {
     let pieces = u64::from(item.pieces);

@@ -4,10 +4,11 @@ use std::{env, io, net::SocketAddr, process::ExitCode, str::FromStr, sync::Arc};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic::transport::server::{Router, TcpIncoming};
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::service::Routes;
+use tonic::transport::Uri;
 
 use crate::backstage::Instance;
+use crate::connections::{self, Upstream};
 use crate::shop::{
     backstage_server::BackstageServer, frontend_server::FrontendServer,
     inventory_client::InventoryClient, inventory_server::InventoryServer,
@@ -96,42 +97,39 @@ pub async fn serve(
     })?;
     listening(listener.local_addr()?);
     let instance = Instance::new(options.name);
-    let upstream = Endpoint::from_shared(format!("http://{}", options.upstream))
-        .map_err(io::Error::other)?
-        .connect_lazy();
-    let door = BackstageServer::from_arc(instance.clone());
-    let server = add(
-        service,
-        &instance,
-        &upstream,
-        Server::builder().add_service(door),
+    let upstream = (
+        connections::upstream(),
+        connections::origin(options.upstream),
     );
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let door = Routes::new(BackstageServer::from_arc(instance.clone()));
+    let routes = add(service, &instance, &upstream, door);
     let terminated = async move {
         terminate.recv().await;
     };
-    server
-        .serve_with_incoming_shutdown(incoming, terminated)
-        .await
-        .map_err(io::Error::other)
+    connections::answer(listener, routes, terminated).await
 }
 
-fn add(service: Service, instance: &Arc<Instance>, upstream: &Channel, server: Router) -> Router {
+fn add(
+    service: Service,
+    instance: &Arc<Instance>,
+    (upstream, origin): &(Upstream, Uri),
+    routes: Routes,
+) -> Routes {
     let (instance, upstream) = (instance.clone(), upstream.clone());
     match service {
         Service::Frontend => {
-            let orders = OrdersClient::new(upstream);
-            server.add_service(FrontendServer::new(Frontend { instance, orders }))
+            let orders = OrdersClient::with_origin(upstream, origin.clone());
+            routes.add_service(FrontendServer::new(Frontend { instance, orders }))
         }
         Service::Orders => {
-            let inventory = InventoryClient::new(upstream.clone());
-            let payments = PaymentsClient::new(upstream);
-            server.add_service(OrdersServer::new(Orders::new(
+            let inventory = InventoryClient::with_origin(upstream.clone(), origin.clone());
+            let payments = PaymentsClient::with_origin(upstream, origin.clone());
+            routes.add_service(OrdersServer::new(Orders::new(
                 instance, inventory, payments,
             )))
         }
-        Service::Inventory => server.add_service(InventoryServer::new(Inventory { instance })),
-        Service::Payments => server.add_service(PaymentsServer::new(Payments { instance })),
+        Service::Inventory => routes.add_service(InventoryServer::new(Inventory { instance })),
+        Service::Payments => routes.add_service(PaymentsServer::new(Payments { instance })),
     }
 }
 
@@ -167,29 +165,31 @@ mod tests {
 
     use super::*;
     use crate::shop::{
-        Behaviour, Item, OrderId, backstage_client::BackstageClient,
+        Behaviour, Item, OrderId, ReportRequest, backstage_client::BackstageClient,
         frontend_client::FrontendClient,
     };
 
     /// All four services behind one address, which is also their upstream: a mesh without a mesh.
-    async fn open_shop() -> Channel {
+    async fn open_shop() -> (Upstream, Uri) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .unwrap()
-            .connect_lazy();
+        let origin = connections::origin(listener.local_addr().unwrap());
+        let shop = (connections::upstream(), origin);
         let instance = Instance::new("one".into());
-        let mut server = Server::builder().add_service(BackstageServer::from_arc(instance.clone()));
+        let mut routes = Routes::new(BackstageServer::from_arc(instance.clone()));
         for service in [
             Service::Frontend,
             Service::Orders,
             Service::Inventory,
             Service::Payments,
         ] {
-            server = add(service, &instance, &channel, server);
+            routes = add(service, &instance, &shop, routes);
         }
-        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
-        channel
+        tokio::spawn(connections::answer(
+            listener,
+            routes,
+            std::future::pending(),
+        ));
+        shop
     }
 
     fn bread(pieces: u32) -> Item {
@@ -201,7 +201,8 @@ mod tests {
 
     #[tokio::test]
     async fn answers_the_four_kinds_of_call() {
-        let mut shop = FrontendClient::new(open_shop().await);
+        let (upstream, origin) = open_shop().await;
+        let mut shop = FrontendClient::with_origin(upstream, origin);
 
         let shown = shop
             .show_order(OrderId { id: 1 })
@@ -226,18 +227,39 @@ mod tests {
 
     #[tokio::test]
     async fn fails_the_one_method_it_is_told_to_fail() {
-        let channel = open_shop().await;
-        let mut shop = FrontendClient::new(channel.clone());
+        let (upstream, origin) = open_shop().await;
+        let mut shop = FrontendClient::with_origin(upstream.clone(), origin.clone());
         let charge = Behaviour {
             unavailable: true,
             only_method: "Charge".into(),
             delay_ms: 0,
         };
 
-        BackstageClient::new(channel).behave(charge).await.unwrap();
+        let mut backstage = BackstageClient::with_origin(upstream, origin);
+        backstage.behave(charge).await.unwrap();
 
         let refused = shop.checkout(bread(1)).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::Unavailable);
         shop.show_order(OrderId { id: 1 }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_has_passed_ends_no_call_without_a_mesh() {
+        let (upstream, origin) = open_shop().await;
+        let mut shop = FrontendClient::with_origin(upstream.clone(), origin.clone());
+        let mut backstage = BackstageClient::with_origin(upstream, origin);
+        let slow = Behaviour {
+            unavailable: false,
+            only_method: "Charge".into(),
+            delay_ms: 30,
+        };
+        backstage.behave(slow).await.unwrap();
+        let mut request = tonic::Request::new(bread(1));
+        request.set_timeout(std::time::Duration::from_millis(10));
+
+        shop.checkout(request).await.unwrap();
+
+        let seen = backstage.report(ReportRequest {}).await.unwrap();
+        assert!(seen.into_inner().late_work_us >= 20_000);
     }
 }

@@ -1,16 +1,15 @@
 //! The customers: a steady, bounded stream of calls that enters the mesh at one sidecar.
 //!
-//! The client does not watch its own clock (tonic's channel would), so that what ends a call at
-//! its deadline is the mesh. A call is sent on time whether or not earlier ones have ended.
+//! Neither this client nor the shop watches a clock (tonic's channel and server would), so that
+//! what ends a call at its deadline is the mesh. A call is sent on time whether or not earlier ones have ended.
 
 use std::cell::{Cell, RefCell};
 use std::{net::SocketAddr, time::Duration};
 
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
 use outrider_examples::shop::{Item, OrderId, frontend_client::FrontendClient};
+use outrider_examples::{Upstream, origin, upstream};
 use tokio::{task::JoinSet, time::Instant, time::MissedTickBehavior};
-use tonic::{Code, Request, Status, Streaming, body::Body, transport::Uri};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::{scenes::Scene, tally::Tallies};
 
@@ -49,12 +48,12 @@ pub struct Ended {
     pub new_version: bool,
 }
 
-type Shop = FrontendClient<Client<HttpConnector, Body>>;
+type Shop = FrontendClient<Upstream>;
 
 /// Calls the shop through the sidecar at `entry` while there is a scene; then waits for the calls
 /// still open.
 pub async fn run(entry: SocketAddr, scene: &Cell<Option<Scene>>, tallies: &RefCell<Tallies>) {
-    let shop = connect(entry);
+    let shop = FrontendClient::with_origin(upstream(), origin(entry));
     let mut calls = JoinSet::new();
     let mut ticks = tokio::time::interval(CALL_EVERY);
     // After a stall of this machine: on at the same rate, without a burst.
@@ -72,19 +71,6 @@ pub async fn run(entry: SocketAddr, scene: &Cell<Option<Scene>>, tallies: &RefCe
     while let Some(Ok(ended)) = calls.join_next().await {
         tallies.borrow_mut().record(&ended);
     }
-}
-
-fn connect(entry: SocketAddr) -> Shop {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client = Client::builder(TokioExecutor::new())
-        .http2_only(true)
-        .build(connector);
-    let origin = Uri::builder()
-        .scheme("http")
-        .authority(entry.to_string())
-        .path_and_query("/");
-    FrontendClient::with_origin(client, origin.build().unwrap_or_default())
 }
 
 /// Of twenty calls sixteen are shows, two checkouts, one follows an order and one fills a basket.

@@ -153,15 +153,23 @@ pub const PARTS: &[Part] = &[
     Part {
         folder: "cli",
         mesh: &["outrider-daemon", "outrider-documents", "outrider-examples"],
-        // `hyper-util` is the demo's client: tonic's channel would end calls at their deadlines
-        // itself, and the demo measures whether the mesh does.
         others: Others::AllBut(&["h2", "hyper"]),
         banned: &[],
     },
     Part {
         folder: "examples",
         mesh: &[],
-        others: Others::Only(&["prost", "tokio", "tokio-stream", "tonic", "tonic-prost"]),
+        // `hyper` and `hyper-util` carry the shop's calls: tonic's channel and server would end
+        // them at their deadlines themselves, and the demo measures whether the mesh does.
+        others: Others::Only(&[
+            "hyper",
+            "hyper-util",
+            "prost",
+            "tokio",
+            "tokio-stream",
+            "tonic",
+            "tonic-prost",
+        ]),
         banned: &[
             "outrider_daemon",
             "outrider_documents",
