@@ -44,7 +44,7 @@ pub use health::{
     Observation, OutlierRules, may_eject,
 };
 pub use identity::{BadSpiffeId, SpiffeId};
-pub use limits::{Limits, LimitsVerdict};
+pub use limits::Limits;
 pub use path::{BadPath, GrpcPath, check_plain_path};
 pub use retry::{
     AttemptEnd, BackOff, BudgetRules, CallFacts, Processed, Pushback, RetryBudget, RetryPolicy,
