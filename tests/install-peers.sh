@@ -5,11 +5,13 @@
 #
 # Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy), valgrind.
 # From PyPI: grpcio and grpcio-tools, into a virtual environment in $OUTRIDER_PEERS (default
-# ~/.cache/outrider-peers). Needs root or sudo only for packages that are missing.
+# ~/.cache/outrider-peers). Jaeger is built from its Go module into the same place and needs Go 1.22
+# or later. Needs root or sudo only for packages that are missing.
 set -euo pipefail
 
 readonly PEERS=${OUTRIDER_PEERS:-$HOME/.cache/outrider-peers}
 readonly GRPCIO=1.85.1
+readonly JAEGER=v1.62.0
 
 say() { echo "install-peers: $*"; }
 
@@ -47,6 +49,30 @@ install_grpcio() {
         "grpcio==$GRPCIO" "grpcio-tools==$GRPCIO"
 }
 
+# `go install` refuses a module with `replace` lines, so a module of our own asks for the program.
+install_jaeger() {
+    local program=$PEERS/bin/jaeger-all-in-one
+    local package=github.com/jaegertracing/jaeger/cmd/all-in-one
+    if [ -x "$program" ]; then
+        say "Jaeger is there"
+        return
+    fi
+    command -v go >/dev/null || {
+        say "no go here: install Go 1.22 or later, Jaeger is built with it" >&2
+        exit 1
+    }
+    say "building Jaeger $JAEGER, which takes some minutes"
+    local folder
+    folder=$(mktemp -d)
+    printf 'module outrider/peers\n\ngo 1.22\n\nrequire github.com/jaegertracing/jaeger %s\n' \
+        "$JAEGER" >"$folder/go.mod"
+    printf '//go:build tools\n\npackage peers\n\nimport _ "%s"\n' "$package" >"$folder/tools.go"
+    mkdir -p "$PEERS/bin"
+    (cd "$folder" && go mod tidy && CGO_ENABLED=0 go build -o "$program" "$package")
+    rm -rf "$folder"
+}
+
 install_packages
 install_grpcio
+install_jaeger
 say "done; tests that need them run with OUTRIDER_REQUIRE_TOOLS=1"

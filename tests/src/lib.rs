@@ -12,6 +12,7 @@ mod authority;
 mod caller;
 mod collector;
 mod sidecar;
+mod traced;
 
 pub use admin::Admin;
 pub use application::Application;
@@ -19,3 +20,4 @@ pub use authority::Authority;
 pub use caller::{Caller, Reply};
 pub use collector::{Collector, Received};
 pub use sidecar::{Sidecar, write_document, write_service};
+pub use traced::{TracedMesh, traced_documents};

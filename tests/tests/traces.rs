@@ -4,91 +4,24 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use outrider_daemon::Options;
-use outrider_tests::write_document;
-use outrider_tests::{Application, Authority, Caller, Collector, Received, Reply, Sidecar};
-use tempfile::TempDir;
+use outrider_tests::{
+    Application, Caller, Collector, Received, Sidecar, TracedMesh, traced_documents, write_document,
+};
 
 /// Longest any of this may take; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A frontend and orders with its application, both exporting to one collector.
-struct Mesh {
-    frontend: Sidecar,
-    orders: Sidecar,
-    collector: Collector,
-    _folders: [TempDir; 3],
-}
-
-fn documents(inbound: &str, sample_percent: u32) -> String {
-    format!(
-        "apiVersion: outrider.dev/v1
-kind: Mesh
-metadata: {{ name: mesh }}
-spec: {{ tracing: {{ samplePercent: {sample_percent} }} }}
----
-apiVersion: outrider.dev/v1
-kind: Service
-metadata: {{ name: orders }}
-spec:
-  grpcServices: [shop.v1.Orders]
-  endpoints: {{ static: [ {{ address: \"{inbound}\" }} ] }}
----
-apiVersion: outrider.dev/v1
-kind: TrafficPolicy
-metadata: {{ name: orders }}
-spec:
-  targetRefs: [ {{ kind: Service, name: orders }} ]
-  methods: [ {{ name: shop.v1.Orders/Flaky, unary: true, idempotent: true }} ]
-"
-    )
-}
-
-async fn mesh(sample_percent: u32) -> Mesh {
-    let application = Application::start("one").await;
+/// A mesh and its collector.
+async fn traced(sample_percent: u32) -> (TracedMesh, Collector) {
     let collector = Collector::start().await;
-    let authority = Authority::new();
-    let folders = [(); 3].map(|()| tempfile::tempdir().expect("a temporary folder"));
-    let [shared, of_orders, of_frontend] = &folders;
-    let text = documents("127.0.0.1:1", sample_percent);
-    write_document(shared.path(), "mesh.yaml", &text);
-    let orders = Sidecar::start(Options {
-        app: Some(application.address),
-        identity: Some(authority.issue(of_orders.path(), "orders")),
-        otlp: Some(collector.url()),
-        ..Sidecar::options("orders", shared.path())
-    });
-    let orders = orders.await.expect("orders starts");
-    let inbound = orders.addresses().inbound.expect("it has an application");
-    let text = documents(&inbound.to_string(), sample_percent);
-    write_document(shared.path(), "mesh.yaml", &text);
-    let frontend = Sidecar::start(Options {
-        identity: Some(authority.issue(of_frontend.path(), "frontend")),
-        otlp: Some(collector.url()),
-        ..Sidecar::options("frontend", shared.path())
-    });
-    Mesh {
-        frontend: frontend.await.expect("frontend starts"),
-        orders,
-        collector,
-        _folders: folders,
-    }
+    let mesh = TracedMesh::start(&collector.url(), sample_percent).await;
+    (mesh, collector)
 }
 
-impl Mesh {
-    async fn call(&self, method: &str) -> Reply {
-        let caller = Caller::connect(self.frontend.addresses().outbound).await;
-        let path = format!("/shop.v1.Orders/{method}");
-        caller
-            .call("orders", &path, b"hello")
-            .await
-            .expect("a response")
-    }
-
-    /// All spans, as soon as there are `count`.
-    async fn spans(&mut self, count: usize) -> Vec<Received> {
-        let spans = tokio::time::timeout(PATIENCE, self.collector.until(count)).await;
-        spans.expect("the spans come")
-    }
+/// All spans, as soon as there are `count`.
+async fn spans(collector: &mut Collector, count: usize) -> Vec<Received> {
+    let spans = tokio::time::timeout(PATIENCE, collector.until(count)).await;
+    spans.expect("the spans come")
 }
 
 fn of<'a>(spans: &'a [Received], service: &str) -> Vec<&'a Received> {
@@ -101,9 +34,9 @@ fn hex(octets: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_call_is_one_trace_from_the_caller_to_the_application() {
-    let mut mesh = mesh(100).await;
+    let (mesh, mut collector) = traced(100).await;
     let reply = mesh.call("Get").await;
-    let spans = mesh.spans(3).await;
+    let spans = spans(&mut collector, 3).await;
     let (outbound, inbound) = (of(&spans, "frontend"), of(&spans, "orders"));
     let ([call, attempt], [server]) = (&outbound[..], &inbound[..]) else {
         panic!("{spans:#?}");
@@ -129,9 +62,9 @@ async fn a_call_is_one_trace_from_the_caller_to_the_application() {
 
 #[tokio::test]
 async fn each_attempt_of_a_retried_call_leads_to_the_hop_it_reached() {
-    let mut mesh = mesh(100).await;
+    let (mesh, mut collector) = traced(100).await;
     assert_eq!(mesh.call("Flaky").await.grpc_status, "0");
-    let spans = mesh.spans(5).await;
+    let spans = spans(&mut collector, 5).await;
     let (outbound, inbound) = (of(&spans, "frontend"), of(&spans, "orders"));
     let ([call, first, second], [one, two]) = (&outbound[..], &inbound[..]) else {
         panic!("{spans:#?}");
@@ -151,25 +84,16 @@ async fn each_attempt_of_a_retried_call_leads_to_the_hop_it_reached() {
 
 #[tokio::test]
 async fn what_waits_is_exported_before_the_end() {
-    let mesh = mesh(100).await;
+    let (mesh, mut collector) = traced(100).await;
     mesh.call("Get").await;
-    let Mesh {
-        frontend,
-        orders,
-        mut collector,
-        _folders,
-    } = mesh;
-    for sidecar in [frontend, orders] {
-        sidecar.stop();
-        sidecar.join().await.expect("it ends well");
-    }
+    mesh.end().await;
     let spans = tokio::time::timeout(Duration::ZERO, collector.until(3)).await;
     assert!(spans.is_ok(), "nothing is waited for any more");
 }
 
 #[tokio::test]
 async fn an_unsampled_call_makes_no_span_and_says_so_to_the_next_hop() {
-    let mesh = mesh(0).await;
+    let (mesh, _collector) = traced(0).await;
     let reply = mesh.call("Get").await;
     let told = reply.headers["x-saw-traceparent"].to_str().expect("text");
     assert!(told.ends_with("-00"), "{told}");
@@ -186,8 +110,7 @@ async fn an_unsampled_call_makes_no_span_and_says_so_to_the_next_hop() {
 async fn a_collector_that_is_away_costs_spans_and_no_call() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let application = Application::start("one").await;
-    let text = documents(&application.address.to_string(), 100)
-        .replace("spec:\n  grpc", "spec:\n  tls: none\n  grpc");
+    let text = traced_documents(&application.address.to_string(), "none", 100);
     write_document(folder.path(), "mesh.yaml", &text);
     let nobody = "http://127.0.0.1:1".parse().expect("a URL");
     let sidecar = Sidecar::start(Options {
