@@ -32,6 +32,13 @@ impl Resource for RouteConfiguration {
     }
 }
 
+/// The name under which a cluster's endpoints are asked for, if they come by EDS.
+pub fn eds_name(cluster: &Cluster) -> Option<&str> {
+    let eds = cluster.eds_cluster_config.as_ref()?;
+    let name = Some(&eds.service_name).filter(|name| !name.is_empty());
+    Some(name.unwrap_or(&cluster.name))
+}
+
 /// A resource and the version of its content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Versioned<M> {

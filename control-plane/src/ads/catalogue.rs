@@ -6,10 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::route::RouteConfiguration;
 use outrider_proto::google::Any;
-use outrider_proto::{Kind, Resource, Resources, Versioned, pack};
+use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name, pack};
 
 /// A resource as it is sent.
 #[derive(Debug, PartialEq)]
@@ -42,7 +41,11 @@ impl Catalogue {
         } = resources;
         let mut catalogue = Catalogue::default();
         for cluster in clusters {
-            let item = item(cluster, Vec::new(), eds_name(&cluster.message));
+            let item = item(
+                cluster,
+                Vec::new(),
+                eds_name(&cluster.message).map(str::to_owned),
+            );
             catalogue.insert(Kind::Cluster, item);
         }
         for assignment in endpoints {
@@ -77,13 +80,6 @@ fn item<M: Resource>(
         aliases,
         followed_by,
     }
-}
-
-/// The name under which a cluster's endpoints are asked for, if they come by EDS.
-fn eds_name(cluster: &Cluster) -> Option<String> {
-    let eds = cluster.eds_cluster_config.as_ref()?;
-    let name = Some(&eds.service_name).filter(|name| !name.is_empty());
-    Some(name.unwrap_or(&cluster.name).clone())
 }
 
 /// The domains of the form `grpc/<service>` are also names to subscribe by.

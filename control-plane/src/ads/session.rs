@@ -97,50 +97,40 @@ impl Session {
 
     /// All that may be said now, in order.
     pub fn advance(&mut self, view: View<'_>) -> Vec<Push> {
-        let mut pushes = Vec::new();
         for kind in Kind::ALL {
-            pushes.extend(self.push_new(kind, view));
+            if !self.protocol.tells_removal(kind) {
+                let gone = self.due(kind, view).gone;
+                let told = &mut self.channel(kind).ledger.told;
+                told.retain(|name, _| !gone.contains(name));
+            }
         }
-        for kind in Kind::ALL.into_iter().rev() {
-            pushes.extend(self.push_removals(kind, view));
-        }
+        let pushes = Kind::ALL.into_iter();
         pushes
+            .filter_map(|kind| self.next_push(kind, view))
+            .collect()
     }
 
-    fn push_new(&mut self, kind: Kind, view: View<'_>) -> Option<Push> {
+    /// What is new and what is gone go together where they may: the routes that take over a
+    /// domain come with the end of those that had it.
+    fn next_push(&mut self, kind: Kind, view: View<'_>) -> Option<Push> {
         let in_place = |needed: &Kind| self.channels[needed].ledger.is_answered();
         if !kind.needs().iter().all(in_place) || self.channels[&kind].ledger.is_full() {
             return None;
         }
         let due = self.due(kind, view);
-        let absent = if self.protocol.tells_absence() {
-            due.absent
-        } else {
-            Vec::new()
-        };
-        let owes_first = std::mem::take(&mut self.channel(kind).owes_first);
-        if due.changed.is_empty() && absent.is_empty() && !owes_first {
-            return None;
-        }
-        Some(self.push(kind, due.changed, absent))
-    }
-
-    fn push_removals(&mut self, kind: Kind, view: View<'_>) -> Option<Push> {
-        let gone = self.due(kind, view).gone;
-        if gone.is_empty() {
-            return None;
-        }
-        if !self.protocol.tells_removal(kind) {
-            let told = &mut self.channel(kind).ledger.told;
-            told.retain(|name, _| !gone.contains(name));
-            return None;
+        let mut removed = Vec::new();
+        if self.protocol.tells_absence() {
+            removed.extend(due.absent);
         }
         let mut referrers = kind.referrers().iter();
-        let settled = referrers.all(|referrer| self.is_settled(*referrer, view));
-        if !settled || !self.channels[&kind].ledger.is_answered() {
+        if !due.gone.is_empty() && referrers.all(|kind| self.is_settled(*kind, view)) {
+            removed.extend(due.gone);
+        }
+        let owes_first = std::mem::take(&mut self.channel(kind).owes_first);
+        if due.changed.is_empty() && removed.is_empty() && !owes_first {
             return None;
         }
-        Some(self.push(kind, Vec::new(), gone))
+        Some(self.push(kind, due.changed, removed))
     }
 
     /// Does the client have exactly what it shall have of this kind, and says so? While it
