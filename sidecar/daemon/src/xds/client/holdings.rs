@@ -1,0 +1,164 @@
+//! What the server said, judged: each resource alone, the last good one kept.
+//!
+//! The judgement is [`accept`]'s, the same as for documents. Decides nothing about what is
+//! wanted or in force.
+
+use std::collections::BTreeSet;
+
+use outrider_proto::envoy::cluster::Cluster;
+use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
+use outrider_proto::envoy::route::RouteConfiguration;
+use outrider_proto::{Kind, Resource, Resources, unpack};
+
+use super::cache::Cache;
+use super::update::{Arrival, Gone, Update};
+use crate::xds::{Configuration, FieldError, Rejection, accept};
+
+/// Everything the server said that is still wanted.
+#[derive(Debug, Default)]
+pub(super) struct Holdings {
+    pub clusters: Cache<Cluster>,
+    pub endpoints: Cache<ClusterLoadAssignment>,
+    pub routes: Cache<RouteConfiguration>,
+    judged: Configuration,
+    /// Refused before and good after all, which the server does not know.
+    pub recovered: Vec<(Kind, String)>,
+}
+
+impl Holdings {
+    /// Takes in a response; gives what of it was refused. What nobody asked for (any more) is
+    /// left aside.
+    pub fn apply(&mut self, update: &Update, is_wanted: impl Fn(&str) -> bool) -> Vec<Rejection> {
+        let mut rejected = Vec::new();
+        let arrived = match update.kind {
+            Kind::Cluster => arrive(&mut self.clusters, update, &is_wanted, &mut rejected),
+            Kind::Endpoints => arrive(&mut self.endpoints, update, &is_wanted, &mut rejected),
+            Kind::Routes => arrive(&mut self.routes, update, &is_wanted, &mut rejected),
+            // Never subscribed to: certificates and listeners do not come by ADS here.
+            Kind::Secret | Kind::Listener => Vec::new(),
+        };
+        // An alias may have moved: what nobody asks for any more shall not be in the way.
+        self.keep(update.kind, is_wanted);
+        let type_url = update.kind.type_url();
+        for mut rejection in self.judge() {
+            let index = arrived.iter().position(|name| *name == rejection.name);
+            if let Some(index) = index.filter(|_| rejection.type_url == type_url) {
+                rejection.index = index;
+                rejected.push(rejection);
+            }
+        }
+        rejected
+    }
+
+    /// Judges the server's last word on everything.
+    pub fn judge(&mut self) -> Vec<Rejection> {
+        let resources = Resources {
+            clusters: self.clusters.latest(),
+            endpoints: self.endpoints.latest(),
+            routes: self.routes.latest(),
+        };
+        let accepted = accept(&resources, &self.judged);
+        self.judged = accepted.configuration;
+        let rejected = accepted.rejected.iter();
+        let rejected: BTreeSet<_> = rejected
+            .map(|r| (r.type_url.as_str(), r.name.as_str()))
+            .collect();
+        for kind in Kind::ALL {
+            let type_url = kind.type_url();
+            let is_rejected = |name: &str| rejected.contains(&(type_url.as_str(), name));
+            let recovered = match kind {
+                Kind::Cluster => self.clusters.judge(is_rejected),
+                Kind::Endpoints => self.endpoints.judge(is_rejected),
+                Kind::Routes => self.routes.judge(is_rejected),
+                Kind::Secret | Kind::Listener => Vec::new(),
+            };
+            let recovered = recovered.into_iter().map(|name| (kind, name));
+            self.recovered.extend(recovered);
+        }
+        accepted.rejected
+    }
+
+    /// Is there a word of the server under this name?
+    pub fn has(&self, kind: Kind, name: &str) -> bool {
+        match kind {
+            Kind::Cluster => self.clusters.has(name),
+            Kind::Endpoints => self.endpoints.has(name),
+            Kind::Routes => self.routes.has(name),
+            Kind::Secret | Kind::Listener => false,
+        }
+    }
+
+    pub fn keep(&mut self, kind: Kind, is_wanted: impl Fn(&str) -> bool) {
+        match kind {
+            Kind::Cluster => self.clusters.keep(is_wanted),
+            Kind::Endpoints => self.endpoints.keep(is_wanted),
+            Kind::Routes => self.routes.keep(is_wanted),
+            Kind::Secret | Kind::Listener => {}
+        }
+    }
+
+    pub fn versions(&self, kind: Kind) -> Vec<(String, String)> {
+        match kind {
+            Kind::Cluster => self.clusters.versions(),
+            Kind::Endpoints => self.endpoints.versions(),
+            Kind::Routes => self.routes.versions(),
+            Kind::Secret | Kind::Listener => Vec::new(),
+        }
+    }
+}
+
+/// Puts what arrived into its cache; gives the names in the order of the response.
+fn arrive<M: Resource + Clone>(
+    cache: &mut Cache<M>,
+    update: &Update,
+    is_wanted: impl Fn(&str) -> bool,
+    rejected: &mut Vec<Rejection>,
+) -> Vec<String> {
+    let mut names = Vec::new();
+    for (index, arrival) in update.arrived.iter().enumerate() {
+        match decode::<M>(arrival) {
+            Ok(message) => {
+                names.push(message.resource_name().to_owned());
+                let mut known_as = arrival.aliases.iter().map(String::as_str);
+                if is_wanted(message.resource_name()) || known_as.any(&is_wanted) {
+                    cache.put(&arrival.version, &arrival.aliases, message);
+                }
+            }
+            Err(error) => {
+                names.push(arrival.name.clone());
+                rejected.push(Rejection {
+                    type_url: update.kind.type_url(),
+                    index,
+                    name: arrival.name.clone(),
+                    errors: vec![error],
+                });
+            }
+        }
+    }
+    let gone: Vec<String> = match &update.gone {
+        Gone::Named(gone) => gone.clone(),
+        Gone::AllOthers => {
+            let others = cache.names().filter(|name| !names.contains(name));
+            others.cloned().collect()
+        }
+    };
+    for name in gone {
+        cache.remove(&name);
+    }
+    names
+}
+
+fn decode<M: Resource>(arrival: &Arrival) -> Result<M, FieldError> {
+    let message = unpack::<M>(&arrival.body).map_err(|error| FieldError {
+        path: "resource".to_owned(),
+        problem: error.to_string(),
+    })?;
+    let name = message.resource_name();
+    if arrival.name.is_empty() || arrival.name == name {
+        return Ok(message);
+    }
+    Err(FieldError {
+        path: "name".to_owned(),
+        problem: format!("is `{name}`, and the response calls it `{}`", arrival.name),
+    })
+}

@@ -1,0 +1,173 @@
+//! One stream: what the server was told on it, and the words for what it must be told now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use outrider_proto::Kind;
+use outrider_proto::envoy::core::Node;
+use outrider_proto::envoy::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
+use outrider_proto::google::Status;
+
+/// The two ways to speak xDS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `DeltaAggregatedResources`; tried first.
+    Delta,
+    /// `StreamAggregatedResources`, for a server without delta.
+    StateOfTheWorld,
+}
+
+/// A message to the server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// On a delta stream.
+    Delta(DeltaDiscoveryRequest),
+    /// On a state-of-the-world stream.
+    World(DiscoveryRequest),
+}
+
+/// What the sidecar says of a response.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub kind: Kind,
+    pub nonce: String,
+    /// Of the response; state of the world only.
+    pub version: String,
+    pub error: Option<Status>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    names: BTreeSet<String>,
+    /// The last response; state of the world only.
+    nonce: String,
+    opened: bool,
+}
+
+/// The stream: what outlives it is what its successor starts with.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// While it is open.
+    protocol: Option<Protocol>,
+    node: Node,
+    node_is_due: bool,
+    told: BTreeMap<Kind, Told>,
+    /// Of the last good responses; state of the world only. Kept from stream to stream.
+    versions: BTreeMap<Kind, String>,
+}
+
+impl Link {
+    pub fn new(node: Node) -> Link {
+        Link {
+            protocol: None,
+            node,
+            node_is_due: false,
+            told: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        }
+    }
+
+    /// A stream is open; its server knows nothing yet.
+    pub fn open(&mut self, protocol: Protocol) {
+        self.protocol = Some(protocol);
+        self.node_is_due = true;
+        self.told = BTreeMap::new();
+    }
+
+    pub fn close(&mut self) {
+        self.protocol = None;
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.protocol.is_some()
+    }
+
+    /// The name is to be asked for again. On delta it is then sent again, and the answer to that
+    /// tells the server what has become of it; state of the world has no such word.
+    pub fn ask_again(&mut self, kind: Kind, name: &str) {
+        if self.protocol == Some(Protocol::Delta)
+            && let Some(told) = self.told.get_mut(&kind)
+        {
+            told.names.remove(name);
+        }
+    }
+
+    /// The request about `kind` that is due, if any: a reply, a change of names, or both. The
+    /// first never comes without a name: that would ask for everything.
+    pub fn request(
+        &mut self,
+        kind: Kind,
+        names: &BTreeSet<String>,
+        held: Vec<(String, String)>,
+        reply: Option<Reply>,
+    ) -> Option<Request> {
+        let protocol = self.protocol?;
+        let told = self.told.entry(kind).or_default();
+        let nothing_new = reply.is_none() && told.names == *names;
+        if nothing_new || (!told.opened && names.is_empty()) {
+            return None;
+        }
+        Some(match protocol {
+            Protocol::Delta => Request::Delta(self.delta(kind, names, held, reply)),
+            Protocol::StateOfTheWorld => Request::World(self.world(kind, names, reply)),
+        })
+    }
+
+    fn delta(
+        &mut self,
+        kind: Kind,
+        names: &BTreeSet<String>,
+        held: Vec<(String, String)>,
+        reply: Option<Reply>,
+    ) -> DeltaDiscoveryRequest {
+        let node = self.take_node();
+        let told = self.told.entry(kind).or_default();
+        let resumes = !std::mem::replace(&mut told.opened, true);
+        let before = std::mem::replace(&mut told.names, names.clone());
+        let (nonce, error) = reply.map_or_else(Default::default, |r| (r.nonce, r.error));
+        DeltaDiscoveryRequest {
+            node,
+            type_url: kind.type_url(),
+            resource_names_subscribe: names.difference(&before).cloned().collect(),
+            resource_names_unsubscribe: before.difference(names).cloned().collect(),
+            initial_resource_versions: held.into_iter().filter(|_| resumes).collect(),
+            response_nonce: nonce,
+            error_detail: error,
+            ..DeltaDiscoveryRequest::default()
+        }
+    }
+
+    /// A refused response leaves the version of the last good one.
+    fn world(
+        &mut self,
+        kind: Kind,
+        names: &BTreeSet<String>,
+        reply: Option<Reply>,
+    ) -> DiscoveryRequest {
+        let node = self.take_node();
+        let told = self.told.entry(kind).or_default();
+        told.opened = true;
+        told.names.clone_from(names);
+        let version = self.versions.entry(kind).or_default();
+        let error = reply.and_then(|reply| {
+            told.nonce = reply.nonce;
+            if reply.error.is_none() {
+                *version = reply.version;
+            }
+            reply.error
+        });
+        DiscoveryRequest {
+            version_info: version.clone(),
+            node,
+            resource_names: names.iter().cloned().collect(),
+            type_url: kind.type_url(),
+            response_nonce: told.nonce.clone(),
+            error_detail: error,
+            ..DiscoveryRequest::default()
+        }
+    }
+
+    /// The first message of a stream says what the client is.
+    fn take_node(&mut self) -> Option<Node> {
+        std::mem::take(&mut self.node_is_due).then(|| self.node.clone())
+    }
+}

@@ -1,0 +1,260 @@
+//! The client itself: every event is one short function, and all end in the same step.
+
+use std::collections::BTreeSet;
+
+use outrider_policy::Tick;
+use outrider_proto::envoy::core::Node;
+use outrider_proto::envoy::discovery::{ResourceError, ResourceName};
+use outrider_proto::google::Status;
+use outrider_proto::{Kind, eds_name, pack};
+
+use super::back_off::{BackOff, Closed};
+use super::holdings::Holdings;
+use super::link::{Link, Protocol, Reply, Request};
+use super::serving::Serving;
+use super::update::{Gone, Response, Update};
+use super::wishes::{Found, Wishes, clusters_of};
+use crate::xds::{Configuration, NACK_CODE, Rejection, accept, nack_message};
+
+/// What a sidecar subscribes to, from the top down: each is known by what is held before it.
+const ORDER: [Kind; 3] = [Kind::Routes, Kind::Cluster, Kind::Endpoints];
+
+/// A sidecar as a client of ADS. Time comes with every event; ticks never go back.
+#[derive(Debug)]
+pub struct Client {
+    protocol: Protocol,
+    link: Link,
+    back_off: BackOff,
+    services: BTreeSet<String>,
+    wishes: Wishes,
+    holdings: Holdings,
+    serving: Serving,
+    configuration: Configuration,
+}
+
+impl Client {
+    /// `node` says what this client is; who it is, its certificate says.
+    pub fn new(node: Node) -> Client {
+        Client {
+            protocol: Protocol::Delta,
+            link: Link::new(node),
+            back_off: BackOff::default(),
+            services: BTreeSet::new(),
+            wishes: Wishes::default(),
+            holdings: Holdings::default(),
+            serving: Serving::default(),
+            configuration: Configuration::default(),
+        }
+    }
+
+    /// The protocol of the next stream.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// What is in force: of everything, the last that was good and complete.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// What is known of a service that was wanted.
+    pub fn find(&self, service: &str) -> Found {
+        if self.holdings.has(Kind::Routes, service) {
+            Found::Present
+        } else if self.wishes.is_over(Kind::Routes, service) {
+            Found::Absent
+        } else {
+            Found::Waiting
+        }
+    }
+
+    /// Names that the server said nothing about for 15 s, since the start.
+    pub fn timed_out_count(&self) -> u64 {
+        self.wishes.timed_out_count
+    }
+
+    /// When [`Client::tick`] is due.
+    pub fn next_timeout(&self) -> Option<Tick> {
+        self.wishes.next_expiry()
+    }
+
+    /// A call or the sidecar's own document names a service, or `grpc/<gRPC service>`.
+    pub fn want(&mut self, now: Tick, service: &str) -> Vec<Request> {
+        self.services.insert(service.to_owned());
+        self.settle(now, None)
+    }
+
+    /// Nobody uses the service any more.
+    pub fn release(&mut self, now: Tick, service: &str) -> Vec<Request> {
+        self.services.remove(service);
+        self.settle(now, None)
+    }
+
+    /// A stream of [`Client::protocol`] is open.
+    pub fn opened(&mut self, now: Tick) -> Vec<Request> {
+        self.link.open(self.protocol);
+        self.settle(now, None)
+    }
+
+    /// The stream has ended, or could not be opened; gives when to connect again. Everything
+    /// that is in force stays. `random` is any number, evenly spread.
+    pub fn closed(&mut self, now: Tick, how: Closed, random: u64) -> Tick {
+        self.link.close();
+        self.wishes.stream_lost();
+        if (how, self.protocol) == (Closed::Unimplemented, Protocol::Delta) {
+            self.protocol = Protocol::StateOfTheWorld;
+            return now;
+        }
+        self.protocol = Protocol::Delta;
+        let (back_off, wait) = self.back_off.after_failure(random);
+        self.back_off = back_off;
+        now + wait
+    }
+
+    /// The time is `now`.
+    pub fn tick(&mut self, now: Tick) -> Vec<Request> {
+        if self.wishes.expire(now) {
+            self.settle(now, None)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// A response has arrived. Of a type that was never asked for it is left without an answer.
+    pub fn receive(&mut self, now: Tick, response: Response) -> Vec<Request> {
+        self.back_off = BackOff::default();
+        let Some(update) = Update::new(response) else {
+            return Vec::new();
+        };
+        let kind = update.kind;
+        let wishes = &self.wishes;
+        let held_before = self.held_names(kind);
+        let rejected = self.holdings.apply(&update, |name| wishes.has(kind, name));
+        self.note_answered(&update, &held_before);
+        let reply = Reply {
+            kind,
+            nonce: update.nonce,
+            version: update.version,
+            error: (!rejected.is_empty()).then(|| refusal(&rejected)),
+        };
+        self.settle(now, Some(reply))
+    }
+
+    fn held_names(&self, kind: Kind) -> BTreeSet<String> {
+        let mut names = self.wishes.names(kind);
+        names.retain(|name| self.holdings.has(kind, name));
+        names
+    }
+
+    /// Whatever came or went under a name, it is no longer waited for.
+    fn note_answered(&mut self, update: &Update, held_before: &BTreeSet<String>) {
+        let held = self.held_names(update.kind);
+        let named = update.arrived.iter().map(|arrival| &arrival.name);
+        let gone = match &update.gone {
+            Gone::Named(names) => names.as_slice(),
+            Gone::AllOthers => &[],
+        };
+        let all = held.iter().chain(held_before).chain(named).chain(gone);
+        for name in all {
+            self.wishes.answered(update.kind, name);
+        }
+    }
+
+    /// After every event: want what follows from what is held, put in force what is complete,
+    /// and ask for the difference.
+    fn settle(&mut self, now: Tick, reply: Option<Reply>) -> Vec<Request> {
+        // What goes in force may end a wish, and the end of a wish may let something go in force.
+        while self.want_what_follows() | self.put_in_force() {}
+        self.ask(now, reply)
+    }
+
+    fn want_what_follows(&mut self) -> bool {
+        let mut changed = false;
+        for kind in ORDER {
+            let names = self.names_that_follow(kind);
+            changed |= self.wishes.want(kind, names);
+            let wishes = &self.wishes;
+            self.holdings.keep(kind, |name| wishes.has(kind, name));
+        }
+        if changed {
+            self.holdings.judge();
+        }
+        changed
+    }
+
+    /// What is good leads to what is wanted, and so does what still serves in its place.
+    fn names_that_follow(&self, kind: Kind) -> BTreeSet<String> {
+        let Holdings {
+            routes, clusters, ..
+        } = &self.holdings;
+        match kind {
+            Kind::Routes => self.services.clone(),
+            Kind::Cluster => {
+                let good = routes.all_good();
+                let good = good.flat_map(|(_, routes)| clusters_of(&routes.message));
+                let good = good.map(str::to_owned);
+                good.chain(self.serving.cluster_names()).collect()
+            }
+            Kind::Endpoints => {
+                let good = clusters.all_good();
+                let good = good.filter_map(|(_, cluster)| eds_name(&cluster.message));
+                let good = good.map(str::to_owned);
+                good.chain(self.serving.endpoint_names()).collect()
+            }
+            Kind::Secret | Kind::Listener => BTreeSet::new(),
+        }
+    }
+
+    fn put_in_force(&mut self) -> bool {
+        let next = self.serving.next(&self.holdings, &self.wishes);
+        if next == self.serving {
+            return false;
+        }
+        self.serving = next;
+        let accepted = accept(&self.serving.resources(), &self.configuration);
+        self.configuration = accepted.configuration;
+        true
+    }
+
+    fn ask(&mut self, now: Tick, mut reply: Option<Reply>) -> Vec<Request> {
+        if !self.link.is_open() {
+            return Vec::new();
+        }
+        for (kind, name) in self.holdings.recovered.drain(..) {
+            self.link.ask_again(kind, &name);
+        }
+        let mut requests = Vec::new();
+        for kind in Kind::ALL {
+            let names = self.wishes.names(kind);
+            let held = self.holdings.versions(kind);
+            let own = reply.take_if(|reply| reply.kind == kind);
+            requests.extend(self.link.request(kind, &names, held, own));
+            for name in &names {
+                self.wishes.asked(now, kind, name);
+            }
+        }
+        requests
+    }
+}
+
+/// A NACK: gRPC's text for people, and each refused resource by name for our control plane.
+fn refusal(rejected: &[Rejection]) -> Status {
+    let details = rejected.iter().map(|rejection| {
+        pack(&ResourceError {
+            resource_name: Some(ResourceName {
+                name: rejection.name.clone(),
+                ..ResourceName::default()
+            }),
+            error_detail: Some(Status {
+                code: NACK_CODE,
+                message: rejection.to_string(),
+                details: Vec::new(),
+            }),
+        })
+    });
+    Status {
+        code: NACK_CODE,
+        message: nack_message(rejected),
+        details: details.collect(),
+    }
+}
