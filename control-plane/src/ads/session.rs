@@ -181,6 +181,10 @@ impl Session {
         let channel = self.channel(kind);
         for item in &changed {
             channel.ledger.tell(item);
+            // It is there now; should it go, that is news again.
+            for alias in &item.aliases {
+                channel.ledger.told.remove(alias);
+            }
         }
         for name in &removed {
             channel.ledger.told.insert(name.clone(), Told::Absent);

@@ -186,3 +186,16 @@ fn a_grpc_service_is_another_name_of_the_routes_that_list_it() {
     let sent = stream.publish(all(&moved));
     assert_eq!(short(&sent), ["Routes +sales -orders"]);
 }
+
+#[test]
+fn a_grpc_service_that_goes_again_is_said_to_be_gone_again() {
+    let without = catalogue(&[], &[], &["orders=x"]);
+    let with = catalogue(&[], &[], &["orders=grpc/shop.Orders"]);
+    let mut stream = DeltaStream::new(1);
+    let names = ["grpc/shop.Orders"];
+    let sent = stream.receive(subscribe(Kind::Routes, &names), all(&without));
+    assert_eq!(short(&sent), ["Routes -grpc/shop.Orders"]);
+    assert_eq!(short(&stream.publish(all(&with))), ["Routes +orders"]);
+    let sent = stream.publish(all(&without));
+    assert_eq!(short(&sent), ["Routes -grpc/shop.Orders -orders"]);
+}
