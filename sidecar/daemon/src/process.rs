@@ -22,7 +22,7 @@ use crate::error::StartupError;
 use crate::life::Life;
 use crate::options::Options;
 use crate::telemetry::{AccessLogWriter, Metrics, Origin, Recorder, Spans};
-use crate::worker::{self, BATCHES_MAX, Workers};
+use crate::worker::{self, BATCHES_MAX, First, Workers};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,6 +36,9 @@ pub struct Addresses {
 }
 
 /// Runs a sidecar until `stops` has drained it. `ready` is called when it serves.
+///
+/// The listeners are open before the names of endpoints are asked for, the workers start after:
+/// who calls early waits in the kernel's backlog and finds a configuration and an identity.
 pub async fn serve(
     options: Options,
     stops: mpsc::Receiver<()>,
@@ -57,13 +60,16 @@ pub async fn serve(
             .map_err(|error| StartupError::system("the admin listener", error))?,
     };
 
+    configuration.resolve_first().await;
+    let first = First {
+        snapshot: configuration.renew(),
+        identity: identity.as_ref().map(IdentityWatch::material),
+    };
     let (reports_in, reports) = mpsc::channel(BATCHES_MAX);
-    let workers = worker::start(clock, &settings(&options), doors, &reports_in)
+    let workers = worker::start(clock, &settings(&options), &first, doors, &reports_in)
         .map_err(|error| StartupError::system("the workers", error))?;
     // The workers hold the other ends: when all have ended the queue says so.
     drop(reports_in);
-    configuration.resolve_first().await;
-    configuration.publish(&workers).await;
     let recorder = Recorder::new(
         &options.service,
         Arc::clone(&metrics),
@@ -77,7 +83,7 @@ pub async fn serve(
         workers: workers.clone(),
         metrics: Arc::clone(&metrics),
         configuration: configuration.status(),
-        identity: start_identity(identity, &workers, metrics).await,
+        identity: follow_identity(identity, &workers, metrics),
         phase: phases,
     };
     tokio::spawn(admin::serve(admin_listener, admin));
@@ -115,8 +121,8 @@ fn load_identity(
     Ok(Some(IdentityWatch::load(files.clone(), expected)?))
 }
 
-/// Gives the identity to the workers and follows its files; returns what `/readyz` asks.
-async fn start_identity(
+/// Follows the files of the identity; returns what `/readyz` asks.
+fn follow_identity(
     identity: Option<IdentityWatch>,
     workers: &Workers,
     metrics: Arc<Metrics>,
@@ -124,7 +130,6 @@ async fn start_identity(
     let Some(identity) = identity else {
         return watch::channel(None).1;
     };
-    identity.publish(workers).await;
     let status = identity.status();
     tokio::spawn(identity.run(workers.clone(), metrics));
     status

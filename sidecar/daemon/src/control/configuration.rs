@@ -133,17 +133,22 @@ impl Configuration {
         }
     }
 
-    /// Builds a snapshot from what is accepted and resolved, and gives it to the workers.
-    pub async fn publish(&mut self, workers: &Workers) {
+    /// Builds the next snapshot from what is accepted and resolved.
+    pub fn renew(&mut self) -> Arc<Snapshot> {
         let names = &self.names;
         let mut snapshot = self.accepted.snapshot(|host| names.addresses(host));
         snapshot.inherit(&self.snapshot);
         self.snapshot = Arc::new(snapshot);
         self.known.send_replace(Arc::new(Known::of(&self.snapshot)));
-        workers
-            .tell(|| Command::Configure(Arc::clone(&self.snapshot)))
-            .await;
         tracing::info!(version = %self.snapshot.version, "configuration in force");
+        Arc::clone(&self.snapshot)
+    }
+
+    async fn publish(&mut self, workers: &Workers) {
+        let snapshot = self.renew();
+        workers
+            .tell(|| Command::Configure(Arc::clone(&snapshot)))
+            .await;
     }
 
     /// Looks into the folder; returns whether there is something new to publish.

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use outrider_engine::TlsMaterial;
 use tokio::sync::watch;
 
 use super::identity::{self, Contents, Expected, Identity};
@@ -52,11 +53,9 @@ impl IdentityWatch {
         self.status.subscribe()
     }
 
-    /// Gives the identity in use to the workers.
-    pub async fn publish(&self, workers: &Workers) {
-        workers
-            .tell(|| Command::Identity(Arc::clone(&self.identity.material)))
-            .await;
+    /// The identity in use, as the workers take it.
+    pub fn material(&self) -> Arc<TlsMaterial> {
+        Arc::clone(&self.identity.material)
     }
 
     /// Follows the files for as long as the process lives.
@@ -72,7 +71,7 @@ impl IdentityWatch {
             let taken = self.take(found);
             metrics.identity_changed(taken);
             if taken {
-                self.publish(&workers).await;
+                workers.tell(|| Command::Identity(self.material())).await;
             }
         }
     }

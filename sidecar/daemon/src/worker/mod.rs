@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::thread;
 
 use mio::{Events, Poll, Waker};
-use outrider_engine::Engine;
-use outrider_engine::config::Settings;
+use outrider_engine::config::{Settings, Snapshot};
+use outrider_engine::{Engine, TlsMaterial};
 use tokio::sync::mpsc;
 
 use crate::clock::{self, Clock};
@@ -39,6 +39,15 @@ const READ_BYTES: usize = 64 << 10;
 /// Events taken from the system in one turn.
 const EVENTS_PER_TURN: usize = 1_024;
 
+/// What a worker knows before it accepts its first connection.
+#[derive(Clone, Debug)]
+pub struct First {
+    /// The configuration to start with.
+    pub snapshot: Arc<Snapshot>,
+    /// The identity to start with; `None` when TLS is not used.
+    pub identity: Option<Arc<TlsMaterial>>,
+}
+
 /// Starts a worker for each set of listeners.
 ///
 /// # Errors
@@ -46,6 +55,7 @@ const EVENTS_PER_TURN: usize = 1_024;
 pub fn start(
     clock: Clock,
     settings: &Settings,
+    first: &First,
     listeners: Vec<Doors>,
     reports: &mpsc::Sender<Report>,
 ) -> io::Result<Workers> {
@@ -54,6 +64,7 @@ pub fn start(
         handles.push(start_one(
             clock,
             settings.clone(),
+            first.clone(),
             number,
             doors,
             reports.clone(),
@@ -65,6 +76,7 @@ pub fn start(
 fn start_one(
     clock: Clock,
     settings: Settings,
+    first: First,
     number: usize,
     mut doors: Doors,
     reports: mpsc::Sender<Report>,
@@ -83,7 +95,7 @@ fn start_one(
     // The engine is not `Send`: it is made on the thread that it never leaves.
     let worker = move || Worker {
         clock,
-        engine: Engine::new(settings, clock::seed()),
+        engine: engine(clock, settings, first),
         poll,
         events: Events::with_capacity(EVENTS_PER_TURN),
         doors,
@@ -106,9 +118,85 @@ fn start_one(
     Ok(handle)
 }
 
+/// An engine that knows what it needs for its first connection.
+fn engine(clock: Clock, settings: Settings, first: First) -> Engine {
+    let mut engine = Engine::new(settings, clock::seed());
+    let now = clock.now();
+    engine.configure(now, first.snapshot);
+    if let Some(identity) = first.identity {
+        engine.identity(now, identity);
+    }
+    engine
+}
+
 /// Makes and runs the worker and says how it ended: a dead worker must not look like an idle one.
 fn run(worker: impl FnOnce() -> Worker) -> io::Result<()> {
     // The worker does not outlive the closure, so nobody sees what a panic left half-done.
     let result = catch_unwind(AssertUnwindSafe(|| worker().run()));
     result.unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::identity::{self, Expected};
+    use crate::options::{IdentityFiles, Options};
+    use crate::testing::Authority;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+    use std::path::Path;
+
+    /// The content type of a handshake record (RFC 8446, 5.1).
+    const HANDSHAKE: u8 = 22;
+
+    /// How a TLS client begins.
+    fn hello() -> Vec<u8> {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows TLS 1.3")
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let name = "orders".try_into().expect("a DNS label");
+        let mut client = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).expect("a vector takes all");
+        hello
+    }
+
+    fn identity(options: &Options, files: &IdentityFiles) -> Arc<TlsMaterial> {
+        let contents = identity::read(files).expect("the files are readable");
+        let expected = Expected::new(options, "outrider.local");
+        let identity = contents.check(files, &expected).expect("they fit");
+        identity.material
+    }
+
+    #[test]
+    fn who_called_before_the_start_finds_an_identity() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files = Authority::new("outrider.local").issue(folder.path(), "orders");
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let options = Options {
+            app: Some(free),
+            outbound: free,
+            inbound: free,
+            ..Options::new("orders", Path::new("unused"))
+        };
+        let (addresses, doors) = open(&options).expect("free ports");
+        let inbound = addresses.inbound.expect("there is an application");
+        let mut early = TcpStream::connect(inbound).expect("the backlog takes it");
+        early.write_all(&hello()).expect("the kernel takes it");
+        let first = First {
+            snapshot: Arc::default(),
+            identity: Some(identity(&options, &files)),
+        };
+        let settings = Settings::new("orders");
+        let (reports, _received) = mpsc::channel(BATCHES_MAX);
+        let _workers =
+            start(Clock::start(), &settings, &first, doors, &reports).expect("it starts");
+        let mut answer = [0];
+        early.read_exact(&mut answer).expect("a handshake begins");
+        assert_eq!(answer, [HANDSHAKE]);
+    }
 }
