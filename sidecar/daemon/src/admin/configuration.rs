@@ -3,14 +3,13 @@
 use outrider_policy::Tick;
 use serde::Serialize;
 
-use crate::control::status::{ConfigurationStatus, IdentityStatus, NameStatus, Rejected};
+use crate::control::status::{ConfigurationStatus, IdentityStatus, NameStatus};
 
 #[derive(Debug, Serialize)]
 pub struct Page<'a> {
     version: &'a str,
     age_seconds: f64,
     accepted: &'a [String],
-    rejected: &'a [Rejected],
     /// Why the documents now in the folder are not in force.
     refused_change: &'a [String],
     names: &'a [NameStatus],
@@ -34,7 +33,6 @@ pub fn page<'a>(
         version: &status.version,
         age_seconds: now.since(status.accepted_at).as_secs_f64(),
         accepted: &status.accepted,
-        rejected: &status.rejected,
         refused_change: &status.refused,
         names: &status.names,
         identity: identity.map(|identity| Identity {

@@ -1,9 +1,8 @@
 //! The configuration in force: follows the folder and the names, keeps the last good of each.
 //!
 //! Folder -> documents -> resources -> acceptance -> names -> snapshot -> workers. Each step has
-//! its last good state: a folder that does not check changes nothing, a resource that is refused
-//! keeps its last version, a name that is not answered keeps its addresses. Decides nothing about
-//! calls.
+//! its last good state: a folder that does not check changes nothing, a name that is not answered
+//! keeps its addresses. Decides nothing about calls.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,17 +12,17 @@ use outrider_engine::config::Snapshot;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::change;
 use super::dns;
 use super::documents::{self, Loaded};
 use super::folder::{self, Files};
 use super::names::{Answer, Names};
-use super::status::{ConfigurationStatus, NameStatus, Rejected};
+use super::status::{ConfigurationStatus, NameStatus};
 use super::watch::Watch;
 use crate::clock::Clock;
 use crate::error::StartupError;
 use crate::telemetry::{Known, Metrics};
 use crate::worker::{Command, Workers};
-use crate::xds;
 
 /// Longest wait for the first answers of DNS before the sidecar serves without them.
 const FIRST_NAMES_WAIT: Duration = Duration::from_secs(2);
@@ -40,8 +39,7 @@ pub struct Configuration {
     watch: Watch,
     /// What was found in the folder last, good or bad; tells news from a rescan.
     seen: Result<Files, String>,
-    accepted: xds::Configuration,
-    trust_domain: String,
+    in_force: Loaded,
     names: Names,
     questions: JoinSet<(String, Answer)>,
     snapshot: Arc<Snapshot>,
@@ -68,8 +66,7 @@ impl Configuration {
             metrics,
             watch,
             seen: Ok(files),
-            accepted: xds::Configuration::default(),
-            trust_domain: loaded.trust_domain.clone(),
+            in_force: Loaded::default(),
             names: Names::default(),
             questions: JoinSet::new(),
             snapshot: Arc::default(),
@@ -82,7 +79,7 @@ impl Configuration {
 
     /// The trust domain of the mesh.
     pub fn trust_domain(&self) -> &str {
-        &self.trust_domain
+        &self.in_force.trust_domain
     }
 
     /// What `/config` shows.
@@ -136,7 +133,10 @@ impl Configuration {
     /// Builds the next snapshot from what is accepted and resolved.
     pub fn renew(&mut self) -> Arc<Snapshot> {
         let names = &self.names;
-        let mut snapshot = self.accepted.snapshot(|host| names.addresses(host));
+        let mut snapshot = self
+            .in_force
+            .configuration
+            .snapshot(|host| names.addresses(host));
         snapshot.inherit(&self.snapshot);
         self.snapshot = Arc::new(snapshot);
         self.known.send_replace(Arc::new(Known::of(&self.snapshot)));
@@ -158,57 +158,47 @@ impl Configuration {
             return false;
         }
         let loaded = match &found {
-            Ok(files) => documents::load(files, &self.accepted),
+            Ok(files) => self.load_change(files),
             Err(problem) => Err(vec![problem.clone()]),
         };
         self.seen = found;
-        let taken = match loaded {
-            Ok(loaded) => self.take_change(loaded),
+        let taken = loaded.is_ok();
+        match loaded {
+            Ok(loaded) => self.take(loaded),
             Err(problems) => self.refuse(problems),
-        };
+        }
         self.metrics.configuration_changed(taken);
         taken
     }
 
-    fn take_change(&mut self, loaded: Loaded) -> bool {
-        if loaded.trust_domain != self.trust_domain {
-            let problem = format!(
-                "the trust domain changed from {} to {}: that needs a restart and new certificates",
-                self.trust_domain, loaded.trust_domain
-            );
-            return self.refuse(vec![problem]);
+    fn load_change(&self, files: &Files) -> Result<Loaded, Vec<String>> {
+        let loaded = documents::load(files, &self.in_force.configuration)?;
+        let problems = change::problems(&self.in_force, &loaded);
+        if problems.is_empty() {
+            Ok(loaded)
+        } else {
+            Err(problems)
         }
-        self.take(loaded);
-        true
     }
 
-    fn refuse(&mut self, problems: Vec<String>) -> bool {
+    fn refuse(&mut self, problems: Vec<String>) {
         for problem in &problems {
             tracing::error!(folder = %self.folder.display(), problem, "a change of the documents was refused");
         }
         self.update_status(|status| status.refused = problems);
-        false
     }
 
     fn take(&mut self, loaded: Loaded) {
-        let rejected: Vec<Rejected> = loaded.accepted.rejected.iter().map(rejected).collect();
-        for Rejected { resource, problems } in &rejected {
-            tracing::error!(
-                resource,
-                ?problems,
-                "a resource was refused; its last good version stays"
-            );
-        }
-        self.accepted = loaded.accepted.configuration;
-        self.names.follow(self.accepted.host_names());
-        let (version, accepted) = (self.accepted.version(), self.accepted.resources());
+        self.in_force = loaded;
+        let configuration = &self.in_force.configuration;
+        self.names.follow(configuration.host_names());
+        let (version, accepted) = (configuration.version(), configuration.resources());
         let accepted_at = self.clock.now();
         self.update_status(|status| {
             *status = ConfigurationStatus {
                 version,
                 accepted_at,
                 accepted,
-                rejected,
                 refused: Vec::new(),
                 names: std::mem::take(&mut status.names),
             };
@@ -250,18 +240,39 @@ impl Configuration {
     }
 }
 
-fn rejected(rejection: &xds::Rejection) -> Rejected {
-    let kind = rejection.type_url.rsplit('.').next().unwrap_or_default();
-    Rejected {
-        resource: format!("{kind}/{}", rejection.name),
-        problems: rejection.errors.iter().map(ToString::to_string).collect(),
-    }
-}
-
 fn name_status((host, name): (&str, &super::names::Name)) -> NameStatus {
     NameStatus {
         host: host.to_owned(),
         addresses: name.addresses.iter().map(ToString::to_string).collect(),
         problem: name.problem.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDERS: &str = "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: { name: orders }\n\
+                          spec:\n  tls: none\n  endpoints: { static: [ { address: \"127.0.0.1:1\" } ] }\n";
+
+    #[tokio::test]
+    async fn a_file_between_truncated_and_written_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("orders.yaml");
+        std::fs::write(&file, ORDERS).expect("a file is written");
+        let metrics = Arc::new(Metrics::new());
+        let configuration = Configuration::load(Clock::start(), folder.path(), metrics);
+        let mut configuration = configuration.expect("the document is right");
+        let status = configuration.status();
+        let (first, second) = (ORDERS, ORDERS.replace(":1", ":2"));
+        let half = &second[..second.len() / 2];
+        for (text, taken) in [("", false), (half, false), (&second, true), (first, true)] {
+            let before = status.borrow().version.clone();
+            std::fs::write(&file, text).expect("a file is written");
+            assert_eq!(configuration.reload(), taken, "{text:?}");
+            let status = status.borrow();
+            assert_eq!(status.version != before, taken, "{text:?}");
+            assert_eq!(status.refused.is_empty(), taken, "{text:?}");
+        }
     }
 }

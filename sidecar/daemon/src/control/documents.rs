@@ -1,9 +1,10 @@
 //! From a folder of documents to a configuration that has been accepted, or the reasons why not.
 //!
 //! One path for the start, a change and `outrider validate`: the folder is read, its text checked,
-//! rendered to xDS resources, and those go through the acceptance that ADS will use. Names are not
-//! resolved here.
+//! rendered to xDS resources, and those go through the acceptance that ADS will use. Unlike what a
+//! stream brings, documents are taken as a whole or not at all. Names are not resolved here.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -11,15 +12,19 @@ use super::folder::{self, Files};
 use crate::error::StartupError;
 use crate::xds::{self, Accepted};
 
-/// What came of a set of files.
-#[derive(Debug)]
+/// What came of a set of files. The default is empty: nothing was ever loaded.
+#[derive(Debug, Default)]
 pub struct Loaded {
-    /// The configuration and the resources that were refused.
-    pub accepted: Accepted,
+    /// Everything the documents say, accepted.
+    pub configuration: xds::Configuration,
     /// The trust domain of the mesh.
     pub trust_domain: String,
     /// How many services the documents describe.
     pub services_count: usize,
+    /// The files that hold documents.
+    pub written: BTreeSet<String>,
+    /// The files that hold none.
+    pub blank: BTreeSet<String>,
 }
 
 /// Checks and renders `files` and accepts the outcome on top of `last_good`.
@@ -38,12 +43,32 @@ pub fn load(files: &Files, last_good: &xds::Configuration) -> Result<Loaded, Vec
             .collect::<Vec<String>>()
     })?;
     let accepted = xds::accept(&outrider_documents::render(&documents), last_good);
-    let services_count = documents.service_names().count();
+    let names = files.iter().map(|(name, text)| (name.clone(), text));
+    let (blank, written): (Vec<_>, Vec<_>) = names.partition(|(_, text)| is_blank(text));
+    let only_names = |files: Vec<(String, _)>| files.into_iter().map(|(name, _)| name).collect();
     Ok(Loaded {
-        accepted,
+        configuration: whole(accepted)?,
         trust_domain: documents.trust_domain().to_owned(),
-        services_count,
+        services_count: documents.service_names().count(),
+        written: only_names(written),
+        blank: only_names(blank),
     })
+}
+
+/// All or nothing: keeping the last good of a single resource is for streams, where resources come
+/// one by one.
+fn whole(accepted: Accepted) -> Result<xds::Configuration, Vec<String>> {
+    if accepted.rejected.is_empty() {
+        return Ok(accepted.configuration);
+    }
+    let rejected = accepted.rejected.iter();
+    Err(rejected.map(ToString::to_string).collect())
+}
+
+/// Is there nothing but white space, comments and document marks?
+fn is_blank(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || matches!(line, "---" | "..."))
 }
 
 /// Reads a folder for the first time, when there is no last good state: everything must be right.
@@ -61,15 +86,29 @@ pub fn load_first(folder: &Path) -> Result<(Files, Loaded), StartupError> {
     };
     let files = folder::read(folder).map_err(unreadable)?;
     let loaded = load(&files, &xds::Configuration::default()).map_err(wrong)?;
-    if !loaded.accepted.rejected.is_empty() {
-        return Err(wrong(
-            loaded
-                .accepted
-                .rejected
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        ));
-    }
     Ok((files, loaded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xds::{FieldError, Rejection};
+
+    #[test]
+    fn one_rejected_resource_refuses_all() {
+        let accepted = Accepted {
+            configuration: xds::Configuration::default(),
+            rejected: vec![Rejection {
+                type_url: "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned(),
+                index: 1,
+                name: "orders".to_owned(),
+                errors: vec![FieldError {
+                    path: "lb_policy".to_owned(),
+                    problem: "not known".to_owned(),
+                }],
+            }],
+        };
+        let problems = whole(accepted).expect_err("not whole");
+        assert!(problems[0].contains("orders"), "{problems:?}");
+    }
 }

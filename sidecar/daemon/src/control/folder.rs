@@ -5,7 +5,7 @@
 //! names that begin with a dot (`..data`) are its own bookkeeping and skipped; links are followed.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 /// Largest document file. Bytes; 4 MiB. A larger one is refused rather than read: it is not a
@@ -21,8 +21,8 @@ pub type Files = Vec<(String, String)>;
 /// Reads all `*.yaml` and `*.yml` files directly in `folder`, ordered by name.
 ///
 /// # Errors
-/// When the folder or one of the files cannot be read, is not UTF-8 or is over its limit. The
-/// message names the file.
+/// When the folder or one of the files cannot be read, is not UTF-8 or is over its limit; the
+/// message names the file. When there is no such file: the folder is not the one that was meant.
 pub fn read(folder: &Path) -> io::Result<Files> {
     let mut names = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
@@ -31,6 +31,10 @@ pub fn read(folder: &Path) -> io::Result<Files> {
         .collect::<io::Result<Vec<String>>>()?;
     if names.len() > FILES_MAX {
         return Err(io::Error::other(format!("more than {FILES_MAX} documents")));
+    }
+    if names.is_empty() {
+        let problem = "it holds no *.yaml or *.yml file";
+        return Err(io::Error::new(ErrorKind::NotFound, problem));
     }
     names.sort_unstable();
     names
@@ -99,6 +103,13 @@ mod tests {
         fs::write(folder.path().join("a.yaml"), [0xff, 0xfe]).expect("a file is written");
         let error = read(folder.path()).expect_err("not UTF-8");
         assert!(error.to_string().starts_with("a.yaml: "), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_documents_is_not_the_one_that_was_meant() {
+        let folder = folder(&[("notes.txt", "no")]);
+        let error = read(folder.path()).expect_err("no document");
+        assert_eq!(error.to_string(), "it holds no *.yaml or *.yml file");
     }
 
     #[test]

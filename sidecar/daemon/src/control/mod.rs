@@ -1,13 +1,15 @@
 //! The control side: everything that may be slow, on one thread with a current-thread runtime.
 //!
 //! Reading order: `configuration` (the pipeline from folder to workers), `documents` and `folder`
-//! (its beginning), `names` and `dns` (its middle), `identity_watch` and `identity` (certificates),
-//! `watch` (what tells both of a change), `status` (what the admin pages are told).
+//! (its beginning), `change` (what may not replace what), `names` and `dns` (its middle),
+//! `identity_watch` and `identity` (certificates), `watch` (what tells both of a change), `status`
+//! (what the admin pages are told).
 
 pub mod configuration;
 pub mod identity_watch;
 pub mod status;
 
+mod change;
 mod dns;
 mod documents;
 mod folder;

@@ -12,21 +12,10 @@ pub struct ConfigurationStatus {
     pub accepted_at: Tick,
     /// Resources in force, as `type/name`.
     pub accepted: Vec<String>,
-    /// Resources refused; each keeps its last good version, if it had one.
-    pub rejected: Vec<Rejected>,
     /// Why the folder's present contents were refused as a whole; empty when they were not.
     pub refused: Vec<String>,
     /// Host names of endpoints.
     pub names: Vec<NameStatus>,
-}
-
-/// A resource that was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rejected {
-    /// `type/name`.
-    pub resource: String,
-    /// Why, each with the path of its field.
-    pub problems: Vec<String>,
 }
 
 /// A host name of an endpoint.
