@@ -13,8 +13,12 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 
-/// Quiet time after a notice before reading, so that a change in several files is seen whole.
+/// Quiet time after the last notice before reading, so that a change in several files, or of a file
+/// that is written piece by piece, is seen whole.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// Longest wait for quiet. 2 s; a folder that is written to without end is read all the same.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
 
 /// Longest time between two looks without any notice. Seconds; 10. Shorter finds changes sooner
 /// where notices do not arrive, and reads the folder more often for nothing everywhere else.
@@ -68,11 +72,23 @@ async fn settle(changed: Arc<Notify>, say_look: mpsc::Sender<()>) {
             .await
             .is_ok()
         {
-            tokio::time::sleep(SETTLE).await;
+            quiet(&changed).await;
         }
         // A look that waits to be taken covers this one too.
         let _ = say_look.try_send(());
     }
+}
+
+/// Returns when there was no notice for [`SETTLE`], or after [`SETTLE_MAX`].
+async fn quiet(changed: &Notify) {
+    let last_notice = async {
+        while tokio::time::timeout(SETTLE, changed.notified())
+            .await
+            .is_ok()
+        {}
+    };
+    // The cap is no failure: what is half-written is refused and looked at again.
+    let _ = tokio::time::timeout(SETTLE_MAX, last_notice).await;
 }
 
 fn start_watcher(
@@ -143,6 +159,41 @@ mod tests {
             folder_of(Path::new("/etc/outrider/key.pem")),
             Path::new("/etc/outrider")
         );
+    }
+
+    /// Looks at a folder that is noticed to change `count` times, each [`SETTLE`] / 2 after the
+    /// last; returns the time from the first notice to the first look.
+    async fn settled_after(count: u32) -> Duration {
+        let changed = Arc::new(Notify::new());
+        let (say_look, mut looks) = mpsc::channel(1);
+        tokio::spawn(settle(Arc::clone(&changed), say_look));
+        let started = tokio::time::Instant::now();
+        let looked = tokio::spawn(async move {
+            looks.recv().await;
+            started.elapsed()
+        });
+        for _ in 0..count {
+            changed.notify_one();
+            tokio::time::sleep(SETTLE / 2).await;
+        }
+        looked.await.expect("no panic")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_when_there_was_no_notice_for_a_while() {
+        // The timer's steps are 1 ms.
+        for (notices, settled) in [(1, SETTLE), (2, SETTLE * 3 / 2), (11, SETTLE * 6)] {
+            let looked = settled_after(notices).await;
+            let late = looked.checked_sub(settled).expect("not before it is quiet");
+            assert!(late < SETTLE / 10, "{notices} notices: {late:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_at_a_folder_that_never_rests() {
+        let looked = settled_after(1_000).await;
+        let late = looked.checked_sub(SETTLE_MAX).expect("not before the cap");
+        assert!(late < SETTLE / 10, "{late:?}");
     }
 
     #[tokio::test]
