@@ -209,7 +209,7 @@ impl Configuration {
         for host in self.names.take_due(self.clock.now()) {
             let clock = self.clock;
             self.questions.spawn(async move {
-                let answer = dns::lookup(clock, &host).await;
+                let answer = dns::lookup(clock, host.clone()).await;
                 (host, answer)
             });
         }
@@ -222,8 +222,7 @@ impl Configuration {
 
     /// Takes an answer; returns whether addresses changed.
     fn record(&mut self, answered: Result<(String, Answer), tokio::task::JoinError>) -> bool {
-        // A lookup that panicked is a bug of the resolver; its name stays taken and is not asked
-        // again, its addresses stay.
+        // A lookup contains its own panics and nobody cancels it.
         let Ok((host, answer)) = answered else {
             return false;
         };

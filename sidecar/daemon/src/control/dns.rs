@@ -23,7 +23,19 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// Reads the system's resolver configuration each time: questions are rare (once per TTL), and a
 /// laptop that changed its network must not keep the old servers.
-pub async fn lookup(clock: Clock, host: &str) -> Answer {
+///
+/// A panic of the resolver is a failed lookup: the name is asked for again.
+pub async fn lookup(clock: Clock, host: String) -> Answer {
+    contain(async move { lookup_now(clock, &host).await }).await
+}
+
+async fn contain(lookup: impl Future<Output = Answer> + Send + 'static) -> Answer {
+    // A task of its own is where a panic ends.
+    let answered = tokio::spawn(lookup).await;
+    answered.unwrap_or_else(|error| Answer::Failed(format!("the resolver failed: {error}")))
+}
+
+async fn lookup_now(clock: Clock, host: &str) -> Answer {
     let resolver = match system_resolver() {
         Ok(resolver) => resolver,
         Err(error) => return Answer::Failed(format!("no resolver configuration: {error}")),
@@ -80,11 +92,17 @@ mod tests {
 
     #[tokio::test]
     async fn localhost_is_this_machine_without_a_server() {
-        let answer = lookup(Clock::start(), "localhost").await;
+        let answer = lookup(Clock::start(), "localhost".to_owned()).await;
         let Answer::Found { addresses, .. } = answer else {
             panic!("{answer:?}")
         };
         assert_eq!(addresses, [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_resolver_is_a_failed_lookup() {
+        let answer = contain(async { panic!("on purpose") }).await;
+        assert!(matches!(answer, Answer::Failed(_)), "{answer:?}");
     }
 
     /// What a server says to every question.
