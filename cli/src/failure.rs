@@ -26,9 +26,10 @@ impl Failure {
             | StartupError::Folder { .. }
             | StartupError::Documents { .. }
             | StartupError::Identity(_) => Failure::Usage(chain(error)),
-            StartupError::Listen { .. } | StartupError::System { .. } | StartupError::Worker(_) => {
-                Failure::Runtime(chain(error))
-            }
+            StartupError::Listen { .. }
+            | StartupError::System { .. }
+            | StartupError::Worker(_)
+            | StartupError::Control(_) => Failure::Runtime(chain(error)),
         }
     }
 

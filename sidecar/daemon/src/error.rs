@@ -53,6 +53,10 @@ pub enum StartupError {
     /// it starts it anew: with one worker less, calls would wait on listeners that nobody serves.
     #[error("a worker ended unexpectedly: {0}; start the sidecar again and report this")]
     Worker(io::Error),
+    /// A task of the control thread ended while it should have run. The process ends: without the
+    /// task it would serve an old configuration or identity for ever, and nobody would notice.
+    #[error("the control thread failed: {0}; start the sidecar again and report this")]
+    Control(String),
     /// A part of the process could not be set up.
     #[error("cannot start {part}: {source}")]
     System {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::Clock;
 use crate::control::status::Phase;
@@ -21,6 +22,8 @@ pub struct Life {
     pub workers: Workers,
     pub recorder: Recorder,
     pub phase: watch::Sender<Phase>,
+    /// What runs beside; none ends before the process does.
+    pub tasks: JoinSet<()>,
     pub reports: mpsc::Receiver<Report>,
     pub stops: mpsc::Receiver<()>,
 }
@@ -29,13 +32,14 @@ impl Life {
     /// Serves until a stop, drains, and returns when the workers have ended or time is up.
     ///
     /// # Errors
-    /// When a worker ended without being told to.
+    /// When a worker ended without being told to, or one of the tasks did.
     pub async fn run(mut self) -> Result<(), StartupError> {
         loop {
             tokio::select! {
                 // A program that dropped its `Running` can no longer stop us otherwise.
                 _ = self.stops.recv() => break,
                 report = self.reports.recv() => self.serving(report)?,
+                Some(ended) = self.tasks.join_next() => return Err(task_ended(ended)),
             }
         }
         self.drain().await;
@@ -67,7 +71,7 @@ impl Life {
         }
     }
 
-    /// Returns when all workers have ended or a second stop came.
+    /// Returns when all have ended or a second stop came.
     async fn until_drained(&mut self) {
         loop {
             tokio::select! {
@@ -96,6 +100,13 @@ impl Life {
     }
 }
 
+fn task_ended(ended: Result<(), JoinError>) -> StartupError {
+    StartupError::Control(match ended {
+        Ok(()) => "a task ended".to_owned(),
+        Err(error) => error.to_string(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +129,7 @@ mod tests {
             workers: Workers::none(clock),
             recorder: Recorder::new("orders", Arc::new(Metrics::new()), known, log, None),
             phase: watch::channel(Phase::Serving).0,
+            tasks: JoinSet::new(),
             reports,
             stops,
         };
@@ -134,6 +146,16 @@ mod tests {
             let (life, tell, _stop) = life();
             tell.send(ended(result)).await.expect("it is heard");
             assert!(matches!(life.run().await, Err(StartupError::Worker(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_ends_the_process_with_an_error() {
+        for panics in [false, true] {
+            let (mut life, _tell, _stop) = life();
+            life.tasks
+                .spawn(async move { assert!(!panics, "on purpose") });
+            assert!(matches!(life.run().await, Err(StartupError::Control(_))));
         }
     }
 

@@ -11,6 +11,7 @@ use outrider_policy::request_id;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
 use crate::clock::{self, Clock};
@@ -77,17 +78,18 @@ pub async fn serve(
         log,
         export_spans(clock, &options, &metrics),
     );
+    let mut tasks = JoinSet::new();
     let (phase, phases) = watch::channel(Phase::Serving);
     let admin = Admin {
         clock,
         workers: workers.clone(),
         metrics: Arc::clone(&metrics),
         configuration: configuration.status(),
-        identity: follow_identity(identity, &workers, metrics),
+        identity: follow_identity(identity, &workers, metrics, &mut tasks),
         phase: phases,
     };
-    tokio::spawn(admin::serve(admin_listener, admin));
-    tokio::spawn(configuration.run(workers.clone()));
+    tasks.spawn(admin::serve(admin_listener, admin));
+    tasks.spawn(configuration.run(workers.clone()));
     tracing::info!(service = %options.service, outbound = %addresses.outbound, "ready");
     ready(&addresses);
     Life {
@@ -96,6 +98,7 @@ pub async fn serve(
         workers,
         recorder,
         phase,
+        tasks,
         reports,
         stops,
     }
@@ -126,12 +129,13 @@ fn follow_identity(
     identity: Option<IdentityWatch>,
     workers: &Workers,
     metrics: Arc<Metrics>,
+    tasks: &mut JoinSet<()>,
 ) -> watch::Receiver<Option<IdentityStatus>> {
     let Some(identity) = identity else {
         return watch::channel(None).1;
     };
     let status = identity.status();
-    tokio::spawn(identity.run(workers.clone(), metrics));
+    tasks.spawn(identity.run(workers.clone(), metrics));
     status
 }
 

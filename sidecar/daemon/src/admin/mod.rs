@@ -46,7 +46,8 @@ pub struct Admin {
 /// OpenMetrics 1.0, section "Content type".
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves for as long as the process lives: `/readyz` must say "draining" to the end.
+/// Serves for as long as the process lives: `/readyz` must say "draining" to the end. Returns only
+/// when the listener has failed.
 pub async fn serve(listener: TcpListener, admin: Admin) {
     if let Err(error) = axum::serve(listener, routes(admin)).await {
         tracing::error!(%error, "the admin listener failed");
