@@ -1,6 +1,7 @@
 //! The life of the process after its start: reports are recorded, stops obeyed, the end found.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -63,18 +64,22 @@ impl Life {
         tracing::info!(seconds = self.drain.as_secs(), "draining");
         // Fails only when nobody asks for it.
         let _ = self.phase.send(Phase::Draining);
-        let deadline = self.clock.now() + self.drain;
-        self.workers.tell(|| Command::Drain(deadline)).await;
         match tokio::time::timeout(self.drain + DRAIN_GRACE, self.until_drained()).await {
             Ok(()) => tracing::info!("drained"),
             Err(_) => tracing::warn!("the drain's time is over"),
         }
     }
 
-    /// Returns when all have ended or a second stop came.
+    /// Tells the workers and returns when all have ended or a second stop came.
     async fn until_drained(&mut self) {
+        let deadline = self.clock.now() + self.drain;
+        let workers = self.workers.clone();
+        // A stalled worker may have no room: neither the time nor the second stop waits for it.
+        let mut tell = pin!(workers.tell(|| Command::Drain(deadline)));
+        let mut told = false;
         loop {
             tokio::select! {
+                () = &mut tell, if !told => told = true,
                 // A closed channel is no second stop.
                 Some(()) = self.stops.recv() => return,
                 report = self.reports.recv() => match report {
@@ -112,6 +117,7 @@ mod tests {
     use super::*;
     use crate::options::AccessLog;
     use crate::telemetry::{AccessLogWriter, Metrics};
+    use crate::worker::Handle;
     use std::path::Path;
     use std::sync::Arc;
 
@@ -157,6 +163,25 @@ mod tests {
                 .spawn(async move { assert!(!panics, "on purpose") });
             assert!(matches!(life.run().await, Err(StartupError::Control(_))));
         }
+    }
+
+    #[tokio::test]
+    async fn a_second_stop_does_not_wait_for_room_at_a_stalled_worker() {
+        let (mut life, _tell, stop) = life();
+        let (handle, _mailbox) = Handle::full(life.clock);
+        life.workers = Workers::new(life.clock, vec![handle]);
+        stop.send(()).await.expect("it is heard");
+        stop.send(()).await.expect("it is heard");
+        assert!(life.run().await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_drain_ends_in_time_with_a_stalled_worker() {
+        let (mut life, _tell, stop) = life();
+        let (handle, _mailbox) = Handle::full(life.clock);
+        life.workers = Workers::new(life.clock, vec![handle]);
+        stop.send(()).await.expect("it is heard");
+        assert!(life.run().await.is_ok());
     }
 
     #[tokio::test]

@@ -17,6 +17,10 @@ use crate::clock::Clock;
 /// delays news for all and loses none.
 pub const COMMANDS_MAX: usize = 64;
 
+/// Of these, the places that questions for gauges leave free: a worker that has so much waiting is
+/// stalled and would not answer, and what must not be lost needs the room.
+const COMMANDS_RESERVED: usize = COMMANDS_MAX / 2;
+
 /// Something a worker must do.
 #[derive(Debug)]
 pub enum Command {
@@ -50,7 +54,7 @@ pub struct Workers {
 const GAUGES_WAIT: Duration = Duration::from_millis(500);
 
 impl Workers {
-    pub(super) fn new(clock: Clock, handles: Vec<Handle>) -> Workers {
+    pub fn new(clock: Clock, handles: Vec<Handle>) -> Workers {
         Workers {
             clock,
             handles: handles.into(),
@@ -63,9 +67,14 @@ impl Workers {
         Workers::new(clock, Vec::new())
     }
 
-    /// Tells every worker, waiting for room in its mailbox. A worker that has ended is skipped.
+    /// Tells every worker, waiting for room in its mailbox. A worker that has ended is skipped;
+    /// those with room are told before those without.
     pub async fn tell(&self, command: impl Fn() -> Command) {
-        for handle in self.handles.iter() {
+        let (roomy, full): (Vec<_>, Vec<_>) = self
+            .handles
+            .iter()
+            .partition(|handle| handle.commands.capacity() > 0);
+        for handle in roomy.into_iter().chain(full) {
             if handle.commands.send(command()).await.is_ok() {
                 wake(&handle.waker);
             }
@@ -96,10 +105,33 @@ impl Workers {
 }
 
 impl Handle {
+    /// A worker that does not look at its mailbox, which has no room left; for tests.
+    #[cfg(test)]
+    pub fn full(clock: Clock) -> (Handle, mpsc::Receiver<Command>) {
+        let (handle, mailbox) = Handle::stalled(clock);
+        while handle.commands.try_send(Command::Drain(Tick::ZERO)).is_ok() {}
+        (handle, mailbox)
+    }
+
+    /// A worker that does not look at its mailbox; for tests.
+    #[cfg(test)]
+    fn stalled(clock: Clock) -> (Handle, mpsc::Receiver<Command>) {
+        let (commands, mailbox) = mpsc::channel(COMMANDS_MAX);
+        let poll = mio::Poll::new().expect("a poll instance");
+        let waker = Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let handle = Handle {
+            commands,
+            waker: Arc::new(waker),
+            heartbeat: Heartbeat::new(clock.now()),
+        };
+        (handle, mailbox)
+    }
+
     fn ask_gauges(&self) -> oneshot::Receiver<Gauges> {
         let (answer, question) = oneshot::channel();
-        // A full mailbox drops `answer`, and the receiver sees an error at once.
-        if self.commands.try_send(Command::Gauges(answer)).is_ok() {
+        // Without room `answer` is dropped, and the receiver sees an error at once.
+        let has_room = self.commands.capacity() > COMMANDS_RESERVED;
+        if has_room && self.commands.try_send(Command::Gauges(answer)).is_ok() {
             wake(&self.waker);
         }
         question
@@ -130,5 +162,33 @@ impl Heartbeat {
 
     fn last(&self) -> Tick {
         Tick::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn questions_leave_a_stalled_worker_room_for_commands() {
+        let clock = Clock::start();
+        let (handle, _mailbox) = Handle::stalled(clock);
+        let questions: Vec<_> = (0..2 * COMMANDS_MAX).map(|_| handle.ask_gauges()).collect();
+        assert_eq!(handle.commands.capacity(), COMMANDS_RESERVED);
+        drop(questions);
+        let told = Workers::new(clock, vec![handle]);
+        told.tell(|| Command::Drain(Tick::ZERO)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_without_room_does_not_keep_news_from_the_others() {
+        let clock = Clock::start();
+        let (full, _mailbox) = Handle::full(clock);
+        let (roomy, mut mailbox) = Handle::stalled(clock);
+        let workers = Workers::new(clock, vec![full, roomy]);
+        let told = workers.tell(|| Command::Drain(Tick::ZERO));
+        let told = tokio::time::timeout(Duration::from_secs(1), told).await;
+        assert!(told.is_err(), "it waits for the full one");
+        assert!(matches!(mailbox.try_recv(), Ok(Command::Drain(_))));
     }
 }

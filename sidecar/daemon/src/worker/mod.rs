@@ -24,11 +24,11 @@ use tokio::sync::mpsc;
 use crate::clock::{self, Clock};
 
 pub use doors::open;
-pub use mailbox::{Command, Workers};
+pub use mailbox::{Command, Handle, Workers};
 pub use outbox::{BATCHES_MAX, Report};
 
 use doors::Doors;
-use mailbox::{COMMANDS_MAX, Handle, Heartbeat};
+use mailbox::{COMMANDS_MAX, Heartbeat};
 use outbox::Outbox;
 use sockets::Sockets;
 use turn::Worker;
