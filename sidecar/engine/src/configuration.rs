@@ -10,8 +10,9 @@ use std::sync::Arc;
 use outrider_policy::{CallPolicy, Route, RouteIndex, RouteMatch, Tick, WeightedCluster};
 
 use crate::call::RouteState;
-use crate::cluster::ClusterState;
+use crate::cluster::{ClusterState, EndpointState};
 use crate::config::{Cluster, ClusterPolicy, Endpoint, Snapshot, Transport};
+use crate::contract::ConnectionId;
 use crate::engine::Engine;
 
 impl Engine {
@@ -21,6 +22,7 @@ impl Engine {
         self.now = now;
         self.routes.clear();
         self.routes.resize_with(snapshot.routes.len(), || None);
+        let mut removed = Vec::new();
         let names: Vec<_> = self.clusters.keys().cloned().collect();
         for name in names {
             let known = self.clusters.remove(&name);
@@ -29,12 +31,16 @@ impl Engine {
                 .clusters
                 .get(&*name)
                 .map(|config| renewed(&known, config, now));
-            self.retire_removed(&known, next.as_deref());
+            removed.extend(removed_connections(&known, next.as_deref()));
             if let Some(next) = next {
                 self.clusters.insert(name, next);
             }
         }
         self.snapshot = snapshot;
+        // Last, because calls that waited for one of these go where the new configuration says.
+        for id in removed {
+            self.retire(id);
+        }
     }
 
     /// The state of a route, made on its first use.
@@ -61,7 +67,8 @@ impl Engine {
         state
     }
 
-    fn cluster_state(&mut self, name: &str) -> Option<Rc<ClusterState>> {
+    /// The newest state of a cluster, made on its first use; `None` if no such is configured.
+    pub(crate) fn cluster_state(&mut self, name: &str) -> Option<Rc<ClusterState>> {
         if let Some(known) = self.clusters.get(name) {
             return Some(Rc::clone(known));
         }
@@ -71,23 +78,21 @@ impl Engine {
             .insert(Arc::clone(&state.name), Rc::clone(&state));
         Some(state)
     }
+}
 
-    /// Connections to endpoints that the new configuration no longer names get no new streams.
-    fn retire_removed(&mut self, known: &ClusterState, next: Option<&ClusterState>) {
-        for endpoint in &known.endpoints {
-            let kept = next.is_some_and(|next| {
-                next.endpoints
-                    .iter()
-                    .any(|other| Rc::ptr_eq(other, endpoint))
-            });
-            if !kept {
-                let connections = endpoint.connections.borrow().clone();
-                for id in connections {
-                    self.retire(id);
-                }
-            }
-        }
-    }
+/// Connections to endpoints of `known` that the new configuration no longer names.
+fn removed_connections(known: &ClusterState, next: Option<&ClusterState>) -> Vec<ConnectionId> {
+    let kept = |endpoint: &Rc<EndpointState>| {
+        next.is_some_and(|next| {
+            next.endpoints
+                .iter()
+                .any(|other| Rc::ptr_eq(other, endpoint))
+        })
+    };
+    let removed = known.endpoints.iter().filter(|endpoint| !kept(endpoint));
+    removed
+        .flat_map(|endpoint| endpoint.connections.borrow().clone())
+        .collect()
 }
 
 /// A cluster's state under its new configuration; the same object if nothing changed.

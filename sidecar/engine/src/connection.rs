@@ -17,6 +17,10 @@ use crate::contract::Side;
 use crate::timers::TimerKey;
 use crate::tls::Transport;
 
+/// Calls that wait for one connection before another is made: a peer that has not said its
+/// MAX_CONCURRENT_STREAMS is assumed to take this many (our own inbound listener's default).
+const WAITERS_MAX: usize = 100;
+
 /// A connection's state on its worker.
 pub(crate) struct Connection {
     pub(crate) serial: u32,
@@ -135,17 +139,25 @@ impl Connection {
         }
     }
 
-    /// May a new stream be opened here now?
+    /// May a new stream be opened here now, and would its body move?
     pub(crate) fn is_usable(&self) -> bool {
-        match &self.role {
-            Role::Downstream { .. } => false,
-            Role::Upstream(upstream) => {
-                upstream.stage == Stage::Ready
-                    && !upstream.blocked
-                    && !self.closing
-                    && self.http2.can_open()
-            }
-        }
+        self.can_open() && self.upstream().is_some_and(|upstream| !upstream.blocked)
+    }
+
+    /// May a new stream be opened here now?
+    pub(crate) fn can_open(&self) -> bool {
+        self.upstream()
+            .is_some_and(|upstream| upstream.stage == Stage::Ready)
+            && !self.closing
+            && self.http2.can_open()
+    }
+
+    /// Is it being made, and may one more call wait for it?
+    pub(crate) fn has_room_to_wait(&self) -> bool {
+        self.upstream().is_some_and(|upstream| {
+            matches!(upstream.stage, Stage::Connecting | Stage::Greeting)
+                && upstream.waiters.len() < WAITERS_MAX
+        })
     }
 
     /// Bytes waiting for the socket.

@@ -20,9 +20,6 @@ use crate::tls::Transport;
 
 /// Connections per endpoint and worker.
 const CONNECTIONS_MAX: usize = 16;
-/// Calls that wait for one connection before another is made: a peer that has not said its
-/// MAX_CONCURRENT_STREAMS is assumed to take this many (our own inbound listener's default).
-const WAITERS_MAX: usize = 100;
 
 /// What the pool has for an attempt.
 pub(crate) enum Found {
@@ -43,34 +40,28 @@ impl Engine {
         endpoint: &Rc<EndpointState>,
     ) -> Found {
         let known = endpoint.connections.borrow();
-        let ready = known
-            .iter()
-            .copied()
-            .find(|id| self.connection(*id).is_some_and(Connection::is_usable));
-        let making = known.iter().copied().find(|id| self.has_room_to_wait(*id));
-        let count = known.len();
-        drop(known);
-        if let Some(ready) = ready {
+        let first = |fits: fn(&Connection) -> bool| {
+            let mut known = known.iter().copied();
+            known.find(|id| self.connection(*id).is_some_and(fits))
+        };
+        if let Some(ready) = first(Connection::is_usable) {
             return Found::Ready(ready);
         }
-        let connection = match making {
-            Some(making) => making,
-            None if count < CONNECTIONS_MAX => self.connect(cluster, endpoint),
-            None => return Found::Full,
+        let making = first(Connection::has_room_to_wait);
+        let blocked = first(Connection::can_open);
+        let count = known.len();
+        drop(known);
+        let connection = match (making, blocked) {
+            (Some(making), _) => making,
+            (None, _) if count < CONNECTIONS_MAX => self.connect(cluster, endpoint),
+            // Slow is better than refused: what the peer takes next may be this call.
+            (None, Some(blocked)) => return Found::Ready(blocked),
+            (None, None) => return Found::Full,
         };
         if let Some(upstream) = self.upstream_mut(connection) {
             upstream.waiters.push_back(id);
         }
         Found::Waiting(connection)
-    }
-
-    fn has_room_to_wait(&self, id: ConnectionId) -> bool {
-        self.connection(id)
-            .and_then(Connection::upstream)
-            .is_some_and(|upstream| {
-                matches!(upstream.stage, Stage::Connecting | Stage::Greeting)
-                    && upstream.waiters.len() < WAITERS_MAX
-            })
     }
 
     fn connect(
@@ -175,7 +166,8 @@ impl Engine {
         }
     }
 
-    /// The connection gets no new streams; it closes when its last call has ended.
+    /// The connection gets no new streams; it closes when its last call has ended. Calls that wait
+    /// for it find another.
     pub(crate) fn retire(&mut self, id: ConnectionId) {
         let Some(upstream) = self.upstream_mut(id) else {
             return;
@@ -188,11 +180,9 @@ impl Engine {
             .borrow_mut()
             .retain(|known| *known != id);
         let waiters = std::mem::take(&mut upstream.waiters);
-        let error =
-            AttemptError::connect("the connection was closed before it could be used".to_owned());
         for call in waiters {
             self.stop_waiting(call);
-            self.attempt_failed(call, &error);
+            self.place_anew(call);
         }
         // Nothing was said on it: there is nothing to say goodbye to.
         if unused {

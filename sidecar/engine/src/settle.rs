@@ -37,8 +37,8 @@ impl Engine {
                 connection.dirty = false;
                 self.stop_requests(id);
                 self.flush(id);
-                self.return_credit(id);
-                self.watch_window(id);
+                let moved = self.return_credit(id);
+                self.watch_window(id, moved);
                 if self.drain.is_some() {
                     self.drained_of(id);
                 }
@@ -96,12 +96,15 @@ impl Engine {
         }
     }
 
-    /// Bytes this connection's peer will get were framed: their sources get window back.
-    fn return_credit(&mut self, id: ConnectionId) {
+    /// Bytes this connection's peer will get were framed: their sources get window back. `true`:
+    /// there were some.
+    fn return_credit(&mut self, id: ConnectionId) -> bool {
+        let mut moved = false;
         while let Some(connection) = self.connection_mut(id) {
             let Some(taken) = connection.http2.next_taken() else {
-                return;
+                break;
             };
+            moved = true;
             let Some(call) = connection.streams.get(&taken.stream).copied() else {
                 continue;
             };
@@ -110,10 +113,12 @@ impl Engine {
                 Role::Upstream(_) => self.request_taken(call, taken.bytes),
             }
         }
+        moved
     }
 
-    /// Starts or stops the watch over a peer that holds its connection window.
-    fn watch_window(&mut self, id: ConnectionId) {
+    /// Starts or stops the watch over a peer that holds its connection window; begins it anew when
+    /// the window `moved`.
+    fn watch_window(&mut self, id: ConnectionId, moved: bool) {
         let due = self.now + BLOCKED_AFTER;
         let Some(connection) = self.connection_mut(id) else {
             return;
@@ -122,21 +127,18 @@ impl Engine {
         let Some(upstream) = connection.upstream_mut() else {
             return;
         };
-        match (stuck, upstream.blocked_timer) {
-            (true, None) if !upstream.blocked => {
-                let timer = self.timers.arm(due, Timer::Blocked(id));
-                if let Some(upstream) = self.upstream_mut(id) {
-                    upstream.blocked_timer = Some(timer);
-                }
+        if moved || !stuck {
+            upstream.blocked = false;
+            if let Some(timer) = upstream.blocked_timer.take() {
+                self.timers.cancel(timer);
             }
-            (false, timer) => {
-                upstream.blocked = false;
-                upstream.blocked_timer = None;
-                if let Some(timer) = timer {
-                    self.timers.cancel(timer);
-                }
-            }
-            (true, _) => {}
+        }
+        if stuck
+            && let Some(upstream) = self.connections[id.slot as usize].upstream_mut()
+            && !upstream.blocked
+            && upstream.blocked_timer.is_none()
+        {
+            upstream.blocked_timer = Some(self.timers.arm(due, Timer::Blocked(id)));
         }
     }
 

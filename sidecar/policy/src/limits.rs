@@ -8,8 +8,8 @@
 pub struct Limits {
     /// Calls in progress at once. Default 1,024; 0 refuses every call.
     pub calls_max: u32,
-    /// Of these, calls that wait for a connection to open. Default 100; 0 refuses each call that
-    /// finds none open.
+    /// Of these, calls that wait for a connection to open. Default 1,024, so that a cold start or a
+    /// reconnect refuses nothing that may be in progress; 0 refuses each call that finds none open.
     pub waiting_max: u32,
 }
 
@@ -17,7 +17,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             calls_max: 1024,
-            waiting_max: 100,
+            waiting_max: 1024,
         }
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! Decides nothing itself: the verdict is `policy::decide_retry`'s, the price the budget's.
 
+use std::sync::Arc;
+
 use outrider_policy::{
-    AttemptEnd, CallFacts, Code, Processed, Pushback, Verdict, deadline, decide_retry,
+    AttemptEnd, CallFacts, Class, Code, Processed, Pushback, Verdict, deadline, decide_retry,
 };
 
 use super::{Call, CallId, Phase, Response};
 use crate::contract::Side;
 use crate::engine::Engine;
+use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
 
 impl Engine {
@@ -86,14 +89,26 @@ impl Engine {
             return;
         };
         call.phase = Phase::Admitted;
-        if let Some(newest) = call
-            .cluster
-            .as_ref()
-            .and_then(|cluster| self.clusters.get(&cluster.name))
-        {
-            call.cluster = Some(std::rc::Rc::clone(newest));
+        // The own application is in no configuration.
+        let known = call.cluster.as_ref().filter(|cluster| !cluster.is_app);
+        if let Some(name) = known.map(|cluster| Arc::clone(&cluster.name)) {
+            let Some(newest) = self.cluster_state(&name) else {
+                let sentence = format!("{name} has left the configuration");
+                return self.end_refused(id, Refusal::early(Reason::NoEndpoint, sentence));
+            };
+            self.calls[id.0 as usize].cluster = Some(newest);
         }
         self.attempt(id);
+    }
+
+    /// The endpoint whose connection a call waited for has left the configuration: the call goes
+    /// to another at once. Nothing was tried, so nothing is counted, charged or blamed.
+    pub(crate) fn place_anew(&mut self, id: CallId) {
+        self.end_attempt(id, Code::Unavailable, Class::Neutral);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.attempts = call.attempts.saturating_sub(1);
+        }
+        self.try_again(id);
     }
 }
 

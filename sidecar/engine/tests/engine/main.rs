@@ -7,4 +7,5 @@ mod call;
 mod drain;
 mod flow;
 mod identity;
+mod pool;
 mod trace;

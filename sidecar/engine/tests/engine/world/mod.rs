@@ -49,6 +49,8 @@ pub struct World {
     pub records: Vec<CallRecord>,
     wires: BTreeMap<End, End>,
     listeners: BTreeMap<SocketAddr, Listener>,
+    /// Peers keep the connection window they begin with (65,535 octets) and never give any back.
+    pub is_narrow: bool,
     /// The engine whose sockets take nothing for now, and what it wants to write to.
     full: Option<usize>,
     unwritten: BTreeSet<ConnectionId>,
@@ -183,8 +185,10 @@ impl World {
                 )
             }
             Some(Listener::Server) => {
-                let http2 =
-                    http2::Connection::server(http2::Config::default(), &WindowPool::new(0));
+                // It does not mind how many of its calls are cancelled.
+                let mut config = http2::Config::default();
+                config.resets.burst = 10_000;
+                let http2 = http2::Connection::server(config, &WindowPool::new(0));
                 End::Peer(self.peer(http2))
             }
             Some(Listener::Hole) => return,
@@ -197,8 +201,11 @@ impl World {
     }
 
     fn flush_peer(&mut self, peer: usize) -> bool {
-        let bytes = self.peers[peer].http2.output().to_vec();
+        let mut bytes = self.peers[peer].http2.output().to_vec();
         self.peers[peer].http2.written(bytes.len());
+        if self.is_narrow {
+            without_connection_window(&mut bytes);
+        }
         if bytes.is_empty() || !self.wires.contains_key(&End::Peer(peer)) {
             return false;
         }
@@ -343,6 +350,15 @@ impl Peer {
             Seen::Head(..) | Seen::Trailers(..) | Seen::Reset(..) | Seen::Goaway(_) => Vec::new(),
         };
         self.seen.iter().flat_map(data).collect()
+    }
+}
+
+/// Takes a WINDOW_UPDATE of the whole connection out of frames.
+fn without_connection_window(bytes: &mut Vec<u8>) {
+    let update = [0, 0, 4, 8, 0, 0, 0, 0, 0];
+    let at = bytes.windows(update.len()).position(|head| head == update);
+    if let Some(at) = at {
+        bytes.drain(at..at + update.len() + 4);
     }
 }
 

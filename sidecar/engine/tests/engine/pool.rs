@@ -1,0 +1,101 @@
+//! Connections to endpoints: what becomes of calls when one is made, blocked or given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_engine::Side;
+use outrider_engine::config::Transport;
+use outrider_policy::{Code, SpiffeId};
+
+use crate::world::fields;
+use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
+
+const CHAT: &str = "/shop.v1.Orders/Chat";
+
+fn orders() -> Transport {
+    let peer = SpiffeId::parse(ORDERS.as_bytes()).expect("an id");
+    Transport::MutualTls { peer }
+}
+
+#[test]
+fn a_cold_burst_within_the_ceiling_is_not_refused() {
+    const CALLS: usize = 1_000;
+    let mut mesh = Mesh::new(1);
+    for _ in 0..CALLS {
+        mesh.client().call("orders", CHAT, &[], true);
+    }
+    mesh.world.settle();
+    let servers = mesh.servers();
+    let arrived = servers
+        .iter()
+        .map(|server| mesh.world.peers[*server].heads().len());
+    assert_eq!(arrived.sum::<usize>(), CALLS);
+    assert_eq!(mesh.outcome(Side::Outbound), []);
+}
+
+#[test]
+fn blocked_connections_take_calls_when_all_are_blocked() {
+    let mut mesh = Mesh::new(1);
+    mesh.world.is_narrow = true;
+    for _ in 0..40 {
+        let stream = mesh.client().call("orders", CHAT, &[], false);
+        mesh.client().http2.data(stream, &[1; 70_000], false);
+        mesh.world.advance(Duration::from_millis(150));
+    }
+    assert_eq!(mesh.outcome(Side::Inbound), []);
+    assert_eq!(mesh.outcome(Side::Outbound), []);
+    assert_eq!(mesh.servers().len(), 16, "as many as there may be");
+}
+
+#[test]
+fn a_removed_endpoint_takes_no_waiting_call_with_it() {
+    let mut mesh = Mesh::new(2);
+    let hole = address("10.9.9.9:1");
+    mesh.world.swallow(hole);
+    let now = mesh.world.now;
+    mesh.world.engines[CALLER].configure(now, snapshot(&[hole], orders()));
+    for _ in 0..80 {
+        mesh.client().call("orders", CHAT, &[], true);
+    }
+    mesh.world.settle();
+    let good = snapshot(&[address("10.0.0.1:1000")], orders());
+    mesh.world.engines[CALLER].configure(now, good);
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    for (stream, _) in mesh.world.peers[server].heads() {
+        mesh.world.peers[server].answer(stream, b"x", "0");
+    }
+    mesh.world.settle();
+    let records = mesh.world.records.iter();
+    let outbound: Vec<_> = records
+        .filter(|record| record.side == Side::Outbound)
+        .collect();
+    assert_eq!(outbound.len(), 80);
+    for record in outbound {
+        assert_eq!((record.code, record.retries), (Code::Ok, 0));
+    }
+    mesh.assert_quiet();
+}
+
+#[test]
+fn a_removed_cluster_leaves_neither_call_nor_connection() {
+    let mut mesh = Mesh::new(1);
+    mesh.client().call("orders", GET, &[], true);
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    let (at, _) = mesh.world.peers[server].heads()[0].clone();
+    let failed = fields(&[
+        (":status", "200"),
+        ("content-type", "application/grpc"),
+        ("grpc-status", "14"),
+    ]);
+    mesh.world.peers[server].http2.head(at, failed.iter(), true);
+    mesh.world.settle();
+    let now = mesh.world.now;
+    mesh.world.engines[CALLER].configure(now, Arc::default());
+    mesh.world.advance(Duration::from_secs(10));
+    let gauges = mesh.world.engines[CALLER].gauges();
+    assert_eq!((gauges.calls, gauges.upstream), (0, 0));
+    let reason = mesh.client().field("grpc-message").unwrap_or_default();
+    assert!(reason.contains("has left the configuration"), "{reason}");
+}
