@@ -116,11 +116,13 @@ impl Engine {
             Side::Outbound => self.settings.outbound_streams_max,
             Side::Inbound => self.settings.inbound_streams_max,
         };
-        let config = http2::Config {
+        // A member of the mesh or the own application: it may cancel all its calls at once.
+        let mut config = http2::Config {
             max_concurrent_streams: Some(streams),
-            peer_is_trusted: side == Side::Inbound,
+            peer_is_trusted: true,
             ..http2::Config::default()
         };
+        config.resets.burst = config.resets.burst.max(streams);
         let http2 = http2::Connection::server(config, &self.window_pool);
         let id = self.insert_connection(
             Role::Downstream {
@@ -145,14 +147,9 @@ impl Engine {
     /// Bytes were read from a connection.
     pub fn received(&mut self, now: Tick, id: ConnectionId, bytes: &[u8]) {
         self.now = now;
-        let Some(connection) = self.connection_mut(id) else {
-            return;
-        };
-        // Nothing that comes now changes anything: not read, not judged, not counted.
-        if connection.closing {
-            return;
-        }
-        let Some(mut transport) = connection.transport.take() else {
+        // On a closing connection nothing is read, judged or counted any more.
+        let open = self.connection_mut(id).filter(|found| !found.closing);
+        let Some(mut transport) = open.and_then(|found| found.transport.take()) else {
             return;
         };
         let result = transport.read(bytes, &mut |decoded| match decoded {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use outrider_engine::Side;
 use outrider_engine::config::Transport;
+use outrider_http2::ErrorCode;
 use outrider_policy::{Code, SpiffeId};
 
-use crate::world::fields;
 use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
+use crate::world::{Seen, fields};
 
 const CHAT: &str = "/shop.v1.Orders/Chat";
 
@@ -98,4 +99,24 @@ fn a_removed_cluster_leaves_neither_call_nor_connection() {
     assert_eq!((gauges.calls, gauges.upstream), (0, 0));
     let reason = mesh.client().field("grpc-message").unwrap_or_default();
     assert!(reason.contains("has left the configuration"), "{reason}");
+}
+
+#[test]
+fn an_application_may_cancel_all_its_calls_at_once() {
+    let mut mesh = Mesh::new(1);
+    let open = |mesh: &mut Mesh| {
+        let stream = mesh.client().call("orders", CHAT, &[], false);
+        mesh.world.settle();
+        stream
+    };
+    let streams: Vec<_> = (0..1_000).map(|_| open(&mut mesh)).collect();
+    for stream in streams {
+        mesh.client().http2.reset(stream, ErrorCode::Cancel);
+    }
+    mesh.world.settle();
+    let told_to_go = |seen: &Seen| matches!(seen, Seen::Goaway(_));
+    assert!(!mesh.client().seen.iter().any(told_to_go));
+    assert_eq!(mesh.outcome(Side::Outbound).len(), 1_000);
+    open(&mut mesh);
+    assert_eq!(mesh.outcome(Side::Outbound).len(), 1_000, "and go on");
 }
