@@ -45,12 +45,19 @@ impl Admin {
         (status.expect("a status"), body.to_owned())
     }
 
-    /// The value of the series whose line begins with `series`; 0 when there is none.
+    /// The value of the series whose line begins with `series`.
+    ///
+    /// # Panics
+    /// If there is none: a name that nobody counts under must not pass for a zero.
     pub async fn metric(&self, series: &str) -> f64 {
         let (_, text) = self.page("/metrics").await;
-        let line = text.lines().find_map(|line| line.strip_prefix(series));
-        line.and_then(|value| value.trim().parse().ok())
-            .unwrap_or(0.0)
+        find(&text, series).unwrap_or_else(|| panic!("no series {series} in\n{text}"))
+    }
+
+    /// As [`Admin::metric`]; 0 for a series that begins with its first event.
+    pub async fn metric_or_zero(&self, series: &str) -> f64 {
+        let (_, text) = self.page("/metrics").await;
+        find(&text, series).unwrap_or(0.0)
     }
 
     /// Returns when `holds` is true of the page; the test's own time-out is the limit.
@@ -63,4 +70,9 @@ impl Admin {
             tokio::task::yield_now().await;
         }
     }
+}
+
+fn find(page: &str, series: &str) -> Option<f64> {
+    let line = page.lines().find_map(|line| line.strip_prefix(series))?;
+    line.trim().parse().ok()
 }

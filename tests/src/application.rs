@@ -9,26 +9,31 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Answers every call with its own request body and `grpc-status: 0`.
+/// Answers every call with its own request body and `grpc-status: 0`, or with 14 (UNAVAILABLE)
+/// after [`Application::fail`].
 ///
 /// The response says who answered (`x-instance`) and what the mesh said of the caller
 /// (`x-saw-client-cert`)
 /// and of the trace (`x-saw-traceparent`). A call whose path ends in `/Hold` is answered after
-/// [`Application::release`]; one whose path ends in `/Flaky` fails with UNAVAILABLE unless it was
-/// tried before.
+/// [`Application::release`], unless its stream is reset before that; one whose path ends in
+/// `/Flaky` fails with UNAVAILABLE unless it was tried before.
 #[derive(Debug)]
 pub struct Application {
     /// Where it listens.
     pub address: SocketAddr,
     held: watch::Receiver<usize>,
+    reset: watch::Receiver<usize>,
     released: watch::Sender<bool>,
+    fails: watch::Sender<bool>,
 }
 
 #[derive(Clone)]
 struct Behaviour {
     instance: HeaderValue,
     held: watch::Sender<usize>,
+    reset: watch::Sender<usize>,
     released: watch::Receiver<bool>,
+    fails: watch::Receiver<bool>,
 }
 
 impl Application {
@@ -37,12 +42,16 @@ impl Application {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (released, releases) = watch::channel(false);
+        let (fails, failing) = watch::channel(false);
         let (holds, held) = watch::channel(0);
+        let (resets, reset) = watch::channel(0);
         let instance = HeaderValue::from_static(instance);
         let behaviour = Behaviour {
             instance,
             held: holds,
+            reset: resets,
             released: releases,
+            fails: failing,
         };
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -52,7 +61,9 @@ impl Application {
         Application {
             address,
             held,
+            reset,
             released,
+            fails,
         }
     }
 
@@ -60,6 +71,17 @@ impl Application {
     pub async fn until_held(&mut self, count: usize) {
         let held = self.held.wait_for(|held| *held >= count).await;
         held.expect("the application lives");
+    }
+
+    /// Returns when `count` held calls have been reset by the peer.
+    pub async fn until_reset(&mut self, count: usize) {
+        let reset = self.reset.wait_for(|reset| *reset >= count).await;
+        reset.expect("the application lives");
+    }
+
+    /// From now on all answers are UNAVAILABLE.
+    pub fn fail(&self) {
+        self.fails.send_replace(true);
     }
 
     /// Lets all held calls go on, and those that come later.
@@ -87,13 +109,21 @@ async fn answer(
     let (head, mut body) = request.into_parts();
     if head.uri.path().ends_with("/Hold") {
         behaviour.held.send_modify(|held| *held += 1);
-        let released = behaviour.released.wait_for(|released| *released).await;
-        released.map(drop).unwrap_or_default();
+        tokio::select! {
+            released = behaviour.released.wait_for(|released| *released) => {
+                released.map(drop).unwrap_or_default();
+            }
+            reset = std::future::poll_fn(|context| respond.poll_reset(context)) => {
+                behaviour.reset.send_modify(|count| *count += usize::from(reset.is_ok()));
+                return reset.map(drop);
+            }
+        }
     }
     let tried = head.headers.contains_key("grpc-previous-rpc-attempts");
-    let code = match head.uri.path().ends_with("/Flaky") && !tried {
-        true => "14",
-        false => "0",
+    let flaky = head.uri.path().ends_with("/Flaky") && !tried;
+    let status = match flaky || *behaviour.fails.borrow() {
+        true => HeaderValue::from_static("14"),
+        false => HeaderValue::from_static("0"),
     };
     let mut response = Response::new(());
     response
@@ -118,10 +148,7 @@ async fn answer(
         body.flow_control().release_capacity(chunk.len())?;
         stream.send_data(chunk, false)?;
     }
-    let status = HeaderMap::from_iter(
-        [("grpc-status".parse().ok(), HeaderValue::from_static(code))]
-            .into_iter()
-            .filter_map(|(name, value)| Some((name?, value))),
-    );
-    stream.send_trailers(status)
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", status);
+    stream.send_trailers(trailers)
 }

@@ -35,6 +35,14 @@ impl Authority {
             trust_bundle: write(folder, "bundle.pem", &self.issuer.pem()),
         }
     }
+
+    /// As [`Authority::issue`], with a bundle that believes `other` too.
+    pub fn issue_trusting(&self, folder: &Path, service: &str, other: &Authority) -> IdentityFiles {
+        let issued = self.issue(folder, service);
+        let both = self.issuer.pem() + &other.issuer.pem();
+        write(folder, "bundle.pem", &both);
+        issued
+    }
 }
 
 impl Default for Authority {

@@ -40,11 +40,30 @@ impl Caller {
     /// # Errors
     /// When the call ends without a response: the stream was reset or the connection lost.
     pub async fn call(&self, authority: &str, path: &str, body: &[u8]) -> Result<Reply, h2::Error> {
+        self.call_with(authority, path, body, &[]).await
+    }
+
+    /// A gRPC call with more `headers`.
+    ///
+    /// # Errors
+    /// As [`Caller::call`].
+    pub async fn call_with(
+        &self,
+        authority: &str,
+        path: &str,
+        body: &[u8],
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, h2::Error> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(format!("http://{authority}{path}"))
             .header("content-type", "application/grpc")
-            .header("te", "trailers")
+            .header("te", "trailers");
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| {
+                request.header(*name, *value)
+            })
             .body(())
             .expect("a request");
         let mut requests = self.requests.clone().ready().await?;

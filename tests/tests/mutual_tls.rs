@@ -101,12 +101,42 @@ async fn a_call_crosses_both_sidecars_and_the_application_learns_who_called() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_not_believed() {
+async fn inbound_does_not_believe_a_certificate_of_another_authority() {
     let application = Application::start("one").await;
-    let mesh = mesh(&application, &Authority::new(), &Authority::new()).await;
-    let reply = call(&mesh.frontend, "orders").await;
+    let (own, other) = (Authority::new(), Authority::new());
+    let mesh = mesh(&application, &own, &own).await;
+    // Believes both, so that only orders can refuse.
+    let files = tempfile::tempdir().expect("a temporary folder");
+    let stranger = Sidecar::start(Options {
+        identity: Some(other.issue_trusting(files.path(), "frontend", &own)),
+        ..Sidecar::options("frontend", mesh.folders[0].path())
+    });
+    let stranger = stranger.await.expect("the stranger starts");
+    let reply = call(&stranger, "orders").await;
     assert_eq!(reply.grpc_status, "14", "{reply:?}");
-    assert_eq!(mesh.orders.admin().metric(OK_HANDSHAKES).await, 0.0);
+    let orders = mesh.orders.admin();
+    assert_eq!(orders.metric_or_zero(OK_HANDSHAKES).await, 0.0);
+    assert!(orders.metric(FAILED_HANDSHAKES).await >= 1.0);
+    assert_eq!(call(&mesh.frontend, "orders").await.grpc_status, "0");
+}
+
+#[tokio::test]
+async fn outbound_does_not_believe_another_service_of_the_same_authority() {
+    let application = Application::start("one").await;
+    let authority = Authority::new();
+    let mesh = mesh(&application, &authority, &authority).await;
+    let inbound = mesh
+        .orders
+        .addresses()
+        .inbound
+        .expect("orders has an application");
+    // What answers there is `orders`, and the document says `payments`.
+    let [documents, files] = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    write_service(documents.path(), "payments", "mesh", &inbound.to_string());
+    let frontend = frontend(&documents, &files, &authority).await;
+    let reply = call(&frontend, "payments").await;
+    assert_eq!(reply.grpc_status, "14", "{reply:?}");
+    assert!(reply.headers.get("x-instance").is_none(), "{reply:?}");
 }
 
 #[tokio::test]
