@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use outrider_http2::CannotOpen;
-use outrider_policy::{Origin, Processed, classify_grpc, deadline};
+use outrider_policy::{Class, Origin, Processed, classify_grpc, deadline};
 
 use super::forward::request_head;
 use super::{Attempt, Call, CallId, Phase};
@@ -296,7 +296,9 @@ impl Engine {
     pub(crate) fn attempt_failed(&mut self, id: CallId, error: &AttemptError) {
         let class = match error.reason {
             Reason::TryTimedOut => self.judge_timeout(id),
-            Reason::Overloaded => outrider_policy::Class::Neutral,
+            Reason::Overloaded => Class::Neutral,
+            // An endpoint that goes away in good order has failed nobody.
+            _ if error.above_goaway => Class::Neutral,
             reason => classify_grpc(reason.code(), Origin::Transport),
         };
         self.end_attempt(id, error.reason.code(), class);
