@@ -1,9 +1,10 @@
 //! What the tests of promises stand on: applications, callers, certificates, sidecars.
 //!
 //! Callers and applications speak HTTP/2 through the `h2` crate, so that a mistake of our own
-//! codec cannot cancel itself out. Decides nothing; a test says what must hold. [`simulation`] stands
-//! apart: a whole mesh without sockets or a clock.
+//! codec cannot cancel itself out. Decides nothing; a test says what must hold. [`simulation`] and
+//! [`ads`] stand apart: a whole mesh, and its discovery, without sockets or a clock.
 
+pub mod ads;
 pub mod simulation;
 
 mod admin;

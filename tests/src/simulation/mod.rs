@@ -28,7 +28,7 @@ mod journal;
 mod network;
 mod pattern;
 mod plan;
-mod random;
+pub(crate) mod random;
 mod script;
 mod server;
 mod sidecar;

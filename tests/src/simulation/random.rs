@@ -5,14 +5,14 @@ use std::time::Duration;
 
 /// A stream of numbers that depends on its seed alone.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Random {
+    pub(crate) fn new(seed: u64) -> Random {
         Random(seed)
     }
 
-    pub(super) fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,33 +21,33 @@ impl Random {
     }
 
     /// A stream of its own, so that one part's draws do not shift another's.
-    pub(super) fn fork(&mut self) -> Random {
+    pub(crate) fn fork(&mut self) -> Random {
         Random(self.next_u64())
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn between(&mut self, low: usize, high: usize) -> usize {
         debug_assert!(low <= high);
         low + (self.next_u64() % (high - low + 1) as u64) as usize
     }
 
     /// True in so many of a hundred cases.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.between(0, 99) < percent
     }
 
     /// One of `choices`, which is not empty.
-    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.between(0, choices.len() - 1)]
     }
 
     /// A span in whole microseconds.
-    pub(super) fn micros(&mut self, low: usize, high: usize) -> Duration {
+    pub(crate) fn micros(&mut self, low: usize, high: usize) -> Duration {
         Duration::from_micros(self.between(low, high) as u64)
     }
 
     /// A span in milliseconds, to the microsecond.
-    pub(super) fn millis(&mut self, low: usize, high: usize) -> Duration {
+    pub(crate) fn millis(&mut self, low: usize, high: usize) -> Duration {
         self.micros(low * 1_000, high * 1_000)
     }
 }
