@@ -161,39 +161,37 @@ mod tests {
         );
     }
 
-    /// Looks at a folder that is noticed to change `count` times, each [`SETTLE`] / 2 after the
-    /// last; returns the time from the first notice to the first look.
-    async fn settled_after(count: u32) -> Duration {
+    /// A folder is noticed to change `count` times, each [`SETTLE`] / 2 after the last: the first
+    /// look comes `settled` after the first notice, not earlier and hardly later.
+    async fn check_first_look(count: u32, settled: Duration) {
         let changed = Arc::new(Notify::new());
         let (say_look, mut looks) = mpsc::channel(1);
         tokio::spawn(settle(Arc::clone(&changed), say_look));
-        let started = tokio::time::Instant::now();
-        let looked = tokio::spawn(async move {
-            looks.recv().await;
-            started.elapsed()
+        tokio::spawn(async move {
+            for _ in 0..count {
+                changed.notify_one();
+                tokio::time::sleep(SETTLE / 2).await;
+            }
         });
-        for _ in 0..count {
-            changed.notify_one();
-            tokio::time::sleep(SETTLE / 2).await;
-        }
-        looked.await.expect("no panic")
+        let early = tokio::time::timeout(settled - SETTLE / 10, looks.recv()).await;
+        assert!(
+            early.is_err(),
+            "{count} notices: looked before it was quiet"
+        );
+        let due = tokio::time::timeout(SETTLE / 5, looks.recv()).await;
+        assert!(due.is_ok(), "{count} notices: no look after {settled:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn looks_when_there_was_no_notice_for_a_while() {
-        // The timer's steps are 1 ms.
         for (notices, settled) in [(1, SETTLE), (2, SETTLE * 3 / 2), (11, SETTLE * 6)] {
-            let looked = settled_after(notices).await;
-            let late = looked.checked_sub(settled).expect("not before it is quiet");
-            assert!(late < SETTLE / 10, "{notices} notices: {late:?}");
+            check_first_look(notices, settled).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn looks_at_a_folder_that_never_rests() {
-        let looked = settled_after(1_000).await;
-        let late = looked.checked_sub(SETTLE_MAX).expect("not before the cap");
-        assert!(late < SETTLE / 10, "{late:?}");
+        check_first_look(1_000, SETTLE_MAX).await;
     }
 
     #[tokio::test]
