@@ -126,15 +126,16 @@ impl Engine {
         let random = self.random.next_u64();
         let cluster = pick_weighted(&route.route.clusters, random)
             .and_then(|index| route.clusters[index].clone());
-        let name = route.name.to_string();
+        let refusal = cluster.is_none().then(|| {
+            let sentence = format!(
+                "route {} leads to no cluster that is configured",
+                route.name
+            );
+            Refusal::early(Reason::NoRoute, sentence)
+        });
         call.route = Some(route);
-        call.cluster = Some(cluster.ok_or_else(|| {
-            Refusal::early(
-                Reason::NoRoute,
-                format!("route {name} leads to no cluster that is configured"),
-            )
-        })?);
-        Ok(())
+        call.cluster = cluster;
+        refusal.map_or(Ok(()), Err)
     }
 
     /// A trace that begins here is recorded at the route's rate; of another the caller decided.
