@@ -3,3 +3,11 @@
 //! Knows documents and xDS; knows nothing of a sidecar's code.
 
 pub mod ads;
+
+pub mod caller;
+
+pub mod clock;
+mod store;
+
+pub use caller::{Caller, Workload};
+pub use store::{Store, StoreError};

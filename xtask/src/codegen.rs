@@ -18,7 +18,10 @@ struct Unit {
 
 const UNITS: [Unit; 2] = [
     Unit {
-        files: &["proto/outrider/v1/policy.proto"],
+        files: &[
+            "proto/outrider/v1/policy.proto",
+            "proto/outrider/v1/control_plane.proto",
+        ],
         include: "proto",
         out: "proto/src/gen",
         well_known: Some("::envoy_types::pb::google::protobuf"),

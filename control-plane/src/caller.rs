@@ -1,0 +1,107 @@
+//! Who speaks: what the client's certificate says, and nothing else.
+//!
+//! The TLS acceptor puts a [`Caller`] into every request of a connection; services ask
+//! [`sidecar`] or [`operator`] first thing. No message and no node id ever names anybody.
+//! Reference: SPIFFE-ID 2, X.509-SVID 2.
+
+use tonic::{Extensions, Status};
+
+/// The other end of a connection, verified against the bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// It has shown no certificate: it may ask for the bundle and join.
+    Anonymous,
+    /// The sidecar of a service.
+    Sidecar(Workload),
+    /// `spiffe://<trust domain>/operator`.
+    Operator,
+}
+
+/// The sidecar of a service, as its certificate names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Namespace of the service.
+    pub namespace: String,
+    /// Name of the service.
+    pub service: String,
+    /// When the certificate ends. Seconds since 1970-01-01 UTC.
+    pub expires_unix: i64,
+}
+
+impl Workload {
+    /// The SPIFFE id of the service in `trust_domain`.
+    pub fn spiffe_id(&self, trust_domain: &str) -> String {
+        let Workload {
+            namespace, service, ..
+        } = self;
+        format!("spiffe://{trust_domain}/ns/{namespace}/svc/{service}")
+    }
+}
+
+/// The sidecar that speaks.
+///
+/// # Errors
+/// UNAUTHENTICATED without a certificate, PERMISSION_DENIED for anybody else.
+pub fn sidecar(extensions: &Extensions) -> Result<&Workload, Status> {
+    match extensions.get() {
+        Some(Caller::Sidecar(workload)) => Ok(workload),
+        Some(Caller::Operator) => Err(Status::permission_denied(
+            "this is for sidecars, and the certificate is an operator's",
+        )),
+        Some(Caller::Anonymous) | None => Err(Status::unauthenticated(
+            "this needs the certificate of a sidecar: join first",
+        )),
+    }
+}
+
+/// Lets operators pass.
+///
+/// # Errors
+/// UNAUTHENTICATED without a certificate, PERMISSION_DENIED for anybody else.
+pub fn operator(extensions: &Extensions) -> Result<(), Status> {
+    match extensions.get() {
+        Some(Caller::Operator) => Ok(()),
+        Some(Caller::Sidecar(_)) => Err(Status::permission_denied(
+            "this is for operators, and the certificate is a sidecar's",
+        )),
+        Some(Caller::Anonymous) | None => Err(Status::unauthenticated(
+            "this needs an operator's certificate: the folder `operator` in the control plane's --data",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    fn orders() -> Caller {
+        Caller::Sidecar(Workload {
+            namespace: "default".to_owned(),
+            service: "orders".to_owned(),
+            expires_unix: 0,
+        })
+    }
+
+    fn asked(caller: Option<Caller>) -> (Result<(), Code>, Result<(), Code>) {
+        let mut extensions = Extensions::new();
+        if let Some(caller) = caller {
+            extensions.insert(caller);
+        }
+        let sidecar = sidecar(&extensions).map(drop);
+        let operator = operator(&extensions);
+        (
+            sidecar.map_err(|status| status.code()),
+            operator.map_err(|status| status.code()),
+        )
+    }
+
+    #[test]
+    fn who_may_do_what() {
+        let (denied, unknown) = (Err(Code::PermissionDenied), Err(Code::Unauthenticated));
+        assert_eq!(asked(None), (unknown, unknown));
+        assert_eq!(asked(Some(Caller::Anonymous)), (unknown, unknown));
+        assert_eq!(asked(Some(orders())), (Ok(()), denied));
+        assert_eq!(asked(Some(Caller::Operator)), (denied, Ok(())));
+    }
+}
