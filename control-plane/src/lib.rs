@@ -7,6 +7,7 @@ pub mod ads;
 pub mod caller;
 
 pub mod clock;
+pub mod journal;
 mod store;
 
 pub use caller::{Caller, Workload};
