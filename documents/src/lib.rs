@@ -3,7 +3,7 @@
 //! Text in, resources out. [`load`] takes a whole set of files and says everything
 //! that is wrong with it, with file, line and column; [`render`] turns what is right
 //! into the resources that a sidecar accepts, whether it reads the documents itself
-//! or is told by a control plane. Knows no I/O, no sidecar and no control plane.
+//! or is told by a control plane, which adds who has registered ([`render_with`]). Knows no I/O, no sidecar and no control plane.
 //! The reference for operators is `docs/CONFIG.md`.
 
 mod check;
@@ -14,6 +14,7 @@ mod error;
 mod load;
 mod model;
 mod names;
+mod registered;
 mod render;
 mod wire;
 mod yaml;
@@ -21,4 +22,5 @@ mod yaml;
 pub use error::DocumentError;
 pub use load::load;
 pub use model::Documents;
-pub use render::render;
+pub use registered::{Contested, Registered, RegisteredService};
+pub use render::{render, render_with};

@@ -4,6 +4,7 @@
 
 use crate::names::Address;
 use crate::wire::Tls;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A set of documents that hold together.
@@ -30,6 +31,17 @@ impl Documents {
         let service = self.services.iter().find(|known| known.name == service)?;
         Some(&service.namespace)
     }
+
+    /// The names of the services whose endpoints are those that register, in order. Only a
+    /// control plane knows these.
+    pub fn registered_service_names(&self) -> impl Iterator<Item = &str> {
+        let services = self.services.iter();
+        let registered = services.filter(|service| match service.endpoints {
+            Endpoints::Registered(_) => true,
+            Endpoints::Static(_) => false,
+        });
+        registered.map(|service| service.name.as_str())
+    }
 }
 
 /// What holds for all services.
@@ -48,10 +60,19 @@ pub(crate) struct Service {
     pub namespace: String,
     pub grpc_services: Vec<String>,
     pub tls: Tls,
-    pub addresses: Vec<Address>,
+    pub endpoints: Endpoints,
     pub policy: TrafficPolicy,
     /// In order of precedence. Empty: no GRPCRoute, everything goes to the service.
     pub rules: Vec<RouteRule>,
+}
+
+/// Where a service is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Endpoints {
+    /// As written; at least one.
+    Static(Vec<Address>),
+    /// Whoever registers; of a document alone nobody.
+    Registered(Vec<SocketAddr>),
 }
 
 /// One match of one rule of a GRPCRoute.

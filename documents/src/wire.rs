@@ -75,7 +75,8 @@ pub(crate) struct ServiceSpec {
     pub grpc_services: Vec<Spanned<String>>,
     #[serde(default)]
     pub tls: Tls,
-    pub endpoints: Endpoints,
+    /// Absent: registered.
+    pub endpoints: Option<Spanned<Endpoints>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -90,8 +91,14 @@ pub(crate) enum Tls {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Endpoints {
     #[serde(rename = "static")]
-    pub fixed: Spanned<Vec<StaticEndpoint>>,
+    pub fixed: Option<Spanned<Vec<StaticEndpoint>>>,
+    pub registered: Option<Spanned<Registered>>,
 }
+
+/// Says all by being there.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Registered {}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use super::{Checker, Sourced};
 use crate::error::{Place, Report};
-use crate::model::{Service, TrafficPolicy};
+use crate::model::{self, Service, TrafficPolicy};
 use crate::names::{self, Address};
 use crate::wire::{Endpoints, ServiceSpec, StaticEndpoint};
 use serde_saphyr::Spanned;
@@ -40,7 +40,7 @@ fn check_service(
     let ServiceSpec {
         grpc_services,
         tls,
-        endpoints: Endpoints { fixed },
+        endpoints,
     } = spec;
     for grpc_service in grpc_services {
         check_grpc_service(grpc_service, checker);
@@ -54,7 +54,7 @@ fn check_service(
             .map(|name| name.value.clone())
             .collect(),
         tls: *tls,
-        addresses: check_addresses(fixed, checker),
+        endpoints: check_endpoints(endpoints.as_ref(), checker),
         policy: TrafficPolicy::default(),
         rules: Vec::new(),
     }
@@ -70,6 +70,40 @@ fn check_grpc_service(name: &Spanned<String>, checker: &mut Checker<'_, '_>) {
         let message = format!("`{text}` is implemented by every server and cannot be claimed");
         checker.refuse(name.referenced, message);
     }
+}
+
+fn check_endpoints(
+    endpoints: Option<&Spanned<Endpoints>>,
+    checker: &mut Checker<'_, '_>,
+) -> model::Endpoints {
+    let Some(endpoints) = endpoints else {
+        return model::Endpoints::Registered(Vec::new());
+    };
+    match &endpoints.value {
+        Endpoints {
+            fixed: Some(fixed),
+            registered: None,
+        } => return model::Endpoints::Static(check_addresses(fixed, checker)),
+        Endpoints {
+            fixed: None,
+            registered: Some(_),
+        } => {}
+        Endpoints {
+            fixed: None,
+            registered: None,
+        } => checker.refuse(
+            endpoints.referenced,
+            "`endpoints` says nothing: write `registered: {}` or `static`",
+        ),
+        Endpoints {
+            fixed: Some(_),
+            registered: Some(registered),
+        } => checker.refuse(
+            registered.referenced,
+            "endpoints are either `static` or `registered`, not both",
+        ),
+    }
+    model::Endpoints::Registered(Vec::new())
 }
 
 fn check_addresses(

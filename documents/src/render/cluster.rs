@@ -1,7 +1,7 @@
 //! A service as a Cluster, and its endpoints.
 
 use super::{one_entry, transport, wire_duration, wire_number};
-use crate::model::{Breaker, Budget, Limits, OutlierDetection, Service, TrafficPolicy};
+use crate::model::{Breaker, Budget, Endpoints, Limits, OutlierDetection, Service, TrafficPolicy};
 use crate::names::{Address, Host};
 use crate::wire::Tls;
 use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
@@ -21,6 +21,7 @@ use outrider_proto::envoy::endpoint::{
 };
 use outrider_proto::v1::{self, ClusterPolicy};
 use outrider_proto::{CLUSTER_POLICY, features, pack};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Longest wait for a connection and its handshake, if the policy says none.
@@ -55,7 +56,10 @@ pub(super) fn render_cluster(service: &Service, trust_domain: &str) -> Cluster {
 /// EDS carries addresses only, so one name among them makes DNS of the whole.
 fn needs_dns(service: &Service) -> bool {
     let is_name = |address: &Address| matches!(address.host, Host::Name(_));
-    service.addresses.iter().any(is_name)
+    match &service.endpoints {
+        Endpoints::Static(addresses) => addresses.iter().any(is_name),
+        Endpoints::Registered(_) => false,
+    }
 }
 
 #[expect(
@@ -89,28 +93,41 @@ pub(super) fn render_endpoints(service: &Service) -> Option<ClusterLoadAssignmen
 }
 
 // gRPC's clients want a locality with a weight, though there is only one.
+// A locality without endpoints they refuse: nobody there is no locality.
 fn load_assignment(service: &Service) -> ClusterLoadAssignment {
-    let locality = LocalityLbEndpoints {
+    let lb_endpoints: Vec<LbEndpoint> = match &service.endpoints {
+        Endpoints::Static(addresses) => addresses.iter().map(written_endpoint).collect(),
+        Endpoints::Registered(addresses) => addresses.iter().map(registered_endpoint).collect(),
+    };
+    let locality = (!lb_endpoints.is_empty()).then(|| LocalityLbEndpoints {
         locality: Some(Locality::default()),
         load_balancing_weight: Some(wire_number(1)),
-        lb_endpoints: service.addresses.iter().map(lb_endpoint).collect(),
+        lb_endpoints,
         ..LocalityLbEndpoints::default()
-    };
+    });
     ClusterLoadAssignment {
         cluster_name: service.name.clone(),
-        endpoints: vec![locality],
+        endpoints: locality.into_iter().collect(),
         ..ClusterLoadAssignment::default()
     }
 }
 
-fn lb_endpoint(address: &Address) -> LbEndpoint {
+fn written_endpoint(address: &Address) -> LbEndpoint {
     let host = match &address.host {
         Host::Ip(ip) => ip.to_string(),
         Host::Name(name) => name.clone(),
     };
+    lb_endpoint(host, address.port)
+}
+
+fn registered_endpoint(address: &SocketAddr) -> LbEndpoint {
+    lb_endpoint(address.ip().to_string(), address.port())
+}
+
+fn lb_endpoint(host: String, port: u16) -> LbEndpoint {
     let socket = SocketAddress {
         address: host,
-        port_specifier: Some(PortSpecifier::PortValue(address.port.into())),
+        port_specifier: Some(PortSpecifier::PortValue(port.into())),
         ..SocketAddress::default()
     };
     let address = EnvoyAddress {

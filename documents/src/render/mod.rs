@@ -1,6 +1,6 @@
 //! Documents to xDS resources, for a sidecar of ours.
 //!
-//! A service becomes a RouteConfiguration, a Cluster and, if all its addresses are
+//! A service, written or registered, becomes a RouteConfiguration, a Cluster and, if all its addresses are
 //! known, a ClusterLoadAssignment, each under the service's name; a client subscribes
 //! to what it uses. What Envoy's messages can say is said with them, the rest with
 //! ours (`outrider.v1`). The order and the versions depend on the content alone.
@@ -10,23 +10,32 @@ mod route;
 mod transport;
 
 use crate::model::{Documents, Mesh};
+use crate::registered::{self, Registered};
 use outrider_proto::google::{Any, Duration as WireDuration, UInt32Value};
 use outrider_proto::{Resource, Resources, Versioned};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Renders all documents: the whole state of the world.
+/// Renders all documents: the whole state of the world, as a sidecar sees it that reads them
+/// itself. Services with `registered` endpoints have none.
 pub fn render(documents: &Documents) -> Resources {
-    let services = &documents.services;
+    render_with(documents, &Registered::default())
+}
+
+/// Renders all documents and all who have registered: the whole state of the world.
+pub fn render_with(documents: &Documents, registered: &Registered) -> Resources {
+    let services = registered::join(documents, registered);
+    let services = services.iter();
     let Mesh {
         trust_domain: domain,
         sampled_per_million,
     } = &documents.mesh;
+    let render_cluster = |service| cluster::render_cluster(service, domain);
     let render_routes = |service| route::render_routes(service, *sampled_per_million);
     Resources {
-        clusters: versioned(services.iter().map(|s| cluster::render_cluster(s, domain))),
-        endpoints: versioned(services.iter().filter_map(cluster::render_endpoints)),
-        routes: versioned(services.iter().map(render_routes)),
+        clusters: versioned(services.clone().map(render_cluster)),
+        endpoints: versioned(services.clone().filter_map(cluster::render_endpoints)),
+        routes: versioned(services.map(render_routes)),
     }
 }
 

@@ -58,6 +58,13 @@ impl Configuration {
         metrics: Arc<Metrics>,
     ) -> Result<Configuration, StartupError> {
         let (files, loaded) = documents::load_first(folder)?;
+        let problems = loaded.unserved();
+        if !problems.is_empty() {
+            return Err(StartupError::Documents {
+                folder: folder.to_owned(),
+                problems,
+            });
+        }
         // A change between the reading and the watch is found by the first rescan.
         let watch = Watch::folder(folder);
         let mut configuration = Configuration {
@@ -173,7 +180,8 @@ impl Configuration {
 
     fn load_change(&self, files: &Files) -> Result<Loaded, Vec<String>> {
         let loaded = documents::load(files, &self.in_force.configuration)?;
-        let problems = change::problems(&self.in_force, &loaded);
+        let mut problems = change::problems(&self.in_force, &loaded);
+        problems.extend(loaded.unserved());
         if problems.is_empty() {
             Ok(loaded)
         } else {

@@ -21,6 +21,8 @@ pub struct Loaded {
     pub trust_domain: String,
     /// How many services the documents describe.
     pub services_count: usize,
+    /// The services whose endpoints only a control plane knows.
+    pub registered: Vec<String>,
     /// The files that hold documents.
     pub written: BTreeSet<String>,
     /// The files that hold none.
@@ -50,9 +52,28 @@ pub fn load(files: &Files, last_good: &xds::Configuration) -> Result<Loaded, Vec
         configuration: whole(accepted)?,
         trust_domain: documents.trust_domain().to_owned(),
         services_count: documents.service_names().count(),
+        registered: documents
+            .registered_service_names()
+            .map(str::to_owned)
+            .collect(),
         written: only_names(written),
         blank: only_names(blank),
     })
+}
+
+impl Loaded {
+    /// What a sidecar cannot serve that reads these documents itself. Nothing of it is wrong for
+    /// a control plane.
+    pub fn unserved(&self) -> Vec<String> {
+        let services = self.registered.iter();
+        let unserved = services.map(|service| {
+            format!(
+                "Service `{service}` has the endpoints that register, which takes a control plane: \
+                 write `endpoints: {{ static: [...] }}`, or start with --control-plane"
+            )
+        });
+        unserved.collect()
+    }
 }
 
 /// All or nothing: keeping the last good of a single resource is for streams, where resources come
@@ -93,6 +114,16 @@ pub fn load_first(folder: &Path) -> Result<(Files, Loaded), StartupError> {
 mod tests {
     use super::*;
     use crate::xds::{FieldError, Rejection};
+
+    #[test]
+    fn registered_endpoints_are_right_and_not_served_from_a_folder() {
+        let text =
+            "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: { name: orders }\nspec: {}\n";
+        let files = Files::from([("orders.yaml".to_owned(), text.to_owned())]);
+        let loaded = load(&files, &xds::Configuration::default()).expect("the document is right");
+        let unserved = loaded.unserved();
+        assert!(unserved[0].contains("`orders`"), "{unserved:?}");
+    }
 
     #[test]
     fn one_rejected_resource_refuses_all() {
