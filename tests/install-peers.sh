@@ -5,13 +5,15 @@
 #
 # Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy), valgrind.
 # From PyPI: grpcio and grpcio-tools, into a virtual environment in $OUTRIDER_PEERS (default
-# ~/.cache/outrider-peers). Jaeger is built from its Go module into the same place and needs Go 1.22
-# or later. Needs root or sudo only for packages that are missing.
+# ~/.cache/outrider-peers). Jaeger and h2spec are built from their Go modules into the same place and
+# need Go 1.22 or later. Needs root or sudo only for packages that are missing.
 set -euo pipefail
 
 readonly PEERS=${OUTRIDER_PEERS:-$HOME/.cache/outrider-peers}
 readonly GRPCIO=1.85.1
 readonly JAEGER=v1.62.0
+# The 2.x tags above it are not to be had by `go install`.
+readonly H2SPEC=v2.2.1+incompatible
 
 say() { echo "install-peers: $*"; }
 
@@ -72,7 +74,24 @@ install_jaeger() {
     rm -rf "$folder"
 }
 
+# With C's resolver (CGO_ENABLED=1), which knows more spellings of 127.0.0.1; tests/tests/h2spec.rs
+# says why.
+install_h2spec() {
+    if [ -x "$PEERS/bin/h2spec" ]; then
+        say "h2spec is there"
+        return
+    fi
+    command -v go >/dev/null || {
+        say "no go here: install Go 1.22 or later, h2spec is built with it" >&2
+        exit 1
+    }
+    say "building h2spec $H2SPEC"
+    mkdir -p "$PEERS/bin"
+    CGO_ENABLED=1 GOBIN=$PEERS/bin go install "github.com/summerwind/h2spec/cmd/h2spec@$H2SPEC"
+}
+
 install_packages
 install_grpcio
 install_jaeger
+install_h2spec
 say "done; tests that need them run with OUTRIDER_REQUIRE_TOOLS=1"

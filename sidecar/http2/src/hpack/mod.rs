@@ -13,6 +13,8 @@ mod static_table;
 
 #[cfg(test)]
 mod appendix_c;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use decode::{DecodeError, Decoded, Decoder, ListLimits};
 pub(crate) use encode::Encoder;

@@ -7,3 +7,4 @@ mod floods;
 mod flow;
 mod messages;
 mod sending;
+mod vectors;
