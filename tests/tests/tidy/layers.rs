@@ -133,10 +133,17 @@ pub const PARTS: &[Part] = &[
         ],
     },
     Part {
+        folder: "folder",
+        mesh: &[],
+        others: Others::Only(&["notify", "tokio", "tracing"]),
+        banned: &["Instant", "SystemTime"],
+    },
+    Part {
         folder: "sidecar/daemon",
         mesh: &[
             "outrider-documents",
             "outrider-engine",
+            "outrider-folder",
             "outrider-http2",
             "outrider-policy",
             "outrider-proto",
@@ -146,7 +153,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         folder: "control-plane",
-        mesh: &["outrider-documents", "outrider-proto"],
+        mesh: &["outrider-documents", "outrider-folder", "outrider-proto"],
         others: Others::AllBut(&NO_SECOND_DATA_PATH),
         banned: &[],
     },

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::config::Snapshot;
+use outrider_folder::{Files, Watch};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::change;
 use super::dns;
 use super::documents::{self, Loaded};
-use super::folder::{self, Files};
 use super::names::{Answer, Names};
 use super::status::{ConfigurationStatus, NameStatus};
-use super::watch::Watch;
 use crate::clock::Clock;
 use crate::error::StartupError;
 use crate::telemetry::{Known, Metrics};
@@ -160,7 +159,7 @@ impl Configuration {
 
     /// Looks into the folder; returns whether there is something new to publish.
     fn reload(&mut self) -> bool {
-        let found = folder::read(&self.folder).map_err(|error| error.to_string());
+        let found = outrider_folder::read(&self.folder).map_err(|error| error.to_string());
         if found == self.seen {
             return false;
         }

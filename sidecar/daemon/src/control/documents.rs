@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use super::folder::{self, Files};
+use outrider_folder::Files;
+
 use crate::error::StartupError;
 use crate::xds::{self, Accepted};
 
@@ -105,7 +106,7 @@ pub fn load_first(folder: &Path) -> Result<(Files, Loaded), StartupError> {
         folder: folder.to_owned(),
         problems,
     };
-    let files = folder::read(folder).map_err(unreadable)?;
+    let files = outrider_folder::read(folder).map_err(unreadable)?;
     let loaded = load(&files, &xds::Configuration::default()).map_err(wrong)?;
     Ok((files, loaded))
 }

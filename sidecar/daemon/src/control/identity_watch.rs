@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use outrider_engine::TlsMaterial;
+use outrider_folder::Watch;
 use tokio::sync::watch;
 
 use super::identity::{self, Contents, Expected, Identity};
 use super::status::IdentityStatus;
-use super::watch::Watch;
 use crate::error::IdentityError;
 use crate::options::IdentityFiles;
 use crate::telemetry::Metrics;

@@ -1,9 +1,9 @@
 //! The control side: everything that may be slow, on one thread with a current-thread runtime.
 //!
-//! Reading order: `configuration` (the pipeline from folder to workers), `documents` and `folder`
-//! (its beginning), `change` (what may not replace what), `names` and `dns` (its middle),
-//! `identity_watch` and `identity` (certificates), `watch` (what tells both of a change), `status`
-//! (what the admin pages are told).
+//! Reading order: `configuration` (the pipeline from folder to workers), `documents` (its
+//! beginning), `change` (what may not replace what), `names` and `dns` (its middle),
+//! `identity_watch` and `identity` (certificates), `status` (what the admin pages are told). The
+//! crate `folder` tells of changes.
 
 pub mod configuration;
 pub mod identity_watch;
@@ -12,10 +12,8 @@ pub mod status;
 mod change;
 mod dns;
 mod documents;
-mod folder;
 pub mod identity;
 mod names;
-mod watch;
 
 use std::path::Path;
 

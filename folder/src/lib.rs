@@ -1,0 +1,10 @@
+//! A watched folder: the documents in it, and when they may have changed.
+//!
+//! The same for a sidecar that reads documents itself, for a control plane and for files of an
+//! identity. Knows nothing of what is in the files.
+
+mod documents;
+mod watch;
+
+pub use documents::{FILE_BYTES_MAX, FILES_MAX, Files, read};
+pub use watch::Watch;
