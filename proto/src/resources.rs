@@ -6,6 +6,7 @@
 use crate::envoy::cluster::Cluster;
 use crate::envoy::endpoint::ClusterLoadAssignment;
 use crate::envoy::route::RouteConfiguration;
+use crate::envoy::tls::Secret;
 use prost::{Message, Name};
 
 /// A message of xDS that is a resource of its own: it has a name.
@@ -32,11 +33,24 @@ impl Resource for RouteConfiguration {
     }
 }
 
+impl Resource for Secret {
+    fn resource_name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// The name under which a cluster's endpoints are asked for, if they come by EDS.
 pub fn eds_name(cluster: &Cluster) -> Option<&str> {
     let eds = cluster.eds_cluster_config.as_ref()?;
     let name = Some(&eds.service_name).filter(|name| !name.is_empty());
     Some(name.unwrap_or(&cluster.name))
+}
+
+/// The other names that routes are asked for by: their domains `grpc/<gRPC service>`.
+pub fn grpc_aliases(routes: &RouteConfiguration) -> Vec<String> {
+    let domains = routes.virtual_hosts.iter().flat_map(|host| &host.domains);
+    let aliases = domains.filter(|domain| domain.starts_with("grpc/"));
+    aliases.cloned().collect()
 }
 
 /// A resource and the version of its content.
@@ -81,6 +95,8 @@ pub struct Resources {
     pub endpoints: Vec<Versioned<ClusterLoadAssignment>>,
     /// RDS, ordered by name: one for each service.
     pub routes: Vec<Versioned<RouteConfiguration>>,
+    /// SDS, ordered by name: the trust bundle. Documents have none; an authority has.
+    pub secrets: Vec<Versioned<Secret>>,
 }
 
 #[cfg(test)]

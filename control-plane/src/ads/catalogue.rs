@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use outrider_proto::envoy::route::RouteConfiguration;
 use outrider_proto::google::Any;
-use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name, pack};
+use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name, grpc_aliases, pack};
 
 /// A resource as it is sent.
 #[derive(Debug, PartialEq)]
@@ -32,12 +31,13 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The resources that documents render to.
+    /// The resources that documents render to, and the authority's secrets.
     pub fn new(resources: &Resources) -> Catalogue {
         let Resources {
             clusters,
             endpoints,
             routes,
+            secrets,
         } = resources;
         let mut catalogue = Catalogue::default();
         for cluster in clusters {
@@ -54,6 +54,9 @@ impl Catalogue {
         for routes in routes {
             let item = item(routes, grpc_aliases(&routes.message), None);
             catalogue.insert(Kind::Routes, item);
+        }
+        for secret in secrets {
+            catalogue.insert(Kind::Secret, item(secret, Vec::new(), None));
         }
         catalogue
     }
@@ -80,13 +83,6 @@ fn item<M: Resource>(
         aliases,
         followed_by,
     }
-}
-
-/// The domains of the form `grpc/<service>` are also names to subscribe by.
-fn grpc_aliases(routes: &RouteConfiguration) -> Vec<String> {
-    let domains = routes.virtual_hosts.iter().flat_map(|host| &host.domains);
-    let aliases = domains.filter(|domain| domain.starts_with("grpc/"));
-    aliases.cloned().collect()
 }
 
 /// What one client may see of a catalogue. What it may not see does not exist for it.

@@ -25,6 +25,7 @@ fn catalogue(clusters: &[&str], endpoints: &[&str], routes: &[&str]) -> Catalogu
         clusters: clusters.iter().map(|text| cluster(text)).collect(),
         endpoints: endpoints.iter().map(|text| assignment(text)).collect(),
         routes: routes.iter().map(|text| route(text)).collect(),
+        ..Resources::default()
     })
 }
 

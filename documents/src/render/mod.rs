@@ -36,6 +36,7 @@ pub fn render_with(documents: &Documents, registered: &Registered) -> Resources 
         clusters: versioned(services.clone().map(render_cluster)),
         endpoints: versioned(services.clone().filter_map(cluster::render_endpoints)),
         routes: versioned(services.map(render_routes)),
+        secrets: Vec::new(),
     }
 }
 

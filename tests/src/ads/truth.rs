@@ -171,6 +171,7 @@ impl Truth {
                 .filter(|(_, service)| shown(service.routes))
                 .map(|(index, service)| self.routes(index, service))
                 .collect(),
+            ..Resources::default()
         }
     }
 

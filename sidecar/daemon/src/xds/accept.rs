@@ -3,7 +3,7 @@
 use super::configuration::{Configuration, Kept};
 use super::fields::Fields;
 use super::rejection::Rejection;
-use super::{cluster, domains, endpoints, route};
+use super::{cluster, domains, endpoints, route, secret};
 use outrider_proto::{Resource, Resources, Versioned};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,7 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
         clusters,
         endpoints,
         routes,
+        secrets,
     } = resources;
     let mut rejected = Vec::new();
     let clusters = take(clusters, &last_good.clusters, cluster::parse, &mut rejected);
@@ -34,12 +35,14 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
     );
     let last_routes = &last_good.routes.routes;
     let taken = take(routes, last_routes, route::parse, &mut rejected);
+    let secrets = take(secrets, &last_good.secrets, secret::parse, &mut rejected);
     let routes = domains::settle(taken, last_routes, &mut rejected);
     Accepted {
         configuration: Configuration {
             clusters,
             endpoints,
             routes,
+            secrets,
         },
         rejected,
     }

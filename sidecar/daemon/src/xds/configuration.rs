@@ -4,6 +4,7 @@ use super::cluster::{ClusterParts, Discovery};
 use super::domains::Settled;
 use super::endpoints::{Address, Host};
 use outrider_engine::config::{Cluster, Endpoint, Snapshot};
+use outrider_proto::TRUST_BUNDLE_SECRET;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Configuration {
     pub(super) clusters: BTreeMap<String, Kept<ClusterParts>>,
     pub(super) endpoints: BTreeMap<String, Kept<Vec<Address>>>,
     pub(super) routes: Settled,
+    /// Trust bundles, in PEM.
+    pub(super) secrets: BTreeMap<String, Kept<Vec<u8>>>,
 }
 
 impl Configuration {
@@ -46,11 +49,22 @@ impl Configuration {
             .routes
             .iter()
             .map(|(name, kept)| ("routes", name, &kept.version));
+        let secrets = self
+            .secrets
+            .iter()
+            .map(|(name, kept)| ("secret", name, &kept.version));
         clusters
             .chain(endpoints)
             .chain(routes)
+            .chain(secrets)
             .map(|(kind, name, version)| format!("{kind}/{name}@{version}"))
             .collect()
+    }
+
+    /// The mesh's trust bundle in PEM, if a control plane gave one.
+    pub fn trust_bundle(&self) -> Option<&[u8]> {
+        let kept = self.secrets.get(TRUST_BUNDLE_SECRET)?;
+        Some(&kept.value)
     }
 
     /// The host names among the endpoints, to be resolved.

@@ -18,6 +18,7 @@ mod rejection;
 mod retry;
 mod route;
 mod route_match;
+mod secret;
 mod tls;
 mod tracing;
 

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeSet;
 
+use outrider_policy::Tick;
 use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
 use outrider_proto::envoy::route::RouteConfiguration;
-use outrider_proto::{Kind, Resource, Resources, unpack};
+use outrider_proto::envoy::tls::Secret;
+use outrider_proto::{Kind, Resource, Resources, grpc_aliases, unpack};
 
 use super::cache::Cache;
+use super::refusals::Refusals;
 use super::update::{Arrival, Gone, Update};
 use crate::xds::{Configuration, FieldError, Rejection, accept};
 
@@ -20,27 +23,64 @@ pub(super) struct Holdings {
     pub clusters: Cache<Cluster>,
     pub endpoints: Cache<ClusterLoadAssignment>,
     pub routes: Cache<RouteConfiguration>,
+    pub secrets: Cache<Secret>,
+    pub refusals: Refusals,
     judged: Configuration,
     /// Refused before and good after all, which the server does not know.
     pub recovered: Vec<(Kind, String)>,
 }
 
 impl Holdings {
+    /// What was stored is the server's last word. Its version is computed anew from what is left
+    /// of it: if that is still the server's, nothing was lost on the way (a field that an older
+    /// build did not know), and only then does the server send nothing.
+    pub fn restored(resources: &Resources) -> Holdings {
+        let Resources {
+            clusters,
+            endpoints,
+            routes,
+            secrets,
+        } = resources;
+        let mut holdings = Holdings::default();
+        for cluster in clusters {
+            holdings.clusters.put("", &[], cluster.message.clone());
+        }
+        for assignment in endpoints {
+            holdings.endpoints.put("", &[], assignment.message.clone());
+        }
+        for routes in routes {
+            let aliases = grpc_aliases(&routes.message);
+            holdings.routes.put("", &aliases, routes.message.clone());
+        }
+        for secret in secrets {
+            holdings.secrets.put("", &[], secret.message.clone());
+        }
+        holdings.judge(Tick::ZERO);
+        holdings
+    }
+
     /// Takes in a response; gives what of it was refused. What nobody asked for (any more) is
     /// left aside.
-    pub fn apply(&mut self, update: &Update, is_wanted: impl Fn(&str) -> bool) -> Vec<Rejection> {
+    pub fn apply(
+        &mut self,
+        now: Tick,
+        update: &Update,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Vec<Rejection> {
         let mut rejected = Vec::new();
         let arrived = match update.kind {
             Kind::Cluster => arrive(&mut self.clusters, update, &is_wanted, &mut rejected),
             Kind::Endpoints => arrive(&mut self.endpoints, update, &is_wanted, &mut rejected),
             Kind::Routes => arrive(&mut self.routes, update, &is_wanted, &mut rejected),
-            // Never subscribed to: certificates and listeners do not come by ADS here.
-            Kind::Secret | Kind::Listener => Vec::new(),
+            Kind::Secret => arrive(&mut self.secrets, update, &is_wanted, &mut rejected),
+            // Never subscribed to: listeners do not come by ADS here.
+            Kind::Listener => Vec::new(),
         };
+        self.refusals.note_noise(now, update, &arrived, &rejected);
         // An alias may have moved: what nobody asks for any more shall not be in the way.
         self.keep(update.kind, is_wanted);
         let type_url = update.kind.type_url();
-        for mut rejection in self.judge() {
+        for mut rejection in self.judge(now) {
             let index = arrived.iter().position(|name| *name == rejection.name);
             if let Some(index) = index.filter(|_| rejection.type_url == type_url) {
                 rejection.index = index;
@@ -51,14 +91,16 @@ impl Holdings {
     }
 
     /// Judges the server's last word on everything.
-    pub fn judge(&mut self) -> Vec<Rejection> {
+    pub fn judge(&mut self, now: Tick) -> Vec<Rejection> {
         let resources = Resources {
             clusters: self.clusters.latest(),
             endpoints: self.endpoints.latest(),
             routes: self.routes.latest(),
+            secrets: self.secrets.latest(),
         };
         let accepted = accept(&resources, &self.judged);
         self.judged = accepted.configuration;
+        self.refusals.judged(now, &accepted.rejected);
         let rejected = accepted.rejected.iter();
         let rejected: BTreeSet<_> = rejected
             .map(|r| (r.type_url.as_str(), r.name.as_str()))
@@ -70,7 +112,8 @@ impl Holdings {
                 Kind::Cluster => self.clusters.judge(is_rejected),
                 Kind::Endpoints => self.endpoints.judge(is_rejected),
                 Kind::Routes => self.routes.judge(is_rejected),
-                Kind::Secret | Kind::Listener => Vec::new(),
+                Kind::Secret => self.secrets.judge(is_rejected),
+                Kind::Listener => Vec::new(),
             };
             let recovered = recovered.into_iter().map(|name| (kind, name));
             self.recovered.extend(recovered);
@@ -84,16 +127,19 @@ impl Holdings {
             Kind::Cluster => self.clusters.has(name),
             Kind::Endpoints => self.endpoints.has(name),
             Kind::Routes => self.routes.has(name),
-            Kind::Secret | Kind::Listener => false,
+            Kind::Secret => self.secrets.has(name),
+            Kind::Listener => false,
         }
     }
 
     pub fn keep(&mut self, kind: Kind, is_wanted: impl Fn(&str) -> bool) {
+        self.refusals.keep(kind, &is_wanted);
         match kind {
             Kind::Cluster => self.clusters.keep(is_wanted),
             Kind::Endpoints => self.endpoints.keep(is_wanted),
             Kind::Routes => self.routes.keep(is_wanted),
-            Kind::Secret | Kind::Listener => {}
+            Kind::Secret => self.secrets.keep(is_wanted),
+            Kind::Listener => {}
         }
     }
 
@@ -102,7 +148,8 @@ impl Holdings {
             Kind::Cluster => self.clusters.versions(),
             Kind::Endpoints => self.endpoints.versions(),
             Kind::Routes => self.routes.versions(),
-            Kind::Secret | Kind::Listener => Vec::new(),
+            Kind::Secret => self.secrets.versions(),
+            Kind::Listener => Vec::new(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod wishes;
 
 mod cache;
 mod link;
+mod refusals;
 mod update;
 
 mod back_off;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use back_off::Closed;
 pub use link::{Protocol, Request};
+pub use refusals::Refused;
 pub use state::Client;
 pub use update::Response;
 pub use wishes::Found;

@@ -2,14 +2,16 @@
 //!
 //! A cluster waits for its endpoints, a route for its clusters; endpoints that are held already
 //! count, so a changed cluster never waits for what it had. What nobody will answer any more
-//! is not waited for: then only what depends on it fails.
+//! is not waited for: then only what depends on it fails. A trust bundle gives way to another
+//! one alone: that there is none cannot mean to trust nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
 use outrider_proto::envoy::route::RouteConfiguration;
-use outrider_proto::{Kind, Resources, Versioned, eds_name};
+use outrider_proto::envoy::tls::Secret;
+use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name};
 
 use super::holdings::Holdings;
 use super::wishes::{Wishes, clusters_of};
@@ -20,9 +22,26 @@ pub(super) struct Serving {
     routes: BTreeMap<String, Versioned<RouteConfiguration>>,
     clusters: BTreeMap<String, Versioned<Cluster>>,
     endpoints: BTreeMap<String, Versioned<ClusterLoadAssignment>>,
+    secrets: BTreeMap<String, Versioned<Secret>>,
 }
 
 impl Serving {
+    /// What was in force when it was stored.
+    pub fn restored(resources: &Resources) -> Serving {
+        let Resources {
+            clusters,
+            endpoints,
+            routes,
+            secrets,
+        } = resources;
+        Serving {
+            routes: by_name(routes),
+            clusters: by_name(clusters),
+            endpoints: by_name(endpoints),
+            secrets: by_name(secrets),
+        }
+    }
+
     /// What is in force next, after `self`.
     pub fn next(&self, holdings: &Holdings, wishes: &Wishes) -> Serving {
         let mut next = Serving::default();
@@ -48,6 +67,10 @@ impl Serving {
             let endpoints = holdings.endpoints.good(&name).cloned();
             next.endpoints.extend(endpoints.map(|found| (name, found)));
         }
+        next.secrets.clone_from(&self.secrets);
+        let secrets = holdings.secrets.all_good();
+        let secrets = secrets.map(|(name, secret)| (name.clone(), secret.clone()));
+        next.secrets.extend(secrets);
         next
     }
 
@@ -86,8 +109,18 @@ impl Serving {
             clusters: self.clusters.values().cloned().collect(),
             endpoints: self.endpoints.values().cloned().collect(),
             routes: self.routes.values().cloned().collect(),
+            secrets: self.secrets.values().cloned().collect(),
         }
     }
+}
+
+/// Under the version that its content has here.
+fn by_name<M: Resource + Clone>(resources: &[Versioned<M>]) -> BTreeMap<String, Versioned<M>> {
+    let messages = resources.iter().map(|resource| resource.message.clone());
+    let named = messages.map(|message| (message.resource_name().to_owned(), message));
+    named
+        .map(|(name, message)| (name, Versioned::new(message)))
+        .collect()
 }
 
 /// Was a name wanted, and is there no more to wait for?

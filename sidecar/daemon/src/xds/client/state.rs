@@ -6,18 +6,20 @@ use outrider_policy::Tick;
 use outrider_proto::envoy::core::Node;
 use outrider_proto::envoy::discovery::{ResourceError, ResourceName};
 use outrider_proto::google::Status;
-use outrider_proto::{Kind, eds_name, pack};
+use outrider_proto::{Kind, Resources, TRUST_BUNDLE_SECRET, eds_name, pack};
 
 use super::back_off::{BackOff, Closed};
 use super::holdings::Holdings;
 use super::link::{Link, Protocol, Reply, Request};
+use super::refusals::Refused;
 use super::serving::Serving;
 use super::update::{Gone, Response, Update};
 use super::wishes::{Found, Wishes, clusters_of};
 use crate::xds::{Configuration, NACK_CODE, Rejection, accept, nack_message};
 
 /// What a sidecar subscribes to, from the top down: each is known by what is held before it.
-const ORDER: [Kind; 3] = [Kind::Routes, Kind::Cluster, Kind::Endpoints];
+/// The trust bundle is wanted always.
+const ORDER: [Kind; 4] = [Kind::Secret, Kind::Routes, Kind::Cluster, Kind::Endpoints];
 
 /// A sidecar as a client of ADS. Time comes with every event; ticks never go back.
 #[derive(Debug)]
@@ -47,6 +49,24 @@ impl Client {
         }
     }
 
+    /// Begins with a configuration of an earlier life in force: what [`Client::services`] and
+    /// [`Client::resources`] gave then. What of it cannot be enforced any more is left out. The
+    /// first delta stream resumes; a state-of-the-world stream is told everything anew.
+    pub fn restored(node: Node, services: BTreeSet<String>, resources: &Resources) -> Client {
+        let serving = Serving::restored(resources);
+        let in_force = accept(&serving.resources(), &Configuration::default());
+        let mut client = Client {
+            services,
+            holdings: Holdings::restored(resources),
+            serving,
+            configuration: in_force.configuration,
+            ..Client::new(node)
+        };
+        // There is no stream, so there is nothing to send.
+        client.settle(Tick::ZERO, None);
+        client
+    }
+
     /// The protocol of the next stream.
     pub fn protocol(&self) -> Protocol {
         self.protocol
@@ -55,6 +75,34 @@ impl Client {
     /// What is in force: of everything, the last that was good and complete.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// What is in force as resources, to be stored for [`Client::restored`].
+    pub fn resources(&self) -> Resources {
+        self.serving.resources()
+    }
+
+    /// The mesh's trust bundle in PEM: the last good one, or `None` before the first.
+    pub fn trust_bundle(&self) -> Option<&[u8]> {
+        self.configuration.trust_bundle()
+    }
+
+    /// The services that are wanted.
+    pub fn services(&self) -> &BTreeSet<String> {
+        &self.services
+    }
+
+    /// The wanted services that do not exist, for all that is known: [`Found::Absent`].
+    pub fn absent(&self) -> BTreeSet<String> {
+        let services = self.services.iter();
+        let absent = services.filter(|service| self.find(service) == Found::Absent);
+        absent.cloned().collect()
+    }
+
+    /// What was sent last under its name and refused, in the order of kinds and names. The last
+    /// good version of it, if there is one, is in force.
+    pub fn rejections(&self) -> Vec<Refused> {
+        self.holdings.refusals.all()
     }
 
     /// What is known of a service that was wanted.
@@ -129,7 +177,9 @@ impl Client {
         let kind = update.kind;
         let wishes = &self.wishes;
         let held_before = self.held_names(kind);
-        let rejected = self.holdings.apply(&update, |name| wishes.has(kind, name));
+        let rejected = self
+            .holdings
+            .apply(now, &update, |name| wishes.has(kind, name));
         self.note_answered(&update, &held_before);
         let reply = Reply {
             kind,
@@ -164,20 +214,24 @@ impl Client {
     /// and ask for the difference.
     fn settle(&mut self, now: Tick, reply: Option<Reply>) -> Vec<Request> {
         // What goes in force may end a wish, and the end of a wish may let something go in force.
-        while self.want_what_follows() | self.put_in_force() {}
+        while self.want_what_follows(now) | self.put_in_force() {}
         self.ask(now, reply)
     }
 
-    fn want_what_follows(&mut self) -> bool {
+    fn want_what_follows(&mut self, now: Tick) -> bool {
         let mut changed = false;
         for kind in ORDER {
             let names = self.names_that_follow(kind);
             changed |= self.wishes.want(kind, names);
             let wishes = &self.wishes;
             self.holdings.keep(kind, |name| wishes.has(kind, name));
+            // What is held already is not waited for.
+            for name in self.held_names(kind) {
+                self.wishes.answered(kind, &name);
+            }
         }
         if changed {
-            self.holdings.judge();
+            self.holdings.judge(now);
         }
         changed
     }
@@ -201,7 +255,8 @@ impl Client {
                 let good = good.map(str::to_owned);
                 good.chain(self.serving.endpoint_names()).collect()
             }
-            Kind::Secret | Kind::Listener => BTreeSet::new(),
+            Kind::Secret => BTreeSet::from([TRUST_BUNDLE_SECRET.to_owned()]),
+            Kind::Listener => BTreeSet::new(),
         }
     }
 

@@ -1,5 +1,9 @@
 //! The rules of the client, one test each: ask by name, take the good, keep the last good, warm.
 
+mod restored;
+mod trust_bundle;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -132,10 +136,11 @@ fn in_force(client: &Client) -> Vec<String> {
 fn asks_by_name_on_first_use_and_for_what_follows() {
     let name = || vec!["a".to_owned()];
     let mut client = Client::new(Node::default());
+    let bundle = vec!["trust-bundle".to_owned()];
     assert_eq!(
-        client.opened(NOW),
-        [],
-        "nothing is wanted, and nothing is not `*`"
+        subscribed(client.opened(NOW)),
+        [(Kind::Secret, bundle)],
+        "no more is wanted yet, and an empty list would be `*`"
     );
     assert_eq!(subscribed(client.want(NOW, "a")), [(Kind::Routes, name())]);
     assert_eq!(client.want(NOW, "a"), []);
@@ -197,7 +202,8 @@ fn what_does_not_come_within_15_seconds_is_not_there() {
     assert_eq!(in_force(&client), [""; 0]);
     client.tick(after(15));
     assert_eq!(in_force(&client), ["cluster/a", "routes/a"]);
-    assert_eq!((client.timed_out_count(), client.next_timeout()), (1, None));
+    // The endpoints and the trust bundle.
+    assert_eq!((client.timed_out_count(), client.next_timeout()), (2, None));
 }
 
 #[test]
@@ -258,7 +264,9 @@ fn a_lost_stream_changes_nothing_and_the_next_one_resumes() {
     let before = client.configuration().version();
     client.closed(NOW, Closed::Lost, 0);
     assert_eq!(client.configuration().version(), before);
-    let requests = delta(client.opened(NOW));
+    let requests = delta(client.opened(NOW)).into_iter();
+    let of_service = requests.filter(|request| request.type_url != Kind::Secret.type_url());
+    let requests: Vec<_> = of_service.collect();
     assert_eq!(requests.len(), 3);
     for request in requests {
         assert_eq!(request.resource_names_subscribe, ["a"]);
@@ -277,7 +285,7 @@ fn delta_is_tried_first_on_every_connection() {
         "at once"
     );
     assert_eq!(client.protocol(), Protocol::StateOfTheWorld);
-    assert_eq!(world(client.opened(NOW)).len(), 1);
+    assert_eq!(world(client.opened(NOW)).len(), 2);
     assert!(client.closed(NOW, Closed::Lost, u64::MAX) > NOW);
     assert_eq!(client.protocol(), Protocol::Delta);
 }

@@ -62,6 +62,7 @@ fn no_flipped_bit_brings_the_acceptance_down() {
         clusters,
         endpoints,
         routes,
+        ..
     } = resources();
     for cluster in clusters.iter().flat_map(|one| damaged(&one.message)) {
         accept_or_refuse(&Resources {
