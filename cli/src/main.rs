@@ -7,6 +7,7 @@ mod demo;
 mod demo_service;
 mod failure;
 mod parent;
+mod probe;
 mod sidecar;
 mod validate;
 
@@ -32,6 +33,8 @@ enum Command {
     Sidecar(Box<sidecar::Args>),
     /// Checks a folder of documents as a sidecar would.
     Validate(validate::Args),
+    /// Asks a page such as /readyz; exit code 0 when it answers 200.
+    Probe(probe::Args),
     /// Shows the whole mesh on this machine: services, sidecars, load and faults.
     Demo(demo::Args),
     /// One service of the demo's shop.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Sidecar(args) => sidecar::run(*args),
         Command::Validate(args) => validate::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoService(args) => return demo_service::run(&args),
     };
