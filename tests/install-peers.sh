@@ -3,10 +3,12 @@
 #
 #   tests/install-peers.sh
 #
-# Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy), valgrind.
-# From PyPI: grpcio and grpcio-tools, into a virtual environment in $OUTRIDER_PEERS (default
-# ~/.cache/outrider-peers). Jaeger and h2spec are built from their Go modules into the same place and
-# need Go 1.22 or later. Needs root or sudo only for packages that are missing.
+# Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy), valgrind, a
+# Docker engine (docker.io), debootstrap. From PyPI: grpcio and grpcio-tools, into a virtual
+# environment in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
+# their Go modules into the same place, and `docker compose` into Docker's folder for plugins; these
+# need Go 1.22 or later, which gets itself the version that they ask for. Needs root or sudo only for
+# packages that are missing.
 set -euo pipefail
 
 readonly PEERS=${OUTRIDER_PEERS:-$HOME/.cache/outrider-peers}
@@ -14,6 +16,7 @@ readonly GRPCIO=1.85.1
 readonly JAEGER=v1.62.0
 # The 2.x tags above it are not to be had by `go install`.
 readonly H2SPEC=v2.2.1+incompatible
+readonly COMPOSE=v5.0.2
 
 say() { echo "install-peers: $*"; }
 
@@ -22,6 +25,8 @@ install_packages() {
     command -v h2load >/dev/null || missing+=(nghttp2-client)
     command -v nghttpx >/dev/null || missing+=(nghttp2-proxy)
     command -v valgrind >/dev/null || missing+=(valgrind)
+    command -v dockerd >/dev/null || missing+=(docker.io)
+    command -v debootstrap >/dev/null || missing+=(debootstrap)
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     if [ ${#missing[@]} -eq 0 ]; then
         say "Debian packages are there"
@@ -51,6 +56,12 @@ install_grpcio() {
         "grpcio==$GRPCIO" "grpcio-tools==$GRPCIO"
 }
 
+need_go() {
+    command -v go >/dev/null && return
+    say "no go here: install Go 1.22 or later" >&2
+    exit 1
+}
+
 # `go install` refuses a module with `replace` lines, so a module of our own asks for the program.
 install_jaeger() {
     local program=$PEERS/bin/jaeger-all-in-one
@@ -59,10 +70,7 @@ install_jaeger() {
         say "Jaeger is there"
         return
     fi
-    command -v go >/dev/null || {
-        say "no go here: install Go 1.22 or later, Jaeger is built with it" >&2
-        exit 1
-    }
+    need_go
     say "building Jaeger $JAEGER, which takes some minutes"
     local folder
     folder=$(mktemp -d)
@@ -81,17 +89,32 @@ install_h2spec() {
         say "h2spec is there"
         return
     fi
-    command -v go >/dev/null || {
-        say "no go here: install Go 1.22 or later, h2spec is built with it" >&2
-        exit 1
-    }
+    need_go
     say "building h2spec $H2SPEC"
     mkdir -p "$PEERS/bin"
     CGO_ENABLED=1 GOBIN=$PEERS/bin go install "github.com/summerwind/h2spec/cmd/h2spec@$H2SPEC"
+}
+
+# Docker runs plugins from this folder; Debian has only the old `docker-compose`.
+install_compose() {
+    local plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
+    if docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; then
+        say "docker compose is there"
+        return
+    fi
+    need_go
+    say "building docker compose $COMPOSE into $plugins"
+    local folder
+    folder=$(mktemp -d)
+    GOBIN=$folder go install "github.com/docker/compose/v5/cmd@$COMPOSE"
+    mkdir -p "$plugins"
+    mv "$folder/cmd" "$plugins/docker-compose"
+    rm -rf "$folder"
 }
 
 install_packages
 install_grpcio
 install_jaeger
 install_h2spec
+install_compose
 say "done; tests that need them run with OUTRIDER_REQUIRE_TOOLS=1"
