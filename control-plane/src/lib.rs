@@ -7,6 +7,7 @@ pub mod ads;
 pub mod caller;
 
 pub mod clock;
+pub mod desk;
 pub mod journal;
 mod store;
 

@@ -16,6 +16,7 @@ mod model;
 mod names;
 mod registered;
 mod render;
+mod split;
 mod wire;
 mod yaml;
 
@@ -24,3 +25,4 @@ pub use load::load;
 pub use model::Documents;
 pub use registered::{Contested, Registered, RegisteredService};
 pub use render::{render, render_with};
+pub use split::{DocumentName, Written, split};

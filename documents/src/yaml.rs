@@ -14,7 +14,7 @@ const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'a> {
     pub origin: Origin,
-    text: &'a str,
+    pub text: &'a str,
 }
 
 /// Cuts a file into its documents; those without content are left out.

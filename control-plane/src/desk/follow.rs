@@ -1,0 +1,70 @@
+//! Follows the watched folder: what is good there becomes a version, what is not is shown.
+//!
+//! Decides when to look again: after a notice, and at every look while something is refused,
+//! because an operator may have cured it from the other side.
+
+use outrider_folder::{Files, Watch};
+use tokio::task::spawn_blocking;
+
+use super::change::Change;
+use super::open::{note_refused, read};
+use super::refusal::Refusal;
+use super::{By, Desk, DeskError};
+
+impl Desk {
+    /// Follows the folder for ever; without a folder there is nothing to do. Needs a runtime.
+    pub async fn follow_folder(&self) {
+        let Some(folder) = &self.folder else {
+            return std::future::pending().await;
+        };
+        let mut watch = Watch::folder(folder);
+        let mut seen = None;
+        loop {
+            seen = self.look(seen).await;
+            watch.changed().await;
+        }
+    }
+
+    /// Looks once; returns what is seen and needs no second look. `seen` is what the last one did.
+    async fn look(&self, seen: Option<Files>) -> Option<Files> {
+        let folder = self.folder.clone()?;
+        let files = spawn_blocking(move || read(&folder)).await.ok()?;
+        if seen.is_some() && files.as_ref().ok() == seen.as_ref() {
+            return seen;
+        }
+        let outcome = match files.clone() {
+            Ok(files) => self.commit(By::folder(), Change::Folder(files)).await,
+            Err(refusal) => Err(DeskError::Refused(refusal)),
+        };
+        match outcome {
+            Ok(_) => {
+                self.folder_refused.send_replace(None);
+                files.ok()
+            }
+            Err(DeskError::Refused(refusal)) => {
+                self.refuse(refusal);
+                None
+            }
+            Err(error @ (DeskError::Store(_) | DeskError::Ended(_))) => {
+                tracing::error!(%error, "the folder's documents are not kept");
+                None
+            }
+        }
+    }
+
+    /// Shows it; says it if it is news.
+    fn refuse(&self, refusal: Refusal) {
+        let known = self.folder_refused.borrow().as_ref() == Some(&refusal);
+        if let (false, Some(folder)) = (known, &self.folder) {
+            note_refused(&self.journal, folder, &refusal);
+        }
+        self.folder_refused.send_replace(Some(refusal));
+    }
+}
+
+impl By<'_> {
+    /// The watched folder.
+    pub fn folder() -> By<'static> {
+        By::new("folder", "folder")
+    }
+}

@@ -1,0 +1,88 @@
+//! Why a change of the documents is not taken.
+
+use std::fmt;
+
+use outrider_documents::{DocumentError, DocumentName};
+
+/// Why a change is not taken; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Everything that is wrong with the documents.
+    #[error("{}", Listed(.0))]
+    Documents(Vec<DocumentError>),
+    /// The certificates in use are of another trust domain.
+    #[error("the trust domain is {in_force} and cannot become {wanted}: all certificates name it")]
+    TrustDomain {
+        /// The one that certificates are issued for.
+        in_force: String,
+        /// The one that the documents would say.
+        wanted: String,
+    },
+    /// There is none of that name.
+    #[error("there is no document {0}")]
+    NoDocument(DocumentName),
+    /// There was no such version, or there is none yet.
+    #[error("there is no version {0}")]
+    NoVersion(u64),
+    /// It would change, and only its file may change it.
+    #[error("{document} is kept in {file} of the watched folder: change it there")]
+    InFolder {
+        /// Which document.
+        document: DocumentName,
+        /// The file of the watched folder.
+        file: String,
+    },
+    /// It looks like a file that is still being written.
+    #[error(
+        "{file} is empty, but documents from it are in force: delete the file if that is meant"
+    )]
+    EmptyFile {
+        /// The file of the watched folder.
+        file: String,
+    },
+    /// The watched folder cannot be read.
+    #[error("{folder}: {problem}")]
+    Folder {
+        /// Its path.
+        folder: String,
+        /// What the system says, and of which file.
+        problem: String,
+    },
+}
+
+impl Refusal {
+    /// One line: the first problem, and how many more there are.
+    pub fn summary(&self) -> String {
+        let Refusal::Documents(errors) = self else {
+            return self.to_string();
+        };
+        let Some(first) = errors.first() else {
+            return String::new();
+        };
+        let DocumentError {
+            file,
+            line,
+            column,
+            message,
+            ..
+        } = first;
+        let more = match errors.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        format!("{file}:{line}:{column}: {message}{more}")
+    }
+}
+
+/// Each error with its place and line, as `outrider validate` shows them.
+struct Listed<'a>(&'a [DocumentError]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let between = if index == 0 { "" } else { "\n" };
+            write!(f, "{between}{error}")?;
+        }
+        Ok(())
+    }
+}

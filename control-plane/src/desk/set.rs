@@ -1,0 +1,94 @@
+//! The documents in force, as values: a set, and what tells two sets apart.
+//!
+//! Knows neither how a set comes to be nor where it is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use outrider_documents::DocumentName;
+
+/// A set of documents. The first one is of version 0 and empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Set {
+    /// One counter for all documents together.
+    pub version: u64,
+    /// Each document by its name.
+    pub documents: BTreeMap<DocumentName, Arc<Document>>,
+}
+
+/// A document of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// As it was written, comments included.
+    pub text: String,
+    /// The version of the set that brought this text.
+    pub version: u64,
+    /// Who may change it.
+    pub source: Source,
+}
+
+/// Where a document comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `outrider apply`.
+    Applied,
+    /// The watched folder.
+    Folder {
+        /// The name of the file.
+        file: String,
+        /// The line where the text begins, from 1.
+        line: usize,
+    },
+}
+
+impl Source {
+    /// The file of the watched folder that it is in.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Source::Applied => None,
+            Source::Folder { file, .. } => Some(file),
+        }
+    }
+}
+
+/// What became of a document from one set to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Which document.
+    pub name: DocumentName,
+    /// `None`: it is new.
+    pub before: Option<Arc<Document>>,
+    /// `None`: it has ended.
+    pub after: Option<Arc<Document>>,
+}
+
+/// The documents whose text is not the same in both, in the order of their names.
+pub fn changes(before: &Set, after: &Set) -> Vec<Changed> {
+    let names: BTreeSet<&DocumentName> = before
+        .documents
+        .keys()
+        .chain(after.documents.keys())
+        .collect();
+    let changed = names.into_iter().map(|name| Changed {
+        name: name.clone(),
+        before: before.documents.get(name).cloned(),
+        after: after.documents.get(name).cloned(),
+    });
+    changed
+        .filter(|Changed { before, after, .. }| text(before.as_ref()) != text(after.as_ref()))
+        .collect()
+}
+
+fn text(document: Option<&Arc<Document>>) -> Option<&str> {
+    document.map(|document| document.text.as_str())
+}
+
+impl Set {
+    /// Hands the documents of a folder that is watched no more to `outrider apply`.
+    pub fn without_folder(mut self) -> Set {
+        for document in self.documents.values_mut() {
+            Arc::make_mut(document).source = Source::Applied;
+        }
+        self
+    }
+}
