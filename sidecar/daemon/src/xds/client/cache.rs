@@ -21,6 +21,13 @@ struct Entry<M> {
     aliases: BTreeSet<String>,
 }
 
+impl<M> Entry<M> {
+    /// Is its name or an alias of it in a set?
+    fn is_in(&self, name: &str, set: impl Fn(&str) -> bool) -> bool {
+        set(name) || self.aliases.iter().any(|alias| set(alias))
+    }
+}
+
 /// The resources of one kind, by name.
 #[derive(Debug)]
 pub(super) struct Cache<M>(BTreeMap<String, Entry<M>>);
@@ -68,18 +75,20 @@ impl<M: Resource + Clone> Cache<M> {
     }
 
     /// Keeps what is asked for by name or alias.
-    pub fn keep(&mut self, is_wanted: impl Fn(&str) -> bool) {
-        let wanted = |name: &str, entry: &Entry<M>| {
-            is_wanted(name) || entry.aliases.iter().any(|alias| is_wanted(alias))
-        };
-        self.0.retain(|name, entry| wanted(name, entry));
+    pub fn keep(&mut self, is_asked: impl Fn(&str) -> bool) {
+        self.0.retain(|name, entry| entry.is_in(name, &is_asked));
     }
 
-    /// Notes which last words are good; gives the names and aliases of those that were refused
-    /// before and are good after all.
-    pub fn judge(&mut self, is_rejected: impl Fn(&str) -> bool) -> Vec<String> {
+    /// Notes which last words are good, of those that are wanted; gives the names and aliases
+    /// of those that were refused before and are good after all.
+    pub fn judge(
+        &mut self,
+        is_wanted: impl Fn(&str) -> bool,
+        is_rejected: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
         let mut recovered = Vec::new();
-        for (name, entry) in &mut self.0 {
+        let entries = self.0.iter_mut();
+        for (name, entry) in entries.filter(|(name, entry)| entry.is_in(name, &is_wanted)) {
             let refused = is_rejected(name);
             let before = std::mem::replace(&mut entry.refused, refused);
             if !refused {
@@ -97,18 +106,27 @@ impl<M: Resource + Clone> Cache<M> {
         self.0.keys()
     }
 
-    pub fn latest(&self) -> Vec<Versioned<M>> {
-        let entries = self.0.values();
-        entries.map(|entry| entry.latest.resource.clone()).collect()
+    /// The server's last words on what is wanted.
+    pub fn latest(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Versioned<M>> {
+        let entries = self.0.iter();
+        let wanted = entries.filter(|(name, entry)| entry.is_in(name, &is_wanted));
+        wanted
+            .map(|(_, entry)| entry.latest.resource.clone())
+            .collect()
     }
 
     pub fn good(&self, name: &str) -> Option<&Versioned<M>> {
         Some(&self.0.get(name)?.good.as_ref()?.resource)
     }
 
-    pub fn all_good(&self) -> impl Iterator<Item = (&String, &Versioned<M>)> {
+    /// What is wanted and good.
+    pub fn all_good(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (&String, &Versioned<M>)> {
         let entries = self.0.iter();
-        entries.filter_map(|(name, entry)| Some((name, &entry.good.as_ref()?.resource)))
+        let wanted = entries.filter(move |(name, entry)| entry.is_in(name, &is_wanted));
+        wanted.filter_map(|(name, entry)| Some((name, &entry.good.as_ref()?.resource)))
     }
 
     /// Is there a word of the server under this name or alias?

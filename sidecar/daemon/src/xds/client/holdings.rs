@@ -1,7 +1,8 @@
 //! What the server said, judged: each resource alone, the last good one kept.
 //!
-//! The judgement is [`accept`]'s, the same as for documents. Decides nothing about what is
-//! wanted or in force.
+//! The judgement is [`accept`]'s, the same as for documents. What is held because the server
+//! still sends it, and wanted by nobody, is not judged: it shall be in nobody's way. Decides
+//! nothing about what is wanted or in force.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +16,10 @@ use outrider_proto::{Kind, Resource, Resources, grpc_aliases, unpack};
 use super::cache::Cache;
 use super::refusals::Refusals;
 use super::update::{Arrival, Gone, Update};
+use super::wishes::Wishes;
 use crate::xds::{Configuration, FieldError, Rejection, accept};
 
-/// Everything the server said that is still wanted.
+/// Everything the server said that is still asked for.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
     pub clusters: Cache<Cluster>,
@@ -55,32 +57,32 @@ impl Holdings {
         for secret in secrets {
             holdings.secrets.put("", &[], secret.message.clone());
         }
-        holdings.judge(Tick::ZERO);
         holdings
     }
 
-    /// Takes in a response; gives what of it was refused. What nobody asked for (any more) is
+    /// Takes in a response; gives what of it was refused. What is not asked for (any more) is
     /// left aside.
     pub fn apply(
         &mut self,
         now: Tick,
         update: &Update,
-        is_wanted: impl Fn(&str) -> bool,
+        wishes: &Wishes,
+        is_asked: impl Fn(&str) -> bool,
     ) -> Vec<Rejection> {
         let mut rejected = Vec::new();
         let arrived = match update.kind {
-            Kind::Cluster => arrive(&mut self.clusters, update, &is_wanted, &mut rejected),
-            Kind::Endpoints => arrive(&mut self.endpoints, update, &is_wanted, &mut rejected),
-            Kind::Routes => arrive(&mut self.routes, update, &is_wanted, &mut rejected),
-            Kind::Secret => arrive(&mut self.secrets, update, &is_wanted, &mut rejected),
+            Kind::Cluster => arrive(&mut self.clusters, update, &is_asked, &mut rejected),
+            Kind::Endpoints => arrive(&mut self.endpoints, update, &is_asked, &mut rejected),
+            Kind::Routes => arrive(&mut self.routes, update, &is_asked, &mut rejected),
+            Kind::Secret => arrive(&mut self.secrets, update, &is_asked, &mut rejected),
             // Never subscribed to: listeners do not come by ADS here.
             Kind::Listener => Vec::new(),
         };
         self.refusals.note_noise(now, update, &arrived, &rejected);
         // An alias may have moved: what nobody asks for any more shall not be in the way.
-        self.keep(update.kind, is_wanted);
+        self.keep(update.kind, is_asked);
         let type_url = update.kind.type_url();
-        for mut rejection in self.judge(now) {
+        for mut rejection in self.judge(now, wishes) {
             let index = arrived.iter().position(|name| *name == rejection.name);
             if let Some(index) = index.filter(|_| rejection.type_url == type_url) {
                 rejection.index = index;
@@ -90,13 +92,13 @@ impl Holdings {
         rejected
     }
 
-    /// Judges the server's last word on everything.
-    pub fn judge(&mut self, now: Tick) -> Vec<Rejection> {
+    /// Judges the server's last word on everything that is wanted.
+    pub fn judge(&mut self, now: Tick, wishes: &Wishes) -> Vec<Rejection> {
         let resources = Resources {
-            clusters: self.clusters.latest(),
-            endpoints: self.endpoints.latest(),
-            routes: self.routes.latest(),
-            secrets: self.secrets.latest(),
+            clusters: self.clusters.latest(wishes.of(Kind::Cluster)),
+            endpoints: self.endpoints.latest(wishes.of(Kind::Endpoints)),
+            routes: self.routes.latest(wishes.of(Kind::Routes)),
+            secrets: self.secrets.latest(wishes.of(Kind::Secret)),
         };
         let accepted = accept(&resources, &self.judged);
         self.judged = accepted.configuration;
@@ -108,11 +110,12 @@ impl Holdings {
         for kind in Kind::ALL {
             let type_url = kind.type_url();
             let is_rejected = |name: &str| rejected.contains(&(type_url.as_str(), name));
+            let is_wanted = wishes.of(kind);
             let recovered = match kind {
-                Kind::Cluster => self.clusters.judge(is_rejected),
-                Kind::Endpoints => self.endpoints.judge(is_rejected),
-                Kind::Routes => self.routes.judge(is_rejected),
-                Kind::Secret => self.secrets.judge(is_rejected),
+                Kind::Cluster => self.clusters.judge(is_wanted, is_rejected),
+                Kind::Endpoints => self.endpoints.judge(is_wanted, is_rejected),
+                Kind::Routes => self.routes.judge(is_wanted, is_rejected),
+                Kind::Secret => self.secrets.judge(is_wanted, is_rejected),
                 Kind::Listener => Vec::new(),
             };
             let recovered = recovered.into_iter().map(|name| (kind, name));
@@ -132,13 +135,13 @@ impl Holdings {
         }
     }
 
-    pub fn keep(&mut self, kind: Kind, is_wanted: impl Fn(&str) -> bool) {
-        self.refusals.keep(kind, &is_wanted);
+    pub fn keep(&mut self, kind: Kind, is_asked: impl Fn(&str) -> bool) {
+        self.refusals.keep(kind, &is_asked);
         match kind {
-            Kind::Cluster => self.clusters.keep(is_wanted),
-            Kind::Endpoints => self.endpoints.keep(is_wanted),
-            Kind::Routes => self.routes.keep(is_wanted),
-            Kind::Secret => self.secrets.keep(is_wanted),
+            Kind::Cluster => self.clusters.keep(is_asked),
+            Kind::Endpoints => self.endpoints.keep(is_asked),
+            Kind::Routes => self.routes.keep(is_asked),
+            Kind::Secret => self.secrets.keep(is_asked),
             Kind::Listener => {}
         }
     }
@@ -158,7 +161,7 @@ impl Holdings {
 fn arrive<M: Resource + Clone>(
     cache: &mut Cache<M>,
     update: &Update,
-    is_wanted: impl Fn(&str) -> bool,
+    is_asked: impl Fn(&str) -> bool,
     rejected: &mut Vec<Rejection>,
 ) -> Vec<String> {
     let mut names = Vec::new();
@@ -167,7 +170,7 @@ fn arrive<M: Resource + Clone>(
             Ok(message) => {
                 names.push(message.resource_name().to_owned());
                 let mut known_as = arrival.aliases.iter().map(String::as_str);
-                if is_wanted(message.resource_name()) || known_as.any(&is_wanted) {
+                if is_asked(message.resource_name()) || known_as.any(&is_asked) {
                     cache.put(&arrival.version, &arrival.aliases, message);
                 }
             }

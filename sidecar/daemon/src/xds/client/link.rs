@@ -1,4 +1,9 @@
 //! One stream: what the server was told on it, and the words for what it must be told now.
+//!
+//! Over state of the world a name that was once asked for stays asked for until the stream ends.
+//! The server passes over the list of a request that crosses a response of its own, so nobody
+//! can say when it has heard that a name was dropped: one that is dropped and wanted again
+//! would be no news to it, and it would not send it again. Delta has no such doubt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +11,12 @@ use outrider_proto::Kind;
 use outrider_proto::envoy::core::Node;
 use outrider_proto::envoy::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
 use outrider_proto::google::Status;
+
+/// Names of one kind that stay asked for over state of the world though nobody wants them any
+/// more; 1,000. Above it all of them are dropped at once, or an application that calls ever new
+/// names would make every request longer; one of them that is wanted again within the moment
+/// may then be missed until the stream ends.
+const LEFT_OVER_MAX: usize = 1_000;
 
 /// The two ways to speak xDS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +52,17 @@ struct Told {
     /// The last response; state of the world only.
     nonce: String,
     opened: bool,
+}
+
+impl Told {
+    /// The names that are wanted and those that were asked for before.
+    fn with_left_over(&self, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+        let left_over = self.names.difference(wanted);
+        if left_over.clone().count() > LEFT_OVER_MAX {
+            return wanted.clone();
+        }
+        wanted.iter().chain(left_over).cloned().collect()
+    }
 }
 
 /// The stream: what outlives it is what its successor starts with.
@@ -91,6 +113,13 @@ impl Link {
         }
     }
 
+    /// Does the server go on sending this name on this stream, wanted or not?
+    pub fn asks(&self, kind: Kind, name: &str) -> bool {
+        let told = self.told.get(&kind);
+        self.protocol == Some(Protocol::StateOfTheWorld)
+            && told.is_some_and(|told| told.names.contains(name))
+    }
+
     /// The request about `kind` that is due, if any: a reply, a change of names, or both. The
     /// first never comes without a name: that would ask for everything.
     pub fn request(
@@ -102,13 +131,17 @@ impl Link {
     ) -> Option<Request> {
         let protocol = self.protocol?;
         let told = self.told.entry(kind).or_default();
-        let nothing_new = reply.is_none() && told.names == *names;
+        let names = match protocol {
+            Protocol::Delta => names.clone(),
+            Protocol::StateOfTheWorld => told.with_left_over(names),
+        };
+        let nothing_new = reply.is_none() && told.names == names;
         if nothing_new || (!told.opened && names.is_empty()) {
             return None;
         }
         Some(match protocol {
-            Protocol::Delta => Request::Delta(self.delta(kind, names, held, reply)),
-            Protocol::StateOfTheWorld => Request::World(self.world(kind, names, reply)),
+            Protocol::Delta => Request::Delta(self.delta(kind, &names, held, reply)),
+            Protocol::StateOfTheWorld => Request::World(self.world(kind, &names, reply)),
         })
     }
 

@@ -45,7 +45,7 @@ impl Serving {
     /// What is in force next, after `self`.
     pub fn next(&self, holdings: &Holdings, wishes: &Wishes) -> Serving {
         let mut next = Serving::default();
-        for (name, routes) in holdings.routes.all_good() {
+        for (name, routes) in holdings.routes.all_good(wishes.of(Kind::Routes)) {
             let clusters = clusters_of(&routes.message);
             let warm = |cluster: &&str| {
                 self.cluster(holdings, wishes, cluster).is_some()
@@ -68,7 +68,7 @@ impl Serving {
             next.endpoints.extend(endpoints.map(|found| (name, found)));
         }
         next.secrets.clone_from(&self.secrets);
-        let secrets = holdings.secrets.all_good();
+        let secrets = holdings.secrets.all_good(wishes.of(Kind::Secret));
         let secrets = secrets.map(|(name, secret)| (name.clone(), secret.clone()));
         next.secrets.extend(secrets);
         next

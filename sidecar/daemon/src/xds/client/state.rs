@@ -175,11 +175,10 @@ impl Client {
             return Vec::new();
         };
         let kind = update.kind;
-        let wishes = &self.wishes;
+        let (wishes, link) = (&self.wishes, &self.link);
         let held_before = self.held_names(kind);
-        let rejected = self
-            .holdings
-            .apply(now, &update, |name| wishes.has(kind, name));
+        let is_asked = |name: &str| wishes.has(kind, name) || link.asks(kind, name);
+        let rejected = self.holdings.apply(now, &update, wishes, is_asked);
         self.note_answered(&update, &held_before);
         let reply = Reply {
             kind,
@@ -223,15 +222,16 @@ impl Client {
         for kind in ORDER {
             let names = self.names_that_follow(kind);
             changed |= self.wishes.want(kind, names);
-            let wishes = &self.wishes;
-            self.holdings.keep(kind, |name| wishes.has(kind, name));
+            let (wishes, link) = (&self.wishes, &self.link);
+            let is_asked = |name: &str| wishes.has(kind, name) || link.asks(kind, name);
+            self.holdings.keep(kind, is_asked);
             // What is held already is not waited for.
             for name in self.held_names(kind) {
                 self.wishes.answered(kind, &name);
             }
         }
         if changed {
-            self.holdings.judge(now);
+            self.holdings.judge(now, &self.wishes);
         }
         changed
     }
@@ -244,13 +244,13 @@ impl Client {
         match kind {
             Kind::Routes => self.services.clone(),
             Kind::Cluster => {
-                let good = routes.all_good();
+                let good = routes.all_good(self.wishes.of(Kind::Routes));
                 let good = good.flat_map(|(_, routes)| clusters_of(&routes.message));
                 let good = good.map(str::to_owned);
                 good.chain(self.serving.cluster_names()).collect()
             }
             Kind::Endpoints => {
-                let good = clusters.all_good();
+                let good = clusters.all_good(self.wishes.of(Kind::Cluster));
                 let good = good.filter_map(|(_, cluster)| eds_name(&cluster.message));
                 let good = good.map(str::to_owned);
                 good.chain(self.serving.endpoint_names()).collect()

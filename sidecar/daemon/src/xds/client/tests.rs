@@ -2,6 +2,7 @@
 
 mod restored;
 mod trust_bundle;
+mod world;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -301,46 +302,4 @@ fn a_response_resets_the_back_off_and_an_open_stream_alone_does_not() {
     client.receive(NOW, sent(routes()));
     let wait = client.closed(NOW, Closed::Lost, u64::MAX).since(NOW);
     assert_eq!(wait.as_millis().div_ceil(1_000), 1);
-}
-
-#[test]
-fn state_of_the_world_answers_with_all_names_and_the_version_of_the_last_good() {
-    let mut client = asking();
-    client.closed(NOW, Closed::Unimplemented, 0);
-    client.opened(NOW);
-    let response = |version: &str, (kind, resources): (Kind, Vec<Resource>)| {
-        Response::World(DiscoveryResponse {
-            version_info: version.to_owned(),
-            type_url: kind.type_url(),
-            nonce: format!("n{version}"),
-            resources: resources.into_iter().filter_map(|r| r.resource).collect(),
-            ..DiscoveryResponse::default()
-        })
-    };
-    client.receive(NOW, response("1", routes()));
-    let good = world(client.receive(NOW, response("2", cluster(1))));
-    assert_eq!(
-        (
-            good[0].version_info.as_str(),
-            good[0].response_nonce.as_str()
-        ),
-        ("2", "n2")
-    );
-    let bad = world(client.receive(NOW, response("3", cluster(0))));
-    assert_eq!(
-        (bad[0].version_info.as_str(), bad[0].response_nonce.as_str()),
-        ("2", "n3")
-    );
-    assert!(bad[0].error_detail.is_some());
-    assert_eq!(bad[0].resource_names, ["a"]);
-    client.closed(NOW, Closed::Lost, 0);
-    client.closed(NOW, Closed::Unimplemented, 0);
-    let again = world(client.opened(NOW));
-    assert_eq!(
-        (
-            again[0].version_info.as_str(),
-            again[0].response_nonce.as_str()
-        ),
-        ("2", "")
-    );
 }

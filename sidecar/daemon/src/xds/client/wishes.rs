@@ -53,6 +53,11 @@ impl Wishes {
         waits.is_some_and(|waits| waits.contains_key(name))
     }
 
+    /// [`Wishes::has`] of one kind.
+    pub fn of(&self, kind: Kind) -> impl Fn(&str) -> bool + '_ {
+        move |name| self.has(kind, name)
+    }
+
     /// Wants exactly these names; gives whether that is a change.
     pub fn want(&mut self, kind: Kind, names: BTreeSet<String>) -> bool {
         let waits = self.waits.entry(kind).or_default();
