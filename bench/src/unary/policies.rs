@@ -32,6 +32,7 @@ pub fn snapshot() -> Result<Snapshot, ConfigError> {
         version: "unary".to_owned(),
         routes: RouteTable::build((0..SERVICES).map(host).collect())?,
         clusters: BTreeMap::from([(CLUSTER.to_owned(), Arc::new(cluster()))]),
+        ..Snapshot::default()
     })
 }
 

@@ -126,6 +126,7 @@ impl World {
             }
             Action::Read { .. } => {}
             Action::Close(_) => panic!("a connection was closed"),
+            Action::Want(name) => panic!("{name} is not known"),
         }
     }
 

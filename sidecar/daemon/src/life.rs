@@ -94,6 +94,8 @@ impl Life {
     fn record(&mut self, report: Report) -> Option<io::Result<()>> {
         match report {
             Report::Calls { records, dropped } => self.recorder.record(&records, dropped),
+            // Documents are complete: with them nothing is wanted.
+            Report::Wanted(name) => tracing::debug!(name, "a service is wanted"),
             // Fails when the asker has given up waiting.
             Report::Gauges(gauges, asked) => drop(asked.send(*gauges)),
             Report::Ended { worker, result } => {

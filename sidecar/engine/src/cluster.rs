@@ -31,7 +31,8 @@ pub(crate) struct ClusterState {
 pub(crate) struct Load {
     /// Invariant: `calls <= limits.calls_max` at admission.
     pub(crate) calls: Cell<u32>,
-    /// Calls without a stream because their connection is being made.
+    /// Calls without a stream because their connection is being made, or because there is no
+    /// endpoint to connect to.
     pub(crate) waiting: Cell<u32>,
 }
 

@@ -3,7 +3,7 @@
 //! Knows nothing of documents or xDS; the daemon renders those into this. A cluster that is equal
 //! to its predecessor keeps its breakers, latencies and connections over a swap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,23 @@ pub struct Snapshot {
     pub routes: RouteTable,
     /// Every cluster a route may name, by name.
     pub clusters: BTreeMap<String, Arc<Cluster>>,
+    /// What it means that a service is not in `routes`.
+    pub discovery: Discovery,
+}
+
+/// What a configuration says of services that it does not name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// There are no others: a call to one is refused at once. So it is with documents.
+    #[default]
+    Complete,
+    /// Services become known when somebody asks: the first call to one asks
+    /// ([`Action::Want`](crate::Action::Want)), and all wait for a configuration that names it here
+    /// or in `routes`.
+    OnDemand {
+        /// Names that were asked for and that no service has, in the form of `Action::Want`.
+        absent: BTreeSet<String>,
+    },
 }
 
 impl Snapshot {
@@ -128,6 +145,9 @@ impl Default for ClusterPolicy {
     }
 }
 
+/// Default for [`Settings::discovery_wait`].
+pub const DISCOVERY_WAIT_DEFAULT: Duration = Duration::from_secs(15);
+
 /// Fixed for the life of the process.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -145,6 +165,10 @@ pub struct Settings {
     pub window_growth_bytes: usize,
     /// Request bytes kept for retries by all calls of a worker. Bytes; default 8 MiB.
     pub replay_bytes_max: usize,
+    /// Longest time a call waits, within its deadline, for a service that is not known yet or for
+    /// a cluster's first endpoint. Default 15 s, Envoy's `initial_fetch_timeout`; 0 refuses at once
+    /// what a start in the wrong order would mend a second later.
+    pub discovery_wait: Duration,
 }
 
 impl Settings {
@@ -158,6 +182,7 @@ impl Settings {
             inbound_streams_max: 100,
             window_growth_bytes: 8 << 20,
             replay_bytes_max: 8 << 20,
+            discovery_wait: DISCOVERY_WAIT_DEFAULT,
         }
     }
 }

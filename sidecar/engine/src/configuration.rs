@@ -16,7 +16,7 @@ use crate::contract::ConnectionId;
 use crate::engine::Engine;
 
 impl Engine {
-    /// New configuration. Calls keep the policy they started with; endpoints, breakers and
+    /// New configuration. Calls that waited for something in it go on; all others keep the policy they started with; endpoints, breakers and
     /// connections whose cluster did not change survive.
     pub fn configure(&mut self, now: Tick, snapshot: Arc<Snapshot>) {
         self.now = now;
@@ -41,6 +41,7 @@ impl Engine {
         for id in removed {
             self.retire(id);
         }
+        self.discovered();
     }
 
     /// The state of a route, made on its first use.

@@ -100,6 +100,10 @@ pub enum Action {
         /// `false`: leave bytes in the socket until `true` comes.
         on: bool,
     },
+    /// A call waits for a service of this name: `orders`, or `grpc/shop.v1.Orders` for a service
+    /// that lists this gRPC service. Said once; from then on every configuration is expected to
+    /// have it or to call it absent. At most 1,024 names without a route are wanted at any time.
+    Want(String),
     /// A call has ended; its one record.
     Record(Box<CallRecord>),
 }

@@ -4,7 +4,7 @@
 //! What bytes mean is in `events.rs`, connections in `connection.rs` and `pool.rs`, calls in `call/`,
 //! the swap of configuration in `configuration.rs`, the flush in `settle.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,6 +56,10 @@ pub struct Engine {
     pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) counters: Counters,
     pub(crate) drain: Option<Drain>,
+    /// Names asked for that no route leads to, yet or at all.
+    pub(crate) wanted: BTreeSet<String>,
+    /// Calls that wait for a service, and for an endpoint.
+    pub(crate) discovering: [usize; 2],
 }
 
 impl Engine {
@@ -82,6 +86,8 @@ impl Engine {
             dirty: VecDeque::new(),
             counters: Counters::default(),
             drain: None,
+            wanted: BTreeSet::new(),
+            discovering: [0, 0],
             settings,
         }
     }
@@ -233,6 +239,7 @@ impl Engine {
     pub fn gauges(&self) -> Gauges {
         let mut gauges = Gauges {
             calls: self.calls.len(),
+            discovering: self.discovering,
             timers: self.timers.len(),
             counters: self.counters,
             drained: self.is_drained(),
@@ -290,6 +297,7 @@ impl Engine {
             }
             Timer::PerTry(id) => self.try_timed_out(id),
             Timer::BackOff(id) => self.try_again(id),
+            Timer::Discovery(id) => self.discovery_over(id),
             Timer::Connect(id) => {
                 self.disown_timer(id);
                 self.connect_failure(id, ConnectFailure::TimedOut);

@@ -266,7 +266,8 @@ impl Engine {
         }
     }
 
-    fn stop_waiting(&mut self, id: CallId) {
+    /// One call less waits for this one's cluster.
+    pub(crate) fn stop_waiting(&mut self, id: CallId) {
         if let Some(cluster) = self
             .calls
             .get(id.0 as usize)

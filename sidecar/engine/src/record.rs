@@ -133,6 +133,8 @@ pub struct Gauges {
     pub calls: usize,
     /// Downstream connections by side: outbound, inbound.
     pub downstream: [usize; 2],
+    /// Of the calls, those that wait for a service nobody has told of, and for a first endpoint.
+    pub discovering: [usize; 2],
     /// Upstream connections alive.
     pub upstream: usize,
     /// Timers armed.
@@ -167,4 +169,9 @@ pub struct Counters {
     pub budget_denied: u64,
     /// Connections ended for an HTTP/2 error of the peer.
     pub protocol_errors: u64,
+    /// Waits for a service, and for a first endpoint, that a configuration ended: there it is, or
+    /// there is none.
+    pub discovery_answered: [u64; 2],
+    /// The same for waits whose call ended first: too late, cancelled, shutting down.
+    pub discovery_given_up: [u64; 2],
 }

@@ -20,6 +20,8 @@ pub enum Reason {
     BadTimeout,
     /// The header block is over the limit.
     HeadersTooLarge,
+    /// Nobody has said whether there is such a service.
+    NotDiscovered,
     /// The cluster has no endpoint.
     NoEndpoint,
     /// A ceiling on calls in flight or waiting.
@@ -38,11 +40,12 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::NoRoute,
         Reason::BadRequest,
         Reason::BadTimeout,
         Reason::HeadersTooLarge,
+        Reason::NotDiscovered,
         Reason::NoEndpoint,
         Reason::Overloaded,
         Reason::DeadlineExceeded,
@@ -59,6 +62,7 @@ impl Reason {
             Reason::BadRequest => "BAD_REQUEST",
             Reason::BadTimeout => "BAD_TIMEOUT",
             Reason::HeadersTooLarge => "HEADERS_TOO_LARGE",
+            Reason::NotDiscovered => "NOT_DISCOVERED",
             Reason::NoEndpoint => "NO_ENDPOINT",
             Reason::Overloaded => "OVERLOADED",
             Reason::DeadlineExceeded => "DEADLINE_EXCEEDED",
@@ -76,7 +80,8 @@ impl Reason {
             Reason::BadRequest => Code::Unimplemented,
             Reason::BadTimeout => Code::InvalidArgument,
             Reason::HeadersTooLarge | Reason::Overloaded => Code::ResourceExhausted,
-            Reason::NoEndpoint
+            Reason::NotDiscovered
+            | Reason::NoEndpoint
             | Reason::UpstreamFailed
             | Reason::TryTimedOut
             | Reason::Draining => Code::Unavailable,
@@ -93,7 +98,8 @@ impl Reason {
             }
             Reason::Overloaded => Class::Overload,
             Reason::Draining => Class::Neutral,
-            Reason::NoEndpoint
+            Reason::NotDiscovered
+            | Reason::NoEndpoint
             | Reason::DeadlineExceeded
             | Reason::UpstreamFailed
             | Reason::TryTimedOut
@@ -108,7 +114,8 @@ impl Reason {
             Reason::BadRequest | Reason::BadTimeout => 400,
             Reason::HeadersTooLarge => 431,
             Reason::Overloaded => 429,
-            Reason::NoEndpoint
+            Reason::NotDiscovered
+            | Reason::NoEndpoint
             | Reason::UpstreamFailed
             | Reason::TryTimedOut
             | Reason::Draining => 503,

@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     PerTry(CallId),
     /// The wait before the next attempt.
     BackOff(CallId),
+    /// The wait for a service or for an endpoint.
+    Discovery(CallId),
     /// An upstream connection is not usable in time (TCP and TLS handshake).
     Connect(ConnectionId),
     /// A downstream connection has not finished its TLS handshake or HTTP/2 preface in time.

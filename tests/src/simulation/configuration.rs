@@ -68,6 +68,7 @@ fn snapshot(plan: &Plan, a: &[usize], b: &[usize], weights: (u32, u32)) -> Snaps
         version: "simulated".to_owned(),
         routes: RouteTable::build(vec![host(&plan.rules, weights)]).expect("a valid route table"),
         clusters: BTreeMap::from(clusters),
+        ..Snapshot::default()
     }
 }
 

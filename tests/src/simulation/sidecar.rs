@@ -164,6 +164,7 @@ impl World {
                     );
                 }
             }
+            Action::Want(name) => self.broken(format!("sidecar {sidecar}: wants {name}")),
             Action::Record(record) => self.recorded(sidecar, *record),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use outrider_engine::{ClusterGauge, Gauges, Side};
 use prometheus_client::metrics::counter::Counter;
 
-use super::labels::{EndpointLabels, HandshakeLabels, SideLabels};
+use super::labels::{EndpointLabels, HandshakeLabels, MissingLabels, SideLabels, WaitLabels};
 use super::metrics::Metrics;
 use crate::log;
 
@@ -29,7 +29,25 @@ impl Metrics {
                 .set(count);
         }
         self.show_endpoints(gauges);
+        self.show_discovery(gauges);
         self.show_counters(gauges);
+    }
+
+    /// The engine counts services first.
+    fn show_discovery(&self, gauges: &[Gauges]) {
+        for (index, missing) in ["service", "endpoint"].into_iter().enumerate() {
+            let waiting = gauges.iter().map(|gauges| gauges.discovering[index]).sum();
+            self.discovering
+                .get_or_create(&MissingLabels { missing })
+                .set(to_i64(waiting));
+            let ended = |result, of: fn(&Gauges) -> [u64; 2]| {
+                let labels = WaitLabels { missing, result };
+                let total = gauges.iter().map(|gauges| of(gauges)[index]).sum();
+                raise(&self.discovery_waits.get_or_create_owned(&labels), total);
+            };
+            ended("answered", |gauges| gauges.counters.discovery_answered);
+            ended("given_up", |gauges| gauges.counters.discovery_given_up);
+        }
     }
 
     fn show_endpoints(&self, gauges: &[Gauges]) {

@@ -50,6 +50,19 @@ pub struct SideLabels {
     pub side: &'static str,
 }
 
+/// By what a call waits for, a closed list.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct MissingLabels {
+    pub missing: &'static str,
+}
+
+/// By what a call waited for and how that ended; both are closed lists.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct WaitLabels {
+    pub missing: &'static str,
+    pub result: &'static str,
+}
+
 /// By listener and reason; both are closed lists.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RefusalLabels {

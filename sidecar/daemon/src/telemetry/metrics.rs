@@ -16,8 +16,8 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::bounded::Bounded;
 use super::labels::{
-    CallLabels, EndpointLabels, HandshakeLabels, Labels, MethodLabels, RefusalLabels, ResultLabels,
-    ServiceLabels, SideLabels,
+    CallLabels, EndpointLabels, HandshakeLabels, Labels, MethodLabels, MissingLabels,
+    RefusalLabels, ResultLabels, ServiceLabels, SideLabels, WaitLabels,
 };
 
 /// Label sets of `outrider_calls`, a series each.
@@ -50,6 +50,8 @@ pub struct Metrics {
     pub(super) cancelled: Family<SideLabels, Counter>,
     pub(super) overrun_max: Family<SideLabels, FloatGauge>,
     pub(super) calls_active: Gauge,
+    pub(super) discovering: Family<MissingLabels, Gauge>,
+    pub(super) discovery_waits: Family<WaitLabels, Counter>,
     pub(super) downstream: Family<SideLabels, Gauge>,
     pub(super) upstream: Gauge,
     pub(super) endpoints: Bounded<EndpointLabels, Gauge>,
@@ -95,6 +97,8 @@ impl Metrics {
             cancelled: register(r, "cancelled_calls", "Calls their caller gave up", Family::default()),
             overrun_max: register(r, "deadline_overrun_max_seconds", "Longest time a call lived past its deadline, since the start", Family::default()),
             calls_active: register(r, "calls_active", "Calls alive", Gauge::default()),
+            discovering: register(r, "calls_discovering", "Calls that wait for a service or an endpoint that is not known yet", Family::default()),
+            discovery_waits: register(r, "discovery_waits", "Waits for a service or an endpoint that are over", Family::default()),
             downstream: register(r, "downstream_connections", "Connections from callers", Family::default()),
             upstream: register(r, "upstream_connections", "Connections to endpoints", Gauge::default()),
             endpoints: Bounded::new(register(r, "endpoints", "Endpoints by whether they are in rotation, summed over workers", Family::default()), SERVICE_SETS_MAX),

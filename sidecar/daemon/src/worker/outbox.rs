@@ -2,13 +2,16 @@
 //!
 //! A worker never waits for the control thread: when the queue is full the batch is dropped and
 //! its records are counted. Batches, because waking the other thread costs more than a record.
+//! What a worker wants is said once, so it waits here until there is room.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::mem;
 use std::time::Duration;
 
 use outrider_engine::{CallRecord, Gauges};
 use outrider_policy::Tick;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Records in a batch. With [`BATCHES_MAX`] at most 16,384 records wait, some 8 MiB.
@@ -20,6 +23,9 @@ pub const BATCHES_MAX: usize = 128;
 /// Longest time a record waits for its batch to fill.
 const BATCH_WAIT: Duration = Duration::from_millis(20);
 
+/// What is wanted and found no room is said again after this long.
+const WANT_AGAIN: Duration = Duration::from_millis(20);
+
 /// Something a worker tells.
 #[derive(Debug)]
 pub enum Report {
@@ -30,6 +36,8 @@ pub enum Report {
         /// Records dropped since the last batch that got through.
         dropped: u64,
     },
+    /// A call waits for a service of this name; said once by each worker (`Action::Want`).
+    Wanted(String),
     /// The gauges, and who asked for them. Comes after all records made before.
     Gauges(Box<Gauges>, oneshot::Sender<Gauges>),
     /// The worker has ended: drained, or for a failure of its own.
@@ -48,6 +56,9 @@ pub struct Outbox {
     batch: Vec<CallRecord>,
     since: Tick,
     dropped: u64,
+    /// Said when there is room. Bounded by the engine: it wants no name twice.
+    wanted: BTreeSet<String>,
+    want_at: Tick,
 }
 
 impl Outbox {
@@ -58,6 +69,8 @@ impl Outbox {
             batch: Vec::new(),
             since: Tick::ZERO,
             dropped: 0,
+            wanted: BTreeSet::new(),
+            want_at: Tick::ZERO,
         }
     }
 
@@ -72,15 +85,41 @@ impl Outbox {
         }
     }
 
-    /// When the waiting batch must go; `None` when nothing waits.
+    /// A call waits for this service.
+    pub fn want(&mut self, now: Tick, name: String) {
+        self.wanted.insert(name);
+        self.send_wanted(now);
+    }
+
+    /// When something that waits must go; `None` when nothing does.
     pub fn wake_at(&self) -> Option<Tick> {
+        let want = (!self.wanted.is_empty()).then_some(self.want_at);
+        self.flush_at().into_iter().chain(want).min()
+    }
+
+    /// Sends what waits if its time has come.
+    pub fn tick(&mut self, now: Tick) {
+        if self.flush_at().is_some_and(|due| due <= now) {
+            self.flush();
+        }
+        if self.want_at <= now {
+            self.send_wanted(now);
+        }
+    }
+
+    fn flush_at(&self) -> Option<Tick> {
         (!self.batch.is_empty()).then(|| self.since + BATCH_WAIT)
     }
 
-    /// Sends the waiting batch if its time has come.
-    pub fn tick(&mut self, now: Tick) {
-        if self.wake_at().is_some_and(|due| due <= now) {
-            self.flush();
+    fn send_wanted(&mut self, now: Tick) {
+        while let Some(name) = self.wanted.pop_first() {
+            if let Err(TrySendError::Full(Report::Wanted(name))) =
+                self.reports.try_send(Report::Wanted(name))
+            {
+                self.wanted.insert(name);
+                self.want_at = now + WANT_AGAIN;
+                return;
+            }
         }
     }
 
@@ -133,7 +172,7 @@ mod tests {
             match report {
                 Report::Calls { records, dropped } => batches.push((records.len(), dropped)),
                 Report::Gauges(..) => batches.push((0, 0)),
-                Report::Ended { .. } => unreachable!("an outbox does not end"),
+                Report::Wanted(_) | Report::Ended { .. } => unreachable!("not made here"),
             }
         }
         batches
@@ -165,6 +204,23 @@ mod tests {
         outbox.record(Tick::ZERO, record());
         outbox.flush();
         assert_eq!(batches(&mut received), [(1, 2 * BATCH_RECORDS as u64)]);
+    }
+
+    #[test]
+    fn what_is_wanted_waits_for_room_and_is_said_once() {
+        let (mut outbox, mut received) = outbox(1);
+        let mut wanted = || match received.try_recv() {
+            Ok(Report::Wanted(name)) => Some(name),
+            Ok(_) | Err(_) => None,
+        };
+        for name in ["orders", "payments", "payments"] {
+            outbox.want(Tick::ZERO, name.to_owned());
+        }
+        assert_eq!(wanted().as_deref(), Some("orders"));
+        let again = outbox.wake_at().expect("one waits");
+        outbox.tick(again);
+        assert_eq!(wanted().as_deref(), Some("payments"));
+        assert_eq!((outbox.wake_at(), wanted()), (None, None));
     }
 
     #[test]

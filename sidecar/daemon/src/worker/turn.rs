@@ -240,6 +240,7 @@ impl Worker {
                 Action::Read { id, on } => self.set_reading(id, on),
                 Action::Connect { id, address } => self.connect(now, id, address),
                 Action::Close(id) => self.sockets.close(id),
+                Action::Want(name) => self.outbox.want(now, name),
                 Action::Record(record) => self.outbox.record(now, *record),
             }
         }

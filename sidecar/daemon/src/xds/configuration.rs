@@ -91,6 +91,7 @@ impl Configuration {
             version: self.version(),
             routes: self.routes.table.clone(),
             clusters: clusters.collect(),
+            ..Snapshot::default()
         }
     }
 

@@ -13,10 +13,25 @@ use outrider_policy::{
 };
 
 use super::{Call, Phase, RequestBody, Response};
+use crate::config::Discovery;
 use crate::connection::Connection;
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
 use crate::refusal::{Reason, Refusal};
+
+/// Why a call is not admitted.
+pub(super) enum Held {
+    /// It is not to be.
+    Refused(Refusal),
+    /// Nobody has said yet whether there is a service of this name.
+    Unknown(String),
+}
+
+impl From<Refusal> for Held {
+    fn from(refusal: Refusal) -> Held {
+        Held::Refused(refusal)
+    }
+}
 
 impl Engine {
     /// A request head arrived: admits the call and starts its first attempt, or refuses it.
@@ -28,10 +43,16 @@ impl Engine {
         fields: Fields,
         end: bool,
     ) {
-        let mut call = self.new_call(id, side, stream, fields, end);
+        let call = self.new_call(id, side, stream, fields, end);
+        self.enter(call);
+    }
+
+    /// Admits a call that is new, or whose service was not known and now is.
+    pub(crate) fn enter(&mut self, mut call: Call) {
         match self.admit(&mut call) {
             Ok(()) => self.start(call),
-            Err(refusal) => self.refuse(call, refusal),
+            Err(Held::Refused(refusal)) => self.refuse(call, refusal),
+            Err(Held::Unknown(name)) => self.await_service(call, name),
         }
     }
 
@@ -95,6 +116,7 @@ impl Engine {
             route: None,
             cluster: None,
             phase: Phase::Admitted,
+            discovery_until: None,
             attempts: 0,
             retries: 0,
             free_replay_used: false,
@@ -109,16 +131,17 @@ impl Engine {
         }
     }
 
-    fn admit(&mut self, call: &mut Call) -> Result<(), Refusal> {
+    fn admit(&mut self, call: &mut Call) -> Result<(), Held> {
         check(call)?;
         self.route(call)?;
         self.sample(call);
         self.set_deadline(call)?;
-        self.limit(call)
+        self.limit(call)?;
+        Ok(())
     }
 
     /// Finds the route and draws the cluster. Inbound there is one: the own application.
-    fn route(&mut self, call: &mut Call) -> Result<(), Refusal> {
+    fn route(&mut self, call: &mut Call) -> Result<(), Held> {
         let route = match call.side {
             Side::Inbound => self.inbound_route()?,
             Side::Outbound => self.outbound_route(call)?,
@@ -135,7 +158,7 @@ impl Engine {
         });
         call.route = Some(route);
         call.cluster = cluster;
-        refusal.map_or(Ok(()), Err)
+        refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
     /// A trace that begins here is recorded at the route's rate; of another the caller decided.
@@ -149,7 +172,7 @@ impl Engine {
         }
     }
 
-    fn outbound_route(&mut self, call: &Call) -> Result<Rc<super::RouteState>, Refusal> {
+    fn outbound_route(&mut self, call: &Call) -> Result<Rc<super::RouteState>, Held> {
         let authority = call.request.find(b":authority").unwrap_or_default();
         let path = call.request.find(b":path").unwrap_or_default();
         let parsed = Authority::parse(authority).map_err(|_| {
@@ -173,8 +196,27 @@ impl Engine {
             .find(target, path, call.is_grpc, |name| {
                 joined(&call.request, name)
             })
-            .map_err(|why| Refusal::early(Reason::NoRoute, no_route(why, authority, path)))?;
+            .map_err(|why| self.unrouted(why, target, authority, path))?;
         Ok(self.route_state(found))
+    }
+
+    /// No route leads to the target: because there is no such service, or is it not known yet?
+    fn unrouted(&self, why: NoRoute, target: Target<'_>, authority: &[u8], path: &[u8]) -> Held {
+        let name = match (&self.snapshot.discovery, why) {
+            (
+                Discovery::OnDemand { absent },
+                NoRoute::UnknownAuthority | NoRoute::UnknownGrpcService,
+            ) => target.name().filter(|name| !absent.contains(name)),
+            (
+                Discovery::OnDemand { .. },
+                NoRoute::NeedsNamedAuthority | NoRoute::NoMatchingRule,
+            )
+            | (Discovery::Complete, _) => None,
+        };
+        match name {
+            Some(name) => Held::Unknown(name),
+            None => Refusal::early(Reason::NoRoute, no_route(why, authority, path)).into(),
+        }
     }
 
     fn inbound_route(&mut self) -> Result<Rc<super::RouteState>, Refusal> {
@@ -187,7 +229,7 @@ impl Engine {
     }
 
     /// The deadline counts from the first HEADERS, whatever was waited for since.
-    fn set_deadline(&mut self, call: &mut Call) -> Result<(), Refusal> {
+    pub(super) fn set_deadline(&mut self, call: &mut Call) -> Result<(), Refusal> {
         let asked = match call.request.find(b"grpc-timeout") {
             Some(value) if call.is_grpc => Some(timeout::parse(value).map_err(|_| {
                 let sentence = format!(
@@ -294,7 +336,7 @@ fn no_route(why: NoRoute, authority: &[u8], path: &[u8]) -> String {
 }
 
 /// Peer-made text for a sentence: quoted, escaped, short.
-fn shown(value: &[u8]) -> String {
+pub(super) fn shown(value: &[u8]) -> String {
     const SHOWN_MAX: usize = 96;
     let cut = &value[..value.len().min(SHOWN_MAX)];
     let dots = if value.len() > SHOWN_MAX { "..." } else { "" };

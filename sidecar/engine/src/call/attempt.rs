@@ -58,11 +58,10 @@ impl AttemptError {
 }
 
 impl Engine {
-    /// An admitted call begins: it counts, its deadline runs, its first attempt is made.
+    /// An admitted call begins: it counts, and its first attempt is made.
     pub(crate) fn start(&mut self, call: Call) {
-        let (downstream, stream, deadline) = (call.downstream, call.stream, call.deadline);
         if call.side == Side::Inbound && call.caller.is_none() {
-            self.count_unverified(downstream);
+            self.count_unverified(call.downstream);
         }
         if let Some(cluster) = &call.cluster {
             cluster.load.calls.set(cluster.load.calls.get() + 1);
@@ -73,6 +72,14 @@ impl Engine {
                     .call_seen(&cluster.config.policy.budget, self.now);
             }
         }
+        let id = self.keep(call);
+        self.attempt(id);
+    }
+
+    /// The call takes its place on the worker, and its deadline runs.
+    pub(crate) fn keep(&mut self, call: Call) -> CallId {
+        let (downstream, stream, deadline) = (call.downstream, call.stream, call.deadline);
+        self.replay_bytes += call.body.bytes.len();
         let id = CallId(u32::try_from(self.calls.insert(call)).unwrap_or(u32::MAX));
         if let Some(connection) = self.connection_mut(downstream) {
             connection.streams.insert(stream, id);
@@ -81,7 +88,7 @@ impl Engine {
             let timer = self.timers.arm(deadline, Timer::Deadline(id));
             self.calls[id.0 as usize].deadline_timer = Some(timer);
         }
-        self.attempt(id);
+        id
     }
 
     /// The inbound listener refuses plaintext: this counts, once a connection, that it did not.
@@ -104,11 +111,11 @@ impl Engine {
         let Some(cluster) = call.cluster.clone() else {
             return;
         };
-        call.attempts += 1;
+        // There is one unless there is no endpoint at all.
         let Some(pick) = cluster.pick(&call.tried, self.now, &mut self.random) else {
-            let sentence = format!("{} has no endpoint", cluster.name);
-            return self.end_refused(id, Refusal::early(Reason::NoEndpoint, sentence));
+            return self.await_endpoint(id, &cluster);
         };
+        call.attempts += 1;
         self.counters.panic_picks += u64::from(pick.panic);
         pick.endpoint
             .in_flight

@@ -5,6 +5,7 @@
 use outrider_http2::ErrorCode;
 use outrider_policy::{Class, Code, Tick};
 
+use super::discover::Waited;
 use super::{Attempt, Call, CallId, Phase};
 use crate::contract::Action;
 use crate::engine::Engine;
@@ -47,15 +48,7 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        let waited = call
-            .deadline
-            .map(|deadline| deadline.since(call.started))
-            .unwrap_or_default();
-        let cluster = call
-            .cluster
-            .as_ref()
-            .map_or("upstream", |cluster| &cluster.name);
-        let sentence = format!("{cluster} did not answer within the deadline of {waited:?}");
+        let sentence = late_sentence(call);
         let unprocessed = call.sent == 0;
         self.end_attempt(id, Code::DeadlineExceeded, class);
         let refusal = Refusal::late(Reason::DeadlineExceeded, sentence);
@@ -78,6 +71,7 @@ impl Engine {
         let attempt = match phase {
             Phase::Trying(attempt) => attempt,
             Phase::BackingOff(timer) => return self.timers.cancel(timer),
+            Phase::Discovering(wait) => return self.end_wait(id, &wait, Waited::InVain),
             Phase::Admitted => return,
         };
         note_attempt(call, &attempt, self.now, code);
@@ -111,23 +105,29 @@ impl Engine {
         self.close_if_idle(connection);
     }
 
-    /// Takes a call off the worker: everything it held comes back.
+    /// A call ends: everything it held comes back.
     pub(crate) fn leave(&mut self, id: CallId) -> Option<Call> {
-        let call = self.calls.try_remove(id.0 as usize)?;
-        if let Some(timer) = call.deadline_timer {
-            self.timers.cancel(timer);
-        }
-        self.replay_bytes -= call.body.bytes.len();
+        let call = self.take_off(id)?;
         if let Some(cluster) = &call.cluster {
             cluster
                 .load
                 .calls
                 .set(cluster.load.calls.get().saturating_sub(1));
         }
+        self.drained_of(call.downstream);
+        Some(call)
+    }
+
+    /// Takes a call off the worker; what [`Engine::keep`] gave it comes back.
+    pub(crate) fn take_off(&mut self, id: CallId) -> Option<Call> {
+        let mut call = self.calls.try_remove(id.0 as usize)?;
+        if let Some(timer) = call.deadline_timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.replay_bytes -= call.body.bytes.len();
         if let Some(connection) = self.connection_mut(call.downstream) {
             connection.streams.remove(&call.stream);
         }
-        self.drained_of(call.downstream);
         Some(call)
     }
 
@@ -179,6 +179,27 @@ impl Engine {
             attempt_records: call.attempt_records,
         };
         self.actions.push_back(Action::Record(Box::new(record)));
+    }
+}
+
+/// What a call was doing when its deadline passed.
+fn late_sentence(call: &Call) -> String {
+    let given = call
+        .deadline
+        .map(|deadline| deadline.since(call.started))
+        .unwrap_or_default();
+    let cluster = call
+        .cluster
+        .as_ref()
+        .map_or("upstream", |cluster| &cluster.name);
+    match &call.phase {
+        Phase::Discovering(wait) => {
+            let waited_for = wait.words(cluster);
+            format!("the deadline of {given:?} passed while {waited_for}")
+        }
+        Phase::Admitted | Phase::BackingOff(_) | Phase::Trying(_) => {
+            format!("{cluster} did not answer within the deadline of {given:?}")
+        }
     }
 }
 

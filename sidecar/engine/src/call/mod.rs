@@ -8,6 +8,7 @@
 //!         -> response_head -> response_data ... -> response_end -> finish
 //! ```
 //!
+//! What is not known yet, a service or an endpoint, is waited for in `discover.rs`.
 //! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
 //! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). What each attempt
 //! says of its endpoint is in `judge.rs`. Whatever happens, a call ends in `finish` exactly once and leaves one record.
@@ -16,6 +17,7 @@ mod admit;
 mod answer;
 mod attempt;
 mod body;
+mod discover;
 mod finish;
 mod forward;
 mod judge;
@@ -36,6 +38,7 @@ use crate::timers::TimerKey;
 
 pub(crate) use attempt::AttemptError;
 pub(crate) use body::RequestBody;
+pub(crate) use discover::Wait;
 pub(crate) use respond::Response;
 
 /// Names a live call on its worker.
@@ -66,6 +69,8 @@ pub(crate) struct Call {
     pub(crate) route: Option<Rc<RouteState>>,
     pub(crate) cluster: Option<Rc<ClusterState>>,
     pub(crate) phase: Phase,
+    /// When the call waits no longer for what is not known, set by its first such wait.
+    pub(crate) discovery_until: Option<Tick>,
     /// Attempts decided on so far, and how many were retries (a free replay counts as neither
     /// towards the policy's ceiling, but as a retry here).
     pub(crate) attempts: u32,
@@ -88,6 +93,8 @@ pub(crate) struct Call {
 pub(crate) enum Phase {
     /// Admitted, nothing chosen yet; only within one event.
     Admitted,
+    /// Waiting for a service or an endpoint that is not known yet.
+    Discovering(Wait),
     /// Waiting for its next attempt.
     BackingOff(TimerKey),
     /// An attempt is under way.
@@ -125,7 +132,7 @@ impl Call {
     pub(crate) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
         match &mut self.phase {
             Phase::Trying(attempt) => Some(attempt),
-            Phase::Admitted | Phase::BackingOff(_) => None,
+            Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => None,
         }
     }
 
@@ -133,7 +140,7 @@ impl Call {
     pub(crate) fn upstream_trace(&self) -> TraceContext {
         match &self.phase {
             Phase::Trying(attempt) => attempt.trace,
-            Phase::Admitted | Phase::BackingOff(_) => self.trace,
+            Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => self.trace,
         }
     }
 
@@ -146,7 +153,7 @@ impl Call {
     pub(crate) fn upstream(&self) -> Option<(ConnectionId, StreamId)> {
         match &self.phase {
             Phase::Trying(attempt) => attempt.stream.map(|stream| (attempt.connection, stream)),
-            Phase::Admitted | Phase::BackingOff(_) => None,
+            Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => None,
         }
     }
 

@@ -4,6 +4,7 @@ mod world;
 
 mod blame;
 mod call;
+mod discovery;
 mod drain;
 mod flow;
 mod identity;

@@ -9,7 +9,7 @@ use crate::path::is_service_name;
 use crate::{Authority, ConfigError};
 
 /// Marks a domain that is a gRPC service name: `grpc/shop.v1.Orders`.
-const GRPC_ALIAS: &str = "grpc/";
+pub(super) const GRPC_ALIAS: &str = "grpc/";
 
 impl RouteTable {
     /// Builds the table.

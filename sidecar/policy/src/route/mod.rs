@@ -6,6 +6,7 @@ mod matching;
 mod weights;
 
 mod build;
+mod name;
 mod rule;
 
 pub use matching::{HeaderMatch, HeaderValueMatch, PathMatch, RouteMatch};

@@ -77,6 +77,7 @@ pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot>
         version: "1".to_owned(),
         routes: routes.expect("a good table"),
         clusters: [("orders".to_owned(), Arc::new(cluster))].into(),
+        ..Snapshot::default()
     })
 }
 
@@ -131,6 +132,13 @@ impl Mesh {
         Mesh { world, client }
     }
 
+    /// The caller's sidecar gets this configuration.
+    pub fn configure(&mut self, snapshot: Snapshot) {
+        let now = self.world.now;
+        self.world.engines[CALLER].configure(now, Arc::new(snapshot));
+        self.world.settle();
+    }
+
     pub fn client(&mut self) -> &mut Peer {
         &mut self.world.peers[self.client]
     }
@@ -157,6 +165,7 @@ impl Mesh {
         for engine in &self.world.engines {
             let gauges = engine.gauges();
             assert_eq!(gauges.calls, 0, "a call is left");
+            assert_eq!(gauges.discovering, [0, 0], "a wait is left");
             let in_flight: u32 = gauges
                 .clusters
                 .iter()

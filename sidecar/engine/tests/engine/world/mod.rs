@@ -47,6 +47,8 @@ pub struct World {
     pub engines: Vec<Engine>,
     pub peers: Vec<Peer>,
     pub records: Vec<CallRecord>,
+    /// What engines asked for, in order.
+    pub wanted: Vec<String>,
     wires: BTreeMap<End, End>,
     listeners: BTreeMap<SocketAddr, Listener>,
     /// Peers keep the connection window they begin with (65,535 octets) and never give any back.
@@ -170,6 +172,7 @@ impl World {
                 }
             }
             Action::Read { .. } => {}
+            Action::Want(name) => self.wanted.push(name),
             Action::Record(record) => self.records.push(*record),
         }
     }
