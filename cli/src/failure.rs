@@ -33,6 +33,22 @@ impl Failure {
         }
     }
 
+    /// As [`Failure::startup`], of a control plane.
+    pub fn control_plane(error: &outrider_control_plane::StartupError) -> Failure {
+        use outrider_control_plane::StartupError;
+        match error {
+            StartupError::Flag { .. } | StartupError::Data { .. } | StartupError::Documents(_) => {
+                Failure::Usage(chain(error))
+            }
+            StartupError::Store { .. }
+            | StartupError::Authority(_)
+            | StartupError::Tokens(_)
+            | StartupError::Listen { .. }
+            | StartupError::System { .. }
+            | StartupError::Ended(_) => Failure::Runtime(chain(error)),
+        }
+    }
+
     /// What the shell is told.
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -3,12 +3,16 @@
 //! One file per command. Knows no rule of the mesh itself. Exit codes: 0 done, 1 failed while
 //! running, 2 wrong usage or configuration.
 
+mod control_plane;
 mod demo;
 mod demo_service;
 mod failure;
+mod operator;
 mod parent;
 mod probe;
+mod rotate;
 mod sidecar;
+mod token;
 mod validate;
 
 use std::process::ExitCode;
@@ -31,6 +35,13 @@ struct CommandLine {
 enum Command {
     /// Stands beside one service and carries its calls.
     Sidecar(Box<sidecar::Args>),
+    /// Runs the mesh: authority, registry, configuration.
+    ControlPlane(control_plane::Args),
+    /// Makes, lists and revokes the tokens that sidecars join with.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Takes a step from one root certificate to the next.
+    Rotate(rotate::Args),
     /// Checks a folder of documents as a sidecar would.
     Validate(validate::Args),
     /// Asks a page such as /readyz; exit code 0 when it answers 200.
@@ -45,6 +56,9 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Sidecar(args) => sidecar::run(*args),
+        Command::ControlPlane(args) => control_plane::run(args),
+        Command::Token(command) => token::run(&command),
+        Command::Rotate(args) => rotate::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Demo(args) => demo::run(&args),
@@ -70,11 +84,11 @@ mod tests {
         CommandLine::command().debug_assert();
     }
 
-    #[test]
-    fn every_flag_of_the_sidecar_is_in_the_documented_table_with_its_variable() {
+    /// The flags of a subcommand that a user sees, each with its variable.
+    fn flags(subcommand: &str) -> Vec<(String, String)> {
         let command = CommandLine::command();
-        let sidecar = command.find_subcommand("sidecar").unwrap();
-        let shown = sidecar.get_arguments().filter(|flag| !flag.is_hide_set());
+        let command = command.find_subcommand(subcommand).unwrap();
+        let shown = command.get_arguments().filter(|flag| !flag.is_hide_set());
         let mut here: Vec<_> = shown
             .filter_map(|flag| {
                 Some((
@@ -83,12 +97,25 @@ mod tests {
                 ))
             })
             .collect();
-        let mut documented: Vec<_> = outrider_daemon::FLAGS
-            .iter()
-            .map(|flag| (flag.name.to_owned(), flag.variable()))
-            .collect();
         here.sort();
+        here
+    }
+
+    #[test]
+    fn every_flag_of_the_sidecar_is_in_the_documented_table_with_its_variable() {
+        let documented = outrider_daemon::FLAGS.iter();
+        let documented = documented.map(|flag| (flag.name.to_owned(), flag.variable()));
+        let mut documented: Vec<_> = documented.collect();
         documented.sort();
-        assert_eq!(here, documented);
+        assert_eq!(flags("sidecar"), documented);
+    }
+
+    #[test]
+    fn every_flag_of_the_control_plane_is_in_the_documented_table_with_its_variable() {
+        let documented = outrider_control_plane::FLAGS.iter();
+        let documented = documented.map(|flag| (flag.name.to_owned(), flag.variable()));
+        let mut documented: Vec<_> = documented.collect();
+        documented.sort();
+        assert_eq!(flags("control-plane"), documented);
     }
 }

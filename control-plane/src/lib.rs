@@ -2,6 +2,18 @@
 //!
 //! Knows documents and xDS; knows nothing of a sidecar's code.
 
+mod error;
+mod options;
+mod parts;
+mod process;
+mod running;
+
+pub mod authority;
+pub mod tls;
+pub mod tokens;
+
+mod operator;
+
 pub mod ads;
 
 pub mod caller;
@@ -10,6 +22,12 @@ pub mod clock;
 pub mod desk;
 pub mod journal;
 mod store;
+
+pub use error::StartupError;
+pub use options::{CERTIFICATE_LIFE_SECONDS, FLAGS, Flag, Options};
+pub use parts::Parts;
+pub use process::Addresses;
+pub use running::{Running, run, start};
 
 pub use caller::{Caller, Workload};
 pub use store::{Store, StoreError};

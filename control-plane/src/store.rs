@@ -5,6 +5,9 @@
 //! is there as a whole or not at all.
 //! Reference: redb's design, <https://github.com/cberner/redb/blob/master/docs/design.md>.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +15,9 @@ use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 /// The name of the file in `--data`.
 const FILE: &str = "store.redb";
+
+/// Mode of the file.
+const PRIVATE: u32 = 0o600;
 
 /// Why the store cannot be used. The text names the file and what redb says of it.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +39,9 @@ impl Store {
     /// # Errors
     /// Another process has it open, or the file cannot be read.
     pub fn open(data: &Path) -> Result<Store, StoreError> {
-        let database = Database::create(data.join(FILE)).map_err(redb::Error::from)?;
+        let file = data.join(FILE);
+        make_private(&file).map_err(redb::Error::Io)?;
+        let database = Database::create(file).map_err(redb::Error::from)?;
         Ok(Store {
             database: Arc::new(database),
         })
@@ -68,6 +76,14 @@ impl Store {
         let transaction = begun.map_err(StoreError::from)?;
         read(&transaction)
     }
+}
+
+/// Keys are kept in it: it is its owner's alone, whatever mode it had.
+fn make_private(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.append(true).create(true).mode(PRIVATE);
+    let opened = options.open(file)?;
+    opened.set_permissions(Permissions::from_mode(PRIVATE))
 }
 
 #[cfg(test)]

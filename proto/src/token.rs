@@ -154,15 +154,18 @@ fn octets<const N: usize>(part: &'static str, text: &str) -> Result<[u8; N], Tok
     from_hex(text).ok_or(TokenError::Part(part))
 }
 
-/// RFC 1123 2.1, in lower case.
 fn label(part: &'static str, text: &str) -> Result<String, TokenError> {
-    let legal = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
-    let is_label = (1..=63).contains(&text.len())
-        && text.bytes().all(legal)
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    let label = is_label.then(|| text.to_owned());
+    let label = is_label(text).then(|| text.to_owned());
     label.ok_or(TokenError::Part(part))
+}
+
+/// Can it be the name of a service or a namespace: RFC 1123 2.1, in lower case?
+pub fn is_label(name: &str) -> bool {
+    let legal = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(legal)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 /// SPIFFE-ID 2.1.

@@ -46,6 +46,15 @@ pub fn run(options: Options) -> Result<(), StartupError> {
     running::run(options)
 }
 
+/// Starts the log of a process that runs no sidecar: JSON on standard error, level by
+/// `OUTRIDER_LOG`. Dropped, the result writes the last lines, which takes a second at most.
+///
+/// # Errors
+/// [`StartupError::System`] when the writer's thread cannot be started.
+pub fn start_log() -> Result<impl Sized, StartupError> {
+    log::start()
+}
+
 /// Reads a folder of documents as a sidecar would and says how many services it configures.
 ///
 /// # Errors

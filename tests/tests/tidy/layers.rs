@@ -159,7 +159,13 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         folder: "cli",
-        mesh: &["outrider-daemon", "outrider-documents", "outrider-examples"],
+        mesh: &[
+            "outrider-control-plane",
+            "outrider-daemon",
+            "outrider-documents",
+            "outrider-examples",
+            "outrider-proto",
+        ],
         others: Others::AllBut(&["h2", "hyper"]),
         banned: &[],
     },

@@ -1,0 +1,140 @@
+//! The connection of an operator's command to the control plane.
+//!
+//! Shows the operator's certificate, and believes `spiffe://<trust domain>/control-plane` under
+//! the bundle beside it, and nobody else; the trust domain is the certificate's own. Where the
+//! credential comes from: the control plane writes it into `operator` in its `--data`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use outrider_control_plane::tls::{Credential, client_config};
+use outrider_proto::v1::operator_client::OperatorClient;
+use rustls::ClientConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsConnector;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tower::service_fn;
+
+use crate::failure::Failure;
+
+/// Longest wait for the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the control plane is, and who asks.
+#[derive(Debug, clap::Args)]
+pub struct Access {
+    /// Where the control plane listens.
+    #[arg(
+        long,
+        env = "OUTRIDER_CONTROL_PLANE",
+        value_name = "URL",
+        default_value = "https://127.0.0.1:15012"
+    )]
+    control_plane: Uri,
+    /// Folder with the operator's certificate.pem, key.pem and bundle.pem: `operator` in the
+    /// control plane's --data, or a copy of it.
+    #[arg(long, env = "OUTRIDER_CREDENTIAL", value_name = "DIR")]
+    credential: PathBuf,
+}
+
+/// Runs one command against the control plane.
+///
+/// # Errors
+/// [`Failure::Usage`] for a credential that cannot be used, [`Failure::Runtime`] for a control
+/// plane that is not there or refuses.
+pub fn run<T, F: Future<Output = Result<T, Status>>>(
+    access: &Access,
+    command: impl FnOnce(OperatorClient<Channel>) -> F,
+) -> Result<T, Failure> {
+    runtime()?.block_on(async {
+        let client = connect(access).await?;
+        command(client).await.map_err(|status| refused(&status))
+    })
+}
+
+/// Connects; for commands that need more than one call in one runtime.
+pub async fn connect(access: &Access) -> Result<OperatorClient<Channel>, Failure> {
+    let tls = credential(&access.credential)?;
+    let url = &access.control_plane;
+    let Some(authority) = url
+        .authority()
+        .filter(|_| url.scheme_str() == Some("https"))
+    else {
+        let problem = format!("--control-plane is {url}, but must be https://HOST:PORT");
+        return Err(Failure::Usage(problem));
+    };
+    let address = match url.port_u16() {
+        Some(_) => authority.to_string(),
+        None => format!("{authority}:15012"),
+    };
+    // tonic would make its own TLS of `https`; the connector makes ours.
+    let plain = format!("http://{address}");
+    let endpoint = Endpoint::from_shared(plain).map_err(|error| no_connection(url, &error))?;
+    let dial = service_fn(move |_: Uri| dial(address.clone(), Arc::clone(&tls)));
+    let channel = endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_with_connector(dial)
+        .await;
+    let channel = channel.map_err(|error| no_connection(url, &error))?;
+    Ok(OperatorClient::new(channel))
+}
+
+/// The answer of a control plane that did not do it, as the sentence a person reads.
+pub fn refused(status: &Status) -> Failure {
+    Failure::Runtime(status.message().to_owned())
+}
+
+/// A runtime for one command.
+pub fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::runtime("no runtime", &error))
+}
+
+fn no_connection(url: &Uri, error: &dyn std::error::Error) -> Failure {
+    Failure::runtime(
+        &format!("no connection to the control plane at {url}"),
+        error,
+    )
+}
+
+async fn dial(
+    address: String,
+    tls: Arc<ClientConfig>,
+) -> std::io::Result<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>> {
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    // No name is sent or compared: an identity is a URI.
+    let nameless = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
+    let stream = TlsConnector::from(tls).connect(nameless, socket).await?;
+    Ok(TokioIo::new(stream))
+}
+
+fn credential(folder: &Path) -> Result<Arc<ClientConfig>, Failure> {
+    let chain = certificates(&folder.join("certificate.pem"))?;
+    let roots = certificates(&folder.join("bundle.pem"))?;
+    let path = folder.join("key.pem");
+    let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
+    let credential = Credential { chain, key };
+    let trust_domain = credential.trust_domain();
+    let trust_domain = trust_domain.map_err(|error| unusable(folder, &error))?;
+    client_config(&trust_domain, roots, Some(credential)).map_err(|error| unusable(folder, &error))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    read.map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &dyn std::error::Error) -> Failure {
+    let path = path.display();
+    Failure::Usage(format!(
+        "{path} (--credential) cannot be used: {error}; the control plane writes the folder into \
+         `operator` in its --data"
+    ))
+}

@@ -1,0 +1,43 @@
+//! `outrider rotate`: the steps from one root certificate to the next.
+
+use clap::ValueEnum;
+use outrider_proto::v1;
+
+use crate::failure::Failure;
+use crate::operator;
+
+/// One step; the next one only after this one has reached every sidecar.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    operator: operator::Access,
+    /// The step.
+    step: Step,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Step {
+    /// A new root joins the bundle; the old one still signs.
+    Add,
+    /// The new root signs.
+    Promote,
+    /// The old root leaves the bundle.
+    Retire,
+}
+
+/// Takes the step and prints the roots.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let step = match args.step {
+        Step::Add => v1::RotationStep::Add,
+        Step::Promote => v1::RotationStep::Promote,
+        Step::Retire => v1::RotationStep::Retire,
+    };
+    let request = v1::RotateRootRequest { step: step.into() };
+    let roots = operator::run(&args.operator, async |mut client| {
+        Ok(client.rotate_root(request).await?.into_inner().roots)
+    })?;
+    for (at, root) in roots.iter().enumerate() {
+        println!("{root}{}", if at == 0 { " signs" } else { "" });
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! `outrider token`: makes, lists and revokes the tokens that sidecars join with.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use comfy_table::{Table, presets};
+use outrider_proto::v1;
+
+use crate::failure::Failure;
+use crate::operator;
+
+/// Tokens that sidecars join with.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Makes a token for each service, good for all its instances until it expires.
+    Create(Create),
+    /// Shows every token, without its secret.
+    List(List),
+    /// Ends a token; certificates that it was good for go on.
+    Revoke(Revoke),
+}
+
+/// What to make.
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    #[command(flatten)]
+    operator: operator::Access,
+    /// The service; may be given several times.
+    #[arg(long, value_name = "NAME", required = true)]
+    service: Vec<String>,
+    /// Namespace of the services.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    namespace: String,
+    /// How long it is good for, 1 to 31536000 (a year).
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    life: u32,
+    /// File for the token instead of standard output; of several services, or if it is a folder,
+    /// the folder for a file each, named as the service. Only the owner may read them.
+    #[arg(long, value_name = "FILE|DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Whom to ask.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    #[command(flatten)]
+    operator: operator::Access,
+}
+
+/// What to end.
+#[derive(Debug, clap::Args)]
+pub struct Revoke {
+    #[command(flatten)]
+    operator: operator::Access,
+    /// As `outrider token list` shows it.
+    id: String,
+}
+
+/// Does it.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => run_create(create),
+        Command::List(list) => run_list(list),
+        Command::Revoke(revoke) => run_revoke(revoke),
+    }
+}
+
+fn run_create(create: &Create) -> Result<(), Failure> {
+    let tokens = operator::run(&create.operator, async |mut client| {
+        let mut tokens = Vec::new();
+        for service in &create.service {
+            let request = v1::CreateTokenRequest {
+                namespace: create.namespace.clone(),
+                service: service.clone(),
+                life_seconds: create.life,
+            };
+            tokens.push(client.create_token(request).await?.into_inner().token);
+        }
+        Ok(tokens)
+    })?;
+    let Some(out) = &create.out else {
+        tokens.iter().for_each(|token| println!("{token}"));
+        return Ok(());
+    };
+    let files = files(out, &create.service)?;
+    files
+        .iter()
+        .zip(&tokens)
+        .try_for_each(|(path, token)| write(path, token))
+}
+
+fn files(out: &Path, services: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    if services.len() == 1 && !out.is_dir() {
+        return Ok(vec![out.to_owned()]);
+    }
+    fs::create_dir_all(out).map_err(|error| not_written(out, &error))?;
+    Ok(services.iter().map(|service| out.join(service)).collect())
+}
+
+/// Written aside first: a sidecar that waits for the file never reads half of it.
+fn write(path: &Path, token: &str) -> Result<(), Failure> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = PathBuf::from(aside);
+    let written = write_private(&aside, token).and_then(|()| fs::rename(&aside, path));
+    written.map_err(|error| not_written(path, &error))
+}
+
+fn write_private(path: &Path, token: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    writeln!(options.open(path)?, "{token}")
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::runtime(&format!("{} (--out)", path.display()), error)
+}
+
+fn run_list(list: &List) -> Result<(), Failure> {
+    let tokens = operator::run(&list.operator, async |mut client| {
+        let listed = client.list_tokens(v1::ListTokensRequest {}).await?;
+        Ok(listed.into_inner().tokens)
+    })?;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "ID",
+        "NAMESPACE",
+        "SERVICE",
+        "EXPIRES (UNIX)",
+        "REVOKED",
+        "JOINS",
+    ]);
+    for token in tokens {
+        table.add_row([
+            token.id,
+            token.namespace,
+            token.service,
+            token.expires_unix.to_string(),
+            if token.revoked { "yes" } else { "no" }.to_owned(),
+            token.joins.to_string(),
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+fn run_revoke(revoke: &Revoke) -> Result<(), Failure> {
+    let request = v1::RevokeTokenRequest {
+        id: revoke.id.clone(),
+    };
+    operator::run(&revoke.operator, async |mut client| {
+        client.revoke_token(request).await.map(drop)
+    })
+}

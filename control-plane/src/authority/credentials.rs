@@ -1,0 +1,149 @@
+//! Our own certificates: what the control plane shows, and the operator's in a folder. Both are
+//! renewed at half of their life while the process runs, and at every step of a rollover.
+//!
+//! The one file of the authority that reads the clock and writes files.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rcgen::KeyPair;
+
+use super::bundle::LINE_FEEDS;
+use super::{Authority, AuthorityError};
+use crate::clock;
+
+/// The folder in `--data` with the operator's certificate, key and bundle, PEM.
+pub const OPERATOR_FOLDER: &str = "operator";
+
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+const BUNDLE: &str = "bundle.pem";
+
+/// Life of the operator's certificate: a copy of the folder is good for as long.
+const OPERATOR_LIFE: Duration = Duration::from_secs(24 * 3_600);
+
+/// Longest time between two looks at the clock, which may have been set. Seconds.
+const LOOK_SECONDS_MAX: i64 = 30;
+
+/// The operator's folder.
+#[derive(Debug)]
+pub struct OperatorFolder {
+    folder: PathBuf,
+    key: KeyPair,
+}
+
+impl OperatorFolder {
+    /// Makes the folder in `data`, or takes it with its key, and writes it anew.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Credential`]: it cannot be written.
+    pub fn open(
+        authority: &Authority,
+        data: &Path,
+        now: i64,
+    ) -> Result<OperatorFolder, AuthorityError> {
+        let folder = data.join(OPERATOR_FOLDER);
+        let failed = |source| AuthorityError::Credential {
+            path: folder.clone(),
+            source,
+        };
+        fs::create_dir_all(&folder).map_err(failed)?;
+        // The key stays the same from start to start: so each of the three files may be replaced
+        // alone, and whoever reads meanwhile has a pair that fits.
+        let kept = fs::read_to_string(folder.join(KEY)).ok();
+        let kept = kept.and_then(|pem| KeyPair::from_pem(&pem).ok());
+        let key = kept.map_or_else(KeyPair::generate, Ok)?;
+        let opened = OperatorFolder { folder, key };
+        opened.write(authority, now)?;
+        Ok(opened)
+    }
+
+    /// Writes all three files, the certificate with a new life.
+    fn write(&self, authority: &Authority, now: i64) -> Result<(), AuthorityError> {
+        let issued = authority.issue("operator", &self.key, OPERATOR_LIFE, now)?;
+        let blocks = issued.chain.iter();
+        let blocks = blocks.map(|der| pem::Pem::new("CERTIFICATE", der.to_vec()));
+        let chain = pem::encode_many_config(&blocks.collect::<Vec<_>>(), LINE_FEEDS);
+        let bundle = authority.shared.bundle.borrow().pem();
+        self.replace(KEY, 0o600, &self.key.serialize_pem())?;
+        self.replace(BUNDLE, 0o644, &bundle)?;
+        self.replace(CERTIFICATE, 0o644, &chain)
+    }
+
+    fn replace(&self, name: &str, mode: u32, text: &str) -> Result<(), AuthorityError> {
+        let path = self.folder.join(name);
+        let aside = self.folder.join(format!(".{name}.new"));
+        let written = write_aside(&aside, mode, text).and_then(|()| fs::rename(&aside, &path));
+        written.map_err(|source| AuthorityError::Credential { path, source })
+    }
+}
+
+fn write_aside(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    // What an earlier process left there may have another mode.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut options = fs::OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(mode);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Renews both until the process ends. Returns only by being dropped.
+pub async fn run(authority: Authority, folder: OperatorFolder) {
+    let mut bundle = authority.bundle();
+    let mut due = Due::at(clock::unix_seconds(), authority.shared.life);
+    loop {
+        let wait = due.wait_seconds(clock::unix_seconds());
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(wait)) => {}
+            // Not only the bundle: a promotion changes who signs. Cannot fail: we hold the sender.
+            _ = bundle.changed() => due.operator = i64::MIN,
+        }
+        let now = clock::unix_seconds();
+        if due.own <= now && renewed("control plane", &authority.renew_own(now)) {
+            due.own = now + half_seconds(authority.shared.life);
+        }
+        if due.operator <= now && renewed("operator", &folder.write(&authority, now)) {
+            due.operator = now + half_seconds(OPERATOR_LIFE);
+        }
+    }
+}
+
+/// When each is renewed next. Seconds since 1970-01-01 UTC.
+struct Due {
+    own: i64,
+    operator: i64,
+}
+
+impl Due {
+    fn at(now: i64, own_life: Duration) -> Due {
+        Due {
+            own: now + half_seconds(own_life),
+            operator: now + half_seconds(OPERATOR_LIFE),
+        }
+    }
+
+    /// At least a second: what failed is tried again, not for ever at once.
+    fn wait_seconds(&self, now: i64) -> u64 {
+        let wait = self.own.min(self.operator).saturating_sub(now);
+        wait.clamp(1, LOOK_SECONDS_MAX).unsigned_abs()
+    }
+}
+
+fn half_seconds(life: Duration) -> i64 {
+    i64::try_from(life.as_secs() / 2).unwrap_or(i64::MAX / 2)
+}
+
+fn renewed(whose: &str, outcome: &Result<(), AuthorityError>) -> bool {
+    match outcome {
+        Ok(()) => tracing::debug!(whose, "certificate renewed"),
+        Err(error) => tracing::error!(whose, %error, "certificate not renewed"),
+    }
+    outcome.is_ok()
+}

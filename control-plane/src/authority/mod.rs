@@ -1,0 +1,288 @@
+//! The certificate authority of the mesh: roots, bundles, and a certificate for whoever may have
+//! one.
+//!
+//! Issues under the name that its caller says; who may have which name is decided by tokens and
+//! by the certificates of those who renew (`service`). Time is an argument everywhere but in the
+//! task that renews our own (`credentials`).
+//! Reference: SPIFFE X.509-SVID, SPIFFE Trust Domain and Bundle.
+
+mod bundle;
+mod credentials;
+mod error;
+mod kept;
+mod request;
+mod rollover;
+mod root;
+mod service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_proto::v1::{GetBundleResponse, RotationStep};
+use rcgen::{KeyPair, PublicKeyData};
+use redb::WriteTransaction;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::{Mutex, watch};
+
+use crate::store::Store;
+
+pub use bundle::Bundle;
+pub use credentials::{OPERATOR_FOLDER, OperatorFolder, run};
+pub use error::AuthorityError;
+pub use request::requested_key;
+pub use service::CertificateAuthority;
+
+use rollover::Roots;
+use root::{Root, Validity};
+
+/// A certificate and what it is believed through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// Leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its end. Seconds since 1970-01-01 UTC.
+    pub expires_unix: i64,
+}
+
+/// The authority, shared by all who need it.
+#[derive(Clone)]
+pub struct Authority {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    trust_domain: String,
+    life: Duration,
+    roots: watch::Sender<Roots>,
+    bundle: watch::Sender<Arc<Bundle>>,
+    /// What the control plane shows when somebody connects. The key lives as long as the process.
+    own_key: KeyPair,
+    own: watch::Sender<Arc<CertifiedKey>>,
+    /// Held during a step of a rollover: two at once would build on the same state.
+    rotating: Mutex<()>,
+}
+
+/// The trust domain that `store` is of; `None` before the first start. Blocks for the disk.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn kept_trust_domain(store: &Store) -> Result<Option<String>, AuthorityError> {
+    store.write(kept::trust_domain)
+}
+
+impl Authority {
+    /// The authority of `trust_domain` as `store` keeps it; its first start makes a root. Blocks
+    /// for the disk.
+    ///
+    /// # Errors
+    /// [`AuthorityError::TrustDomain`]: the store is another mesh's. Else it cannot be read.
+    pub fn open(
+        store: &Store,
+        trust_domain: &str,
+        life: Duration,
+        now: i64,
+    ) -> Result<Authority, AuthorityError> {
+        let roots = store.write(|transaction| open_roots(transaction, trust_domain, now))?;
+        let bundle = Arc::new(bundle_of(&roots)?);
+        let own_key = KeyPair::generate()?;
+        let own = issue_own(&roots, trust_domain, &own_key, life, now)?;
+        Ok(Authority {
+            shared: Arc::new(Shared {
+                store: store.clone(),
+                trust_domain: trust_domain.to_owned(),
+                life,
+                roots: watch::Sender::new(roots),
+                bundle: watch::Sender::new(bundle),
+                own_key,
+                own: watch::Sender::new(Arc::new(own)),
+                rotating: Mutex::new(()),
+            }),
+        })
+    }
+
+    /// The trust domain; it never changes.
+    pub fn trust_domain(&self) -> &str {
+        &self.shared.trust_domain
+    }
+
+    /// The roots to believe, now and whenever they change.
+    pub fn bundle(&self) -> watch::Receiver<Arc<Bundle>> {
+        self.shared.bundle.subscribe()
+    }
+
+    /// What the control plane proves itself with, `spiffe://<trust domain>/control-plane`, now and
+    /// whenever it is renewed.
+    pub fn own(&self) -> watch::Receiver<Arc<CertifiedKey>> {
+        self.shared.own.subscribe()
+    }
+
+    /// The bundle of an earlier time, as it was, if the control plane is still believed under it.
+    /// Blocks for the disk.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn earlier_bundle(
+        &self,
+        sha256: &[u8],
+    ) -> Result<Option<GetBundleResponse>, AuthorityError> {
+        let kept = self.shared.store.read(|read| kept::bundle(read, sha256))?;
+        let bundle = Arc::clone(&self.shared.bundle.borrow());
+        let is_believed = |root: &Vec<u8>| {
+            bundle
+                .roots()
+                .iter()
+                .any(|present| present.as_ref() == root)
+        };
+        Ok(kept.filter(|earlier| earlier.roots.iter().any(is_believed)))
+    }
+
+    /// A certificate for `key` that names the service, of the configured life.
+    ///
+    /// # Errors
+    /// [`AuthorityError::RootEnded`], [`AuthorityError::Signing`].
+    pub fn issue_workload(
+        &self,
+        namespace: &str,
+        service: &str,
+        key: &impl PublicKeyData,
+        now: i64,
+    ) -> Result<Issued, AuthorityError> {
+        let path = format!("ns/{namespace}/svc/{service}");
+        self.issue(&path, key, self.shared.life, now)
+    }
+
+    /// Takes a step of a rollover; kept and told when it returns. The SHA-256 of each root of the
+    /// bundle, in hexadecimal digits, the signing one first.
+    ///
+    /// # Errors
+    /// [`AuthorityError::OutOfOrder`]: the step does not follow the one before.
+    pub async fn rotate(
+        &self,
+        step: RotationStep,
+        now: i64,
+    ) -> Result<Vec<String>, AuthorityError> {
+        let _alone = self.shared.rotating.lock().await;
+        let shared = Arc::clone(&self.shared);
+        let changed = tokio::task::spawn_blocking(move || shared.take_step(step, now)).await;
+        let (roots, bundle) = changed.unwrap_or(Err(AuthorityError::Interrupted))?;
+        let hashes = signing_first(&roots);
+        // The roots first: who sees the new bundle is answered by them.
+        self.shared.roots.send_replace(roots);
+        self.shared.bundle.send_replace(Arc::new(bundle));
+        self.renew_own(now)?;
+        Ok(hashes)
+    }
+
+    /// Makes the control plane's own certificate anew.
+    fn renew_own(&self, now: i64) -> Result<(), AuthorityError> {
+        let shared = &self.shared;
+        let roots = shared.roots.borrow().clone();
+        let own = issue_own(
+            &roots,
+            &shared.trust_domain,
+            &shared.own_key,
+            shared.life,
+            now,
+        )?;
+        shared.own.send_replace(Arc::new(own));
+        Ok(())
+    }
+
+    fn issue(
+        &self,
+        path: &str,
+        key: &impl PublicKeyData,
+        life: Duration,
+        now: i64,
+    ) -> Result<Issued, AuthorityError> {
+        let uri = format!("spiffe://{}/{path}", self.shared.trust_domain);
+        let roots = self.shared.roots.borrow().clone();
+        issue_leaf(&roots, &uri, key, life, now)
+    }
+}
+
+impl Shared {
+    fn take_step(&self, step: RotationStep, now: i64) -> Result<(Roots, Bundle), AuthorityError> {
+        let roots = self.roots.borrow().clone();
+        let next = roots.after(step, &self.trust_domain, now)?;
+        let bundle = bundle_of(&next)?;
+        self.store
+            .write(|transaction| kept::keep_roots(transaction, &next, &bundle))?;
+        Ok((next, bundle))
+    }
+}
+
+/// The roots that were kept, or a first one.
+fn open_roots(
+    transaction: &WriteTransaction,
+    trust_domain: &str,
+    now: i64,
+) -> Result<Roots, AuthorityError> {
+    if let Some(kept) = kept::trust_domain(transaction)?
+        && kept != trust_domain
+    {
+        let asked = trust_domain.to_owned();
+        return Err(AuthorityError::TrustDomain { kept, asked });
+    }
+    let roots = match kept::roots(transaction, now)? {
+        Some(roots) => roots,
+        None => Roots::Settled {
+            signing: Arc::new(Root::generate(trust_domain, now)?),
+        },
+    };
+    kept::keep_trust_domain(transaction, trust_domain)?;
+    kept::keep_roots(transaction, &roots, &bundle_of(&roots)?)?;
+    Ok(roots)
+}
+
+fn bundle_of(roots: &Roots) -> Result<Bundle, AuthorityError> {
+    let by_age = roots.by_age().into_iter();
+    Bundle::new(by_age.map(|root| root.certificate().clone()).collect())
+}
+
+fn signing_first(roots: &Roots) -> Vec<String> {
+    let mut by_age = roots.by_age();
+    by_age.sort_by_key(|root| root.certificate() != roots.signing().certificate());
+    let hash = |root: &Root| bundle::sha256(std::slice::from_ref(root.certificate()));
+    let hashes = by_age.into_iter().map(hash);
+    hashes
+        .map(|hash| outrider_proto::token::hex(&hash))
+        .collect()
+}
+
+fn issue_leaf(
+    roots: &Roots,
+    uri: &str,
+    key: &impl PublicKeyData,
+    life: Duration,
+    now: i64,
+) -> Result<Issued, AuthorityError> {
+    let root = roots.signing();
+    let validity = Validity::of(life, now, root.not_after());
+    if validity.not_after <= now {
+        return Err(AuthorityError::RootEnded);
+    }
+    let leaf = root.issue(uri, key, validity)?;
+    let mut chain = vec![leaf];
+    chain.extend_from_slice(roots.intermediates());
+    Ok(Issued {
+        chain,
+        expires_unix: validity.not_after,
+    })
+}
+
+fn issue_own(
+    roots: &Roots,
+    trust_domain: &str,
+    key: &KeyPair,
+    life: Duration,
+    now: i64,
+) -> Result<CertifiedKey, AuthorityError> {
+    let uri = format!("spiffe://{trust_domain}/control-plane");
+    let issued = issue_leaf(roots, &uri, key, life, now)?;
+    let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    CertifiedKey::from_der(issued.chain, der, &provider).map_err(AuthorityError::OwnKey)
+}

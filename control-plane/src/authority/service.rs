@@ -1,0 +1,111 @@
+//! What sidecars ask of the authority: its bundle, a first certificate, the next one.
+//!
+//! Decides who gets a certificate for which service: a first one by the token that was issued for
+//! it, the next one by the certificate of the connection. What a message says of names is never
+//! asked.
+
+use outrider_proto::v1;
+use outrider_proto::v1::certificate_authority_server as server;
+use rcgen::PublicKeyData;
+use tonic::{Request, Response, Status};
+
+use super::{Authority, requested_key};
+use crate::journal::{EventKind, Journal};
+use crate::tokens::Tokens;
+use crate::{caller, clock};
+
+/// The service of that name.
+#[derive(Clone)]
+pub struct CertificateAuthority {
+    authority: Authority,
+    tokens: Tokens,
+    journal: Journal,
+}
+
+impl CertificateAuthority {
+    /// Issues from `authority` to whom `tokens` know, and tells `journal`.
+    pub fn new(authority: Authority, tokens: Tokens, journal: Journal) -> CertificateAuthority {
+        CertificateAuthority {
+            authority,
+            tokens,
+            journal,
+        }
+    }
+
+    fn issue(
+        &self,
+        namespace: &str,
+        service: &str,
+        key: &impl PublicKeyData,
+    ) -> Result<Response<v1::IssuedCertificate>, Status> {
+        let now = clock::unix_seconds();
+        let issued = self
+            .authority
+            .issue_workload(namespace, service, key, now)?;
+        let bundle = self.authority.bundle();
+        let roots = bundle
+            .borrow()
+            .roots()
+            .iter()
+            .map(|root| root.to_vec())
+            .collect();
+        let chain = issued.chain.iter().map(|der| der.to_vec()).collect();
+        Ok(Response::new(v1::IssuedCertificate { chain, roots }))
+    }
+}
+
+#[tonic::async_trait]
+impl server::CertificateAuthority for CertificateAuthority {
+    async fn get_bundle(
+        &self,
+        request: Request<v1::GetBundleRequest>,
+    ) -> Result<Response<v1::GetBundleResponse>, Status> {
+        let sha256 = request.into_inner().sha256;
+        let present = self.authority.bundle().borrow().clone();
+        if sha256.is_empty() || sha256 == present.sha256() {
+            let roots = present.roots().iter().map(|root| root.to_vec()).collect();
+            return Ok(Response::new(v1::GetBundleResponse { roots }));
+        }
+        let authority = self.authority.clone();
+        let looked = tokio::task::spawn_blocking(move || authority.earlier_bundle(&sha256)).await;
+        let earlier = looked.map_err(|_| Status::unavailable("the control plane stops"))??;
+        earlier.map(Response::new).ok_or_else(|| {
+            Status::not_found(
+                "no bundle of this control plane has that hash, or its roots have retired: the \
+                 token is of another mesh, or too old; make a new one",
+            )
+        })
+    }
+
+    async fn join(
+        &self,
+        request: Request<v1::JoinRequest>,
+    ) -> Result<Response<v1::IssuedCertificate>, Status> {
+        let v1::JoinRequest {
+            token,
+            certificate_signing_request,
+        } = request.into_inner();
+        let now = clock::unix_seconds();
+        let token = self.tokens.check(&token, now).await?;
+        let key = requested_key(&certificate_signing_request)?;
+        let joined = self.tokens.record_join(token, now).await?;
+        let (namespace, service) = (&joined.namespace, &joined.service);
+        let issued = self.issue(namespace, service, &key)?;
+        let detail = format!("With token {}.", joined.id);
+        self.journal.record(EventKind::Joined, service, &detail);
+        Ok(issued)
+    }
+
+    async fn renew(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::IssuedCertificate>, Status> {
+        let workload = caller::sidecar(request.extensions())?.clone();
+        let key = requested_key(&request.into_inner().certificate_signing_request)?;
+        let (namespace, service) = (&workload.namespace, &workload.service);
+        let issued = self.issue(namespace, service, &key)?;
+        self.journal
+            .record(EventKind::Renewed, service, "Its certificate.");
+        Ok(issued)
+    }
+}

@@ -1,0 +1,80 @@
+//! What everybody in the process shares: opened once, in order, before anything runs.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use tokio::sync::watch;
+
+use crate::authority::{self, Authority};
+use crate::clock;
+use crate::desk::{Desk, Opening};
+use crate::error::StartupError;
+use crate::journal::Journal;
+use crate::options::Options;
+use crate::store::{Store, StoreError};
+use crate::tokens::Tokens;
+
+/// What everybody in the process shares. Clones share it too.
+#[derive(Clone)]
+pub struct Parts {
+    /// What the process was told.
+    pub options: Options,
+    /// What survives it.
+    pub store: Store,
+    /// What happened.
+    pub journal: Journal,
+    /// What is desired.
+    pub desk: Desk,
+    /// Who may call itself what.
+    pub authority: Authority,
+    /// Who may join.
+    pub tokens: Tokens,
+    /// Becomes true when the process stops: streams that would never end, end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Parts {
+    /// Opens all of them. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`StartupError`]: which part, and what to change.
+    pub fn open(options: Options, stopping: watch::Receiver<bool>) -> Result<Parts, StartupError> {
+        make_folder(&options.data)?;
+        let unusable = |source: StoreError| StartupError::Store {
+            folder: options.data.clone(),
+            source,
+        };
+        let store = Store::open(&options.data).map_err(unusable)?;
+        let journal = Journal::open(&store).map_err(unusable)?;
+        // A trust domain is settled once: by the documents of the first start.
+        let desk = Desk::open(Opening {
+            store: store.clone(),
+            journal: journal.clone(),
+            folder: options.documents.clone(),
+            trust_domain: authority::kept_trust_domain(&store)?,
+        })?;
+        let trust_domain = desk.desired().borrow().documents.trust_domain().to_owned();
+        let (life, now) = (options.certificate_life, clock::unix_seconds());
+        let authority = Authority::open(&store, &trust_domain, life, now)?;
+        let tokens = Tokens::open(&store, authority.trust_domain(), authority.bundle())?;
+        Ok(Parts {
+            options,
+            store,
+            journal,
+            desk,
+            authority,
+            tokens,
+            stopping,
+        })
+    }
+}
+
+/// Keys are kept in it: a new one is its owner's alone.
+fn make_folder(data: &Path) -> Result<(), StartupError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|source| StartupError::Data {
+        folder: data.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,111 @@
+//! A connection whose other end is known, and which lasts no longer than what made it known.
+//!
+//! tonic puts the [`Caller`] into the extensions of every request; when the caller's certificate
+//! expires the connection ends, and every stream on it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+use crate::caller::{Caller, Workload};
+
+/// How long somebody without a certificate may stay: to ask for the bundle and to join takes
+/// less than a second.
+const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
+
+/// Longest life of an operator's connection: the life of its certificate, which it shows anew
+/// when it connects anew.
+const OPERATOR_LIFE: Duration = Duration::from_secs(24 * 3_600);
+
+/// A connection after its handshake.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TlsStream<TcpStream>,
+    caller: Caller,
+    end: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    /// The connection of `caller`, who has shown its certificate at `now`. Seconds since
+    /// 1970-01-01 UTC.
+    pub fn new(stream: TlsStream<TcpStream>, caller: Caller, now: i64) -> Connection {
+        let end = Box::pin(sleep(life(&caller, now)));
+        Connection {
+            stream,
+            caller,
+            end,
+        }
+    }
+}
+
+fn life(caller: &Caller, now: i64) -> Duration {
+    match caller {
+        Caller::Anonymous => ANONYMOUS_LIFE,
+        Caller::Operator => OPERATOR_LIFE,
+        Caller::Sidecar(Workload { expires_unix, .. }) => {
+            let left = expires_unix.saturating_sub(now);
+            Duration::from_secs(u64::try_from(left).unwrap_or(0))
+        }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Whoever serves a connection always reads it: to end the reading ends all of it.
+        if self.end.as_mut().poll(cx).is_ready() {
+            let ended = "the certificate that opened this connection has expired";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, ended)));
+        }
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, octets)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,68 @@
+//! TLS for everything that speaks to the control plane: who is at the other end, and for how long.
+//!
+//! A client may show no certificate, and is then [`Caller::Anonymous`](crate::Caller); one that it
+//! shows must lead to a root of the bundle of that moment and name exactly one SPIFFE id of ours.
+//! Nothing is resumed: a root that has retired is believed by no handshake after it. TLS 1.3 only.
+//! Reference: SPIFFE X.509-SVID 5, RFC 8446.
+
+mod client;
+mod connection;
+mod door;
+mod name;
+mod verify;
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::TLS13;
+use tokio::sync::watch;
+
+use crate::authority::Authority;
+
+pub use client::{ClientError, Credential, client_config};
+pub use connection::Connection;
+pub use door::Door;
+
+use verify::{Believed, ClientVerifier};
+
+/// HTTP/2 and nothing else.
+const ALPN: &[u8] = b"h2";
+
+/// What the control plane shows and whom it believes, both as they are at each handshake.
+///
+/// # Errors
+/// rustls does not know its own TLS 1.3, which would be our bug.
+pub fn server_config(authority: &Authority) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let provider = provider();
+    let verifier = ClientVerifier(Believed {
+        trust_domain: authority.trust_domain().into(),
+        bundle: authority.bundle(),
+        provider: Arc::clone(&provider),
+    });
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(Own(authority.own())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// Our certificate as it is when it is asked for.
+#[derive(Debug)]
+struct Own(watch::Receiver<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Own {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.borrow()))
+    }
+}

@@ -1,0 +1,244 @@
+//! Join tokens: who may have a first certificate of which service, and until when.
+//!
+//! Makes, lists and revokes them, and says whether one still counts. The text form is
+//! `outrider_proto::token`. Of a secret only its SHA-256 is kept: 32 random octets need no salt
+//! and no slow hash.
+
+mod error;
+mod record;
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use outrider_proto::token::{Token, from_hex, hex};
+use outrider_proto::v1;
+use tokio::sync::watch;
+
+use crate::authority::Bundle;
+use crate::store::Store;
+
+pub use error::TokensError;
+use record::Record;
+
+/// Life of a token where nobody says another. Seconds; a day.
+const LIFE_SECONDS_DEFAULT: u32 = 86_400;
+
+/// Longest life of a token. Seconds; a year. A longer one would outlive whoever remembers it.
+const LIFE_SECONDS_MAX: u32 = 365 * 86_400;
+
+/// How long a token that has expired stays in the list. Seconds; 30 days.
+const KEPT_SECONDS: i64 = 30 * 86_400;
+
+/// The tokens of the mesh, shared by all who need them.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    store: Store,
+    trust_domain: Arc<str>,
+    bundle: watch::Receiver<Arc<Bundle>>,
+}
+
+/// A token that counts, as it was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joining {
+    /// Which token.
+    pub id: String,
+    /// Namespace of the service it was issued for.
+    pub namespace: String,
+    /// The service it was issued for.
+    pub service: String,
+}
+
+impl Tokens {
+    /// The tokens kept in `store`, for a mesh that is believed under `bundle`.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn open(
+        store: &Store,
+        trust_domain: &str,
+        bundle: watch::Receiver<Arc<Bundle>>,
+    ) -> Result<Tokens, TokensError> {
+        store.write(record::make_table)?;
+        Ok(Tokens {
+            store: store.clone(),
+            trust_domain: trust_domain.into(),
+            bundle,
+        })
+    }
+
+    /// Makes a token; kept when it returns. An empty namespace is `default`.
+    ///
+    /// # Errors
+    /// [`TokensError::Name`], [`TokensError::Life`]: what was asked for is out of range.
+    pub async fn create(
+        &self,
+        request: v1::CreateTokenRequest,
+        now: i64,
+    ) -> Result<v1::CreateTokenResponse, TokensError> {
+        let (token, record) = self.make(request, now)?;
+        let (key, kept) = (token.id, record.clone());
+        self.off_the_loop(move |store| store.write(|write| record::add(write, key, &kept, now)))
+            .await?;
+        Ok(v1::CreateTokenResponse {
+            token: token.to_string(),
+            details: Some(record.details(token.id)),
+        })
+    }
+
+    /// Every token, oldest first; those that have expired for 30 days.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(&self) -> Result<Vec<v1::Token>, TokensError> {
+        let mut tokens = self.off_the_loop(|store| store.read(record::all)).await?;
+        tokens.sort_by(|a, b| (a.created_unix, &a.id).cmp(&(b.created_unix, &b.id)));
+        Ok(tokens)
+    }
+
+    /// Ends a token; nobody joins with it once this has returned. Certificates that it was good
+    /// for go on until they expire.
+    ///
+    /// # Errors
+    /// [`TokensError::Missing`]: there is none with this id.
+    pub async fn revoke(&self, id: &str) -> Result<(), TokensError> {
+        let missing = || TokensError::Missing(id.to_owned());
+        let key = from_hex(id).ok_or_else(missing)?;
+        let revoke = move |store: &Store| store.write(|write| record::revoke(write, key));
+        let was_there = self.off_the_loop(revoke).await?;
+        was_there.then_some(()).ok_or_else(missing)
+    }
+
+    /// Reads a token's text and says whether it counts at `now`. Cheap: a stranger may ask.
+    ///
+    /// # Errors
+    /// [`TokensError::Text`], [`TokensError::Unknown`], [`TokensError::Expired`],
+    /// [`TokensError::Revoked`].
+    pub async fn check(&self, text: &str, now: i64) -> Result<Token, TokensError> {
+        let token: Token = text.parse()?;
+        let asked = token.clone();
+        let find = move |store: &Store| store.read(|read| record::find(read, asked.id));
+        let record = self.off_the_loop(find).await?;
+        judge(&token, record.as_ref(), now)?;
+        Ok(token)
+    }
+
+    /// Counts a join with a token that [`Tokens::check`] has let pass, unless it has stopped
+    /// counting since.
+    ///
+    /// # Errors
+    /// As [`Tokens::check`].
+    pub async fn record_join(&self, token: Token, now: i64) -> Result<Joining, TokensError> {
+        self.off_the_loop(move |store| {
+            store.write(|write| {
+                let record = record::find_to_change(write, token.id)?;
+                let mut record = judge(&token, record.as_ref(), now)?.clone();
+                record.joins += 1;
+                record::replace(write, token.id, &record)?;
+                Ok(Joining {
+                    id: hex(&token.id),
+                    namespace: record.namespace,
+                    service: record.service,
+                })
+            })
+        })
+        .await
+    }
+
+    fn make(
+        &self,
+        request: v1::CreateTokenRequest,
+        now: i64,
+    ) -> Result<(Token, Record), TokensError> {
+        let v1::CreateTokenRequest {
+            namespace,
+            service,
+            life_seconds,
+        } = request;
+        let namespace = if namespace.is_empty() {
+            "default".to_owned()
+        } else {
+            namespace
+        };
+        let mut token = Token {
+            namespace: label("namespace", namespace)?,
+            service: label("service", service)?,
+            id: [0; 8],
+            secret: [0; 32],
+            bundle_sha256: self.bundle.borrow().sha256(),
+            trust_domain: self.trust_domain.as_ref().to_owned(),
+        };
+        for octets in [&mut token.id[..], &mut token.secret] {
+            aws_lc_rs::rand::fill(octets).map_err(|_| TokensError::NoRandomness)?;
+        }
+        let record = Record {
+            namespace: token.namespace.clone(),
+            service: token.service.clone(),
+            secret_sha256: secret_sha256(&token),
+            created_unix: now,
+            expires_unix: now + i64::from(life_seconds_of(life_seconds)?),
+            revoked: false,
+            joins: 0,
+        };
+        Ok((token, record))
+    }
+
+    /// The store blocks for the disk: it is asked where that holds nobody up.
+    async fn off_the_loop<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, TokensError> + Send + 'static,
+    ) -> Result<T, TokensError> {
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || work(&store)).await;
+        done.unwrap_or(Err(TokensError::Interrupted))
+    }
+}
+
+/// Does `token` count at `now`, given what was kept of it? Nothing but "unknown" is said to
+/// somebody who does not know the secret.
+fn judge<'a>(
+    token: &Token,
+    record: Option<&'a Record>,
+    now: i64,
+) -> Result<&'a Record, TokensError> {
+    let record = record.ok_or(TokensError::Unknown)?;
+    let secret = verify_slices_are_equal(&secret_sha256(token), &record.secret_sha256);
+    // Both are the issuer's own words: a text that was edited is none of its tokens.
+    let is_as_issued = record.namespace == token.namespace && record.service == token.service;
+    if secret.is_err() || !is_as_issued {
+        return Err(TokensError::Unknown);
+    }
+    if record.revoked {
+        return Err(TokensError::Revoked);
+    }
+    if record.expires_unix <= now {
+        return Err(TokensError::Expired(now - record.expires_unix));
+    }
+    Ok(record)
+}
+
+fn secret_sha256(token: &Token) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, &token.secret).as_ref());
+    hash
+}
+
+fn life_seconds_of(asked: u32) -> Result<u32, TokensError> {
+    match asked {
+        0 => Ok(LIFE_SECONDS_DEFAULT),
+        1..=LIFE_SECONDS_MAX => Ok(asked),
+        _ => Err(TokensError::Life(asked)),
+    }
+}
+
+/// RFC 1123 2.1, in lower case.
+fn label(what: &'static str, name: String) -> Result<String, TokensError> {
+    if outrider_proto::token::is_label(&name) {
+        Ok(name)
+    } else {
+        Err(TokensError::Name { what, name })
+    }
+}
+
+#[cfg(test)]
+mod tests;

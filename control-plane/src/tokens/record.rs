@@ -1,0 +1,129 @@
+//! What is kept of a token, and the table it is kept in.
+
+use outrider_proto::token::hex;
+use outrider_proto::v1;
+use redb::{Error, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
+
+use super::{KEPT_SECONDS, TokensError};
+
+/// Id to a [`Record`] in JSON.
+const TOKENS: TableDefinition<'_, [u8; 8], &[u8]> = TableDefinition::new("tokens");
+
+/// What is kept of a token: all but its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub namespace: String,
+    pub service: String,
+    pub secret_sha256: [u8; 32],
+    /// Seconds since 1970-01-01 UTC.
+    pub created_unix: i64,
+    /// Seconds since 1970-01-01 UTC; the first moment at which it does not count.
+    pub expires_unix: i64,
+    pub revoked: bool,
+    /// How many joins it was good for.
+    pub joins: u64,
+}
+
+impl Record {
+    /// As an operator is told.
+    pub fn details(&self, id: [u8; 8]) -> v1::Token {
+        v1::Token {
+            id: hex(&id),
+            namespace: self.namespace.clone(),
+            service: self.service.clone(),
+            created_unix: self.created_unix,
+            expires_unix: self.expires_unix,
+            revoked: self.revoked,
+            joins: self.joins,
+        }
+    }
+
+    fn parse(kept: &[u8]) -> Result<Record, TokensError> {
+        serde_json::from_slice(kept).map_err(TokensError::Damaged)
+    }
+}
+
+/// Makes the table, so that reading never misses it.
+pub fn make_table(transaction: &WriteTransaction) -> Result<(), TokensError> {
+    open(transaction).map(drop)
+}
+
+/// Adds a token, and forgets those that expired long before `now`.
+pub fn add(
+    transaction: &WriteTransaction,
+    id: [u8; 8],
+    record: &Record,
+    now: i64,
+) -> Result<(), TokensError> {
+    let mut tokens = open(transaction)?;
+    let is_kept = |_: [u8; 8], kept: &[u8]| {
+        Record::parse(kept).is_ok_and(|record| record.expires_unix > now - KEPT_SECONDS)
+    };
+    tokens.retain(is_kept).map_err(Error::from)?;
+    put(&mut tokens, id, record)
+}
+
+/// Every token there is.
+pub fn all(transaction: &ReadTransaction) -> Result<Vec<v1::Token>, TokensError> {
+    let tokens = transaction.open_table(TOKENS).map_err(Error::from)?;
+    let mut found = Vec::new();
+    for row in tokens.iter().map_err(Error::from)? {
+        let (id, kept) = row.map_err(Error::from)?;
+        found.push(Record::parse(kept.value())?.details(id.value()));
+    }
+    Ok(found)
+}
+
+/// The token of this id.
+pub fn find(transaction: &ReadTransaction, id: [u8; 8]) -> Result<Option<Record>, TokensError> {
+    let tokens = transaction.open_table(TOKENS).map_err(Error::from)?;
+    let kept = tokens.get(id).map_err(Error::from)?;
+    kept.map(|kept| Record::parse(kept.value())).transpose()
+}
+
+/// The token of this id, in a transaction that may change it.
+pub fn find_to_change(
+    transaction: &WriteTransaction,
+    id: [u8; 8],
+) -> Result<Option<Record>, TokensError> {
+    let tokens = open(transaction)?;
+    let kept = tokens.get(id).map_err(Error::from)?;
+    kept.map(|kept| Record::parse(kept.value())).transpose()
+}
+
+/// Keeps a token in place of what was kept of it.
+pub fn replace(
+    transaction: &WriteTransaction,
+    id: [u8; 8],
+    record: &Record,
+) -> Result<(), TokensError> {
+    put(&mut open(transaction)?, id, record)
+}
+
+/// Marks a token; was there one?
+pub fn revoke(transaction: &WriteTransaction, id: [u8; 8]) -> Result<bool, TokensError> {
+    let Some(record) = find_to_change(transaction, id)? else {
+        return Ok(false);
+    };
+    let revoked = Record {
+        revoked: true,
+        ..record
+    };
+    replace(transaction, id, &revoked)?;
+    Ok(true)
+}
+
+fn open(transaction: &WriteTransaction) -> Result<Table<'_, [u8; 8], &'static [u8]>, TokensError> {
+    Ok(transaction.open_table(TOKENS).map_err(Error::from)?)
+}
+
+fn put(
+    tokens: &mut Table<'_, [u8; 8], &'static [u8]>,
+    id: [u8; 8],
+    record: &Record,
+) -> Result<(), TokensError> {
+    let json = serde_json::to_vec(record).map_err(TokensError::Damaged)?;
+    tokens.insert(id, &json[..]).map_err(Error::from)?;
+    Ok(())
+}
