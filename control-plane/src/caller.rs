@@ -4,6 +4,8 @@
 //! [`sidecar`] or [`operator`] first thing. No message and no node id ever names anybody.
 //! Reference: SPIFFE-ID 2, X.509-SVID 2.
 
+use std::time::Duration;
+
 use tonic::{Extensions, Status};
 
 /// The other end of a connection, verified against the bundle.
@@ -36,6 +38,17 @@ impl Workload {
         } = self;
         format!("spiffe://{trust_domain}/ns/{namespace}/svc/{service}")
     }
+
+    /// How long the certificate is still good for.
+    pub fn life(&self, now_unix: i64) -> Duration {
+        let left = self.expires_unix.saturating_sub(now_unix);
+        Duration::from_secs(u64::try_from(left).unwrap_or(0))
+    }
+
+    /// The service as events name it: `namespace/service`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.namespace, self.service)
+    }
 }
 
 /// The sidecar that speaks.
@@ -52,6 +65,16 @@ pub fn sidecar(extensions: &Extensions) -> Result<&Workload, Status> {
             "this needs the certificate of a sidecar: join first",
         )),
     }
+}
+
+/// The last word on a stream whose client's certificate has ended.
+pub fn expired() -> Status {
+    Status::unavailable("the certificate of this connection has expired: renew it, connect again")
+}
+
+/// The last word on a stream when the process stops.
+pub fn stopping() -> Status {
+    Status::unavailable("the control plane stops: connect again")
 }
 
 /// Lets operators pass.

@@ -16,6 +16,16 @@ mod operator;
 
 pub mod ads;
 
+pub mod mesh;
+
+pub mod registry;
+
+pub mod publish;
+
+pub mod ads_service;
+pub mod metrics;
+pub mod sidecars;
+
 pub mod caller;
 
 pub mod clock;

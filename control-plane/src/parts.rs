@@ -11,6 +11,7 @@ use crate::clock;
 use crate::desk::{Desk, Opening};
 use crate::error::StartupError;
 use crate::journal::Journal;
+use crate::mesh::{self, Mesh};
 use crate::options::Options;
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
@@ -30,16 +31,21 @@ pub struct Parts {
     pub authority: Authority,
     /// Who may join.
     pub tokens: Tokens,
+    /// What sidecars are told.
+    pub mesh: Mesh,
     /// Becomes true when the process stops: streams that would never end, end then.
     pub stopping: watch::Receiver<bool>,
 }
 
 impl Parts {
-    /// Opens all of them. Blocks for the disk.
+    /// Opens all of them, and what has to run for the mesh to live. Blocks for the disk.
     ///
     /// # Errors
     /// [`StartupError`]: which part, and what to change.
-    pub fn open(options: Options, stopping: watch::Receiver<bool>) -> Result<Parts, StartupError> {
+    pub fn open(
+        options: Options,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<(Parts, mesh::Tasks), StartupError> {
         make_folder(&options.data)?;
         let unusable = |source: StoreError| StartupError::Store {
             folder: options.data.clone(),
@@ -58,15 +64,25 @@ impl Parts {
         let (life, now) = (options.certificate_life, clock::unix_seconds());
         let authority = Authority::open(&store, &trust_domain, life, now)?;
         let tokens = Tokens::open(&store, authority.trust_domain(), authority.bundle())?;
-        Ok(Parts {
+        let (mesh, tasks) = Mesh::open(mesh::Opening {
+            store: &store,
+            journal: &journal,
+            desired: desk.desired(),
+            bundle: authority.bundle(),
+            stopping: stopping.clone(),
+        })
+        .map_err(unusable)?;
+        let parts = Parts {
             options,
             store,
             journal,
             desk,
             authority,
             tokens,
+            mesh,
             stopping,
-        })
+        };
+        Ok((parts, tasks))
     }
 }
 

@@ -23,6 +23,7 @@ use tonic::transport::Server;
 use crate::authority::{self, CertificateAuthority, OperatorFolder};
 use crate::clock;
 use crate::error::StartupError;
+use crate::mesh;
 use crate::operator::Operator;
 use crate::options::Options;
 use crate::parts::Parts;
@@ -69,8 +70,8 @@ pub async fn serve(
         admin: address(&admin)?,
     };
     let opening = tokio::task::spawn_blocking(|| Parts::open(options, stopping)).await;
-    let parts = opening.map_err(|_| StartupError::Ended("the opening of the store"))??;
-    let mut tasks = start_tasks(&parts, admin)?;
+    let (parts, works) = opening.map_err(|_| StartupError::Ended("the opening of the store"))??;
+    let mut tasks = start_tasks(&parts, works, admin)?;
     let mut server = tokio::spawn(serve_grpc(&parts, listener)?);
     tracing::info!(listen = %addresses.listen, admin = %addresses.admin, "ready");
     ready(&addresses);
@@ -95,10 +96,16 @@ fn services(parts: &Parts) -> Routes {
     );
     Routes::new(CertificateAuthorityServer::new(authority))
         .add_service(OperatorServer::new(Operator::new(parts)))
+        .add_service(parts.mesh.ads())
+        .add_service(parts.mesh.announcements())
 }
 
 /// The tasks beside them, each a line. One that ends, ends the process.
-fn start_tasks(parts: &Parts, admin: TcpListener) -> Result<Tasks, StartupError> {
+fn start_tasks(
+    parts: &Parts,
+    mesh: mesh::Tasks,
+    admin: TcpListener,
+) -> Result<Tasks, StartupError> {
     let mut tasks = Tasks::default();
     let operator_folder =
         OperatorFolder::open(&parts.authority, &parts.options.data, clock::unix_seconds())?;
@@ -110,6 +117,8 @@ fn start_tasks(parts: &Parts, admin: TcpListener) -> Result<Tasks, StartupError>
     tasks.spawn("the watch of documents", async move {
         desk.follow_folder().await
     });
+    tasks.spawn("the registry", mesh.registrar.run());
+    tasks.spawn("the publisher", mesh.publisher.run());
     tasks.spawn("the admin page", serve_admin(admin));
     Ok(tasks)
 }

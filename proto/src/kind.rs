@@ -46,6 +46,17 @@ impl Kind {
         }
     }
 
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Cluster => "cluster",
+            Kind::Endpoints => "endpoints",
+            Kind::Secret => "secret",
+            Kind::Listener => "listener",
+            Kind::Routes => "routes",
+        }
+    }
+
     /// The kind of a type URL; `None` for those that Outrider does not speak.
     pub fn of_type_url(type_url: &str) -> Option<Kind> {
         Kind::ALL

@@ -54,6 +54,11 @@ impl DeltaStream {
     pub fn standings(&self) -> impl Iterator<Item = Standing> {
         self.0.standings()
     }
+
+    /// How many names the client subscribes to, of all kinds together.
+    pub fn names_count(&self) -> usize {
+        self.0.names_count()
+    }
 }
 
 fn response(push: Push) -> DeltaDiscoveryResponse {

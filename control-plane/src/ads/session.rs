@@ -95,6 +95,14 @@ impl Session {
         channels.flat_map(|(kind, channel)| channel.ledger.standings(*kind))
     }
 
+    /// How many names the client subscribes to, of all kinds together.
+    pub fn names_count(&self) -> usize {
+        let channels = self.channels.values();
+        channels
+            .map(|channel| channel.subscription.names.len())
+            .sum()
+    }
+
     /// All that may be said now, in order.
     pub fn advance(&mut self, view: View<'_>) -> Vec<Push> {
         for kind in Kind::ALL {

@@ -53,6 +53,11 @@ impl WorldStream {
         self.0.standings()
     }
 
+    /// How many names the client subscribes to, of all kinds together.
+    pub fn names_count(&self) -> usize {
+        self.0.names_count()
+    }
+
     fn response(&mut self, push: Push) -> DiscoveryResponse {
         let channel = self.0.channel(push.kind);
         let names = &channel.subscription.names;

@@ -1,0 +1,229 @@
+//! What the control plane counts. Names, types, units and labels: `docs/METRICS.md`.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
+
+use crate::sidecars::Protocol;
+
+/// All metrics of a control plane.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    sidecars: Family<ProtocolLabels, Gauge>,
+    responses: Family<ProtocolLabels, Counter>,
+    rejections: Family<ProtocolLabels, Counter>,
+    nodes_misnamed: Counter,
+    announcements: Family<ResultLabels, Counter>,
+    services: Gauge,
+    leases: Family<StateLabels, Gauge>,
+    grace: Gauge,
+    contested: Gauge,
+    publications: Counter,
+    documents_version: Gauge,
+    events_lost: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabels {
+    protocol: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+/// What is not counted but measured, when somebody asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Connected sidecars that speak delta.
+    pub delta: usize,
+    /// Connected sidecars that speak state of the world.
+    pub world: usize,
+    /// Services that are registered.
+    pub services: usize,
+    /// Leases that hold.
+    pub live: usize,
+    /// Leases that have just run out.
+    pub lapsed: usize,
+    /// Leases that are kept although they have run out.
+    pub stale: usize,
+    /// Seconds in which nobody silent is removed yet.
+    pub grace_seconds: u64,
+    /// Registrations without effect.
+    pub contested: usize,
+    /// The version of the documents in force.
+    pub documents_version: u64,
+    /// Events of the journal that were lost.
+    pub events_lost: u64,
+}
+
+impl Metrics {
+    /// Names and registers all metrics. The table in `docs/METRICS.md` has the same order.
+    #[rustfmt::skip] // A table: one metric a line.
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("outrider_control_plane");
+        let r = &mut registry;
+        Metrics {
+            sidecars: register(r, "sidecars", "Connected sidecars", Family::default()),
+            responses: register(r, "responses", "ADS responses sent", Family::default()),
+            rejections: register(r, "rejections", "ADS responses that a sidecar refused, at least in part", Family::default()),
+            nodes_misnamed: register(r, "nodes_misnamed", "Streams whose node names another service than the certificate", Counter::default()),
+            announcements: register(r, "announcements", "Announcements of instances", Family::default()),
+            services: register(r, "services", "Services that are registered", Gauge::default()),
+            leases: register(r, "leases", "Leases of instances", Family::default()),
+            grace: register(r, "grace_seconds", "Time in which no silent instance is removed yet", Gauge::default()),
+            contested: register(r, "contested_services", "Registrations without effect, because their name is another namespace's", Gauge::default()),
+            publications: register(r, "publications", "States published to sidecars", Counter::default()),
+            documents_version: register(r, "documents_version", "Version of the documents in force", Gauge::default()),
+            events_lost: register(r, "events_lost", "Events that are missing in the journal", Counter::default()),
+            registry,
+        }
+    }
+
+    /// A stream's node names another service than its certificate.
+    pub fn node_misnamed(&self) {
+        self.nodes_misnamed.inc();
+    }
+
+    /// A response has been sent.
+    pub fn responded(&self, protocol: Protocol) {
+        self.responses.get_or_create(&labels(protocol)).inc();
+    }
+
+    /// A response was refused.
+    pub fn rejected(&self, protocol: Protocol) {
+        self.rejections.get_or_create(&labels(protocol)).inc();
+    }
+
+    /// An announcement was taken, or refused.
+    pub fn announced(&self, taken: bool) {
+        let result = if taken { "taken" } else { "refused" };
+        self.announcements
+            .get_or_create(&ResultLabels { result })
+            .inc();
+    }
+
+    /// A new state has been published.
+    pub fn published(&self) {
+        self.publications.inc();
+    }
+
+    /// All metrics in the OpenMetrics text format, with the levels of now.
+    pub fn encode(&self, levels: Levels) -> String {
+        self.set(levels);
+        let mut text = String::new();
+        // Writing to a `String` does not fail, and our own label sets encode.
+        if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            tracing::error!(%error, "metrics could not be encoded");
+        }
+        text
+    }
+
+    fn set(&self, levels: Levels) {
+        let Levels {
+            delta,
+            world,
+            services,
+            live,
+            lapsed,
+            stale,
+            grace_seconds,
+            contested,
+            documents_version,
+            events_lost,
+        } = levels;
+        for (protocol, count) in [(Protocol::Delta, delta), (Protocol::StateOfTheWorld, world)] {
+            let gauge = self.sidecars.get_or_create(&labels(protocol));
+            gauge.set(level(count as u64));
+        }
+        for (state, count) in [("live", live), ("lapsed", lapsed), ("stale", stale)] {
+            let gauge = self.leases.get_or_create(&StateLabels { state });
+            gauge.set(level(count as u64));
+        }
+        self.services.set(level(services as u64));
+        self.grace.set(level(grace_seconds));
+        self.contested.set(level(contested as u64));
+        self.documents_version.set(level(documents_version));
+        let counted = self.events_lost.get();
+        self.events_lost.inc_by(events_lost.saturating_sub(counted));
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+fn labels(protocol: Protocol) -> ProtocolLabels {
+    ProtocolLabels {
+        protocol: protocol.word(),
+    }
+}
+
+fn level(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const DOCUMENTED: &str = include_str!("../../docs/METRICS.md");
+
+    /// Names in the table of the docs, without the `_total` that scraping adds to counters.
+    fn documented() -> BTreeSet<String> {
+        let section = DOCUMENTED.split("\n# Control plane\n").nth(1);
+        let lines = section.unwrap_or_default().lines();
+        let names = lines.filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        names
+            .map(|name| name.trim_end_matches("_total").to_owned())
+            .collect()
+    }
+
+    /// Names of all registered metrics, also of families that are still empty and not encoded.
+    fn registered() -> BTreeSet<String> {
+        let printed = format!("{:?}", Metrics::new().registry);
+        let names = printed.split("Descriptor { name: \"").skip(1);
+        let names = names.filter_map(|rest| rest.split('"').next());
+        names
+            .map(|name| format!("outrider_control_plane_{name}"))
+            .collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_every_documented_metric_exists() {
+        assert_eq!(registered(), documented());
+    }
+
+    #[test]
+    fn levels_are_those_of_the_last_question() {
+        let metrics = Metrics::new();
+        metrics.encode(Levels {
+            stale: 2,
+            events_lost: 1,
+            ..Levels::default()
+        });
+        let text = metrics.encode(Levels {
+            events_lost: 3,
+            ..Levels::default()
+        });
+        assert!(text.contains("leases{state=\"stale\"} 0"), "{text}");
+        assert!(text.contains("events_lost_total 3"), "{text}");
+    }
+}

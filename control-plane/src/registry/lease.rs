@@ -1,0 +1,359 @@
+//! Leases: who is an endpoint, from announcement to announcement.
+//!
+//! A pure state machine; the time is an argument, as a span since the process started. A lease
+//! lasts 5 s from the last announcement; that a stream broke is no death. An instance that says
+//! it does not serve, or withdraws, ends at once; one that falls silent ends by a sweep
+//! ([`super::sweep`]), and never because the control plane itself was away. Knows no streams,
+//! no store and no documents.
+//! Reference: `docs/ARCHITECTURE.md`, Leases.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use outrider_documents::{Registered, RegisteredService};
+
+/// How long an announcement holds. 5 s; sidecars announce every third of it.
+pub const LEASE: Duration = Duration::from_secs(5);
+
+/// After a start or a stall nobody is removed for so long. 30 s: sidecars find a control plane
+/// that is back within 10 s or so, and this leaves them three tries.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// Most leases of one service. 10,000: what an assignment can carry in one message of 4 MiB.
+const LEASES_MAX: usize = 10_000;
+
+/// A service, as the certificates of its sidecars name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceName {
+    /// Name of the service.
+    pub service: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+impl std::fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.service)
+    }
+}
+
+/// What an instance says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Whose instance it is.
+    pub name: ServiceName,
+    /// Tells two runs at one address apart.
+    pub instance: String,
+    /// Where it is reached.
+    pub address: SocketAddr,
+}
+
+/// An instance that has a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// What it said.
+    pub announced: Announced,
+    /// When it joined. Milliseconds since 1970-01-01 UTC.
+    pub joined_unix_ms: i64,
+}
+
+/// Why an instance is no endpoint any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It said that it stops.
+    Withdrawn,
+    /// It said that its application takes no calls.
+    NotServing,
+    /// It announced another address.
+    Moved,
+    /// It fell silent.
+    Expired,
+}
+
+/// What an event changed, and what has to be written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The service is known from now on.
+    Known(ServiceName, i64),
+    /// Nobody announced it for long.
+    Forgotten(ServiceName),
+    /// The instance is an endpoint.
+    Joined(Registration),
+    /// The instance is none any more.
+    Left(Announced, Cause),
+}
+
+/// How a lease stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds until then, and in a grace also after that.
+    Live {
+        /// Since the process started.
+        until: Duration,
+    },
+    /// It has run out, and is about to be removed unless most of its service follows.
+    Lapsed {
+        /// Since the process started.
+        since: Duration,
+    },
+    /// It has run out together with most of its service: rather we are cut off than they are dead.
+    Stale {
+        /// Since the process started.
+        since: Duration,
+    },
+}
+
+/// A service has too many leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the service has {LEASES_MAX} instances, and no more are taken")]
+pub struct Full;
+
+/// All leases.
+#[derive(Debug)]
+pub struct Leases {
+    pub(super) services: BTreeMap<ServiceName, Service>,
+    pub(super) grace_until: Duration,
+    pub(super) swept: Duration,
+    /// Who is an endpoint may have changed since it was last told.
+    pub(super) moved: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Milliseconds since 1970-01-01 UTC.
+    pub first_unix_ms: i64,
+    pub leases: BTreeMap<SocketAddr, Lease>,
+    /// Somebody announced it, serving or not.
+    pub heard: Duration,
+    /// Since when some lease was live all the time.
+    pub live_since: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub instance: String,
+    pub joined_unix_ms: i64,
+    pub standing: Standing,
+}
+
+/// A lease as the admin page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is.
+    pub registration: Registration,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+impl Leases {
+    /// At a start: what was written down, all of it in grace.
+    pub fn restored(
+        now: Duration,
+        services: impl IntoIterator<Item = (ServiceName, i64)>,
+        registrations: impl IntoIterator<Item = Registration>,
+    ) -> Leases {
+        let mut leases = Leases {
+            services: BTreeMap::new(),
+            grace_until: now + GRACE,
+            swept: now,
+            moved: false,
+        };
+        for (name, first_unix_ms) in services {
+            find(&mut leases.services, now, &name, first_unix_ms);
+        }
+        for registration in registrations {
+            let joined = registration.joined_unix_ms;
+            let name = &registration.announced.name;
+            let service = find(&mut leases.services, now, name, joined);
+            let lease = Lease::new(now, registration.announced.instance, joined);
+            service.leases.insert(registration.announced.address, lease);
+        }
+        leases
+    }
+
+    /// An instance whose application takes calls announces itself.
+    ///
+    /// # Errors
+    /// The service has too many instances already.
+    pub fn announce(
+        &mut self,
+        now: Duration,
+        unix_ms: i64,
+        announced: Announced,
+    ) -> Result<Vec<Change>, Full> {
+        let mut changes = self.hear(now, unix_ms, &announced.name);
+        let service = find(&mut self.services, now, &announced.name, unix_ms);
+        service.live_since.get_or_insert(now);
+        let full = service.leases.len() >= LEASES_MAX;
+        match service.leases.get_mut(&announced.address) {
+            Some(lease) if lease.instance == announced.instance => {
+                self.moved |= !lease.standing.is_endpoint();
+                lease.standing = Standing::live(now);
+            }
+            None if full => return Err(Full),
+            // At the address of another run that run is over.
+            Some(_) | None => {
+                let lease = Lease::new(now, announced.instance.clone(), unix_ms);
+                service.leases.insert(announced.address, lease);
+                self.moved = true;
+                changes.push(Change::Joined(Registration {
+                    announced,
+                    joined_unix_ms: unix_ms,
+                }));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// An instance whose application takes no calls announces itself: its service is known, and
+    /// at its address nobody serves, whichever run was there before.
+    pub fn announce_unready(
+        &mut self,
+        now: Duration,
+        unix_ms: i64,
+        announced: &Announced,
+    ) -> Vec<Change> {
+        let mut changes = self.hear(now, unix_ms, &announced.name);
+        let service = find(&mut self.services, now, &announced.name, unix_ms);
+        changes.extend(service.end(announced, Cause::NotServing));
+        self.moved |= !changes.is_empty();
+        changes
+    }
+
+    /// An instance ends its own lease at an address. That of a later run there stays.
+    pub fn end(&mut self, announced: &Announced, cause: Cause) -> Vec<Change> {
+        let Some(service) = self.services.get_mut(&announced.name) else {
+            return Vec::new();
+        };
+        match service.leases.get(&announced.address) {
+            Some(lease) if lease.instance == announced.instance => {
+                self.moved = true;
+                service.end(announced, cause)
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// Notes that somebody spoke for a service.
+    fn hear(&mut self, now: Duration, unix_ms: i64, name: &ServiceName) -> Vec<Change> {
+        if let Some(service) = self.services.get_mut(name) {
+            service.heard = now;
+            return Vec::new();
+        }
+        find(&mut self.services, now, name, unix_ms);
+        self.moved = true;
+        vec![Change::Known(name.clone(), unix_ms)]
+    }
+
+    /// May [`Leases::registered`] have changed since this was last asked?
+    pub fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Who is an endpoint now. Of namespaces that share a name the one that came first is first.
+    pub fn registered(&self) -> Registered {
+        let mut by_age: Vec<_> = self.services.iter().collect();
+        by_age.sort_by_key(|(name, service)| (service.first_unix_ms, &name.namespace));
+        let mut registered = Registered::default();
+        for (name, service) in by_age {
+            let candidates = registered.services.entry(name.service.clone());
+            candidates.or_default().push(RegisteredService {
+                namespace: name.namespace.clone(),
+                addresses: service.endpoints().collect(),
+            });
+        }
+        registered
+    }
+
+    /// All leases, by service and address.
+    pub fn list(&self) -> Vec<Listed> {
+        let services = self.services.iter();
+        let listed = services.flat_map(|(name, service)| {
+            service.leases.iter().map(|(address, lease)| Listed {
+                registration: Registration {
+                    announced: Announced {
+                        name: name.clone(),
+                        instance: lease.instance.clone(),
+                        address: *address,
+                    },
+                    joined_unix_ms: lease.joined_unix_ms,
+                },
+                standing: lease.standing,
+            })
+        });
+        listed.collect()
+    }
+}
+
+/// The service, from now on if there was none. Free, so that its caller keeps the rest of itself.
+fn find<'s>(
+    services: &'s mut BTreeMap<ServiceName, Service>,
+    now: Duration,
+    name: &ServiceName,
+    first_unix_ms: i64,
+) -> &'s mut Service {
+    let service = services.entry(name.clone());
+    service.or_insert_with(|| Service {
+        first_unix_ms,
+        leases: BTreeMap::new(),
+        heard: now,
+        live_since: None,
+    })
+}
+
+impl Service {
+    fn end(&mut self, announced: &Announced, cause: Cause) -> Vec<Change> {
+        let ended = self.leases.remove(&announced.address);
+        let left = ended.map(|lease| {
+            let instance = lease.instance;
+            let announced = announced.clone();
+            Change::Left(
+                Announced {
+                    instance,
+                    ..announced
+                },
+                cause,
+            )
+        });
+        left.into_iter().collect()
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = SocketAddr> {
+        let leases = self.leases.iter();
+        let endpoints = leases.filter(|(_, lease)| lease.standing.is_endpoint());
+        endpoints.map(|(address, _)| *address)
+    }
+}
+
+impl Lease {
+    fn new(now: Duration, instance: String, joined_unix_ms: i64) -> Lease {
+        Lease {
+            instance,
+            joined_unix_ms,
+            standing: Standing::live(now),
+        }
+    }
+}
+
+impl Standing {
+    fn live(now: Duration) -> Standing {
+        Standing::Live { until: now + LEASE }
+    }
+
+    /// Is the instance told to others?
+    pub(super) fn is_endpoint(self) -> bool {
+        match self {
+            Standing::Live { .. } | Standing::Stale { .. } => true,
+            Standing::Lapsed { .. } => false,
+        }
+    }
+
+    /// Is the time it was given over?
+    pub(super) fn has_run_out(self, now: Duration) -> bool {
+        match self {
+            Standing::Live { until } => until <= now,
+            Standing::Lapsed { .. } | Standing::Stale { .. } => true,
+        }
+    }
+}

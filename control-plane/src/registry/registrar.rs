@@ -1,0 +1,336 @@
+//! The one task that owns the leases: takes announcements, sweeps, publishes, writes down.
+//!
+//! What has changed is published first and written down second, and whoever announced is
+//! answered third: an answer is a promise that a restart keeps. While the disk is at work
+//! announcements gather, so that many become one write. Decides nothing: [`Leases`] does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use outrider_documents::Registered;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::kept;
+use super::lease::{Announced, Cause, Change, Full, Leases, Listed};
+use super::sweep;
+use crate::clock;
+use crate::journal::{EventKind, Journal};
+use crate::store::{Store, StoreError};
+
+/// Announcements that may wait; whoever would add another waits itself. 1,024.
+const WAITING: usize = 1_024;
+
+/// Who is registered, and which state of the registry that is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Publication {
+    /// Grows with every change since the process started.
+    pub revision: u64,
+    /// Who is an endpoint.
+    pub registered: Registered,
+}
+
+/// The registry, for those who announce and for those who want to know. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    words: mpsc::Sender<Word>,
+    published: watch::Receiver<Arc<Publication>>,
+}
+
+/// What an instance says.
+#[derive(Debug)]
+pub enum Said {
+    /// Its application takes calls.
+    Serving(Announced),
+    /// It does not.
+    Unready(Announced),
+    /// The lease there is over.
+    Over(Announced, Cause),
+}
+
+/// The state of the leases, for the admin page.
+#[derive(Debug)]
+pub struct Report {
+    /// All leases, by service and address.
+    pub leases: Vec<Listed>,
+    /// The time their standings count in.
+    pub now: Duration,
+    /// How long no silent instance is removed yet.
+    pub grace: Duration,
+}
+
+/// The registry has stopped: the process is about to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the registry has stopped")]
+pub struct Stopped;
+
+/// What the answer to an announcement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Written down and published, by this revision at the latest.
+    By(u64),
+    /// Not taken.
+    Full(Full),
+}
+
+#[derive(Debug)]
+enum Word {
+    Said {
+        said: Said,
+        answer: oneshot::Sender<Taken>,
+    },
+    Report(oneshot::Sender<Report>),
+}
+
+/// The task; run it, or nothing happens.
+#[derive(Debug)]
+pub struct Registrar {
+    leases: Leases,
+    words: mpsc::Receiver<Word>,
+    publisher: watch::Sender<Arc<Publication>>,
+    store: Store,
+    journal: Journal,
+    started: Instant,
+    /// Not written down yet, because the store failed.
+    unwritten: Vec<Change>,
+}
+
+impl Registry {
+    /// Reads what was registered. The registry works while the [`Registrar`] runs.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn open(store: &Store, journal: &Journal) -> Result<(Registry, Registrar), StoreError> {
+        let kept = kept::load(store)?;
+        let leases = Leases::restored(Duration::ZERO, kept.services, kept.registrations);
+        let publication = Publication {
+            revision: 0,
+            registered: leases.registered(),
+        };
+        let (publisher, published) = watch::channel(Arc::new(publication));
+        let (said, words) = mpsc::channel(WAITING);
+        let registrar = Registrar {
+            leases,
+            words,
+            publisher,
+            store: store.clone(),
+            journal: journal.clone(),
+            started: clock::now(),
+            unwritten: Vec::new(),
+        };
+        let registry = Registry {
+            words: said,
+            published,
+        };
+        Ok((registry, registrar))
+    }
+
+    /// Who is registered, now and whenever it changes.
+    pub fn published(&self) -> watch::Receiver<Arc<Publication>> {
+        self.published.clone()
+    }
+
+    /// Tells the registry what an instance says; returns when it is written down.
+    ///
+    /// # Errors
+    /// The process is about to end.
+    pub async fn say(&self, said: Said) -> Result<Taken, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.words.send(Word::Said { said, answer }).await;
+        sent.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// All leases as they stand.
+    ///
+    /// # Errors
+    /// The process is about to end.
+    pub async fn report(&self) -> Result<Report, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.words.send(Word::Report(answer)).await;
+        sent.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+}
+
+impl Registrar {
+    /// Runs until nobody has the [`Registry`] any more.
+    pub async fn run(mut self) {
+        let mut sweeps = tokio::time::interval(sweep::EVERY);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut words = Vec::new();
+        loop {
+            let (changes, answers) = tokio::select! {
+                count = self.words.recv_many(&mut words, WAITING) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.listen(words.drain(..))
+                }
+                _ = sweeps.tick() => {
+                    let now = self.now();
+                    (self.leases.sweep(now), Vec::new())
+                }
+            };
+            self.publish();
+            self.record(&changes);
+            self.keep(changes).await;
+            let revision = self.publisher.borrow().revision;
+            for (answer, full) in answers {
+                // Fails when the stream has ended meanwhile.
+                let _ = answer.send(full.map_or(Taken::By(revision), Taken::Full));
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        clock::now().duration_since(self.started)
+    }
+
+    /// What became of the words, and whom to answer.
+    fn listen(&mut self, words: impl Iterator<Item = Word>) -> (Vec<Change>, Vec<Answer>) {
+        let (now, unix_ms) = (self.now(), clock::unix_ms());
+        let (mut changes, mut answers) = (Vec::new(), Vec::new());
+        for word in words {
+            match word {
+                Word::Said { said, answer } => match self.hear(now, unix_ms, said) {
+                    Ok(changed) => {
+                        changes.extend(changed);
+                        answers.push((answer, None));
+                    }
+                    Err(full) => answers.push((answer, Some(full))),
+                },
+                Word::Report(answer) => {
+                    // Fails when whoever asked has gone.
+                    let _ = answer.send(Report {
+                        leases: self.leases.list(),
+                        now,
+                        grace: self.leases.grace(now),
+                    });
+                }
+            }
+        }
+        (changes, answers)
+    }
+
+    fn hear(&mut self, now: Duration, unix_ms: i64, said: Said) -> Result<Vec<Change>, Full> {
+        match said {
+            Said::Serving(announced) => self.leases.announce(now, unix_ms, announced),
+            Said::Unready(announced) => Ok(self.leases.announce_unready(now, unix_ms, &announced)),
+            Said::Over(announced, cause) => Ok(self.leases.end(&announced, cause)),
+        }
+    }
+
+    fn publish(&mut self) {
+        if self.leases.take_moved() {
+            let registered = self.leases.registered();
+            self.publisher.send_modify(|publication| {
+                let revision = publication.revision + 1;
+                *publication = Arc::new(Publication {
+                    revision,
+                    registered,
+                });
+            });
+        }
+    }
+
+    fn record(&self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Joined(registration) => {
+                    let Announced { name, address, .. } = &registration.announced;
+                    let detail = format!("An instance at {address} takes calls.");
+                    self.journal
+                        .record(EventKind::Joined, &name.to_string(), &detail);
+                }
+                Change::Left(Announced { name, address, .. }, cause) => {
+                    let detail = format!("The instance at {address} {}.", told(*cause));
+                    self.journal
+                        .record(EventKind::Left, &name.to_string(), &detail);
+                }
+                Change::Known(..) | Change::Forgotten(..) => {}
+            }
+        }
+    }
+
+    /// Writes changes down; what fails is tried again with what comes next.
+    async fn keep(&mut self, changes: Vec<Change>) {
+        self.unwritten.extend(changes);
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let (store, changes) = (self.store.clone(), std::mem::take(&mut self.unwritten));
+        let written = tokio::task::spawn_blocking(move || {
+            let written = kept::write(&store, &changes);
+            (written, changes)
+        });
+        match written.await {
+            Ok((Ok(()), _)) => {}
+            Ok((Err(error), changes)) => {
+                tracing::error!(%error, changes = changes.len(), "registrations are not written");
+                self.unwritten = changes;
+            }
+            Err(error) => tracing::error!(%error, "registrations are not written"),
+        }
+    }
+}
+
+/// Whom to tell, and whether it was refused.
+type Answer = (oneshot::Sender<Taken>, Option<Full>);
+
+fn told(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Withdrawn => "has withdrawn",
+        Cause::NotServing => "takes no calls",
+        Cause::Moved => "has moved to another address",
+        Cause::Expired => "was not heard of for too long",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::lease::ServiceName;
+
+    fn announced() -> Announced {
+        Announced {
+            name: ServiceName {
+                service: "orders".to_owned(),
+                namespace: "default".to_owned(),
+            },
+            instance: "run".to_owned(),
+            address: "10.0.0.1:15006".parse().expect("an address"),
+        }
+    }
+
+    fn endpoints(publication: &Publication) -> usize {
+        let services = publication.registered.services.values().flatten();
+        services.map(|service| service.addresses.len()).sum()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_a_promise_that_a_restart_keeps() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let journal = Journal::open(&store).expect("a journal");
+        let (registry, registrar) = Registry::open(&store, &journal).expect("a registry");
+        let task = tokio::spawn(registrar.run());
+        let taken = registry.say(Said::Serving(announced())).await;
+        assert_eq!(taken, Ok(Taken::By(1)));
+        let again = registry.say(Said::Serving(announced())).await;
+        assert_eq!(again, Ok(Taken::By(1)));
+        assert_eq!(endpoints(&registry.published().borrow()), 1);
+
+        let (second, _unrun) = Registry::open(&store, &journal).expect("a restart");
+        assert_eq!(endpoints(&second.published().borrow()), 1);
+
+        let over = Said::Over(announced(), Cause::Withdrawn);
+        assert_eq!(registry.say(over).await, Ok(Taken::By(2)));
+        assert_eq!(endpoints(&registry.published().borrow()), 0);
+        assert_eq!(registry.report().await.expect("it runs").leases, []);
+        drop(registry);
+        task.await.expect("it ends when nobody has it");
+        let (third, _unrun) = Registry::open(&store, &journal).expect("a restart");
+        assert_eq!(endpoints(&third.published().borrow()), 0);
+    }
+}

@@ -1,0 +1,318 @@
+//! The rules of leases, each as a table or a story.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::lease::{Announced, Cause, Change, Leases, Registration, ServiceName, Standing};
+use super::sweep;
+
+/// How often an instance announces itself in these stories: each third sweep.
+const ANNOUNCED_EVERY: u32 = 3;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn name(namespace: &str) -> ServiceName {
+    ServiceName {
+        service: "orders".to_owned(),
+        namespace: namespace.to_owned(),
+    }
+}
+
+/// The first run at the address 10.0.0.`number`.
+fn instance(number: u8) -> Announced {
+    Announced {
+        name: name("default"),
+        instance: format!("run-{number}"),
+        address: SocketAddr::from((Ipv4Addr::new(10, 0, 0, number), 15006)),
+    }
+}
+
+/// Leases with their clock.
+struct Story {
+    leases: Leases,
+    now: Duration,
+    published: Vec<u8>,
+}
+
+impl Story {
+    /// A control plane that knows nobody, past its first grace.
+    fn new() -> Story {
+        let mut story = Story::restarted(&[]);
+        story.pass(31 * SECOND, &[]);
+        story
+    }
+
+    /// A control plane that has just started, with these instances written down.
+    fn restarted(numbers: &[u8]) -> Story {
+        let registrations = numbers.iter().map(|number| Registration {
+            announced: instance(*number),
+            joined_unix_ms: 0,
+        });
+        let now = Duration::from_secs(1_000);
+        Story {
+            leases: Leases::restored(now, [], registrations),
+            now,
+            published: numbers.to_vec(),
+        }
+    }
+
+    fn announce(&mut self, announced: Announced) -> Vec<Change> {
+        let changes = self.leases.announce(self.now, 0, announced);
+        changes.expect("there is room")
+    }
+
+    /// Time passes with its sweeps, and these instances announce themselves.
+    fn pass(&mut self, time: Duration, announcing: &[u8]) -> Vec<Change> {
+        let end = self.now + time;
+        let mut changes = Vec::new();
+        let mut turn = 0;
+        while self.now < end {
+            if turn % ANNOUNCED_EVERY == 0 {
+                let all = announcing.iter();
+                changes.extend(all.flat_map(|number| self.announce(instance(*number))));
+            }
+            turn += 1;
+            self.now += sweep::EVERY;
+            changes.extend(self.leases.sweep(self.now));
+        }
+        changes
+    }
+
+    /// Nothing runs: the process, or its machine, stands still.
+    fn stall(&mut self, time: Duration) {
+        self.now += time;
+        self.leases.sweep(self.now);
+    }
+
+    /// The last octets of the endpoints, as they were last published.
+    fn endpoints(&mut self) -> Vec<u8> {
+        if self.leases.take_moved() {
+            self.published = self.current();
+        }
+        assert_eq!(self.published, self.current(), "a change was not told");
+        self.published.clone()
+    }
+
+    fn current(&self) -> Vec<u8> {
+        let registered = self.leases.registered();
+        let services = registered.services.values().flatten();
+        let addresses = services.flat_map(|service| &service.addresses);
+        let octets = addresses.map(|address| match address {
+            SocketAddr::V4(address) => address.ip().octets()[3],
+            SocketAddr::V6(_) => 0,
+        });
+        octets.collect()
+    }
+
+    fn stale(&self) -> usize {
+        let listed = self.leases.list();
+        let stale = |standing: &Standing| matches!(standing, Standing::Stale { .. });
+        listed.iter().filter(|lease| stale(&lease.standing)).count()
+    }
+}
+
+#[test]
+fn a_lease_lasts_five_seconds_from_the_last_announcement() {
+    // The instances 1 and 2 go on; 3 was last heard at the beginning.
+    let cases = [(4_500, vec![1, 2, 3]), (5_000, vec![1, 2])];
+    for (passed_ms, expected) in cases {
+        let mut story = Story::new();
+        story.announce(instance(3));
+        story.pass(Duration::from_millis(passed_ms), &[1, 2]);
+        assert_eq!(story.endpoints(), expected, "{passed_ms} ms");
+    }
+}
+
+#[test]
+fn who_is_silent_among_others_leaves() {
+    let mut story = Story::new();
+    story.pass(3 * SECOND, &[1, 2, 3]);
+    let changes = story.pass(10 * SECOND, &[1, 2]);
+    assert_eq!(changes, [Change::Left(instance(3), Cause::Expired)]);
+}
+
+type CutOff<'c> = (&'c [u8], &'c [u8], &'c [u8], usize);
+
+#[test]
+fn half_may_leave_and_more_than_half_are_kept_as_stale() {
+    // Announcing at first, announcing later, endpoints after a minute, how many of them stale.
+    let cases: [CutOff<'_>; 5] = [
+        (&[1, 2], &[1], &[1], 0),
+        (&[1, 2, 3], &[1], &[1, 2, 3], 2),
+        (&[1, 2, 3, 4], &[1, 2], &[1, 2], 0),
+        (&[1, 2, 3, 4], &[], &[1, 2, 3, 4], 4),
+        (&[1], &[], &[1], 1),
+    ];
+    for (before, after, expected, stale) in cases {
+        let mut story = Story::new();
+        story.pass(3 * SECOND, before);
+        story.pass(MINUTE, after);
+        assert_eq!(story.endpoints(), expected, "{before:?} to {after:?}");
+        assert_eq!(story.stale(), stale, "{before:?} to {after:?}");
+    }
+}
+
+#[test]
+fn a_service_that_runs_out_over_several_sweeps_is_cut_off_as_well() {
+    let mut story = Story::new();
+    for number in [1, 2, 3] {
+        story.announce(instance(number));
+        story.now += sweep::EVERY;
+        story.leases.sweep(story.now);
+    }
+    story.pass(10 * SECOND, &[]);
+    assert_eq!((story.endpoints(), story.stale()), (vec![1, 2, 3], 3));
+}
+
+#[test]
+fn a_stale_lease_ends_by_a_word_or_by_the_silence_of_one_among_many() {
+    // Announcing after all three were stale, for so long, and who is left.
+    let cases: [(&[u8], Duration, &[u8]); 6] = [
+        (&[], 23 * 60 * MINUTE, &[1, 2, 3]),
+        (&[], 25 * 60 * MINUTE, &[]),
+        (&[1], 9 * MINUTE, &[1, 2, 3]),
+        (&[1], 11 * MINUTE, &[1]),
+        (&[1, 2], 29 * SECOND, &[1, 2, 3]),
+        (&[1, 2], 31 * SECOND, &[1, 2]),
+    ];
+    for (announcing, time, expected) in cases {
+        let mut story = Story::new();
+        story.pass(3 * SECOND, &[1, 2, 3]);
+        story.pass(MINUTE, &[]);
+        assert_eq!(story.stale(), 3);
+        story.pass(time, announcing);
+        assert_eq!(story.endpoints(), expected, "{announcing:?} for {time:?}");
+    }
+}
+
+#[test]
+fn a_word_makes_a_stale_lease_live_or_ends_it() {
+    let mut story = Story::new();
+    story.pass(3 * SECOND, &[1, 2, 3]);
+    story.pass(MINUTE, &[]);
+    story.announce(instance(1));
+    story.leases.end(&instance(2), Cause::Withdrawn);
+    assert_eq!((story.endpoints(), story.stale()), (vec![1, 3], 1));
+}
+
+#[test]
+fn the_others_come_back_within_the_grace_of_the_first() {
+    let mut story = Story::new();
+    story.pass(3 * SECOND, &[1, 2, 3]);
+    story.pass(60 * MINUTE, &[]);
+    story.pass(5 * SECOND, &[1, 2]);
+    assert_eq!(story.endpoints(), [1, 2, 3]);
+}
+
+#[test]
+fn nobody_is_removed_for_thirty_seconds_after_a_start() {
+    let mut story = Story::restarted(&[1, 2, 3]);
+    story.pass(29 * SECOND, &[1, 2]);
+    assert_eq!(story.endpoints(), [1, 2, 3]);
+    let changes = story.pass(5 * SECOND, &[1, 2]);
+    assert_eq!(changes, [Change::Left(instance(3), Cause::Expired)]);
+}
+
+#[test]
+fn nobody_is_removed_for_thirty_seconds_after_a_stall() {
+    // A pause, the time after it, who is an endpoint then of whom 1 and 2 announce.
+    let cases = [
+        (4 * SECOND, 3 * SECOND, vec![1, 2]),
+        (6 * SECOND, 29 * SECOND, vec![1, 2, 3]),
+        (6 * SECOND, 31 * SECOND, vec![1, 2]),
+    ];
+    for (pause, time, expected) in cases {
+        let mut story = Story::new();
+        story.pass(3 * SECOND, &[1, 2, 3]);
+        story.announce(instance(1));
+        story.announce(instance(2));
+        story.stall(pause);
+        story.pass(time, &[1, 2]);
+        assert_eq!(story.endpoints(), expected, "{pause:?}, {time:?}");
+    }
+}
+
+#[test]
+fn a_word_removes_at_once_even_in_a_grace() {
+    let mut story = Story::restarted(&[1, 2]);
+    let left = story.leases.announce_unready(story.now, 0, &instance(1));
+    assert_eq!(left, [Change::Left(instance(1), Cause::NotServing)]);
+    let left = story.leases.end(&instance(2), Cause::Withdrawn);
+    assert_eq!(left, [Change::Left(instance(2), Cause::Withdrawn)]);
+    assert_eq!(story.endpoints(), [0; 0]);
+}
+
+#[test]
+fn a_later_run_takes_the_address_over_and_the_earlier_cannot_end_it() {
+    let mut story = Story::new();
+    story.announce(instance(1));
+    let later = Announced {
+        instance: "later".to_owned(),
+        ..instance(1)
+    };
+    assert_eq!(story.announce(later.clone()).len(), 1);
+    assert_eq!(story.leases.end(&instance(1), Cause::Withdrawn), []);
+    assert_eq!(story.endpoints(), [1]);
+    // A run that is not ready yet: who was there before is gone.
+    let left = story.leases.announce_unready(story.now, 0, &instance(1));
+    assert_eq!(left, [Change::Left(later, Cause::NotServing)]);
+}
+
+#[test]
+fn only_what_changes_is_told() {
+    let mut story = Story::new();
+    let registration = Registration {
+        announced: instance(1),
+        joined_unix_ms: 0,
+    };
+    let joined = [
+        Change::Known(name("default"), 0),
+        Change::Joined(registration),
+    ];
+    assert_eq!(story.announce(instance(1)), joined);
+    assert_eq!(story.pass(MINUTE, &[1]), []);
+}
+
+#[test]
+fn a_service_without_an_instance_is_known_for_ten_minutes() {
+    let mut story = Story::new();
+    story.leases.announce_unready(story.now, 0, &instance(1));
+    story.pass(9 * MINUTE, &[]);
+    assert_eq!(story.leases.registered().services.len(), 1);
+    let changes = story.pass(2 * MINUTE, &[]);
+    assert_eq!(changes, [Change::Forgotten(name("default"))]);
+    assert_eq!(story.leases.registered().services.len(), 0);
+}
+
+#[test]
+fn of_namespaces_that_share_a_name_the_earlier_comes_first() {
+    let mut story = Story::new();
+    for (namespace, unix_ms) in [("zoo", 1), ("api", 2)] {
+        let announced = Announced {
+            name: name(namespace),
+            ..instance(1)
+        };
+        let joined = story.leases.announce(story.now, unix_ms, announced);
+        joined.expect("there is room");
+    }
+    let registered = story.leases.registered();
+    let namespaces = registered.services["orders"].iter();
+    let namespaces: Vec<&str> = namespaces.map(|service| &*service.namespace).collect();
+    assert_eq!(namespaces, ["zoo", "api"]);
+}
+
+#[test]
+fn a_service_has_so_many_instances_and_no_more() {
+    let mut story = Story::new();
+    let many = |port: u16| Announced {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        ..instance(1)
+    };
+    for port in 1..=10_000 {
+        story.announce(many(port));
+    }
+    let refused = story.leases.announce(story.now, 0, many(10_001));
+    assert!(refused.is_err());
+    assert_eq!(story.announce(many(10_000)), []);
+}

@@ -1,0 +1,207 @@
+//! Announcements over gRPC: a stream for each instance, and a lease for each announcement.
+//!
+//! The end of a stream says nothing of the instance: its lease runs on to its own end. A
+//! withdrawal is answered when everybody who is connected has been told.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use outrider_proto::v1::registry_server::Registry as RegistryService;
+use outrider_proto::v1::{Announcement, Lease, Observation};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::announcement::{observed, parse};
+use super::lease::{Announced, Cause, LEASE};
+use super::registrar::{Registry, Said, Stopped, Taken};
+use crate::caller::{self, Workload};
+use crate::clock;
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+use crate::sidecars::Sidecars;
+
+/// Longest time that a withdrawal waits for others to be told. 500 ms: those who stop have
+/// better things to do, and whoever was not told by then finds the door closed and tries another.
+const TELLING: Duration = Duration::from_millis(500);
+
+/// Most observations of one stream that are written down in a [`WINDOW`]. 64; a sidecar sees a
+/// handful, and the journal is everybody's.
+const OBSERVATIONS_MAX: u32 = 64;
+
+/// 10 s.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Answers that wait for the connection to take them. 4.
+const WAITING: usize = 4;
+
+/// The service.
+#[derive(Clone, Debug)]
+pub struct Announcements {
+    /// Who takes announcements.
+    pub registry: Registry,
+    /// Who is to be told of a withdrawal.
+    pub sidecars: Sidecars,
+    /// Where observations are written down.
+    pub journal: Journal,
+    /// Where events are counted.
+    pub metrics: Arc<Metrics>,
+    /// Becomes true when the process stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+#[tonic::async_trait]
+impl RegistryService for Announcements {
+    type AnnounceStream = ReceiverStream<Result<Lease, Status>>;
+
+    async fn announce(
+        &self,
+        request: Request<Streaming<Announcement>>,
+    ) -> Result<Response<Self::AnnounceStream>, Status> {
+        let workload = caller::sidecar(request.extensions())?.clone();
+        let (leases, sent) = mpsc::channel(WAITING);
+        let stream = Stream {
+            service: self.clone(),
+            workload,
+            last: None,
+            allowance: Allowance::new(clock::now()),
+        };
+        tokio::spawn(stream.run(request.into_inner(), leases));
+        Ok(Response::new(ReceiverStream::new(sent)))
+    }
+}
+
+/// One stream of one instance.
+struct Stream {
+    service: Announcements,
+    workload: Workload,
+    /// What it announced last.
+    last: Option<Announced>,
+    allowance: Allowance,
+}
+
+impl Stream {
+    async fn run(
+        mut self,
+        announcements: Streaming<Announcement>,
+        leases: mpsc::Sender<Result<Lease, Status>>,
+    ) {
+        let mut announcements = pin!(announcements);
+        let mut expiry = pin!(sleep(self.workload.life(clock::unix_seconds())));
+        let mut stopping = self.service.stopping.clone();
+        let last_word = loop {
+            let announcement = tokio::select! {
+                announcement = announcements.next() => announcement,
+                () = &mut expiry => break caller::expired(),
+                _ = stopping.wait_for(|stops| *stops) => break caller::stopping(),
+            };
+            // The end of a stream is no word of the instance.
+            let Some(Ok(announcement)) = announcement else {
+                return;
+            };
+            match self.take(&announcement).await {
+                Ok(lease) if leases.send(Ok(lease)).await.is_ok() => {}
+                Ok(_) => return,
+                Err(status) => break status,
+            }
+        };
+        // Fails when the client has gone.
+        let _ = leases.send(Err(last_word)).await;
+    }
+
+    async fn take(&mut self, announcement: &Announcement) -> Result<Lease, Status> {
+        let taken = self.hear(announcement).await;
+        self.service.metrics.announced(taken.is_ok());
+        let revision = taken?;
+        if announcement.withdraw {
+            let sidecars = &self.service.sidecars;
+            sidecars.wait_for_registry(revision, TELLING).await;
+        }
+        Ok(Lease {
+            duration_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX),
+            withdrawn: announcement.withdraw,
+        })
+    }
+
+    /// Says what the announcement says to the registry, and which of its states has it.
+    async fn hear(&mut self, announcement: &Announcement) -> Result<u64, Status> {
+        let announced = parse(&self.workload, announcement);
+        let announced =
+            announced.map_err(|unusable| Status::invalid_argument(unusable.to_string()))?;
+        self.note(&announcement.observations);
+        let before = self.last.replace(announced.clone());
+        let moved = before.filter(|before| *before != announced);
+        if let Some(before) = moved {
+            self.say(Said::Over(before, Cause::Moved)).await?;
+        }
+        let said = if announcement.withdraw {
+            Said::Over(announced, Cause::Withdrawn)
+        } else if announcement.serving {
+            Said::Serving(announced)
+        } else {
+            Said::Unready(announced)
+        };
+        self.say(said).await
+    }
+
+    async fn say(&self, said: Said) -> Result<u64, Status> {
+        match self.service.registry.say(said).await {
+            Ok(Taken::By(revision)) => Ok(revision),
+            Ok(Taken::Full(full)) => Err(Status::resource_exhausted(full.to_string())),
+            Err(Stopped) => Err(caller::stopping()),
+        }
+    }
+
+    fn note(&mut self, observations: &[Observation]) {
+        for observation in observations {
+            let event = observed(&self.workload, observation);
+            if let Some((kind, service, detail)) = event
+                && self.allowance.take(clock::now())
+            {
+                self.service.journal.record(kind, &service, &detail);
+            }
+        }
+    }
+}
+
+/// How many observations may still be written down.
+#[derive(Debug)]
+struct Allowance {
+    left: u32,
+    since: Instant,
+}
+
+impl Allowance {
+    fn new(now: Instant) -> Allowance {
+        Allowance {
+            left: OBSERVATIONS_MAX,
+            since: now,
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= WINDOW {
+            *self = Allowance::new(now);
+        }
+        let taken = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sidecar_cannot_fill_the_journal() {
+        let now = clock::now();
+        let mut allowance = Allowance::new(now);
+        let taken = (0..1_000).filter(|_| allowance.take(now)).count();
+        assert_eq!(taken, 64);
+        assert!(allowance.take(now + WINDOW));
+    }
+}
