@@ -25,6 +25,7 @@ impl Failure {
             StartupError::Flag { .. }
             | StartupError::Folder { .. }
             | StartupError::Documents { .. }
+            | StartupError::Data { .. }
             | StartupError::Identity(_) => Failure::Usage(chain(error)),
             StartupError::Listen { .. }
             | StartupError::System { .. }

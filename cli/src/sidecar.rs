@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
-use outrider_daemon::{AccessLog, IdentityFiles, Options};
+use outrider_daemon::{AccessLog, IdentityFiles, Membership, Options, Source};
 use tonic::transport::Uri;
 
 use crate::{failure::Failure, parent};
@@ -24,7 +24,34 @@ pub struct Args {
     namespace: String,
     /// Folder of documents that configure the mesh; watched while running.
     #[arg(long, env = "OUTRIDER_DOCUMENTS", value_name = "DIR")]
-    documents: PathBuf,
+    documents: Option<PathBuf>,
+    /// Control plane that configures this sidecar and gives it its identity, https://HOST:PORT.
+    #[arg(long, env = "OUTRIDER_CONTROL_PLANE", value_name = "URL", required_unless_present = "documents", conflicts_with_all = ["documents", "certificate"], requires = "data")]
+    control_plane: Option<Uri>,
+    /// Token to join the control plane's mesh with; not needed once --data holds an identity.
+    #[arg(
+        long,
+        env = "OUTRIDER_TOKEN_FILE",
+        value_name = "FILE",
+        requires = "control_plane"
+    )]
+    token_file: Option<PathBuf>,
+    /// Where key, certificate and last good configuration are kept.
+    #[arg(
+        long,
+        env = "OUTRIDER_DATA",
+        value_name = "DIR",
+        requires = "control_plane"
+    )]
+    data: Option<PathBuf>,
+    /// Where other sidecars reach --inbound.
+    #[arg(
+        long,
+        env = "OUTRIDER_ADVERTISE",
+        value_name = "ADDR",
+        requires = "control_plane"
+    )]
+    advertise: Option<SocketAddr>,
     /// Where the application sends its calls (plaintext HTTP/2); port 0 takes a free one.
     #[arg(
         long,
@@ -113,10 +140,23 @@ fn options(args: Args) -> Options {
             unreachable!("{certificate:?} {key:?} {trust_bundle:?}")
         }
     };
+    let source = match (args.documents, args.control_plane, args.data) {
+        (_, Some(control_plane), Some(data)) => Source::ControlPlane(Membership {
+            control_plane,
+            token_file: args.token_file,
+            data,
+            advertise: args.advertise,
+        }),
+        (Some(folder), None, _) => Source::Documents(folder),
+        // clap has refused neither, and a control plane without data.
+        (documents, control_plane, data) => {
+            unreachable!("{documents:?} {control_plane:?} {data:?}")
+        }
+    };
     Options {
         service: args.service,
         namespace: args.namespace,
-        documents: args.documents,
+        source,
         outbound: args.outbound,
         inbound: args.inbound,
         admin: args.admin,

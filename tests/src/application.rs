@@ -8,6 +8,7 @@ use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// Answers every call with its own request body and `grpc-status: 0`, or with 14 (UNAVAILABLE)
 /// after [`Application::fail`].
@@ -16,7 +17,8 @@ use tokio::sync::watch;
 /// (`x-saw-client-cert`)
 /// and of the trace (`x-saw-traceparent`). A call whose path ends in `/Hold` is answered after
 /// [`Application::release`], unless its stream is reset before that; one whose path ends in
-/// `/Flaky` fails with UNAVAILABLE unless it was tried before.
+/// `/Flaky` fails with UNAVAILABLE unless it was tried before. Of its health it says nothing
+/// (UNIMPLEMENTED).
 #[derive(Debug)]
 pub struct Application {
     /// Where it listens.
@@ -25,6 +27,7 @@ pub struct Application {
     reset: watch::Receiver<usize>,
     released: watch::Sender<bool>,
     fails: watch::Sender<bool>,
+    accepts: AbortHandle,
 }
 
 #[derive(Clone)]
@@ -53,7 +56,7 @@ impl Application {
             released: releases,
             fails: failing,
         };
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 tokio::spawn(serve(socket, behaviour.clone()));
             }
@@ -64,7 +67,13 @@ impl Application {
             reset,
             released,
             fails,
+            accepts: accepting.abort_handle(),
         }
+    }
+
+    /// Listens no more, as one that has died; connections that it has stay, so that no call fails.
+    pub fn close(&self) {
+        self.accepts.abort();
     }
 
     /// Returns when `count` calls have been held.
@@ -119,9 +128,11 @@ async fn answer(
             }
         }
     }
+    let health = head.uri.path().starts_with("/grpc.health.v1.Health/");
     let tried = head.headers.contains_key("grpc-previous-rpc-attempts");
     let flaky = head.uri.path().ends_with("/Flaky") && !tried;
     let status = match flaky || *behaviour.fails.borrow() {
+        _ if health => HeaderValue::from_static("12"),
         true => HeaderValue::from_static("14"),
         false => HeaderValue::from_static("0"),
     };

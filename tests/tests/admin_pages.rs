@@ -1,6 +1,6 @@
 //! The promise: the admin pages tell the truth, to this machine only, and change nothing.
 
-use outrider_daemon::{Options, StartupError};
+use outrider_daemon::{Options, Source, StartupError};
 use outrider_tests::{Application, Caller, Sidecar, write_service};
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn what_prevents_a_start_is_said_in_one_line_that_names_the_flag() {
         ),
         (
             Options {
-                documents: missing,
+                source: Source::Documents(missing),
                 ..good.clone()
             },
             "point --documents at a folder",

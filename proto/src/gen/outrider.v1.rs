@@ -772,6 +772,35 @@ impl ::prost::Name for StatusResponse {
         "type.googleapis.com/outrider.v1.StatusResponse".into()
     }
 }
+/// Who a sidecar is, kept in its folder.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoredIdentity {
+    /// Features that the reader must know, by name; none so far.
+    #[prost(string, repeated, tag = "1")]
+    pub required_features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// PKCS#8, DER.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    /// DER, leaf first.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub chain: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The roots to believe, DER.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// When the certificate was received: its life is counted from here. Seconds since 1970-01-01 UTC.
+    #[prost(int64, tag = "5")]
+    pub received_unix: i64,
+}
+impl ::prost::Name for StoredIdentity {
+    const NAME: &'static str = "StoredIdentity";
+    const PACKAGE: &'static str = "outrider.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "outrider.v1.StoredIdentity".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/outrider.v1.StoredIdentity".into()
+    }
+}
 /// What a sidecar keeps in its folder, to start without a control plane.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StoredConfiguration {

@@ -46,6 +46,14 @@ pub enum StartupError {
         /// One text for each problem, in the order of the files.
         problems: Vec<String>,
     },
+    /// The folder of a member cannot be used.
+    #[error("the folder {} (--data) cannot be used: {problem}", .folder.display())]
+    Data {
+        /// The folder.
+        folder: PathBuf,
+        /// Why, and what to do about it.
+        problem: String,
+    },
     /// The certificate, key or trust bundle cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),

@@ -6,15 +6,19 @@
 //! find flags in `docs/CONFIG.md` and metrics in `docs/METRICS.md`.
 
 mod life;
+mod opened;
 mod process;
 mod running;
 
 mod error;
+mod flags;
 mod options;
+mod source;
 
 mod worker;
 
 mod control;
+mod member;
 pub mod xds;
 
 mod admin;
@@ -29,9 +33,11 @@ mod testing;
 use std::path::Path;
 
 pub use error::{IdentityError, StartupError};
-pub use options::{AccessLog, DRAIN_SECONDS_MAX, FLAGS, Flag, IdentityFiles, Options, WORKERS_MAX};
+pub use flags::{FLAGS, Flag};
+pub use options::{AccessLog, DRAIN_SECONDS_MAX, IdentityFiles, Options, WORKERS_MAX};
 pub use process::Addresses;
 pub use running::{Running, start};
+pub use source::{Membership, Source};
 
 /// Runs a sidecar until SIGTERM or SIGINT has drained it.
 ///

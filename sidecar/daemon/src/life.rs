@@ -10,6 +10,8 @@ use tokio::task::{JoinError, JoinSet};
 use crate::clock::Clock;
 use crate::control::status::Phase;
 use crate::error::StartupError;
+use crate::member::Leave;
+use crate::opened::Ties;
 use crate::telemetry::Recorder;
 use crate::worker::{Command, Report, Workers};
 
@@ -27,6 +29,8 @@ pub struct Life {
     pub tasks: JoinSet<()>,
     pub reports: mpsc::Receiver<Report>,
     pub stops: mpsc::Receiver<()>,
+    /// To the control plane, if there is one.
+    pub ties: Option<Ties>,
 }
 
 impl Life {
@@ -70,12 +74,18 @@ impl Life {
         }
     }
 
-    /// Tells the workers and returns when all have ended or a second stop came.
+    /// Withdraws, tells the workers, and returns when all have ended or a second stop came.
     async fn until_drained(&mut self) {
         let deadline = self.clock.now() + self.drain;
-        let workers = self.workers.clone();
-        // A stalled worker may have no room: neither the time nor the second stop waits for it.
-        let mut tell = pin!(workers.tell(|| Command::Drain(deadline)));
+        let (workers, leave) = (self.workers.clone(), self.leave());
+        // The mesh may not answer, a stalled worker have no room: neither the time nor the second
+        // stop waits for them.
+        let mut tell = pin!(async move {
+            if let Some(leave) = leave {
+                leave.withdraw().await;
+            }
+            workers.tell(|| Command::Drain(deadline)).await;
+        });
         let mut told = false;
         loop {
             tokio::select! {
@@ -90,12 +100,15 @@ impl Life {
         }
     }
 
+    fn leave(&self) -> Option<Leave> {
+        self.ties.as_ref().map(|ties| ties.leave.clone())
+    }
+
     /// Takes a report; returns how a worker ended if it is about that.
     fn record(&mut self, report: Report) -> Option<io::Result<()>> {
         match report {
             Report::Calls { records, dropped } => self.recorder.record(&records, dropped),
-            // Documents are complete: with them nothing is wanted.
-            Report::Wanted(name) => tracing::debug!(name, "a service is wanted"),
+            Report::Wanted(name) => self.want(name),
             // Fails when the asker has given up waiting.
             Report::Gauges(gauges, asked) => drop(asked.send(*gauges)),
             Report::Ended { worker, result } => {
@@ -104,6 +117,14 @@ impl Life {
             }
         }
         None
+    }
+
+    /// Documents are complete: with them nothing is wanted.
+    fn want(&self, name: String) {
+        if let Some(ties) = &self.ties {
+            // Fails when the member's task has ended, which ends the process.
+            let _ = ties.wants.send(name);
+        }
     }
 }
 
@@ -140,6 +161,7 @@ mod tests {
             tasks: JoinSet::new(),
             reports,
             stops,
+            ties: None,
         };
         (life, tell, stop)
     }

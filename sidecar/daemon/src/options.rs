@@ -1,7 +1,7 @@
-//! What the process is told at its start, as plain data, and the table of flags that say it.
+//! What the process is told at its start, as plain data.
 //!
 //! Decides defaults and ranges only. Does not parse a command line (the cli does) and opens
-//! nothing. Documented for operators in `docs/CONFIG.md`, section Flags; a test compares the two.
+//! nothing. The flags that say it: `flags.rs`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tonic::transport::Uri;
 
 use crate::error::StartupError;
+use crate::source::{Membership, Source};
 
 /// Everything a sidecar is told at its start. [`Options::new`] gives the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub struct Options {
     pub service: String,
     /// Namespace of the service. Default `default`.
     pub namespace: String,
-    /// Folder of YAML documents that configure the mesh; watched while running.
-    pub documents: PathBuf,
+    /// Where the configuration comes from.
+    pub source: Source,
     /// Where the application's own calls come in (plaintext HTTP/2), on loopback. Default
     /// `127.0.0.1:15001`.
     pub outbound: SocketAddr,
@@ -33,8 +34,9 @@ pub struct Options {
     pub app: Option<SocketAddr>,
     /// Threads that carry traffic. 1 to [`WORKERS_MAX`]; default 1. A connection stays with one.
     pub workers: usize,
-    /// Certificate, key and trust bundle. `None`: no mutual TLS, so nothing of the mesh can be
-    /// reached but services with `tls: none`.
+    /// Certificate, key and trust bundle, beside documents only: a control plane gives its own.
+    /// `None` beside documents: no mutual TLS, so nothing of the mesh can be reached but services
+    /// with `tls: none`.
     pub identity: Option<IdentityFiles>,
     /// Longest time between SIGTERM and exit. Default 30 s; 0 ends at once.
     pub drain: Duration,
@@ -81,10 +83,19 @@ const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 impl Options {
     /// The defaults for a sidecar of `service`, configured by the folder `documents`.
     pub fn new(service: impl Into<String>, documents: impl Into<PathBuf>) -> Options {
+        Options::of(service.into(), Source::Documents(documents.into()))
+    }
+
+    /// The defaults for a sidecar of `service` that is a member of a control plane's mesh.
+    pub fn member(service: impl Into<String>, membership: Membership) -> Options {
+        Options::of(service.into(), Source::ControlPlane(membership))
+    }
+
+    fn of(service: String, source: Source) -> Options {
         Options {
-            service: service.into(),
+            service,
             namespace: "default".to_owned(),
-            documents: documents.into(),
+            source,
             outbound: SocketAddr::from((Ipv4Addr::LOCALHOST, OUTBOUND_PORT)),
             inbound: SocketAddr::from((Ipv4Addr::UNSPECIFIED, INBOUND_PORT)),
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT)),
@@ -136,11 +147,28 @@ impl Options {
             let problem = format!("is {collector}, but must be http://HOST:PORT");
             return wrong("--otlp", problem);
         }
-        if self.app.is_some() && self.identity.is_none() {
-            let problem = "takes calls from other sidecars, which needs --certificate, --key and --trust-bundle";
-            return wrong("--app", problem.to_owned());
-        }
+        self.check_source()?;
         self.check_plaintext()
+    }
+
+    /// Who gives the configuration, and who the identity?
+    fn check_source(&self) -> Result<(), StartupError> {
+        let wrong = |flag, problem: &str| {
+            let problem = problem.to_owned();
+            Err(StartupError::Flag { flag, problem })
+        };
+        match &self.source {
+            Source::Documents(_) if self.app.is_some() && self.identity.is_none() => wrong(
+                "--app",
+                "takes calls from other sidecars, which needs --certificate, --key and --trust-bundle",
+            ),
+            Source::Documents(_) => Ok(()),
+            Source::ControlPlane(_) if self.identity.is_some() => wrong(
+                "--certificate",
+                "contradicts --control-plane, which issues the certificate itself",
+            ),
+            Source::ControlPlane(membership) => membership.check(self.app.is_some()),
+        }
     }
 
     /// What is not encrypted must not leave the machine: who reaches it speaks as this service.
@@ -180,85 +208,9 @@ fn is_dns_label(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// One flag of `outrider sidecar`, for the documentation and for the cli's own test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// The flag as typed, with its dashes. The environment variable that says the same is
-    /// [`Flag::variable`].
-    pub name: &'static str,
-    /// What kind of value it takes.
-    pub kind: &'static str,
-    /// Unit of the value; `-` when it has none.
-    pub unit: &'static str,
-    /// Value when neither flag nor variable is given; `-` when there is none.
-    pub default: &'static str,
-    /// Values accepted.
-    pub range: &'static str,
-}
-
-impl Flag {
-    /// The environment variable of the flag: `--trust-bundle` is `OUTRIDER_TRUST_BUNDLE`.
-    pub fn variable(&self) -> String {
-        let words = self.name.trim_start_matches('-').replace('-', "_");
-        format!("OUTRIDER_{}", words.to_ascii_uppercase())
-    }
-}
-
-/// All flags, in the order of `docs/CONFIG.md`.
-#[rustfmt::skip] // A table: one flag a line.
-pub const FLAGS: &[Flag] = &[
-    Flag { name: "--service", kind: "text", unit: "-", default: "required", range: "DNS label" },
-    Flag { name: "--namespace", kind: "text", unit: "-", default: "`default`", range: "DNS label" },
-    Flag { name: "--documents", kind: "folder", unit: "-", default: "required", range: "readable" },
-    Flag { name: "--outbound", kind: "address", unit: "-", default: "`127.0.0.1:15001`", range: "loopback; port 0: a free one" },
-    Flag { name: "--inbound", kind: "address", unit: "-", default: "`0.0.0.0:15006`", range: "port 0: a free one" },
-    Flag { name: "--admin", kind: "address", unit: "-", default: "`127.0.0.1:15000`", range: "loopback; port 0: a free one" },
-    Flag { name: "--app", kind: "address", unit: "-", default: "-", range: "loopback" },
-    Flag { name: "--workers", kind: "number", unit: "threads", default: "`1`", range: "1 to 128" },
-    Flag { name: "--certificate", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
-    Flag { name: "--key", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
-    Flag { name: "--trust-bundle", kind: "file", unit: "PEM", default: "-", range: "all three or none" },
-    Flag { name: "--drain", kind: "number", unit: "seconds", default: "`30`", range: "0 to 3600" },
-    Flag { name: "--access-log", kind: "choice", unit: "-", default: "`errors`", range: "`errors`, `all`" },
-    Flag { name: "--access-log-file", kind: "file", unit: "-", default: "standard error", range: "appendable" },
-    Flag { name: "--otlp", kind: "URL", unit: "-", default: "-", range: "`http://HOST:PORT`" },
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CONFIG: &str = include_str!("../../../docs/CONFIG.md");
-
-    /// The rows of the table in section `# Flags`, without their last column (the meaning).
-    fn documented() -> Vec<Vec<&'static str>> {
-        let section = CONFIG
-            .split("\n# ")
-            .find(|part| part.trim_start_matches("# ").starts_with("Flags"));
-        let rows = section
-            .unwrap_or_default()
-            .lines()
-            .filter(|line| line.starts_with("| `--"));
-        rows.map(|row| row.split('|').map(str::trim).skip(1).take(6).collect())
-            .collect()
-    }
-
-    #[test]
-    fn every_flag_is_documented_and_every_documented_flag_exists() {
-        let expected: Vec<Vec<String>> = FLAGS
-            .iter()
-            .map(|flag| {
-                let quoted = |text: &str| format!("`{text}`");
-                let plain = [flag.kind, flag.unit, flag.default, flag.range].map(str::to_owned);
-                [
-                    vec![quoted(flag.name), quoted(&flag.variable())],
-                    plain.to_vec(),
-                ]
-                .concat()
-            })
-            .collect();
-        assert_eq!(documented(), expected);
-    }
 
     #[test]
     fn values_out_of_range_name_their_flag() {
@@ -268,7 +220,18 @@ mod tests {
             otlp: Some(Uri::from_static(url)),
             ..good()
         };
-        let cases: [(Options, &str); 7] = [
+        let identity = Some(IdentityFiles {
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+            trust_bundle: PathBuf::new(),
+        });
+        let membership = Membership {
+            control_plane: Uri::from_static("https://mesh:15012"),
+            token_file: None,
+            data: PathBuf::new(),
+            advertise: None,
+        };
+        let cases: [(Options, &str); 8] = [
             (
                 Options {
                     workers: 0,
@@ -305,6 +268,13 @@ mod tests {
             (
                 Options { app, ..good() },
                 "--app takes calls from other sidecars, which needs --certificate, --key and --trust-bundle",
+            ),
+            (
+                Options {
+                    identity,
+                    ..Options::member("orders", membership)
+                },
+                "--certificate contradicts --control-plane, which issues the certificate itself",
             ),
         ];
         for (options, expected) in cases {
@@ -358,28 +328,5 @@ mod tests {
                 assert_eq!(problem, (!is_good).then_some(expected));
             }
         }
-    }
-
-    #[test]
-    fn every_option_has_its_flag() {
-        // Destructured without `..`: a new option does not compile until it is listed here.
-        let Options {
-            service: _,
-            namespace: _,
-            documents: _,
-            outbound: _,
-            inbound: _,
-            admin: _,
-            app: _,
-            workers: _,
-            identity: _,
-            drain: _,
-            access_log: _,
-            access_log_file: _,
-            otlp: _,
-        } = Options::new("orders", "documents");
-        let options_count = 13;
-        let files_of_the_identity = 3;
-        assert_eq!(FLAGS.len(), options_count - 1 + files_of_the_identity);
     }
 }

@@ -16,14 +16,13 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::clock::{self, Clock};
 use crate::control::configuration::Configuration;
-use crate::control::identity::Expected;
-use crate::control::identity_watch::IdentityWatch;
-use crate::control::status::{IdentityStatus, Phase};
+use crate::control::status::Phase;
 use crate::error::StartupError;
 use crate::life::Life;
+use crate::opened::Opened;
 use crate::options::Options;
 use crate::telemetry::{AccessLogWriter, Metrics, Origin, Recorder, Spans};
-use crate::worker::{self, BATCHES_MAX, First, Workers};
+use crate::worker::{self, BATCHES_MAX, First};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,7 +35,8 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-/// Runs a sidecar until `stops` has drained it. `ready` is called when it serves.
+/// Runs a sidecar until `stops` has drained it. `ready` is called when its listeners are open and
+/// served; whether calls should be sent, `/readyz` says.
 ///
 /// The listeners are open before the names of endpoints are asked for, the workers start after:
 /// who calls early waits in the kernel's backlog and finds a configuration and an identity.
@@ -48,23 +48,22 @@ pub async fn serve(
     options.check()?;
     let clock = Clock::start();
     let metrics = Arc::new(Metrics::new());
-    let mut configuration = Configuration::load(clock, &options.documents, Arc::clone(&metrics))?;
-    let identity = load_identity(&options, configuration.trust_domain())?;
+    let instance = instance();
+    let opened = Opened::open(clock, &options, &instance, &metrics)?;
+    let mut configuration = Configuration::new(clock, Arc::clone(&metrics), opened.said());
     let log = open_log(clock, &options)?;
-    let admin_listener = bind_admin(options.admin).await?;
+    let (admin_listener, admin) = bind_admin(options.admin).await?;
     let (traffic, doors) = worker::open(&options)?;
     let addresses = Addresses {
         outbound: traffic.outbound,
         inbound: traffic.inbound,
-        admin: admin_listener
-            .local_addr()
-            .map_err(|error| StartupError::system("the admin listener", error))?,
+        admin,
     };
 
-    configuration.resolve_first().await;
+    configuration.resolve_first(opened.names_wait()).await;
     let first = First {
         snapshot: configuration.renew(),
-        identity: identity.as_ref().map(IdentityWatch::material),
+        identity: opened.material(),
     };
     let (reports_in, reports) = mpsc::channel(BATCHES_MAX);
     let workers = worker::start(clock, &settings(&options), &first, doors, &reports_in)
@@ -76,18 +75,22 @@ pub async fn serve(
         Arc::clone(&metrics),
         configuration.known(),
         log,
-        export_spans(clock, &options, &metrics),
+        export_spans(clock, &options, &instance, &metrics),
     );
-    let mut tasks = JoinSet::new();
     let (phase, phases) = watch::channel(Phase::Serving);
     let admin = Admin {
         clock,
         workers: workers.clone(),
         metrics: Arc::clone(&metrics),
         configuration: configuration.status(),
-        identity: follow_identity(identity, &workers, metrics, &mut tasks),
+        identity: opened.identity(),
+        member: opened.member(),
         phase: phases,
     };
+    let mut tasks = JoinSet::new();
+    let ties = opened.follow(
+        &options, &addresses, instance, &workers, &metrics, &mut tasks,
+    );
     tasks.spawn(admin::serve(admin_listener, admin));
     tasks.spawn(configuration.run(workers.clone()));
     tracing::info!(service = %options.service, outbound = %addresses.outbound, "ready");
@@ -101,6 +104,7 @@ pub async fn serve(
         tasks,
         reports,
         stops,
+        ties,
     }
     .run()
     .await
@@ -113,30 +117,10 @@ fn settings(options: &Options) -> Settings {
     }
 }
 
-fn load_identity(
-    options: &Options,
-    trust_domain: &str,
-) -> Result<Option<IdentityWatch>, StartupError> {
-    let Some(files) = &options.identity else {
-        return Ok(None);
-    };
-    let expected = Expected::new(options, trust_domain);
-    Ok(Some(IdentityWatch::load(files.clone(), expected)?))
-}
-
-/// Follows the files of the identity; returns what `/readyz` asks.
-fn follow_identity(
-    identity: Option<IdentityWatch>,
-    workers: &Workers,
-    metrics: Arc<Metrics>,
-    tasks: &mut JoinSet<()>,
-) -> watch::Receiver<Option<IdentityStatus>> {
-    let Some(identity) = identity else {
-        return watch::channel(None).1;
-    };
-    let status = identity.status();
-    tasks.spawn(identity.run(workers.clone(), metrics));
-    status
+/// Tells this run of the process from all others.
+fn instance() -> String {
+    let random = u128::from(clock::seed()) << 64 | u128::from(clock::seed());
+    String::from_utf8_lossy(&request_id(random)).into_owned()
 }
 
 fn open_log(clock: Clock, options: &Options) -> Result<AccessLogWriter, StartupError> {
@@ -148,24 +132,31 @@ fn open_log(clock: Clock, options: &Options) -> Result<AccessLogWriter, StartupE
 }
 
 /// Spans are made only where there is somebody to take them.
-fn export_spans(clock: Clock, options: &Options, metrics: &Arc<Metrics>) -> Option<Spans> {
+fn export_spans(
+    clock: Clock,
+    options: &Options,
+    instance: &str,
+    metrics: &Arc<Metrics>,
+) -> Option<Spans> {
     let collector = options.otlp.clone()?;
-    let instance = request_id(u128::from(clock::seed()) << 64 | u128::from(clock::seed()));
     let origin = Origin {
         service: options.service.clone(),
         namespace: options.namespace.clone(),
-        instance: String::from_utf8_lossy(&instance).into_owned(),
+        instance: instance.to_owned(),
     };
     let metrics = Arc::clone(metrics);
     Some(Spans::export_to(collector, origin, clock, metrics))
 }
 
-async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartupError> {
+async fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartupError> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| StartupError::Listen {
+    let listener = listener.map_err(|source| StartupError::Listen {
         address,
         side: "the admin pages",
         flag: "--admin",
         source,
-    })
+    })?;
+    let bound = listener.local_addr();
+    let bound = bound.map_err(|error| StartupError::system("the admin listener", error))?;
+    Ok((listener, bound))
 }

@@ -32,5 +32,5 @@ pub use record::{
     AttemptRecord, CallRecord, ClusterGauge, Counters, EndpointGauge, Gauges, Outcome,
 };
 pub use refusal::Reason;
-pub use tls::{IdentityError, MaterialError, TlsMaterial, certificate_identity};
+pub use tls::{IdentityError, MaterialError, TlsMaterial, anonymous_client, certificate_identity};
 pub use word::SharedBudget;

@@ -148,7 +148,8 @@ pub const PARTS: &[Part] = &[
             "outrider-policy",
             "outrider-proto",
         ],
-        others: Others::AllBut(&NO_SECOND_DATA_PATH),
+        // hyper-util: a socket as tonic wants one, for the connection to the control plane.
+        others: Others::AllBut(&["h2", "hyper"]),
         banned: &[],
     },
     Part {

@@ -33,10 +33,14 @@ pub fn not_ready(phase: Phase, identity: Option<&IdentityStatus>, now_unix: i64)
         Phase::Serving => {}
         Phase::Draining => problems.push("draining".to_owned()),
     }
-    if let Some(identity) = identity
-        && identity.expires_unix <= now_unix
-    {
-        problems.push(format!("the certificate of {} has expired", identity.id));
+    if let Some(identity) = identity {
+        let left = identity.expires_unix - now_unix;
+        if left <= 0 {
+            problems.push(format!("the certificate of {} has expired", identity.id));
+        } else if identity.ready_until_unix < now_unix {
+            let id = &identity.id;
+            problems.push(format!("the certificate of {id} expires in {left} s"));
+        }
     }
     problems
 }
@@ -57,16 +61,18 @@ mod tests {
         let expires_at = |expires_unix| IdentityStatus {
             id: "spiffe://outrider.local/ns/default/svc/orders".to_owned(),
             expires_unix,
+            ready_until_unix: expires_unix - 10,
             refused: None,
         };
         let cases = [
             ("no identity is used", Phase::Serving, None, true),
             (
-                "valid for a second more",
+                "valid for long enough",
                 Phase::Serving,
-                Some(expires_at(101)),
+                Some(expires_at(110)),
                 true,
             ),
+            ("expires soon", Phase::Serving, Some(expires_at(109)), false),
             ("expired now", Phase::Serving, Some(expires_at(100)), false),
             ("draining", Phase::Draining, None, false),
         ];

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::clock::{self, Clock};
 use crate::control::status::{ConfigurationStatus, IdentityStatus, Phase};
+use crate::member::MemberStatus;
 use crate::telemetry::Metrics;
 use crate::worker::Workers;
 
@@ -37,8 +38,10 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The configuration in force.
     pub configuration: watch::Receiver<Arc<ConfigurationStatus>>,
-    /// The identity in use; `None` when TLS is not used.
+    /// The identity in use; `None` when TLS is not used, or there is none yet.
     pub identity: watch::Receiver<Option<IdentityStatus>>,
+    /// The control plane, if there is one.
+    pub member: Option<watch::Receiver<MemberStatus>>,
     /// Serving or draining.
     pub phase: watch::Receiver<Phase>,
 }
@@ -84,6 +87,10 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         .as_ref()
         .map_or(0, |it| it.expires_unix - clock::unix_seconds());
     admin.metrics.ages(age.as_secs_f64(), left.max(0) as f64);
+    if let Some(member) = &admin.member {
+        let (now, now_unix) = (admin.clock.now(), clock::unix_seconds());
+        admin.metrics.membership(now, now_unix, &member.borrow());
+    }
     (
         [(header::CONTENT_TYPE, OPEN_METRICS)],
         admin.metrics.encode(),
@@ -102,16 +109,22 @@ async fn readyz(State(admin): State<Admin>) -> Response {
         admin.identity.borrow().as_ref(),
         clock::unix_seconds(),
     ));
+    if let Some(member) = &admin.member {
+        let has_identity = admin.identity.borrow().is_some();
+        problems.extend(member.borrow().not_ready(has_identity));
+    }
     verdict(&problems)
 }
 
 async fn config(State(admin): State<Admin>) -> Response {
     let status = Arc::clone(&admin.configuration.borrow());
     let identity = admin.identity.borrow().clone();
+    let member = admin.member.as_ref().map(|member| member.borrow().clone());
     json(&configuration::page(
         admin.clock.now(),
         &status,
         identity.as_ref(),
+        member.as_ref(),
     ))
 }
 

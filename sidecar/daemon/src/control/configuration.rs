@@ -1,44 +1,49 @@
-//! The configuration in force: follows the folder and the names, keeps the last good of each.
+//! The configuration in force: what a source says, with the names in it resolved, at the workers.
 //!
-//! Folder -> documents -> resources -> acceptance -> names -> snapshot -> workers. Each step has
-//! its last good state: a folder that does not check changes nothing, a name that is not answered
-//! keeps its addresses. Decides nothing about calls.
+//! Source (a folder or a control plane) -> names -> snapshot -> workers. A source says only what
+//! was accepted; a name that is not answered keeps its addresses. Decides nothing about calls.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::Snapshot;
-use outrider_folder::{Files, Watch};
+use outrider_engine::config::{Discovery, Snapshot};
+use outrider_policy::Tick;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::change;
 use super::dns;
-use super::documents::{self, Loaded};
 use super::names::{Answer, Names};
 use super::status::{ConfigurationStatus, NameStatus};
 use crate::clock::Clock;
-use crate::error::StartupError;
 use crate::telemetry::{Known, Metrics};
 use crate::worker::{Command, Workers};
-
-/// Longest wait for the first answers of DNS before the sidecar serves without them.
-const FIRST_NAMES_WAIT: Duration = Duration::from_secs(2);
+use crate::xds;
 
 /// Sleep when no name is due; any news ends it earlier.
 const NOTHING_DUE: Duration = Duration::from_secs(3_600);
+
+/// What a source says: accepted, but with names instead of addresses.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// What is in force.
+    pub configuration: Arc<xds::Configuration>,
+    /// Services that were asked for and are not there; `None` when `configuration` is everything
+    /// there is.
+    pub absent: Option<BTreeSet<String>>,
+    /// When the configuration came into force.
+    pub accepted_at: Tick,
+    /// What was refused since, and why.
+    pub refused: Vec<String>,
+}
 
 /// The configuration in force and everything needed to replace it.
 #[derive(Debug)]
 pub struct Configuration {
     clock: Clock,
-    folder: PathBuf,
     metrics: Arc<Metrics>,
-    watch: Watch,
-    /// What was found in the folder last, good or bad; tells news from a rescan.
-    seen: Result<Files, String>,
-    in_force: Loaded,
+    source: watch::Receiver<Arc<Said>>,
+    said: Arc<Said>,
     names: Names,
     questions: JoinSet<(String, Answer)>,
     snapshot: Arc<Snapshot>,
@@ -47,45 +52,25 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the folder for the first time.
-    ///
-    /// # Errors
-    /// When the folder cannot be read or its documents are not all right.
-    pub fn load(
+    /// Takes what `source` says now; nothing is asked or published yet.
+    pub fn new(
         clock: Clock,
-        folder: &Path,
         metrics: Arc<Metrics>,
-    ) -> Result<Configuration, StartupError> {
-        let (files, loaded) = documents::load_first(folder)?;
-        let problems = loaded.unserved();
-        if !problems.is_empty() {
-            return Err(StartupError::Documents {
-                folder: folder.to_owned(),
-                problems,
-            });
-        }
-        // A change between the reading and the watch is found by the first rescan.
-        let watch = Watch::folder(folder);
+        source: watch::Receiver<Arc<Said>>,
+    ) -> Configuration {
         let mut configuration = Configuration {
             clock,
-            folder: folder.to_owned(),
             metrics,
-            watch,
-            seen: Ok(files),
-            in_force: Loaded::default(),
+            source,
+            said: Arc::default(),
             names: Names::default(),
             questions: JoinSet::new(),
             snapshot: Arc::default(),
             status: watch::channel(Arc::default()).0,
             known: watch::channel(Arc::default()).0,
         };
-        configuration.take(loaded);
-        Ok(configuration)
-    }
-
-    /// The trust domain of the mesh.
-    pub fn trust_domain(&self) -> &str {
-        &self.in_force.trust_domain
+        configuration.take();
+        configuration
     }
 
     /// What `/config` shows.
@@ -98,9 +83,9 @@ impl Configuration {
         self.known.subscribe()
     }
 
-    /// Asks for all names once and waits a while for the answers, so that the first call finds
-    /// endpoints. Without an answer the sidecar serves anyway and goes on asking.
-    pub async fn resolve_first(&mut self) {
+    /// Asks for all names once and waits up to `wait` for the answers, so that the first call
+    /// finds endpoints. Without an answer the sidecar serves anyway and goes on asking.
+    pub async fn resolve_first(&mut self, wait: Duration) {
         self.ask_due();
         let all = async {
             while self.names.any_unanswered() {
@@ -110,19 +95,20 @@ impl Configuration {
                 self.record(answered);
             }
         };
-        if tokio::time::timeout(FIRST_NAMES_WAIT, all).await.is_err() {
+        if tokio::time::timeout(wait, all).await.is_err() {
             tracing::warn!("not all endpoint names could be resolved yet");
         }
     }
 
-    /// Follows the folder and the names for as long as the process lives.
+    /// Follows the source and the names for as long as the process lives.
     pub async fn run(mut self, workers: Workers) {
         loop {
             self.ask_due();
             let until_due = self.until_due();
             tokio::select! {
-                () = self.watch.changed() => {
-                    if self.reload() {
+                // A source that has ended has nothing more to say, and its own end ends the process.
+                Ok(()) = self.source.changed() => {
+                    if self.take() {
                         self.publish(&workers).await;
                     }
                 }
@@ -139,10 +125,9 @@ impl Configuration {
     /// Builds the next snapshot from what is accepted and resolved.
     pub fn renew(&mut self) -> Arc<Snapshot> {
         let names = &self.names;
-        let mut snapshot = self
-            .in_force
-            .configuration
-            .snapshot(|host| names.addresses(host));
+        let configuration = &self.said.configuration;
+        let mut snapshot = configuration.snapshot(|host| names.addresses(host));
+        snapshot.discovery = discovery(self.said.absent.as_ref());
         snapshot.inherit(&self.snapshot);
         self.snapshot = Arc::new(snapshot);
         self.known.send_replace(Arc::new(Known::of(&self.snapshot)));
@@ -157,59 +142,24 @@ impl Configuration {
             .await;
     }
 
-    /// Looks into the folder; returns whether there is something new to publish.
-    fn reload(&mut self) -> bool {
-        let found = outrider_folder::read(&self.folder).map_err(|error| error.to_string());
-        if found == self.seen {
-            return false;
-        }
-        let loaded = match &found {
-            Ok(files) => self.load_change(files),
-            Err(problem) => Err(vec![problem.clone()]),
-        };
-        self.seen = found;
-        let taken = loaded.is_ok();
-        match loaded {
-            Ok(loaded) => self.take(loaded),
-            Err(problems) => self.refuse(problems),
-        }
-        self.metrics.configuration_changed(taken);
-        taken
-    }
-
-    fn load_change(&self, files: &Files) -> Result<Loaded, Vec<String>> {
-        let loaded = documents::load(files, &self.in_force.configuration)?;
-        let mut problems = change::problems(&self.in_force, &loaded);
-        problems.extend(loaded.unserved());
-        if problems.is_empty() {
-            Ok(loaded)
-        } else {
-            Err(problems)
-        }
-    }
-
-    fn refuse(&mut self, problems: Vec<String>) {
-        for problem in &problems {
-            tracing::error!(folder = %self.folder.display(), problem, "a change of the documents was refused");
-        }
-        self.update_status(|status| status.refused = problems);
-    }
-
-    fn take(&mut self, loaded: Loaded) {
-        self.in_force = loaded;
-        let configuration = &self.in_force.configuration;
-        self.names.follow(configuration.host_names());
+    /// Takes what the source says; returns whether there is something new to publish.
+    fn take(&mut self) -> bool {
+        let said = Arc::clone(&self.source.borrow_and_update());
+        let configuration = &said.configuration;
         let (version, accepted) = (configuration.version(), configuration.resources());
-        let accepted_at = self.clock.now();
+        let is_news = version != self.status.borrow().version || said.absent != self.said.absent;
+        self.names.follow(configuration.host_names());
+        self.said = Arc::clone(&said);
         self.update_status(|status| {
             *status = ConfigurationStatus {
                 version,
-                accepted_at,
+                accepted_at: said.accepted_at,
                 accepted,
-                refused: Vec::new(),
+                refused: said.refused.clone(),
                 names: std::mem::take(&mut status.names),
             };
         });
+        is_news
     }
 
     fn ask_due(&mut self) {
@@ -246,39 +196,16 @@ impl Configuration {
     }
 }
 
+fn discovery(absent: Option<&BTreeSet<String>>) -> Discovery {
+    absent.map_or(Discovery::Complete, |absent| Discovery::OnDemand {
+        absent: absent.clone(),
+    })
+}
+
 fn name_status((host, name): (&str, &super::names::Name)) -> NameStatus {
     NameStatus {
         host: host.to_owned(),
         addresses: name.addresses.iter().map(ToString::to_string).collect(),
         problem: name.problem.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ORDERS: &str = "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: { name: orders }\n\
-                          spec:\n  tls: none\n  endpoints: { static: [ { address: \"127.0.0.1:1\" } ] }\n";
-
-    #[tokio::test]
-    async fn a_file_between_truncated_and_written_changes_nothing() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("orders.yaml");
-        std::fs::write(&file, ORDERS).expect("a file is written");
-        let metrics = Arc::new(Metrics::new());
-        let configuration = Configuration::load(Clock::start(), folder.path(), metrics);
-        let mut configuration = configuration.expect("the document is right");
-        let status = configuration.status();
-        let (first, second) = (ORDERS, ORDERS.replace(":1", ":2"));
-        let half = &second[..second.len() / 2];
-        for (text, taken) in [("", false), (half, false), (&second, true), (first, true)] {
-            let before = status.borrow().version.clone();
-            std::fs::write(&file, text).expect("a file is written");
-            assert_eq!(configuration.reload(), taken, "{text:?}");
-            let status = status.borrow();
-            assert_eq!(status.version != before, taken, "{text:?}");
-            assert_eq!(status.refused.is_empty(), taken, "{text:?}");
-        }
     }
 }

@@ -13,25 +13,29 @@ use rustls::time_provider::DefaultTimeProvider;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::status::IdentityStatus;
 use crate::clock;
 use crate::error::IdentityError;
 use crate::options::{IdentityFiles, Options};
 
+/// A sidecar is no longer ready when less than one part of so many of its certificate's life is
+/// left: whoever moves calls elsewhere needs the time.
+const READY_SHARE: i64 = 10;
+
 /// Whose identity a sidecar must have.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    trust_domain: String,
-    namespace: String,
-    service: String,
+    id: String,
 }
 
 impl Expected {
     /// The identity of the service of `options` in `trust_domain`.
     pub fn new(options: &Options, trust_domain: &str) -> Expected {
+        let Options {
+            namespace, service, ..
+        } = options;
         Expected {
-            trust_domain: trust_domain.to_owned(),
-            namespace: options.namespace.clone(),
-            service: options.service.clone(),
+            id: format!("spiffe://{trust_domain}/ns/{namespace}/svc/{service}"),
         }
     }
 }
@@ -41,8 +45,23 @@ impl Expected {
 pub struct Identity {
     /// What the engines use.
     pub material: Arc<TlsMaterial>,
+    /// When its life began. Seconds since 1970-01-01 UTC.
+    pub since_unix: i64,
     /// When the certificate expires. Seconds since 1970-01-01 UTC.
     pub expires_unix: i64,
+}
+
+impl Identity {
+    /// What the admin pages say of it, and of what was `refused` in its place.
+    pub fn status(&self, refused: Option<String>) -> IdentityStatus {
+        let life = self.expires_unix.saturating_sub(self.since_unix);
+        IdentityStatus {
+            id: self.material.identity().as_str().to_owned(),
+            expires_unix: self.expires_unix,
+            ready_until_unix: self.expires_unix - life / READY_SHARE,
+            refused,
+        }
+    }
 }
 
 /// The files' octets at one moment.
@@ -96,18 +115,31 @@ impl Contents {
             certificate: files.certificate.clone(),
             problem,
         };
-        let expires_unix = chain
-            .first()
-            .map_or(Err("it is empty".to_owned()), valid_until)
-            .map_err(unfit)?;
-        let material = TlsMaterial::new(chain, key, &bundle, Arc::new(DefaultTimeProvider))
-            .map_err(|error| unfit(with_causes(&error)))?;
-        check_service(&material, expected).map_err(unfit)?;
-        Ok(Identity {
-            material: Arc::new(material),
-            expires_unix,
-        })
+        check(chain, key, &bundle, expected).map_err(unfit)
     }
+}
+
+/// Checks that chain, key and bundle belong together and to the service expected, and that the
+/// certificate is valid now.
+///
+/// # Errors
+/// What is wrong with the certificate, for people.
+pub fn check(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    bundle: &[CertificateDer<'_>],
+    expected: &Expected,
+) -> Result<Identity, String> {
+    let leaf = chain.first().ok_or("it is empty")?;
+    let (since_unix, expires_unix) = life(leaf)?;
+    let material = TlsMaterial::new(chain, key, bundle, Arc::new(DefaultTimeProvider))
+        .map_err(|error| with_causes(&error))?;
+    check_service(&material, expected)?;
+    Ok(Identity {
+        material: Arc::new(material),
+        since_unix,
+        expires_unix,
+    })
 }
 
 fn certificates(
@@ -131,8 +163,8 @@ fn malformed(path: &Path, flag: &'static str, problem: String) -> IdentityError 
     }
 }
 
-/// The end of the leaf's life; an error when now is outside of it.
-fn valid_until(leaf: &CertificateDer<'_>) -> Result<i64, String> {
+/// Beginning and end of the leaf's life; an error when now is outside of it.
+fn life(leaf: &CertificateDer<'_>) -> Result<(i64, i64), String> {
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
         .map_err(|error| format!("it is not X.509: {error}"))?;
     let validity = leaf.validity();
@@ -146,27 +178,25 @@ fn valid_until(leaf: &CertificateDer<'_>) -> Result<i64, String> {
             validity.not_before
         ));
     }
-    Ok(validity.not_after.timestamp())
+    Ok((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
 }
 
 fn check_service(material: &TlsMaterial, expected: &Expected) -> Result<(), String> {
-    let Expected {
-        trust_domain,
-        namespace,
-        service,
-    } = expected;
     let identity = material.identity().as_str();
-    let needed = format!("spiffe://{trust_domain}/ns/{namespace}/svc/{service}");
-    if identity == needed {
+    if identity == expected.id {
         return Ok(());
     }
     Err(format!(
-        "it is {identity}, but this sidecar is {needed} (trust domain of the documents, --namespace, --service)"
+        "it is {identity}, but this sidecar is {} (trust domain of the mesh, --namespace, --service)",
+        expected.id
     ))
 }
 
 /// An error and its causes in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -37,7 +37,7 @@ impl IdentityWatch {
         let identity = found?.check(&files, &expected)?;
         // A change between the reading and the watch is found by the first rescan.
         let watch = Watch::files([files.certificate.as_path(), &files.key, &files.trust_bundle]);
-        let (status, _) = watch::channel(Some(status(&identity, None)));
+        let (status, _) = watch::channel(Some(identity.status(None)));
         Ok(IdentityWatch {
             files,
             expected,
@@ -92,16 +92,8 @@ impl IdentityWatch {
         };
         let taken = refused.is_none();
         self.status
-            .send_replace(Some(status(&self.identity, refused)));
+            .send_replace(Some(self.identity.status(refused)));
         taken
-    }
-}
-
-fn status(identity: &Identity, refused: Option<String>) -> IdentityStatus {
-    IdentityStatus {
-        id: identity.material.identity().as_str().to_owned(),
-        expires_unix: identity.expires_unix,
-        refused,
     }
 }
 

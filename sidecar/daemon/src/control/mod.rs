@@ -1,11 +1,12 @@
 //! The control side: everything that may be slow, on one thread with a current-thread runtime.
 //!
-//! Reading order: `configuration` (the pipeline from folder to workers), `documents` (its
-//! beginning), `change` (what may not replace what), `names` and `dns` (its middle),
-//! `identity_watch` and `identity` (certificates), `status` (what the admin pages are told). The
-//! crate `folder` tells of changes.
+//! Reading order: `configuration` (from what a source says to the workers), `documents_source` and
+//! `documents` (one of the sources; the other is `member`), `change` (what may not replace what),
+//! `names` and `dns` (what names stand for), `identity_watch` and `identity` (certificates),
+//! `status` (what the admin pages are told). The crate `folder` tells of changes.
 
 pub mod configuration;
+pub mod documents_source;
 pub mod identity_watch;
 pub mod status;
 

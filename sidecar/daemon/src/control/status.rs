@@ -12,7 +12,8 @@ pub struct ConfigurationStatus {
     pub accepted_at: Tick,
     /// Resources in force, as `type/name`.
     pub accepted: Vec<String>,
-    /// Why the folder's present contents were refused as a whole; empty when they were not.
+    /// Why the folder's present contents were refused as a whole, or which resources of a control
+    /// plane and why; empty when none were.
     pub refused: Vec<String>,
     /// Host names of endpoints.
     pub names: Vec<NameStatus>,
@@ -36,7 +37,10 @@ pub struct IdentityStatus {
     pub id: String,
     /// When it expires. Seconds since 1970-01-01 UTC.
     pub expires_unix: i64,
-    /// Why the files' present contents were refused; `None` when they were not.
+    /// Until when this sidecar is ready with it. Seconds since 1970-01-01 UTC.
+    pub ready_until_unix: i64,
+    /// Why the last change was refused: files that do not fit, a renewal that failed. `None` when
+    /// it was not.
     pub refused: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 
+use outrider_policy::Tick;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,6 +20,7 @@ use super::labels::{
     CallLabels, EndpointLabels, HandshakeLabels, Labels, MethodLabels, MissingLabels,
     RefusalLabels, ResultLabels, ServiceLabels, SideLabels, WaitLabels,
 };
+use crate::member::MemberStatus;
 
 /// Label sets of `outrider_calls`, a series each.
 pub(super) const CALL_SETS_MAX: usize = 2_400;
@@ -71,6 +73,10 @@ pub struct Metrics {
     pub(super) spans_dropped: Counter,
     configuration_changes: Family<ResultLabels, Counter>,
     configuration_age: FloatGauge,
+    control_plane_connected: Gauge,
+    control_plane_answer_age: FloatGauge,
+    last_good_age: FloatGauge,
+    resources_rejected: Gauge,
     identity_changes: Family<ResultLabels, Counter>,
     identity_left: FloatGauge,
     name_lookups: Family<ResultLabels, Counter>,
@@ -118,6 +124,10 @@ impl Metrics {
             spans_dropped: register(r, "spans_dropped", "Spans that did not reach the collector", Counter::default()),
             configuration_changes: register(r, "configuration_changes", "Changes of the documents", Family::default()),
             configuration_age: register(r, "configuration_age_seconds", "Time since the configuration in force was accepted", FloatGauge::default()),
+            control_plane_connected: register(r, "control_plane_connected", "Is there a stream of configuration?", Gauge::default()),
+            control_plane_answer_age: register(r, "control_plane_answer_age_seconds", "Time since the control plane last said something of the configuration", FloatGauge::default()),
+            last_good_age: register(r, "last_good_age_seconds", "Time since the configuration that a start without a control plane found was saved", FloatGauge::default()),
+            resources_rejected: register(r, "resources_rejected", "Resources whose last version is refused", Gauge::default()),
             identity_changes: register(r, "identity_changes", "Changes of certificate, key or trust bundle", Family::default()),
             identity_left: register(r, "identity_left_seconds", "Time until the own certificate expires", FloatGauge::default()),
             name_lookups: register(r, "name_lookups", "DNS lookups of endpoint names", Family::default()),
@@ -135,14 +145,15 @@ impl Metrics {
         text
     }
 
-    /// The documents changed, and the change was accepted or refused.
+    /// The documents changed, or the control plane said something new, and it was accepted or
+    /// refused.
     pub fn configuration_changed(&self, accepted: bool) {
         self.configuration_changes
             .get_or_create(&accepted_or_refused(accepted))
             .inc();
     }
 
-    /// The identity's files changed, and the change was accepted or refused.
+    /// The identity's files changed, or it was renewed, and that was accepted or refused.
     pub fn identity_changed(&self, accepted: bool) {
         self.identity_changes
             .get_or_create(&accepted_or_refused(accepted))
@@ -154,6 +165,22 @@ impl Metrics {
     pub fn ages(&self, configuration_seconds: f64, identity_left_seconds: f64) {
         self.configuration_age.set(configuration_seconds);
         self.identity_left.set(identity_left_seconds);
+    }
+
+    /// How it goes with the control plane as of `now`; before its first answer its age is that of
+    /// the process.
+    pub fn membership(&self, now: Tick, now_unix: i64, member: &MemberStatus) {
+        let answered_at = member.answered_at.unwrap_or(Tick::ZERO);
+        let restored = member
+            .restored_unix
+            .filter(|_| member.answered_at.is_none());
+        let last_good_age = restored.map_or(0, |saved| (now_unix - saved).max(0)) as f64;
+        self.control_plane_connected.set(member.connected.into());
+        self.control_plane_answer_age
+            .set(now.since(answered_at).as_secs_f64());
+        self.last_good_age.set(last_good_age);
+        let rejected = i64::try_from(member.rejected_count);
+        self.resources_rejected.set(rejected.unwrap_or(i64::MAX));
     }
 
     /// A DNS lookup ended: `found`, `nothing` or `failed`.

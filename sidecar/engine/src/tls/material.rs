@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use outrider_policy::SpiffeId;
-use rustls::client::Resumption;
+use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, ServerConfig};
 
 use super::verify::{IdentityError, Verifier, certificate_identity};
 
@@ -111,25 +111,61 @@ impl TlsMaterial {
         Arc::clone(&self.server)
     }
 
-    /// A client that accepts exactly `peer` at the other end.
-    pub(crate) fn client(&self, peer: &SpiffeId) -> Result<Arc<ClientConfig>, rustls::Error> {
+    /// A client that accepts exactly `peer` at the other end and shows the own certificate.
+    ///
+    /// # Errors
+    /// When the provider has no cipher suite of TLS 1.3.
+    pub fn client(&self, peer: &SpiffeId) -> Result<Arc<ClientConfig>, rustls::Error> {
         let verifier = Verifier {
             anchors: Arc::clone(&self.anchors),
             trust_domain: self.identity.trust_domain().to_owned(),
             provider: Arc::clone(&self.provider),
             expected: Some(peer.clone()),
         };
-        let mut config =
-            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time))
-                .with_protocol_versions(&[&TLS13])?
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-                .with_client_cert_resolver(Arc::clone(&self.resolver) as Arc<_>);
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        config.resumption = Resumption::disabled();
-        config.enable_sni = false;
-        Ok(Arc::new(config))
+        let certificate = Arc::clone(&self.resolver) as Arc<_>;
+        let config =
+            believing(verifier, Arc::clone(&self.time))?.with_client_cert_resolver(certificate);
+        Ok(bare(config))
     }
+}
+
+/// A client that accepts exactly `peer`, under `bundle`, and shows no certificate: for who has
+/// none yet.
+///
+/// # Errors
+/// [`MaterialError::Bundle`] when it holds no readable root.
+pub fn anonymous_client(
+    bundle: &[CertificateDer<'_>],
+    peer: &SpiffeId,
+    time: Arc<dyn TimeProvider>,
+) -> Result<Arc<ClientConfig>, MaterialError> {
+    let verifier = Verifier {
+        anchors: Arc::new(anchors(bundle)?),
+        trust_domain: peer.trust_domain().to_owned(),
+        provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+        expected: Some(peer.clone()),
+    };
+    let config = believing(verifier, time).map_err(MaterialError::Key)?;
+    Ok(bare(config.with_no_client_auth()))
+}
+
+/// The half of a client that decides whom it believes.
+fn believing(
+    verifier: Verifier,
+    time: Arc<dyn TimeProvider>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let builder = ClientConfig::builder_with_details(Arc::clone(&verifier.provider), time)
+        .with_protocol_versions(&[&TLS13])?;
+    let builder = builder.dangerous();
+    Ok(builder.with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+/// HTTP/2, no resumption, and no name in the clear.
+fn bare(mut config: ClientConfig) -> Arc<ClientConfig> {
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_sni = false;
+    Arc::new(config)
 }
 
 fn anchors(bundle: &[CertificateDer<'_>]) -> Result<Vec<TrustAnchor<'static>>, MaterialError> {

@@ -8,6 +8,6 @@ mod material;
 mod transport;
 mod verify;
 
-pub use material::{MaterialError, TlsMaterial};
+pub use material::{MaterialError, TlsMaterial, anonymous_client};
 pub(crate) use transport::{Decoded, TlsFailure, Transport};
 pub use verify::{IdentityError, certificate_identity};

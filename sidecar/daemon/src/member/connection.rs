@@ -1,0 +1,124 @@
+//! One connection to the control plane: TCP, TLS 1.3, HTTP/2.
+//!
+//! Whom to believe, and what to show, is in the `ClientConfig`. A connection that has ended is not
+//! made again behind anybody's back: it is over, and so are its streams.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tower::service_fn;
+
+/// Longest time for TCP, TLS and HTTP/2 together, name lookup included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that goes silent is found after these two, open streams or not.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that was made.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// What calls go through.
+    pub channel: Channel,
+    /// Our own end.
+    pub local: IpAddr,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers there.
+    #[error("{control_plane} cannot be reached")]
+    Unreachable {
+        /// The control plane's address.
+        control_plane: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody answers, but not in time.
+    #[error("{control_plane} does not answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    TimedOut {
+        /// The control plane's address.
+        control_plane: String,
+    },
+    /// Somebody answers whom we do not believe, or who does not believe us.
+    #[error("no TLS with {control_plane}")]
+    Tls {
+        /// The control plane's address.
+        control_plane: String,
+        /// What rustls said.
+        source: io::Error,
+    },
+    /// It is no HTTP/2 server.
+    #[error("no HTTP/2 with {control_plane}")]
+    Http2 {
+        /// The control plane's address.
+        control_plane: String,
+        /// What hyper said.
+        source: tonic::transport::Error,
+    },
+}
+
+/// Connects to `control_plane` under the rules of `tls`.
+///
+/// # Errors
+/// [`ConnectError`] says how far it came.
+pub async fn open(control_plane: &Uri, tls: Arc<ClientConfig>) -> Result<Connection, ConnectError> {
+    let made = tokio::time::timeout(CONNECT_TIMEOUT, connect(control_plane, tls)).await;
+    made.unwrap_or_else(|_| {
+        let control_plane = control_plane.to_string();
+        Err(ConnectError::TimedOut { control_plane })
+    })
+}
+
+async fn connect(uri: &Uri, tls: Arc<ClientConfig>) -> Result<Connection, ConnectError> {
+    let control_plane = uri.to_string();
+    let (tcp, local, peer) = match dial(uri).await {
+        Ok(dialled) => dialled,
+        Err(source) => {
+            return Err(ConnectError::Unreachable {
+                control_plane,
+                source,
+            });
+        }
+    };
+    // Never sent: the verifier looks at the URI name alone.
+    let name = ServerName::IpAddress(peer.into());
+    let secured = TlsConnector::from(tls).connect(name, tcp).await;
+    let secured = secured.map_err(|source| ConnectError::Tls {
+        control_plane: control_plane.clone(),
+        source,
+    })?;
+    let mut once = Some(TokioIo::new(secured));
+    let connector = service_fn(move |_: Uri| {
+        let connection = once.take();
+        async move { connection.ok_or_else(|| io::Error::other("the connection has ended")) }
+    });
+    let endpoint = Endpoint::from(uri.clone())
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true);
+    let channel = endpoint.connect_with_connector(connector).await;
+    let channel = channel.map_err(|source| ConnectError::Http2 {
+        control_plane,
+        source,
+    })?;
+    Ok(Connection { channel, local })
+}
+
+async fn dial(uri: &Uri) -> io::Result<(TcpStream, IpAddr, IpAddr)> {
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or_default())).await?;
+    tcp.set_nodelay(true)?;
+    let (local, peer) = (tcp.local_addr()?.ip(), tcp.peer_addr()?.ip());
+    Ok((tcp, local, peer))
+}

@@ -1,0 +1,187 @@
+//! Becoming a member: a token in, an identity out.
+//!
+//! In this order: the token says which bundle to believe; the bundle is asked for on a connection
+//! that proves nothing and compared with the token's hash; the control plane proves itself under
+//! it on a second connection; only there the token is said.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use outrider_engine::{MaterialError, anonymous_client};
+use outrider_policy::SpiffeId;
+use outrider_proto::token::{Token, TokenError};
+use outrider_proto::v1::certificate_authority_client::CertificateAuthorityClient;
+use outrider_proto::v1::{GetBundleRequest, JoinRequest, StoredIdentity};
+use rustls::time_provider::DefaultTimeProvider;
+use tonic::transport::Uri;
+use tonic::{Request, Status};
+
+use super::connection::{self, ConnectError};
+use super::credential::{self, Fresh};
+use super::unverified;
+use crate::control::identity::{Expected, Identity};
+use crate::options::Options;
+
+/// Longest wait for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why this sidecar is no member yet.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The token's file cannot be read.
+    #[error("the token file {path} (--token-file) cannot be read")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It holds no token.
+    #[error("the token in {path} (--token-file) cannot be used")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: TokenError,
+    },
+    /// It is for somebody else.
+    #[error("the token is for service {of}, but this sidecar is {own} (--namespace, --service)")]
+    Foreign {
+        /// Namespace and service of the token.
+        of: String,
+        /// Our own.
+        own: String,
+    },
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The control plane's bundle is not the one that the token knows.
+    #[error(
+        "the control plane's bundle is not the one the token was made for: it is another control \
+         plane, or the token is from before a rollover"
+    )]
+    OtherBundle,
+    /// TLS cannot be set up with what there is.
+    #[error("the bundle cannot be used")]
+    Bundle(#[from] MaterialError),
+    /// The control plane said no, or nothing.
+    #[error("the control plane answered {:?}: {}", .0.code(), .0.message())]
+    Refused(Box<Status>),
+    /// What it issued cannot be used.
+    #[error("the certificate that was issued cannot be used: {0}")]
+    Unfit(String),
+    /// No key could be made.
+    #[error("no key could be made")]
+    Key(#[from] rcgen::Error),
+}
+
+impl From<Status> for JoinError {
+    fn from(status: Status) -> JoinError {
+        JoinError::Refused(Box::new(status))
+    }
+}
+
+impl JoinError {
+    /// Is there no use in trying again with the same token?
+    pub fn is_the_tokens_fault(&self) -> bool {
+        match self {
+            JoinError::Refused(status) => matches!(
+                status.code(),
+                tonic::Code::Unauthenticated
+                    | tonic::Code::PermissionDenied
+                    | tonic::Code::InvalidArgument
+            ),
+            JoinError::Unreadable { .. }
+            | JoinError::Malformed { .. }
+            | JoinError::Foreign { .. }
+            | JoinError::OtherBundle
+            | JoinError::Unfit(_) => true,
+            JoinError::Connect(_) | JoinError::Bundle(_) | JoinError::Key(_) => false,
+        }
+    }
+}
+
+/// Joins with the token in `file`.
+///
+/// # Errors
+/// [`JoinError`]: which step failed, and why.
+pub async fn join(
+    control_plane: &Uri,
+    file: &Path,
+    options: &Options,
+) -> Result<(Identity, StoredIdentity), JoinError> {
+    let (text, token) = read(file, options)?;
+    let roots = bundle(control_plane, &token).await?;
+    let peer = control_plane_id(&token.trust_domain)?;
+    let tls = anonymous_client(
+        &credential::certificates(&roots),
+        &peer,
+        Arc::new(DefaultTimeProvider),
+    )?;
+    let connection = connection::open(control_plane, tls).await?;
+    let fresh = Fresh::new()?;
+    let mut request = Request::new(JoinRequest {
+        token: text,
+        certificate_signing_request: fresh.request.clone(),
+    });
+    request.set_timeout(ANSWER_TIMEOUT);
+    let mut authority = CertificateAuthorityClient::new(connection.channel);
+    let issued = authority.join(request).await?.into_inner();
+    let stored = fresh.with(issued);
+    let expected = Expected::new(options, &token.trust_domain);
+    let identity = credential::check(&stored, &expected).map_err(JoinError::Unfit)?;
+    Ok((identity, stored))
+}
+
+/// The identity that the control plane of `trust_domain` must prove.
+///
+/// # Errors
+/// When that is no trust domain.
+pub fn control_plane_id(trust_domain: &str) -> Result<SpiffeId, JoinError> {
+    let id = SpiffeId::parse(format!("spiffe://{trust_domain}/control-plane").as_bytes());
+    id.map_err(|_| JoinError::Unfit(format!("{trust_domain} is no trust domain")))
+}
+
+fn read(file: &Path, options: &Options) -> Result<(String, Token), JoinError> {
+    let path = || file.display().to_string();
+    let text = fs::read_to_string(file).map_err(|source| JoinError::Unreadable {
+        path: path(),
+        source,
+    })?;
+    let token = text.parse::<Token>();
+    let token = token.map_err(|source| JoinError::Malformed {
+        path: path(),
+        source,
+    })?;
+    if token.namespace != options.namespace || token.service != options.service {
+        return Err(JoinError::Foreign {
+            of: format!("{}/{}", token.namespace, token.service),
+            own: format!("{}/{}", options.namespace, options.service),
+        });
+    }
+    Ok((text.trim().to_owned(), token))
+}
+
+/// The roots that the token knows, from whoever has them.
+async fn bundle(control_plane: &Uri, token: &Token) -> Result<Vec<Vec<u8>>, JoinError> {
+    let tls = unverified::client().map_err(MaterialError::Key)?;
+    let connection = connection::open(control_plane, tls).await?;
+    let mut request = Request::new(GetBundleRequest {
+        sha256: token.bundle_sha256.to_vec(),
+    });
+    request.set_timeout(ANSWER_TIMEOUT);
+    let mut authority = CertificateAuthorityClient::new(connection.channel);
+    let roots = authority.get_bundle(request).await?.into_inner().roots;
+    let mut sha256 = Context::new(&SHA256);
+    for root in &roots {
+        sha256.update(root);
+    }
+    if sha256.finish().as_ref() == token.bundle_sha256 {
+        Ok(roots)
+    } else {
+        Err(JoinError::OtherBundle)
+    }
+}

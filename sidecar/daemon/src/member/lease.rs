@@ -1,0 +1,151 @@
+//! The application's place in the mesh: announced while it serves, withdrawn before the end.
+//!
+//! A lease is held up by announcements and ends by itself without them; a change of the
+//! application's health goes out at once. Whose lease it is, the certificate says.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use outrider_proto::v1::Announcement;
+use outrider_proto::v1::registry_client::RegistryClient;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::application;
+use super::connection::Connection;
+use super::leaving::{Leaver, Standing};
+use super::status::MemberStatus;
+
+/// Time between two announcements until the control plane says how long a lease is.
+const INTERVAL_FIRST: Duration = Duration::from_millis(1_600);
+
+/// A lease that is shorter than 300 ms is announced no more often all the same.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Time to the next stream after one has failed.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Announcements that may wait to be sent: the present one and what has just changed.
+const WAITING_MAX: usize = 4;
+
+/// What is announced, and to whom it is said.
+#[derive(Debug)]
+pub struct Lease {
+    /// Tells this run of the sidecar from others at its address.
+    pub instance: String,
+    /// Where the application is asked how it is.
+    pub application: SocketAddr,
+    /// Where the inbound listener listens.
+    pub inbound: SocketAddr,
+    /// Where the operator says that it is reached.
+    pub advertise: Option<SocketAddr>,
+    /// Told when this sidecar is about to stop.
+    pub leaver: Leaver,
+    /// For the admin pages.
+    pub status: watch::Sender<MemberStatus>,
+}
+
+impl Lease {
+    /// Announces the application over `connection`; ends only when given up.
+    pub async fn hold(&mut self, connection: &Connection) {
+        let (told, serving) = watch::channel(None);
+        tokio::select! {
+            () = application::watch(self.application, &told) => {}
+            () = self.announce(connection, serving) => {}
+        }
+    }
+
+    /// The connection is over: nobody hears us any more.
+    pub fn lost(&self) {
+        self.leaver.stands(Standing::Out);
+    }
+
+    async fn announce(
+        &mut self,
+        connection: &Connection,
+        mut serving: watch::Receiver<Option<bool>>,
+    ) {
+        let address = self.address(connection.local);
+        while !self.leaver.is_asked() {
+            // Never an error: the sender is beside us.
+            let _ = serving.wait_for(Option::is_some).await;
+            let stream = self.stream(connection, address, &mut serving).await;
+            self.leaver.stands(Standing::Out);
+            if let Err(status) = stream {
+                let problem = status.message().to_owned();
+                tracing::error!(%address, problem, code = ?status.code(), "not announced");
+                self.status
+                    .send_modify(|status| status.not_announced = Some(problem));
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// One stream of announcements; ends well when the withdrawal was heard.
+    async fn stream(
+        &mut self,
+        connection: &Connection,
+        address: SocketAddr,
+        serving: &mut watch::Receiver<Option<bool>>,
+    ) -> Result<(), Status> {
+        let (say, said) = mpsc::channel(WAITING_MAX);
+        // Before the call: a server may wait for it.
+        self.say(&say, address, serving).await;
+        let mut registry = RegistryClient::new(connection.channel.clone());
+        let answers = registry.announce(ReceiverStream::new(said)).await?;
+        let mut answers = answers.into_inner();
+        self.leaver.stands(Standing::In);
+        let mut interval = INTERVAL_FIRST;
+        loop {
+            let asked_before = self.leaver.is_asked();
+            tokio::select! {
+                Ok(()) = serving.changed() => self.say(&say, address, serving).await,
+                () = self.leaver.asked(), if !asked_before => self.say(&say, address, serving).await,
+                () = tokio::time::sleep(interval) => self.say(&say, address, serving).await,
+                answer = answers.message() => match answer? {
+                    Some(lease) if lease.withdrawn => return Ok(()),
+                    Some(lease) => {
+                        self.status.send_modify(|status| status.not_announced = None);
+                        let duration = Duration::from_millis(lease.duration_ms.into());
+                        interval = (duration / 3).max(INTERVAL_MIN);
+                    }
+                    None => return Err(Status::unavailable("the stream has ended")),
+                },
+            }
+        }
+    }
+
+    async fn say(
+        &self,
+        say: &mpsc::Sender<Announcement>,
+        address: SocketAddr,
+        serving: &mut watch::Receiver<Option<bool>>,
+    ) {
+        let serving = serving.borrow_and_update().unwrap_or(false);
+        self.status.send_modify(|status| {
+            status.advertised = Some(address);
+            status.application_serving = serving;
+        });
+        let announcement = Announcement {
+            instance: self.instance.clone(),
+            address: address.to_string(),
+            serving,
+            withdraw: self.leaver.is_asked(),
+            observations: Vec::new(),
+        };
+        // Fails when the stream has just ended, which it says itself.
+        let _ = say.send(announcement).await;
+    }
+
+    /// Where others reach the inbound listener.
+    fn address(&self, local: IpAddr) -> SocketAddr {
+        let listening = self.inbound;
+        let own = match listening.ip().is_unspecified() {
+            true => SocketAddr::new(local.to_canonical(), listening.port()),
+            false => listening,
+        };
+        self.advertise.unwrap_or(own)
+    }
+}

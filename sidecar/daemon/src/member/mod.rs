@@ -1,0 +1,325 @@
+//! A member of a control plane's mesh: who it is, what it knows, where it is found.
+//!
+//! All over one connection: configuration ([`subscription`]), the next certificate ([`own`]) and
+//! the application's place in the mesh ([`lease`]). While there is none, everything that is in
+//! force stays, for ever and over restarts ([`data`], [`last_good`]). Decides nothing about calls.
+//!
+//! Reading order: this file, `join` and `credential` (how an identity is come by), `own` and
+//! `renewal` (how it is kept), `connection` and `unverified`, `subscription` and `stream`, `lease`,
+//! `application` and `leaving`, `data`, `sealed` and `last_good`, `status`.
+
+mod application;
+mod connection;
+mod credential;
+mod data;
+mod join;
+mod last_good;
+mod lease;
+mod leaving;
+mod own;
+mod renewal;
+mod sealed;
+mod status;
+mod stream;
+mod subscription;
+mod unverified;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_engine::TlsMaterial;
+use outrider_policy::SpiffeId;
+use outrider_proto::envoy::core::Node;
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::{self, Clock};
+use crate::control::configuration::Said;
+use crate::control::identity::with_causes;
+use crate::control::status::IdentityStatus;
+use crate::error::StartupError;
+use crate::options::Options;
+use crate::source::Membership;
+use crate::telemetry::Metrics;
+use crate::worker::Workers;
+use crate::xds::client::{Client, Closed};
+
+use connection::Connection;
+use data::Data;
+use join::JoinError;
+use last_good::Latest;
+use own::Own;
+use subscription::{Outlets, Subscription};
+
+pub use lease::Lease;
+pub use leaving::{Leave, channel as leave};
+pub use status::MemberStatus;
+
+/// Time to the next try with a token that was refused, unless its file changes.
+const REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// Time between two looks at the token's file.
+const FILE_LOOK: Duration = Duration::from_secs(1);
+
+/// Longest wait between two tries to reach the control plane for joining.
+const JOIN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// This sidecar as a member.
+#[derive(Debug)]
+pub struct Member {
+    options: Arc<Options>,
+    membership: Membership,
+    data: Arc<Data>,
+    own: Own,
+    subscription: Subscription,
+    latest: watch::Receiver<Latest>,
+    said: watch::Receiver<Arc<Said>>,
+    status: watch::Sender<MemberStatus>,
+    wants: mpsc::UnboundedSender<String>,
+}
+
+impl Member {
+    /// Opens the folder and takes from it what is still good. Asks nobody yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be this sidecar's, or holds no identity and there is no token file.
+    pub fn open(
+        clock: Clock,
+        options: &Options,
+        membership: &Membership,
+        instance: &str,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Member, StartupError> {
+        let data = Arc::new(Data::open(&membership.data)?);
+        let stored = data.identity(options)?;
+        if stored.is_none() && membership.token_file.is_none() {
+            let folder = membership.data.display();
+            let problem = format!("is needed to join: {folder} (--data) holds no identity");
+            return Err(StartupError::Flag {
+                flag: "--token-file",
+                problem,
+            });
+        }
+        let mut status = MemberStatus {
+            control_plane: membership.control_plane.to_string(),
+            ..MemberStatus::default()
+        };
+        let id = stored.as_ref().map(|(id, _)| id);
+        let mut client = client(node(options, instance), &data, id, &mut status);
+        if options.app.is_some() {
+            // What is known of the own methods names them in metrics. There is no stream to ask on.
+            client.want(clock.now(), &options.service);
+        }
+        let (said, says) = watch::channel(Arc::default());
+        let (bundle, bundles) = watch::channel(client.trust_bundle().map(<[u8]>::to_vec));
+        let (latest, to_be_saved) = watch::channel(None);
+        let (wants, wanted) = mpsc::unbounded_channel();
+        let (status, _) = watch::channel(status);
+        let out = Outlets {
+            said,
+            status: status.clone(),
+            bundle,
+            latest,
+        };
+        let options = Arc::new(options.clone());
+        let own = Own::new(&options, &data, metrics, bundles, stored);
+        let subscription = Subscription::new(clock, Arc::clone(metrics), client, wanted, out);
+        Ok(Member {
+            options,
+            membership: membership.clone(),
+            data,
+            own,
+            subscription,
+            latest: to_be_saved,
+            said: says,
+            status,
+            wants,
+        })
+    }
+
+    /// What the control plane says of services.
+    pub fn said(&self) -> watch::Receiver<Arc<Said>> {
+        self.said.clone()
+    }
+
+    /// The identity in use.
+    pub fn identity(&self) -> watch::Receiver<Option<IdentityStatus>> {
+        self.own.status()
+    }
+
+    /// The identity as the workers take it, if there is one already.
+    pub fn material(&self) -> Option<Arc<TlsMaterial>> {
+        self.own.material()
+    }
+
+    /// Where the operator says that the application is reached.
+    pub fn advertise(&self) -> Option<SocketAddr> {
+        self.membership.advertise
+    }
+
+    /// How it goes.
+    pub fn status(&self) -> &watch::Sender<MemberStatus> {
+        &self.status
+    }
+
+    /// Takes the names of services that calls wait for. Unbounded, because an engine asks for each
+    /// name once and for so many only.
+    pub fn wants(&self) -> mpsc::UnboundedSender<String> {
+        self.wants.clone()
+    }
+
+    /// Keeps the last good configuration on disk, for as long as the process lives.
+    pub fn save(&self) -> impl Future<Output = ()> + use<> {
+        last_good::save(
+            Arc::clone(&self.data),
+            self.own.status(),
+            self.latest.clone(),
+        )
+    }
+
+    /// Joins, connects, and does so again, for as long as the process lives.
+    pub async fn run(mut self, workers: Workers, mut lease: Option<Lease>) {
+        loop {
+            let wait = match self.connect(&workers).await {
+                Ok(connection) => self.stay(&workers, &connection, &mut lease).await,
+                Err(wait) => wait,
+            };
+            self.subscription.meanwhile(tokio::time::sleep(wait)).await;
+        }
+    }
+
+    /// A connection under an identity that is valid now; without either, how long to wait.
+    async fn connect(&mut self, workers: &Workers) -> Result<Connection, Duration> {
+        if self.own.client().is_none() {
+            self.join(workers).await?;
+        }
+        let Some(tls) = self.own.client() else {
+            return Err(FILE_LOOK);
+        };
+        let opening = connection::open(&self.membership.control_plane, tls);
+        let opened = self.subscription.meanwhile(opening).await;
+        opened.map_err(|error| {
+            self.say(with_causes(&error));
+            self.subscription.closed(Closed::Lost)
+        })
+    }
+
+    /// Everything there is to say over a connection, until it ends or is to be made anew; gives
+    /// how long to wait.
+    async fn stay(
+        &mut self,
+        workers: &Workers,
+        connection: &Connection,
+        lease: &mut Option<Lease>,
+    ) -> Duration {
+        let ended = tokio::select! {
+            ended = self.subscription.follow(&connection.channel) => Some(ended),
+            () = self.own.keep(workers, connection) => None,
+            () = hold(lease.as_mut(), connection) => None,
+        };
+        if let Some(lease) = lease {
+            lease.lost();
+        }
+        let Some(ended) = ended else {
+            self.subscription.replaced();
+            return Duration::ZERO;
+        };
+        self.say(ended.problem);
+        self.subscription.closed(ended.how)
+    }
+
+    async fn join(&mut self, workers: &Workers) -> Result<(), Duration> {
+        let Some(file) = self.membership.token_file.clone() else {
+            self.say(
+                "the certificate has expired and there is no --token-file to join with".to_owned(),
+            );
+            return Err(REFUSED_WAIT);
+        };
+        let text = std::fs::read(&file).ok();
+        let joining = join::join(&self.membership.control_plane, &file, &self.options);
+        match self.subscription.meanwhile(joining).await {
+            Ok((identity, stored)) => {
+                self.own.take(workers, identity, stored).await;
+                Ok(())
+            }
+            Err(error) => Err(self.not_joined(&error, &file, text).await),
+        }
+    }
+
+    /// Says why, and waits for another token if that is what it takes.
+    async fn not_joined(
+        &mut self,
+        error: &JoinError,
+        file: &Path,
+        text: Option<Vec<u8>>,
+    ) -> Duration {
+        self.say(with_causes(error));
+        if error.is_the_tokens_fault() {
+            let replaced = tokio::time::timeout(REFUSED_WAIT, replaced(file, text));
+            // A time-out is a reason to try the same one again.
+            let _ = self.subscription.meanwhile(replaced).await;
+            return Duration::ZERO;
+        }
+        self.subscription.closed(Closed::Lost).min(JOIN_WAIT_MAX)
+    }
+
+    fn say(&self, problem: String) {
+        let is_news = self.status.borrow().problem.as_ref() != Some(&problem);
+        if is_news {
+            tracing::warn!(problem, "no control plane");
+        }
+        self.status
+            .send_modify(|status| status.problem = Some(problem));
+    }
+}
+
+/// Without an application there is nothing to hold, for ever.
+async fn hold(lease: Option<&mut Lease>, connection: &Connection) {
+    match lease {
+        Some(lease) => lease.hold(connection).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when the file says something else than `text`.
+async fn replaced(file: &Path, text: Option<Vec<u8>>) {
+    while std::fs::read(file).ok() == text {
+        tokio::time::sleep(FILE_LOOK).await;
+    }
+}
+
+/// What this client is; who it is, its certificate says.
+fn node(options: &Options, instance: &str) -> Node {
+    let Options {
+        namespace, service, ..
+    } = options;
+    Node {
+        id: format!("{namespace}/{service}/{instance}"),
+        cluster: service.clone(),
+        user_agent_name: "outrider".to_owned(),
+        ..Node::default()
+    }
+}
+
+/// A client that begins with the last good configuration of `id`, if there is one.
+fn client(node: Node, data: &Data, id: Option<&SpiffeId>, status: &mut MemberStatus) -> Client {
+    let Some(stored) = id.and_then(|id| data.configuration(id.as_str())) else {
+        return Client::new(node);
+    };
+    let (saved_unix, services) = (stored.saved_unix, stored.services.iter().cloned());
+    let services: BTreeSet<String> = services.collect();
+    match last_good::resources(stored) {
+        Ok(resources) => {
+            let age_seconds = clock::unix_seconds().saturating_sub(saved_unix);
+            tracing::info!(age_seconds, "begins with the last good configuration");
+            status.restored_unix = Some(saved_unix);
+            Client::restored(node, services, &resources)
+        }
+        Err(error) => {
+            tracing::error!(%error, "the last good configuration is not used");
+            Client::new(node)
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The shell around [`xds::client`](crate::xds::client): a stream, wishes and the time go in; what
+//! is in force comes out.
+//!
+//! Decides nothing: what to ask for, what to take and when to connect again, the client says.
+//! Everything that comes out goes to a `watch`, so that nobody is waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_policy::Tick;
+use outrider_proto::v1::StoredConfiguration;
+use tokio::sync::{mpsc, watch};
+use tonic::Code;
+use tonic::transport::Channel;
+
+use super::last_good::{self, Latest};
+use super::status::MemberStatus;
+use super::stream::Responses;
+use crate::clock::{self, Clock};
+use crate::control::configuration::Said;
+use crate::telemetry::Metrics;
+use crate::xds::client::{Client, Closed, Refused, Request, Response};
+
+/// Time without a control plane after which it is said loudly.
+const ALONE_MAX: Duration = Duration::from_secs(30);
+
+/// Wait when nothing is due; any event ends it earlier.
+const NOTHING_DUE: Duration = Duration::from_secs(3_600);
+
+/// How a stream ended, and why in words.
+#[derive(Debug)]
+pub struct Ended {
+    /// For the client.
+    pub how: Closed,
+    /// For people.
+    pub problem: String,
+}
+
+/// What comes out of a subscription.
+#[derive(Debug)]
+pub struct Outlets {
+    /// What is in force.
+    pub said: watch::Sender<Arc<Said>>,
+    /// How it goes.
+    pub status: watch::Sender<MemberStatus>,
+    /// The trust bundle, PEM.
+    pub bundle: watch::Sender<Option<Vec<u8>>>,
+    /// What is to be saved.
+    pub latest: watch::Sender<Latest>,
+}
+
+/// A client of ADS and its stream, when there is one.
+#[derive(Debug)]
+pub struct Subscription {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    client: Client,
+    wants: mpsc::UnboundedReceiver<String>,
+    out: Outlets,
+    requests: Option<mpsc::UnboundedSender<Request>>,
+    /// Since when there is no stream, until that has been said.
+    alone_since: Option<Tick>,
+}
+
+impl Subscription {
+    /// Begins with what `client` has in force.
+    pub fn new(
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        client: Client,
+        wants: mpsc::UnboundedReceiver<String>,
+        out: Outlets,
+    ) -> Subscription {
+        let mut subscription = Subscription {
+            clock,
+            metrics,
+            client,
+            wants,
+            out,
+            requests: None,
+            alone_since: Some(clock.now()),
+        };
+        subscription.publish();
+        subscription
+    }
+
+    /// Waits for something else, and takes wishes in meanwhile.
+    pub async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        loop {
+            let until_alone = self.until_alone();
+            tokio::select! {
+                result = &mut other => return result,
+                Some(name) = self.wants.recv() => self.want(&name),
+                () = tokio::time::sleep(until_alone) => self.say_alone(),
+            }
+        }
+    }
+
+    /// Speaks with the control plane until the stream ends.
+    pub async fn follow(&mut self, channel: &Channel) -> Ended {
+        let (requests, outgoing) = mpsc::unbounded_channel();
+        self.requests = Some(requests);
+        let first = self.client.opened(self.clock.now());
+        self.send(first);
+        let opening = Responses::open(self.client.protocol(), channel.clone(), outgoing);
+        let mut responses = match self.meanwhile(opening).await {
+            Ok(responses) => responses,
+            Err(status) => return ended(&status),
+        };
+        self.connected();
+        loop {
+            let until_timeout = self.until_timeout();
+            tokio::select! {
+                response = responses.next() => match response {
+                    Ok(Some(response)) => self.receive(response),
+                    Ok(None) => return ended(&tonic::Status::unavailable("the stream has ended")),
+                    Err(status) => return ended(&status),
+                },
+                Some(name) = self.wants.recv() => self.want(&name),
+                () = tokio::time::sleep(until_timeout) => {
+                    let requests = self.client.tick(self.clock.now());
+                    self.send(requests);
+                }
+            }
+        }
+    }
+
+    /// The stream was given up for another one, which follows at once: everything is asked for
+    /// again on that, and nothing has failed.
+    pub fn replaced(&mut self) {
+        self.requests = None;
+    }
+
+    /// There is no stream, or none any more; gives how long to wait for the next.
+    pub fn closed(&mut self, how: Closed) -> Duration {
+        let now = self.clock.now();
+        self.requests = None;
+        if self.alone_since.is_none() && self.out.status.borrow().connected {
+            self.alone_since = Some(now);
+        }
+        self.out
+            .status
+            .send_modify(|status| status.connected = false);
+        let next = self.client.closed(now, how, clock::seed());
+        next.since(now)
+    }
+
+    fn connected(&mut self) {
+        self.alone_since = None;
+        tracing::info!("the control plane configures this sidecar");
+        self.out.status.send_modify(|status| {
+            status.connected = true;
+            status.problem = None;
+        });
+    }
+
+    fn receive(&mut self, response: Response) {
+        let now = self.clock.now();
+        let version = match &response {
+            Response::Delta(response) => response.system_version_info.clone(),
+            Response::World(response) => response.version_info.clone(),
+        };
+        let requests = self.client.receive(now, response);
+        self.send(requests);
+        // After what is in force: who sees an answer finds what it brought.
+        self.out.status.send_modify(|status| {
+            status.answered_at = Some(now);
+            status.answered_version = version;
+        });
+    }
+
+    fn want(&mut self, name: &str) {
+        let requests = self.client.want(self.clock.now(), name);
+        self.send(requests);
+    }
+
+    /// After every event of the client: what it has to say is sent, what changed is published.
+    fn send(&mut self, requests: Vec<Request>) {
+        for request in requests {
+            let refuses = match &request {
+                Request::Delta(request) => request.error_detail.is_some(),
+                Request::World(request) => request.error_detail.is_some(),
+            };
+            if refuses {
+                self.metrics.configuration_changed(false);
+            }
+            if let Some(stream) = &self.requests {
+                // Fails when the stream has just ended, which it says itself.
+                let _ = stream.send(request);
+            }
+        }
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        let configuration = self.client.configuration();
+        let rejections = self.client.rejections();
+        let refused: Vec<String> = rejections.iter().map(words).collect();
+        let absent = Some(self.client.absent());
+        let before = Arc::clone(&self.out.said.borrow());
+        let is_new = configuration.version() != before.configuration.version();
+        if !is_new && absent == before.absent && refused == before.refused {
+            return;
+        }
+        for problem in refused.iter().filter(|it| !before.refused.contains(it)) {
+            tracing::error!(problem, "a resource was refused; the last good one stays");
+        }
+        self.out
+            .status
+            .send_modify(|status| status.rejected_count = rejections.len());
+        let (configuration, accepted_at) = if is_new {
+            (Arc::new(configuration.clone()), self.clock.now())
+        } else {
+            (Arc::clone(&before.configuration), before.accepted_at)
+        };
+        self.out.said.send_replace(Arc::new(Said {
+            configuration,
+            absent,
+            accepted_at,
+            refused,
+        }));
+        if is_new {
+            self.publish_change();
+        }
+    }
+
+    /// What else follows from another configuration.
+    fn publish_change(&mut self) {
+        let bundle = self.client.trust_bundle();
+        self.out.bundle.send_if_modified(|before| {
+            let is_new = before.as_deref() != bundle;
+            if is_new {
+                *before = bundle.map(<[u8]>::to_vec);
+            }
+            is_new
+        });
+        // What an earlier life left is no news.
+        if self.out.status.borrow().connected {
+            self.metrics.configuration_changed(true);
+            self.out.latest.send_replace(Some(self.to_be_stored()));
+        }
+    }
+
+    /// The identity is filled in by who saves.
+    fn to_be_stored(&self) -> StoredConfiguration {
+        let absent = self.client.absent();
+        let services = self.client.services().difference(&absent);
+        let services = services.cloned().collect();
+        let resources = self.client.resources();
+        last_good::stored(clock::unix_seconds(), services, &resources)
+    }
+
+    fn until_timeout(&self) -> Duration {
+        let due = self.client.next_timeout();
+        due.map_or(NOTHING_DUE, |due| due.since(self.clock.now()))
+    }
+
+    fn until_alone(&self) -> Duration {
+        let due = self.alone_since.map(|since| since + ALONE_MAX);
+        due.map_or(NOTHING_DUE, |due| due.since(self.clock.now()))
+    }
+
+    fn say_alone(&mut self) {
+        if self.alone_since.take().is_some() {
+            let seconds = ALONE_MAX.as_secs();
+            let problem = self.out.status.borrow().problem.clone();
+            tracing::warn!(seconds, problem, "no control plane; what is in force stays");
+        }
+    }
+}
+
+fn words(refused: &Refused) -> String {
+    let Refused {
+        kind, name, reason, ..
+    } = refused;
+    format!("{kind:?} {name}: {reason}")
+}
+
+fn ended(status: &tonic::Status) -> Ended {
+    let how = match status.code() {
+        Code::Unimplemented => Closed::Unimplemented,
+        _ => Closed::Lost,
+    };
+    Ended {
+        how,
+        problem: format!("the control plane's stream ended: {}", status.message()),
+    }
+}

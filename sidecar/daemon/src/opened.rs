@@ -1,0 +1,153 @@
+//! A source that was opened: all in which a sidecar of documents and a member of a mesh differ.
+//!
+//! The rest of the process asks here what is in force, who it is and whom to tell when it stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_engine::TlsMaterial;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::control::configuration::Said;
+use crate::control::documents_source::DocumentsSource;
+use crate::control::identity::Expected;
+use crate::control::identity_watch::IdentityWatch;
+use crate::control::status::IdentityStatus;
+use crate::error::StartupError;
+use crate::member::{self, Lease, Leave, Member, MemberStatus};
+use crate::options::Options;
+use crate::process::Addresses;
+use crate::source::Source;
+use crate::telemetry::Metrics;
+use crate::worker::Workers;
+
+/// Longest wait for the first answers of DNS before a sidecar serves without them. A member's calls
+/// wait for endpoints themselves, and it is promised to serve at once.
+const NAMES_WAIT_DOCUMENTS: Duration = Duration::from_secs(2);
+const NAMES_WAIT_MEMBER: Duration = Duration::from_millis(100);
+
+/// Where configuration and identity come from.
+#[derive(Debug)]
+pub enum Opened {
+    /// A folder of documents, and the files of an identity.
+    Documents(Box<DocumentsSource>, Option<Box<IdentityWatch>>),
+    /// A control plane.
+    Member(Box<Member>),
+}
+
+/// What the life of the process needs of a member.
+#[derive(Debug)]
+pub struct Ties {
+    /// Takes the names of services that calls wait for.
+    pub wants: mpsc::UnboundedSender<String>,
+    /// Withdraws the application.
+    pub leave: Leave,
+}
+
+impl Opened {
+    /// Opens what `options` name.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not right.
+    pub fn open(
+        clock: Clock,
+        options: &Options,
+        instance: &str,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Opened, StartupError> {
+        match &options.source {
+            Source::Documents(folder) => {
+                let documents = DocumentsSource::load(clock, folder, Arc::clone(metrics))?;
+                let files = options.identity.clone();
+                let expected = Expected::new(options, documents.trust_domain());
+                let identity = files.map(|files| IdentityWatch::load(files, expected));
+                let identity = identity.transpose()?.map(Box::new);
+                Ok(Opened::Documents(Box::new(documents), identity))
+            }
+            Source::ControlPlane(membership) => {
+                let member = Member::open(clock, options, membership, instance, metrics)?;
+                Ok(Opened::Member(Box::new(member)))
+            }
+        }
+    }
+
+    /// What is in force.
+    pub fn said(&self) -> watch::Receiver<Arc<Said>> {
+        match self {
+            Opened::Documents(documents, _) => documents.said(),
+            Opened::Member(member) => member.said(),
+        }
+    }
+
+    /// The identity as the workers take it, if there is one already.
+    pub fn material(&self) -> Option<Arc<TlsMaterial>> {
+        match self {
+            Opened::Documents(_, identity) => identity.as_ref().map(|it| it.material()),
+            Opened::Member(member) => member.material(),
+        }
+    }
+
+    /// What the admin pages say of the identity.
+    pub fn identity(&self) -> watch::Receiver<Option<IdentityStatus>> {
+        match self {
+            Opened::Documents(_, Some(identity)) => identity.status(),
+            Opened::Documents(_, None) => watch::channel(None).1,
+            Opened::Member(member) => member.identity(),
+        }
+    }
+
+    /// What the admin pages say of the control plane, if there is one.
+    pub fn member(&self) -> Option<watch::Receiver<MemberStatus>> {
+        match self {
+            Opened::Documents(..) => None,
+            Opened::Member(member) => Some(member.status().subscribe()),
+        }
+    }
+
+    /// How long a start may wait for DNS.
+    pub fn names_wait(&self) -> Duration {
+        match self {
+            Opened::Documents(..) => NAMES_WAIT_DOCUMENTS,
+            Opened::Member(_) => NAMES_WAIT_MEMBER,
+        }
+    }
+
+    /// Follows the source for as long as the process lives.
+    pub fn follow(
+        self,
+        options: &Options,
+        addresses: &Addresses,
+        instance: String,
+        workers: &Workers,
+        metrics: &Arc<Metrics>,
+        tasks: &mut JoinSet<()>,
+    ) -> Option<Ties> {
+        match self {
+            Opened::Documents(documents, identity) => {
+                tasks.spawn(documents.run());
+                if let Some(identity) = identity {
+                    tasks.spawn(identity.run(workers.clone(), Arc::clone(metrics)));
+                }
+                None
+            }
+            Opened::Member(member) => {
+                let (leave, leaver) = member::leave();
+                let wants = member.wants();
+                let ends = options.app.zip(addresses.inbound);
+                let lease = ends.map(|(application, inbound)| Lease {
+                    instance,
+                    application,
+                    inbound,
+                    advertise: member.advertise(),
+                    leaver,
+                    status: member.status().clone(),
+                });
+                tasks.spawn(member.save());
+                tasks.spawn(member.run(workers.clone(), lease));
+                Some(Ties { wants, leave })
+            }
+        }
+    }
+}
