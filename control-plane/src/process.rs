@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use outrider_proto::v1::certificate_authority_server::CertificateAuthorityServer;
-use outrider_proto::v1::operator_server::OperatorServer;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -95,7 +94,7 @@ fn services(parts: &Parts) -> Routes {
         parts.journal.clone(),
     );
     Routes::new(CertificateAuthorityServer::new(authority))
-        .add_service(OperatorServer::new(Operator::new(parts)))
+        .add_service(Operator::service(parts))
         .add_service(parts.mesh.ads())
         .add_service(parts.mesh.announcements())
 }

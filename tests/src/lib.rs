@@ -12,6 +12,7 @@ mod application;
 mod authority;
 mod caller;
 mod collector;
+mod control_plane;
 mod sidecar;
 mod traced;
 
@@ -20,5 +21,6 @@ pub use application::Application;
 pub use authority::Authority;
 pub use caller::{Caller, Reply};
 pub use collector::{Collector, Received};
+pub use control_plane::{ControlPlane, operator};
 pub use sidecar::{Sidecar, write_document, write_service};
 pub use traced::{TracedMesh, traced_documents};

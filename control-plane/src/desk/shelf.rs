@@ -207,3 +207,87 @@ fn name((kind, namespace, name): Name<'_>) -> DocumentName {
         name: name.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::set::changes;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One document set to a text, or ended.
+    type Step = (u8, Option<u8>);
+
+    fn after(before: &Set, (document, text): Step) -> Set {
+        let mut next = before.clone();
+        next.version += 1;
+        let (kind, name) = ("Service".to_owned(), format!("s{document}"));
+        let namespace = "default".to_owned();
+        let name = DocumentName {
+            kind,
+            namespace,
+            name,
+        };
+        match text {
+            None => drop(next.documents.remove(&name)),
+            Some(text) => {
+                let text = format!("{text}");
+                let version = next.version;
+                let source = match document % 2 {
+                    0 => Source::Applied,
+                    _ => Source::Folder {
+                        file: "f.yaml".to_owned(),
+                        line: 7,
+                    },
+                };
+                let document = Document {
+                    text,
+                    version,
+                    source,
+                };
+                next.documents.insert(name, Arc::new(document));
+            }
+        }
+        next
+    }
+
+    fn version(set: &Set, changed: &[Changed]) -> Version {
+        Version {
+            version: set.version,
+            time_unix: 1,
+            author: "ada".to_owned(),
+            cause: "apply".to_owned(),
+            changed: changed.iter().map(|changed| changed.name.clone()).collect(),
+        }
+    }
+
+    proptest! {
+        // Each step waits for the disk.
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn every_version_can_be_read_as_it_was(
+            steps in proptest::collection::vec((0..4_u8, proptest::option::of(0..9_u8)), 1..12),
+        ) {
+            let data = tempfile::tempdir().expect("a temporary folder");
+            let shelf = Shelf::new(Store::open(data.path()).expect("a store"));
+            let (mut sets, mut versions) = (vec![Set::default()], Vec::new());
+            for step in steps {
+                let before = &sets[sets.len() - 1];
+                let next = after(before, step);
+                let changed = changes(before, &next);
+                if !changed.is_empty() {
+                    versions.insert(0, version(&next, &changed));
+                    shelf.add(&versions[0], &changed).expect("it is written");
+                    sets.push(next);
+                }
+            }
+            for set in &sets {
+                let kept = shelf.at(set.version).expect("it is readable");
+                prop_assert_eq!(kept.as_ref(), Some(set));
+            }
+            prop_assert_eq!(shelf.at(sets.len() as u64).expect("it is readable"), None);
+            prop_assert_eq!(Some(&shelf.current().expect("it is readable")), sets.last());
+            prop_assert_eq!(shelf.history(99).expect("it is readable"), versions);
+        }
+    }
+}

@@ -2,11 +2,12 @@
 //! changes nothing.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use outrider_documents::DocumentName;
 use tokio::task::JoinHandle;
 
-use super::{Applied, Changed, Desk, DeskError, Opening, Refusal, Source};
+use super::{Applied, Changed, Desired, Desk, DeskError, Opening, Refusal, Source};
 use crate::journal::{Event, EventKind, Journal};
 use crate::store::Store;
 
@@ -223,6 +224,13 @@ async fn the_folder_is_followed_and_its_mistakes_are_shown() {
         .await
         .expect("the desk is there");
     assert_eq!(services(&desk).1, ["orders", "payments"]);
+    put(folder.path(), "none.yaml", "# Nothing any more.\n");
+    std::fs::remove_file(folder.path().join("orders.yaml")).expect("it was there");
+    let only_applied = |now: &Arc<Desired>| now.documents.service_names().eq(["payments"]);
+    desired
+        .wait_for(only_applied)
+        .await
+        .expect("the desk is there");
     following.abort();
 }
 

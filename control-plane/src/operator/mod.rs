@@ -1,15 +1,22 @@
 //! What operators ask: each method asks who speaks, then the part that can.
 //!
-//! Decides nothing itself. Documents, events and the status are not here yet.
+//! Decides nothing itself. The status is not here yet.
+
+mod documents;
+mod events;
+mod refused;
 
 use outrider_proto::v1;
 use outrider_proto::v1::operator_server as server;
-use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
 
+use self::events::Events;
 use crate::journal::EventKind;
 use crate::parts::Parts;
 use crate::{caller, clock};
+
+/// Largest request. Bytes; 64 MiB: all documents of a mesh in one.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// The service of that name.
 #[derive(Clone)]
@@ -19,10 +26,9 @@ pub struct Operator {
 
 impl Operator {
     /// Answers from `parts`.
-    pub fn new(parts: &Parts) -> Operator {
-        Operator {
-            parts: parts.clone(),
-        }
+    pub fn service(parts: &Parts) -> server::OperatorServer<Operator> {
+        let parts = parts.clone();
+        server::OperatorServer::new(Operator { parts }).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 }
 
@@ -35,48 +41,60 @@ fn not_here<T>(request: &Request<impl Sized>) -> Result<Response<T>, Status> {
 
 #[tonic::async_trait]
 impl server::Operator for Operator {
-    type EventsStream = Empty<Result<v1::MeshEvent, Status>>;
+    type EventsStream = Events;
 
     async fn apply(
         &self,
         request: Request<v1::ApplyRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let answer = documents::apply(&self.parts.desk, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn delete(
         &self,
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let answer = documents::delete(&self.parts.desk, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn get(
         &self,
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let answer = documents::get(&self.parts.desk, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn diff(
         &self,
         request: Request<v1::DiffRequest>,
     ) -> Result<Response<v1::DiffResponse>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let answer = documents::diff(&self.parts.desk, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn history(
         &self,
         request: Request<v1::HistoryRequest>,
     ) -> Result<Response<v1::HistoryResponse>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let answer = documents::history(&self.parts.desk, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn rollback(
         &self,
         request: Request<v1::RollbackRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let answer = documents::rollback(&self.parts.desk, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn create_token(
@@ -129,7 +147,10 @@ impl server::Operator for Operator {
         &self,
         request: Request<v1::EventsRequest>,
     ) -> Result<Response<Self::EventsStream>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let stopping = self.parts.stopping.clone();
+        let events = events::events(&self.parts.journal, stopping, request.into_inner()).await?;
+        Ok(Response::new(events))
     }
 
     async fn status(

@@ -165,6 +165,7 @@ pub const PARTS: &[Part] = &[
             "outrider-daemon",
             "outrider-documents",
             "outrider-examples",
+            "outrider-folder",
             "outrider-proto",
         ],
         others: Others::AllBut(&["h2", "hyper"]),

@@ -1,0 +1,203 @@
+//! What operators ask of the documents, between the wire and the desk.
+//!
+//! Knows the messages and the defaults of their fields; decides nothing about documents.
+
+use outrider_documents::DocumentName;
+use outrider_folder::Files;
+use outrider_proto::v1;
+use tonic::Status;
+
+use super::refused::refused;
+use crate::desk::{Applied, Changed, Desk, Document, Source, Version};
+
+/// Versions told where no limit is said.
+const HISTORY_DEFAULT: usize = 100;
+
+pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied, Status> {
+    let v1::ApplyRequest {
+        files,
+        author,
+        dry_run,
+    } = request;
+    let files: Files = files
+        .into_iter()
+        .map(|file| (file.name, file.text))
+        .collect();
+    let outcome = match dry_run {
+        true => desk.check(files).await,
+        false => desk.apply(files, &author).await,
+    };
+    outcome.map(applied).map_err(refused)
+}
+
+pub async fn delete(desk: &Desk, request: v1::DeleteRequest) -> Result<v1::Applied, Status> {
+    let v1::DeleteRequest { documents, author } = request;
+    let names = documents.into_iter().map(name_of).collect();
+    let outcome = desk.delete(names, &author).await;
+    outcome.map(applied).map_err(refused)
+}
+
+pub async fn rollback(desk: &Desk, request: v1::RollbackRequest) -> Result<v1::Applied, Status> {
+    let v1::RollbackRequest { version, author } = request;
+    let outcome = desk.rollback(version, &author).await;
+    outcome.map(applied).map_err(refused)
+}
+
+pub async fn get(desk: &Desk, request: v1::GetRequest) -> Result<v1::GetResponse, Status> {
+    let wanted = request.document.unwrap_or_default();
+    let set = desk.documents(version_in_force_if_0(request.version)).await;
+    let set = set.map_err(refused)?;
+    let documents = set.documents.iter();
+    let found = documents.filter(|(name, _)| is_wanted(&wanted, name));
+    Ok(v1::GetResponse {
+        version: set.version,
+        documents: found
+            .map(|(name, document)| stored(name, document))
+            .collect(),
+    })
+}
+
+pub async fn diff(desk: &Desk, request: v1::DiffRequest) -> Result<v1::DiffResponse, Status> {
+    let v1::DiffRequest {
+        from_version,
+        to_version,
+    } = request;
+    let to_version = version_in_force_if_0(to_version);
+    let changed = desk.diff(from_version, to_version).await;
+    let changes = changed.map_err(refused)?.into_iter().map(change).collect();
+    Ok(v1::DiffResponse { changes })
+}
+
+pub async fn history(
+    desk: &Desk,
+    request: v1::HistoryRequest,
+) -> Result<v1::HistoryResponse, Status> {
+    let limit = match request.limit {
+        0 => HISTORY_DEFAULT,
+        limit => limit as usize,
+    };
+    let versions = desk.history(limit).await.map_err(refused)?;
+    Ok(v1::HistoryResponse {
+        versions: versions.into_iter().map(version).collect(),
+    })
+}
+
+fn version_in_force_if_0(version: u64) -> Option<u64> {
+    (version != 0).then_some(version)
+}
+
+/// Empty fields match everything.
+fn is_wanted(wanted: &v1::DocumentName, document: &DocumentName) -> bool {
+    let fits = |wanted: &str, field: &str| wanted.is_empty() || wanted == field;
+    fits(&wanted.kind, &document.kind)
+        && fits(&wanted.namespace, &document.namespace)
+        && fits(&wanted.name, &document.name)
+}
+
+fn name_of(name: v1::DocumentName) -> DocumentName {
+    let v1::DocumentName {
+        kind,
+        namespace,
+        name,
+    } = name;
+    DocumentName {
+        kind,
+        namespace,
+        name,
+    }
+}
+
+fn wire_name(name: DocumentName) -> v1::DocumentName {
+    let DocumentName {
+        kind,
+        namespace,
+        name,
+    } = name;
+    v1::DocumentName {
+        kind,
+        namespace,
+        name,
+    }
+}
+
+fn applied(applied: Applied) -> v1::Applied {
+    v1::Applied {
+        version: applied.version,
+        changes: applied.changed.into_iter().map(change).collect(),
+    }
+}
+
+fn change(changed: Changed) -> v1::Change {
+    let Changed {
+        name,
+        before,
+        after,
+    } = changed;
+    let text = |document: &Document| document.text.clone();
+    v1::Change {
+        document: Some(wire_name(name)),
+        before: before.as_deref().map(text).unwrap_or_default(),
+        after: after.as_deref().map(text).unwrap_or_default(),
+    }
+}
+
+fn stored(name: &DocumentName, document: &Document) -> v1::StoredDocument {
+    let Document {
+        text,
+        version,
+        source,
+    } = document;
+    v1::StoredDocument {
+        document: Some(wire_name(name.clone())),
+        text: text.clone(),
+        version: *version,
+        source: match source {
+            Source::Applied => "apply".to_owned(),
+            Source::Folder { file, .. } => file.clone(),
+        },
+    }
+}
+
+fn version(version: Version) -> v1::Version {
+    let Version {
+        version,
+        time_unix,
+        author,
+        cause,
+        changed,
+    } = version;
+    v1::Version {
+        version,
+        time_unix,
+        author,
+        cause,
+        changed: changed.into_iter().map(wire_name).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_fields_match_everything() {
+        let name = |kind: &str, namespace: &str, name: &str| DocumentName {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let orders = name("Service", "default", "orders");
+        let cases = [
+            (("", "", ""), true),
+            (("Service", "", ""), true),
+            (("", "default", "orders"), true),
+            (("Mesh", "", "orders"), false),
+            (("", "shop", ""), false),
+            (("", "", "order"), false),
+        ];
+        for ((kind, namespace, own), expected) in cases {
+            let wanted = wire_name(name(kind, namespace, own));
+            assert_eq!(is_wanted(&wanted, &orders), expected, "{wanted:?}");
+        }
+    }
+}
