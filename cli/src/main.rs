@@ -3,15 +3,27 @@
 //! One file per command. Knows no rule of the mesh itself. Exit codes: 0 done, 1 failed while
 //! running, 2 wrong usage or configuration.
 
+mod apply;
+mod author;
 mod control_plane;
+mod delete;
 mod demo;
 mod demo_service;
+mod diff;
+mod document_files;
+mod document_name;
+mod events;
 mod failure;
+mod get;
+mod history;
 mod operator;
 mod parent;
 mod probe;
+mod rollback;
 mod rotate;
 mod sidecar;
+mod status;
+mod table;
 mod token;
 mod validate;
 
@@ -37,6 +49,22 @@ enum Command {
     Sidecar(Box<sidecar::Args>),
     /// Runs the mesh: authority, registry, configuration.
     ControlPlane(control_plane::Args),
+    /// Gives the control plane documents, all or none.
+    Apply(apply::Args),
+    /// Shows the documents in force, or at an earlier version.
+    Get(get::Args),
+    /// Shows what files would change, or what changed from one version to another.
+    Diff(diff::Args),
+    /// Shows who changed the documents, when and how.
+    History(history::Args),
+    /// Brings back the documents of an earlier version, as a new version.
+    Rollback(rollback::Args),
+    /// Ends documents, all or none.
+    Delete(delete::Args),
+    /// Shows what happened in the mesh.
+    Events(events::Args),
+    /// Shows the mesh as the control plane sees it.
+    Status(status::Args),
     /// Makes, lists and revokes the tokens that sidecars join with.
     #[command(subcommand)]
     Token(token::Command),
@@ -57,6 +85,14 @@ fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Sidecar(args) => sidecar::run(*args),
         Command::ControlPlane(args) => control_plane::run(args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Get(args) => get::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
+        Command::Delete(args) => delete::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Token(command) => token::run(&command),
         Command::Rotate(args) => rotate::run(&args),
         Command::Validate(args) => validate::run(&args),

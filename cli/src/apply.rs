@@ -1,0 +1,102 @@
+//! `outrider apply`: gives the control plane documents, all or none.
+
+use std::path::PathBuf;
+
+use outrider_proto::v1;
+
+use crate::author::Author;
+use crate::failure::Failure;
+use crate::{document_files, document_name, operator};
+
+/// What to apply.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    operator: operator::Access,
+    /// Files of documents, or folders of such files; `-` is standard input.
+    #[arg(short, long, value_name = "FILE|DIR", required = true, num_args = 1..)]
+    file: Vec<PathBuf>,
+    #[command(flatten)]
+    author: Author,
+    /// Only check and show what would change.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Says what has changed, document by document.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let request = v1::ApplyRequest {
+        files: document_files::read(&args.file)?,
+        author: args.author.name(),
+        dry_run: args.dry_run,
+    };
+    let applied = operator::run(&args.operator, async |client| {
+        let mut client = document_files::roomy(client);
+        Ok(client.apply(request).await?.into_inner())
+    })?;
+    print!("{}", told(&applied, args.dry_run));
+    Ok(())
+}
+
+/// A line for each document, and the version.
+pub fn told(applied: &v1::Applied, dry_run: bool) -> String {
+    let note = if dry_run { " (dry run)" } else { "" };
+    let mut text = String::new();
+    for change in &applied.changes {
+        let what = match (&*change.before, &*change.after) {
+            ("", _) => "created",
+            (_, "") => "deleted",
+            (_, _) => "changed",
+        };
+        let name = document_name::shown(change.document.as_ref());
+        text.push_str(&format!("{name} {what}{note}\n"));
+    }
+    let version = applied.version;
+    match (applied.changes.is_empty(), dry_run) {
+        (true, _) => text.push_str(&format!("nothing changes, version {version}{note}\n")),
+        (false, false) => text.push_str(&format!("version {version}\n")),
+        (false, true) => {}
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(name: &str, before: &str, after: &str) -> v1::Change {
+        let document = v1::DocumentName {
+            kind: "Service".to_owned(),
+            namespace: "default".to_owned(),
+            name: name.to_owned(),
+        };
+        v1::Change {
+            document: Some(document),
+            before: before.to_owned(),
+            after: after.to_owned(),
+        }
+    }
+
+    #[test]
+    fn says_what_became_of_each_document() {
+        let changes = vec![
+            change("orders", "", "a"),
+            change("payments", "a", "b"),
+            change("stock", "a", ""),
+        ];
+        let applied = v1::Applied {
+            version: 7,
+            changes,
+        };
+        let expected = "Service/default/orders created\nService/default/payments changed\n\
+                        Service/default/stock deleted\nversion 7\n";
+        assert_eq!(told(&applied, false), expected);
+        let tried = told(&applied, true);
+        assert!(tried.ends_with("stock deleted (dry run)\n"), "{tried}");
+        let nothing = v1::Applied {
+            version: 7,
+            changes: Vec::new(),
+        };
+        assert_eq!(told(&nothing, false), "nothing changes, version 7\n");
+    }
+}

@@ -1,0 +1,19 @@
+//! Who changes documents, for the history.
+
+use std::env;
+
+/// Who changes documents.
+#[derive(Debug, clap::Args)]
+pub struct Author {
+    /// Who changes it, for the history; without it the name of the user.
+    #[arg(long, env = "OUTRIDER_AUTHOR", value_name = "NAME")]
+    author: Option<String>,
+}
+
+impl Author {
+    /// Empty if nobody knows.
+    pub fn name(&self) -> String {
+        let user = || env::var("USER").unwrap_or_default();
+        self.author.clone().unwrap_or_else(user)
+    }
+}
