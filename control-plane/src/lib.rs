@@ -26,6 +26,7 @@ pub mod ads_service;
 pub mod metrics;
 pub mod sidecars;
 
+pub mod admin;
 pub mod caller;
 
 pub mod clock;

@@ -19,6 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use crate::admin;
 use crate::authority::{self, CertificateAuthority, OperatorFolder};
 use crate::clock;
 use crate::error::StartupError;
@@ -118,16 +119,8 @@ fn start_tasks(
     });
     tasks.spawn("the registry", mesh.registrar.run());
     tasks.spawn("the publisher", mesh.publisher.run());
-    tasks.spawn("the admin page", serve_admin(admin));
+    tasks.spawn("the admin page", admin::serve(admin, parts.clone()));
     Ok(tasks)
-}
-
-/// Lives are asked, so that whoever supervises the process can.
-async fn serve_admin(listener: TcpListener) {
-    let router = axum::Router::new().route("/livez", axum::routing::get(|| async { "ok\n" }));
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "admin page");
-    }
 }
 
 /// The gRPC server behind its door; ends when the process stops and all calls have ended.

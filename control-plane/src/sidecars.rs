@@ -101,6 +101,15 @@ pub struct Progress {
     pub is_applied: bool,
 }
 
+/// A version in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Empty: none yet.
+    pub version: String,
+    /// Since when. Milliseconds since 1970-01-01 UTC.
+    pub unix_ms: i64,
+}
+
 /// A connected sidecar, for the admin page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sidecar {
@@ -108,8 +117,8 @@ pub struct Sidecar {
     pub hello: Hello,
     /// How far it is.
     pub progress: Progress,
-    /// The last version of which it uses everything it subscribes to; empty: none yet.
-    pub applied_version: String,
+    /// The last version of which it uses everything it subscribes to.
+    pub applied: Applied,
     /// What it was told, and what it said of it.
     pub standings: Vec<Standing>,
 }
@@ -131,7 +140,7 @@ struct Entry {
 #[derive(Debug)]
 struct Account {
     progress: Progress,
-    applied_version: String,
+    applied: Applied,
     standings: Vec<Standing>,
 }
 
@@ -163,7 +172,7 @@ impl Sidecars {
             question: None,
             handed,
             progress: Progress::default(),
-            applied_version: String::new(),
+            applied: Applied::default(),
         }
     }
 
@@ -197,7 +206,7 @@ impl Sidecars {
             Some(Sidecar {
                 hello: entry.hello.clone(),
                 progress: account.progress,
-                applied_version: account.applied_version,
+                applied: account.applied,
                 standings: account.standings,
             })
         });
@@ -226,7 +235,7 @@ pub struct Connected {
     question: Option<oneshot::Sender<Account>>,
     handed: watch::Sender<u64>,
     progress: Progress,
-    applied_version: String,
+    applied: Applied,
 }
 
 impl Connected {
@@ -245,7 +254,7 @@ impl Connected {
             // Fails when whoever asked has gone.
             let _ = question.send(Account {
                 progress: self.progress.clone(),
-                applied_version: self.applied_version.clone(),
+                applied: self.applied.clone(),
                 standings: standings(),
             });
         }
@@ -253,8 +262,11 @@ impl Connected {
 
     /// How far the client is now.
     pub fn progress(&mut self, progress: Progress) {
-        if progress.is_applied {
-            self.applied_version.clone_from(&progress.version);
+        if progress.is_applied && self.applied.version != progress.version {
+            self.applied = Applied {
+                version: progress.version.clone(),
+                unix_ms: clock::unix_ms(),
+            };
         }
         self.progress = progress;
     }

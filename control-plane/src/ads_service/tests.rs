@@ -340,7 +340,7 @@ async fn what_a_sidecar_uses_and_what_it_refuses_is_known() {
     delta.subscribe(Kind::Routes, &["pay"]).await;
     let response = delta.receive().await;
     let sidecar = mesh.sidecar().await;
-    assert_eq!(sidecar.applied_version, "");
+    assert_eq!(sidecar.applied.version, "");
     let detail = WireStatus {
         code: Code::InvalidArgument.into(),
         message: "virtual_hosts: none".to_owned(),
@@ -358,7 +358,7 @@ async fn what_a_sidecar_uses_and_what_it_refuses_is_known() {
     // Its answer says that the refusal before it has been read.
     delta.take(Kind::Routes).await;
     let sidecar = mesh.sidecar().await;
-    assert_eq!(sidecar.applied_version, "");
+    assert_eq!(sidecar.applied.version, "");
     let reason = "virtual_hosts: none".to_owned();
     assert_eq!(sidecar.standings[0].answer, Answer::Rejected { reason });
 }

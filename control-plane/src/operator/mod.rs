@@ -1,6 +1,6 @@
 //! What operators ask: each method asks who speaks, then the part that can.
 //!
-//! Decides nothing itself. The status is not here yet.
+//! Decides nothing itself.
 
 mod documents;
 mod events;
@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use self::events::Events;
 use crate::journal::EventKind;
 use crate::parts::Parts;
-use crate::{caller, clock};
+use crate::{admin, caller, clock};
 
 /// Largest request. Bytes; 64 MiB: all documents of a mesh in one.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -30,13 +30,6 @@ impl Operator {
         let parts = parts.clone();
         server::OperatorServer::new(Operator { parts }).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
-}
-
-fn not_here<T>(request: &Request<impl Sized>) -> Result<Response<T>, Status> {
-    caller::operator(request.extensions())?;
-    Err(Status::unimplemented(
-        "this control plane cannot do that yet",
-    ))
 }
 
 #[tonic::async_trait]
@@ -157,6 +150,11 @@ impl server::Operator for Operator {
         &self,
         request: Request<v1::StatusRequest>,
     ) -> Result<Response<v1::StatusResponse>, Status> {
-        not_here(&request)
+        caller::operator(request.extensions())?;
+        let status = admin::status(&self.parts).await;
+        let status = status.ok_or_else(caller::stopping)?;
+        Ok(Response::new(v1::StatusResponse {
+            json: status.to_string(),
+        }))
     }
 }

@@ -1,0 +1,186 @@
+//! The admin listener: the mesh at a glance, as a page and as JSON, metrics and health.
+//!
+//! GET has no effect on anything, and no other method exists. Pages that show the mesh are refused
+//! to requests for a foreign host name ([`host`]); metrics and health tell nothing of it and are
+//! asked by whatever name a scraper knows. Nothing here is secret, and nothing is authenticated:
+//! the listener is on loopback unless told otherwise.
+
+mod host;
+mod page;
+mod status;
+
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+
+use crate::metrics::Levels;
+use crate::parts::Parts;
+use crate::registry::{Report, Standing};
+use crate::sidecars::Protocol;
+use status::Status;
+pub use status::status;
+
+/// OpenMetrics 1.0, section "Content type".
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The page has its style in it and needs nothing else; nobody may frame it.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/// Serves for as long as the process lives. Returns only when the listener has failed.
+pub async fn serve(listener: TcpListener, parts: Parts) {
+    if let Err(error) = axum::serve(listener, routes(parts)).await {
+        tracing::error!(%error, "the admin listener failed");
+    }
+}
+
+fn routes(parts: Parts) -> Router {
+    let shown = Router::new()
+        .route("/", get(overview))
+        .route("/status", get(status_json))
+        .layer(middleware::from_fn(host::refuse_foreign));
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .merge(shown)
+        .with_state(parts)
+}
+
+async fn overview(State(parts): State<Parts>) -> Response {
+    match Status::gather(&parts).await {
+        Some(status) => {
+            let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+            ([policy], Html(page::render(&status))).into_response()
+        }
+        None => stopped(),
+    }
+}
+
+async fn status_json(State(parts): State<Parts>) -> Response {
+    match status(&parts).await {
+        Some(status) => {
+            let json = (header::CONTENT_TYPE, "application/json");
+            ([json], format!("{status:#}\n")).into_response()
+        }
+        None => stopped(),
+    }
+}
+
+async fn metrics(State(parts): State<Parts>) -> Response {
+    let Ok(report) = parts.mesh.registry.report().await else {
+        return stopped();
+    };
+    let text = parts.mesh.metrics.encode(levels(&parts, &report));
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response()
+}
+
+fn levels(parts: &Parts, report: &Report) -> Levels {
+    let published = parts.mesh.published.borrow();
+    let services = parts.mesh.registry.published();
+    let services = services
+        .borrow()
+        .registered
+        .services
+        .values()
+        .map(Vec::len)
+        .sum();
+    let sidecars = &parts.mesh.sidecars;
+    let mut levels = Levels {
+        delta: sidecars.count(Protocol::Delta),
+        world: sidecars.count(Protocol::StateOfTheWorld),
+        services,
+        grace_seconds: report.grace.as_secs(),
+        contested: published.contested.len(),
+        documents_version: published.documents_version,
+        events_lost: parts.journal.dropped(),
+        ..Levels::default()
+    };
+    for lease in &report.leases {
+        match lease.standing {
+            Standing::Live { .. } => levels.live += 1,
+            Standing::Lapsed { .. } => levels.lapsed += 1,
+            Standing::Stale { .. } => levels.stale += 1,
+        }
+    }
+    levels
+}
+
+/// Alive: the task that owns the registry answers.
+async fn livez(State(parts): State<Parts>) -> Response {
+    match parts.mesh.registry.report().await {
+        Ok(_) => "ok\n".into_response(),
+        Err(_) => stopped(),
+    }
+}
+
+async fn readyz(State(parts): State<Parts>) -> Response {
+    if *parts.stopping.borrow() {
+        stopped()
+    } else {
+        "ready\n".into_response()
+    }
+}
+
+fn stopped() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use tokio::sync::watch;
+    use tower::ServiceExt;
+
+    use crate::options::Options;
+
+    const OWN: &str = "127.0.0.1:15014";
+
+    async fn asked(parts: &Parts, host: &str, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).header(header::HOST, host);
+        let request = request.body(Body::empty()).expect("a request");
+        let response = routes(parts.clone()).oneshot(request).await;
+        let response = response.expect("an answer");
+        let (status, body) = (response.status(), response.into_body());
+        let body = to_bytes(body, 1 << 20).await.expect("a body");
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn the_pages_of_a_new_control_plane() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (stop, stopping) = watch::channel(false);
+        let opened = Parts::open(Options::new(folder.path()), stopping);
+        let (parts, tasks) = opened.expect("a control plane");
+        tokio::spawn(tasks.registrar.run());
+        let cases = [
+            (OWN, "/", StatusCode::OK, "<h2>Sidecars</h2>"),
+            (OWN, "/status", StatusCode::OK, "\"grace_seconds\""),
+            (OWN, "/metrics", StatusCode::OK, "leases{state=\"stale\"} 0"),
+            (OWN, "/livez", StatusCode::OK, "ok"),
+            (OWN, "/readyz", StatusCode::OK, "ready"),
+            (OWN, "/nothing", StatusCode::NOT_FOUND, ""),
+            ("evil.example", "/", StatusCode::FORBIDDEN, "not served"),
+            (
+                "evil.example",
+                "/status",
+                StatusCode::FORBIDDEN,
+                "not served",
+            ),
+            ("control-plane:15014", "/metrics", StatusCode::OK, "# EOF"),
+            ("control-plane:15014", "/readyz", StatusCode::OK, "ready"),
+        ];
+        for (host, path, expected, word) in cases {
+            let (status, body) = asked(&parts, host, path).await;
+            assert_eq!(status, expected, "{host} {path}");
+            assert!(body.contains(word), "{host} {path}: {body}");
+        }
+        stop.send_replace(true);
+        let (status, _) = asked(&parts, OWN, "/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,0 +1,211 @@
+//! The mesh at a glance, as values: what `/status` says and `/` shows.
+//!
+//! Fields are the words of the JSON; they are documented in `docs/METRICS.md`, section Status.
+
+use outrider_documents::{Documents, Registered};
+use serde::Serialize;
+
+use crate::ads::{Answer, Standing as AdsStanding};
+use crate::clock;
+use crate::desk::DeskStatus;
+use crate::parts::Parts;
+use crate::registry::{Listed, Report, Standing};
+use crate::sidecars::Sidecar;
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    pub time_unix: i64,
+    pub trust_domain: String,
+    pub version: String,
+    pub documents: DeskStatus,
+    pub grace_seconds: u64,
+    pub services: Vec<Service>,
+    pub contested: Vec<Contested>,
+    pub sidecars: Vec<Member>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Service {
+    pub name: String,
+    pub namespace: String,
+    /// `registered`, `written` in a document, or `undocumented`: registered alone.
+    pub kind: &'static str,
+    pub endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Endpoint {
+    pub address: String,
+    pub instance: String,
+    /// `live`, `lapsed` or `stale`.
+    pub state: &'static str,
+    /// Until the lease runs out; negative: since it has.
+    pub lease_ms: i64,
+    pub joined_unix_ms: i64,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Contested {
+    pub service: String,
+    pub namespace: String,
+    pub owner: String,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Member {
+    pub service: String,
+    pub namespace: String,
+    pub node: String,
+    pub node_is_misnamed: bool,
+    pub user_agent: String,
+    pub protocol: &'static str,
+    pub connected_seconds: i64,
+    /// Empty: none yet.
+    pub applied_version: String,
+    pub applied_seconds: i64,
+    /// Does it use what is published now?
+    pub is_current: bool,
+    pub resources: usize,
+    pub pending: usize,
+    pub rejected: Vec<Rejected>,
+    pub certificate_seconds: i64,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Rejected {
+    pub kind: &'static str,
+    pub name: String,
+    pub version: String,
+    pub reason: String,
+}
+
+/// The same as JSON, for operators. `None`: the process is about to end.
+pub async fn status(parts: &Parts) -> Option<serde_json::Value> {
+    let status = Status::gather(parts).await?;
+    serde_json::to_value(status).ok()
+}
+
+impl Status {
+    /// Asks all parts. `None`: the process is about to end.
+    pub async fn gather(parts: &Parts) -> Option<Status> {
+        let report = parts.mesh.registry.report().await.ok()?;
+        let members = parts.mesh.sidecars.list().await;
+        let desired = parts.desk.desired().borrow().clone();
+        let registry = parts.mesh.registry.published().borrow().clone();
+        let published = parts.mesh.published.borrow().clone();
+        let now_ms = clock::unix_ms();
+        let contested = published.contested.iter().map(|contested| Contested {
+            service: contested.service.clone(),
+            namespace: contested.namespace.clone(),
+            owner: contested.owner.clone(),
+        });
+        let members = members.iter();
+        Some(Status {
+            time_unix: now_ms / 1_000,
+            trust_domain: parts.authority.trust_domain().to_owned(),
+            version: published.version.clone(),
+            documents: parts.desk.status(),
+            grace_seconds: report.grace.as_secs(),
+            services: services(&desired.documents, &registry.registered, &report),
+            contested: contested.collect(),
+            sidecars: members
+                .map(|sidecar| member(sidecar, &published.version, now_ms))
+                .collect(),
+        })
+    }
+}
+
+/// Those of the documents and those that registered, by name.
+fn services(documents: &Documents, registered: &Registered, report: &Report) -> Vec<Service> {
+    let mut services: Vec<Service> = Vec::new();
+    let by_registration: Vec<&str> = documents.registered_service_names().collect();
+    for name in documents.service_names() {
+        let kind = if by_registration.contains(&name) {
+            "registered"
+        } else {
+            "written"
+        };
+        let namespace = documents.namespace_of(name).unwrap_or_default();
+        services.push(service(name, namespace, kind, report));
+    }
+    for (name, candidates) in &registered.services {
+        for candidate in candidates {
+            let namespace = &candidate.namespace;
+            if documents.namespace_of(name) != Some(namespace) {
+                services.push(service(name, namespace, "undocumented", report));
+            }
+        }
+    }
+    services.sort_by(|a, b| (&a.name, &a.namespace).cmp(&(&b.name, &b.namespace)));
+    services
+}
+
+fn service(name: &str, namespace: &str, kind: &'static str, report: &Report) -> Service {
+    let own = report.leases.iter().filter(|lease| {
+        let of = &lease.registration.announced.name;
+        of.service == name && of.namespace == namespace
+    });
+    Service {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        kind,
+        endpoints: own.map(|lease| endpoint(lease, report)).collect(),
+    }
+}
+
+fn endpoint(lease: &Listed, report: &Report) -> Endpoint {
+    let (state, moment) = match lease.standing {
+        Standing::Live { until } => ("live", until),
+        Standing::Lapsed { since } => ("lapsed", since),
+        Standing::Stale { since } => ("stale", since),
+    };
+    let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis());
+    let (moment, now) = (milliseconds(moment), milliseconds(report.now));
+    Endpoint {
+        address: lease.registration.announced.address.to_string(),
+        instance: lease.registration.announced.instance.clone(),
+        state,
+        lease_ms: moment.unwrap_or(i64::MAX) - now.unwrap_or(i64::MAX),
+        joined_unix_ms: lease.registration.joined_unix_ms,
+    }
+}
+
+fn member(sidecar: &Sidecar, version: &str, now_ms: i64) -> Member {
+    let Sidecar {
+        hello,
+        progress,
+        applied,
+        standings,
+    } = sidecar;
+    let since = |unix_ms: i64| (now_ms - unix_ms) / 1_000;
+    let is_pending = |standing: &&AdsStanding| standing.answer == Answer::Pending;
+    Member {
+        service: hello.workload.service.clone(),
+        namespace: hello.workload.namespace.clone(),
+        node: hello.node_id.clone(),
+        node_is_misnamed: hello.node_is_misnamed,
+        user_agent: hello.user_agent.clone(),
+        protocol: hello.protocol.word(),
+        connected_seconds: since(hello.connected_unix_ms),
+        applied_version: applied.version.clone(),
+        applied_seconds: since(applied.unix_ms),
+        is_current: progress.is_applied && progress.version == version,
+        resources: standings.len(),
+        pending: standings.iter().filter(is_pending).count(),
+        rejected: standings.iter().filter_map(rejected).collect(),
+        certificate_seconds: hello.workload.expires_unix - now_ms / 1_000,
+    }
+}
+
+fn rejected(standing: &AdsStanding) -> Option<Rejected> {
+    match &standing.answer {
+        Answer::Pending | Answer::Accepted => None,
+        Answer::Rejected { reason } => Some(Rejected {
+            kind: standing.kind.name(),
+            name: standing.name.clone(),
+            version: standing.version.clone(),
+            reason: reason.clone(),
+        }),
+    }
+}
