@@ -5,6 +5,7 @@
 //! (default 10), `OUTRIDER_KILL_SEED` (default 1). What is proven is the death of the process, not
 //! of the machine: the system's cache outlives it.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,17 +22,31 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tonic::transport::Channel;
 
-/// Who write at once, each a document of its own.
+/// Who write documents at once, each its own; one more makes tokens.
 const WRITERS: u64 = 3;
 
 /// The kill comes so long after the start at the latest. Milliseconds; a start takes some tens.
-const KILL_WITHIN_MS: u64 = 400;
+const KILL_WITHIN_MS: u64 = 600;
 
-/// A write that was acknowledged.
+/// A version of the documents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Acknowledged {
+struct Version {
     version: u64,
     author: String,
+}
+
+/// What was acknowledged.
+#[derive(Default)]
+struct Acknowledged {
+    versions: Vec<Version>,
+    tokens: Vec<String>,
+}
+
+impl Acknowledged {
+    fn extend(&mut self, other: Acknowledged) {
+        self.versions.extend(other.versions);
+        self.tokens.extend(other.tokens);
+    }
 }
 
 /// xorshift64*: moments, not secrets.
@@ -72,8 +87,8 @@ async fn ready(child: &mut Child) -> Option<SocketAddr> {
 }
 
 /// Applies one document again and again until the control plane is gone; what was acknowledged.
-async fn write(mut client: OperatorClient<Channel>, writer: u64, round: u64) -> Vec<Acknowledged> {
-    let mut acknowledged = Vec::new();
+async fn write(mut client: OperatorClient<Channel>, writer: u64, round: u64) -> Acknowledged {
+    let mut acknowledged = Acknowledged::default();
     for count in 0.. {
         let author = format!("w{writer}-{round}-{count}");
         let request = v1::ApplyRequest {
@@ -88,9 +103,26 @@ async fn write(mut client: OperatorClient<Channel>, writer: u64, round: u64) -> 
             break;
         };
         let version = applied.into_inner().version;
-        acknowledged.push(Acknowledged { version, author });
+        acknowledged.versions.push(Version { version, author });
     }
     acknowledged
+}
+
+/// Makes one token after the other until the control plane is gone; their ids.
+async fn make_tokens(mut client: OperatorClient<Channel>) -> Acknowledged {
+    let mut acknowledged = Acknowledged::default();
+    loop {
+        let request = v1::CreateTokenRequest {
+            namespace: "default".to_owned(),
+            service: "orders".to_owned(),
+            life_seconds: 0,
+        };
+        let Ok(created) = client.create_token(request).await else {
+            return acknowledged;
+        };
+        let details = created.into_inner().details;
+        acknowledged.tokens.extend(details.map(|token| token.id));
+    }
 }
 
 fn text(writer: u64, author: &str) -> String {
@@ -101,7 +133,7 @@ fn text(writer: u64, author: &str) -> String {
 }
 
 /// A control plane that writes until it is killed; what it has acknowledged.
-async fn round(data: &Path, round: u64, moment: Duration) -> Vec<Acknowledged> {
+async fn round(data: &Path, round: u64, moment: Duration) -> Acknowledged {
     let mut child = spawn(data);
     let mut writers = JoinSet::new();
     let work = async {
@@ -110,6 +142,8 @@ async fn round(data: &Path, round: u64, moment: Duration) -> Vec<Acknowledged> {
             let connected = operator(data, listen).await.expect("it takes its operator");
             writers.spawn(write(connected, writer, round));
         }
+        let connected = operator(data, listen).await.expect("it takes its operator");
+        writers.spawn(make_tokens(connected));
         std::future::pending::<()>().await;
     };
     // The moment is the test: whatever is under way then is cut off.
@@ -118,23 +152,33 @@ async fn round(data: &Path, round: u64, moment: Duration) -> Vec<Acknowledged> {
         () = sleep(moment) => {}
     }
     child.kill().await.expect("it is there to be killed");
-    writers.join_all().await.into_iter().flatten().collect()
+    let mut acknowledged = Acknowledged::default();
+    for written in writers.join_all().await {
+        acknowledged.extend(written);
+    }
+    acknowledged
 }
 
 /// What the history knows of all that ever was written, oldest first.
-async fn kept(client: &mut OperatorClient<Channel>) -> Vec<Acknowledged> {
+async fn kept(client: &mut OperatorClient<Channel>) -> Vec<Version> {
     let request = v1::HistoryRequest { limit: u32::MAX };
     let history = client.history(request).await.expect("it is kept");
     let versions = history.into_inner().versions.into_iter().rev();
-    let kept = versions.map(|version| Acknowledged {
+    let kept = versions.map(|version| Version {
         version: version.version,
         author: version.author,
     });
     kept.collect()
 }
 
+async fn tokens(client: &mut OperatorClient<Channel>) -> BTreeSet<String> {
+    let listed = client.list_tokens(v1::ListTokensRequest {}).await;
+    let tokens = listed.expect("they are kept").into_inner().tokens;
+    tokens.into_iter().map(|token| token.id).collect()
+}
+
 /// Each document in force is the last one that its writer has in the history.
-async fn check_in_force(client: &mut OperatorClient<Channel>, kept: &[Acknowledged]) {
+async fn check_in_force(client: &mut OperatorClient<Channel>, kept: &[Version]) {
     let found = client.get(v1::GetRequest::default()).await;
     let found = found.expect("they are there").into_inner();
     assert_eq!(found.version, kept.len() as u64);
@@ -163,7 +207,7 @@ async fn no_acknowledged_write_is_lost_when_the_process_is_killed() {
     let seed = number("OUTRIDER_KILL_SEED", 1).max(1);
     println!("seed {seed}");
     let data = tempfile::tempdir().expect("a temporary folder");
-    let (mut moments, mut acknowledged) = (Moments(seed), Vec::new());
+    let (mut moments, mut acknowledged) = (Moments(seed), Acknowledged::default());
     for count in 0..rounds {
         let moment = moments.next();
         acknowledged.extend(round(data.path(), count, moment).await);
@@ -174,18 +218,19 @@ async fn no_acknowledged_write_is_lost_when_the_process_is_killed() {
         let kept = kept(&mut client).await;
         let numbers = kept.iter().map(|kept| kept.version);
         assert!(numbers.eq(1..=kept.len() as u64), "round {count}: a gap");
-        for write in &acknowledged {
+        for write in &acknowledged.versions {
             assert!(
                 kept.binary_search(write).is_ok(),
                 "round {count}: lost {write:?}"
             );
         }
         check_in_force(&mut client, &kept).await;
+        let tokens = tokens(&mut client).await;
+        let lost = acknowledged.tokens.iter().find(|id| !tokens.contains(*id));
+        assert_eq!(lost, None, "round {count}: lost a token");
         child.kill().await.expect("it is there to be killed");
     }
-    println!(
-        "{rounds} kills, {} acknowledged writes kept",
-        acknowledged.len()
-    );
-    assert!(!acknowledged.is_empty(), "nothing was ever written");
+    let (versions, tokens) = (acknowledged.versions.len(), acknowledged.tokens.len());
+    println!("{rounds} kills, {versions} versions and {tokens} tokens acknowledged and kept");
+    assert!(versions > 0 && tokens > 0, "nothing was ever written");
 }

@@ -1,0 +1,168 @@
+//! What an operator types, against a real control plane: each command says what it did.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A control plane that ends with its value, and who operates it.
+struct Mesh {
+    process: Child,
+    data: TempDir,
+    url: String,
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        // Both fail only if it is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Mesh {
+    fn start() -> Mesh {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_outrider"))
+            .args(["control-plane", "--exit-with-stdin"])
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(data.path())
+            // Held by `Child`: when this test dies in any way, the process sees its input end.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("it is piped");
+        let read = BufReader::new(stdout).read_line(&mut line);
+        read.expect("it is ready");
+        let ready: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let url = format!("https://{}", ready["listen"].as_str().expect("an address"));
+        Mesh { process, data, url }
+    }
+
+    /// Runs `outrider` with these words, as ada.
+    fn run(&self, words: &[&str]) -> Output {
+        let command = Command::new(env!("CARGO_BIN_EXE_outrider"))
+            .args(words)
+            .env("OUTRIDER_CONTROL_PLANE", &self.url)
+            .env("OUTRIDER_CREDENTIAL", self.data.path().join("operator"))
+            .env("OUTRIDER_AUTHOR", "ada")
+            .output();
+        command.expect("the binary starts")
+    }
+
+    /// What it prints; it must do it.
+    fn prints(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {problem}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// What it says on standard error; it must fail with exit code 1.
+    fn refuses(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        String::from_utf8(output.stderr).expect("text")
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.data.path().join(name);
+        std::fs::write(&path, text).expect("a file is written");
+        path
+    }
+}
+
+fn service(name: &str) -> String {
+    format!(
+        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec: {{}}\n"
+    )
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// The words of each line.
+fn words(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.lines();
+    lines
+        .map(|line| line.split_whitespace().collect())
+        .collect()
+}
+
+#[test]
+fn documents_are_changed_from_the_command_line() {
+    let mesh = Mesh::start();
+    let (orders, payments) = (service("orders"), service("payments"));
+    let both = mesh.file("both.yaml", &format!("{orders}---\n{payments}"));
+    let created = "Service/default/orders created\nService/default/payments created\n";
+    let applied = mesh.prints(&["apply", "-f", path(&both)]);
+    assert_eq!(applied, format!("{created}version 1\n"));
+
+    let commented = format!("# Ours.\n{orders}");
+    let file = mesh.file("orders.yaml", &commented);
+    let tried = mesh.prints(&["apply", "-f", path(&file), "--dry-run"]);
+    assert_eq!(tried, "Service/default/orders changed (dry run)\n");
+    let diff = mesh.prints(&["diff", "-f", path(&file)]);
+    let heading =
+        "--- Service/default/orders\n+++ Service/default/orders\n@@ -1,3 +1,4 @@\n+# Ours.\n";
+    assert!(diff.starts_with(heading), "{diff}");
+    mesh.prints(&["apply", "-f", path(&file)]);
+    assert_eq!(
+        mesh.prints(&["get", "service", "orders", "--output", "yaml"]),
+        commented
+    );
+    let at_first = [
+        "get",
+        "service",
+        "orders",
+        "--version",
+        "1",
+        "--output",
+        "yaml",
+    ];
+    assert_eq!(mesh.prints(&at_first), orders);
+
+    let deleted = mesh.prints(&["delete", "service", "payments"]);
+    assert_eq!(deleted, "Service/default/payments deleted\nversion 3\n");
+    let listed = mesh.prints(&["get"]);
+    let orders_row = ["Service", "default", "orders", "2", "apply"];
+    assert_eq!(words(&listed)[1..], [orders_row.to_vec()]);
+    mesh.prints(&["rollback", "1", "--author", "bob"]);
+    assert_eq!(mesh.prints(&["diff", "1", "4"]), "");
+    let history = mesh.prints(&["history", "--limit", "1"]);
+    let last = &words(&history)[1];
+    assert_eq!(
+        (last[0], last[2..6].join(" ")),
+        ("4", "bob rollback to 1".to_owned())
+    );
+    let events = mesh.prints(&["events", "--limit", "1"]);
+    assert_eq!(words(&events).len(), 1, "{events}");
+}
+
+#[test]
+fn what_is_refused_is_said() {
+    let mesh = Mesh::start();
+    let typo = service("orders").replace("spec", "specs");
+    let file = mesh.file("orders.yaml", &typo);
+    let said = mesh.refuses(&["apply", "-f", path(&file)]);
+    assert!(said.contains("error: unknown field `specs`"), "{said}");
+    assert!(
+        said.contains(&format!("--> {}:4:1\n", path(&file))),
+        "{said}"
+    );
+    let said = mesh.refuses(&["rollback", "7"]);
+    assert_eq!(said, "outrider: there is no version 7\n");
+    let said = mesh.refuses(&["delete", "service", "orders"]);
+    assert_eq!(
+        said,
+        "outrider: there is no document Service/default/orders\n"
+    );
+    let said = mesh.refuses(&["get", "service", "orders"]);
+    assert_eq!(said, "outrider: there is no Service orders\n");
+}
