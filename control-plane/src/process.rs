@@ -133,22 +133,31 @@ fn serve_grpc(
     let door = Door::new(listener, config, parts.authority.trust_domain());
     let (connections, incoming) = mpsc::channel(CONNECTIONS_WAITING);
     let incoming = ReceiverStream::new(incoming).map(Ok::<Connection, Infallible>);
-    let mut stopping = parts.stopping.clone();
+    let [server_stops, door_shuts] = [(); 2].map(|()| stopped(parts.stopping.clone()));
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MAX)
         .add_routes(services(parts))
-        .serve_with_incoming_shutdown(incoming, async move {
-            // Fails when `serve` is gone: then we stop all the more.
-            let _ = stopping.wait_for(|stops| *stops).await;
-        });
+        .serve_with_incoming_shutdown(incoming, server_stops);
+    let door = async move {
+        tokio::select! {
+            () = door.run(connections) => {}
+            () = door_shuts => {}
+        }
+    };
     Ok(async move {
-        let (ended, ()) = tokio::join!(server, door.run(connections));
+        let (ended, ()) = tokio::join!(server, door);
         if let Err(error) = ended {
             tracing::error!(%error, "gRPC server");
         }
     })
+}
+
+/// Returns when the process stops.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Fails when `serve` is gone: then we stop all the more.
+    let _ = stopping.wait_for(|stops| *stops).await;
 }
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartupError> {

@@ -5,6 +5,7 @@
 //! [`ads`] stand apart: a whole mesh, and its discovery, without sockets or a clock.
 
 pub mod ads;
+pub mod joiner;
 pub mod simulation;
 
 mod admin;

@@ -33,10 +33,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The connection of `caller`, who has shown its certificate at `now`. Seconds since
+    /// The connection of `caller`, who has shown its certificate at `now_ms`. Milliseconds since
     /// 1970-01-01 UTC.
-    pub fn new(stream: TlsStream<TcpStream>, caller: Caller, now: i64) -> Connection {
-        let end = Box::pin(sleep(life(&caller, now)));
+    pub fn new(stream: TlsStream<TcpStream>, caller: Caller, now_ms: i64) -> Connection {
+        let end = Box::pin(sleep(life(&caller, now_ms)));
         Connection {
             stream,
             caller,
@@ -45,13 +45,16 @@ impl Connection {
     }
 }
 
-fn life(caller: &Caller, now: i64) -> Duration {
+fn life(caller: &Caller, now_ms: i64) -> Duration {
     match caller {
         Caller::Anonymous => ANONYMOUS_LIFE,
         Caller::Operator => OPERATOR_LIFE,
         Caller::Sidecar(Workload { expires_unix, .. }) => {
-            let left = expires_unix.saturating_sub(now);
-            Duration::from_secs(u64::try_from(left).unwrap_or(0))
+            // The last second is still good (RFC 5280 4.1.2.5), so that no handshake before this
+            // end makes a connection without a life.
+            let end_ms = expires_unix.saturating_add(1).saturating_mul(1_000);
+            let left_ms = end_ms.saturating_sub(now_ms);
+            Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
         }
     }
 }
@@ -107,5 +110,26 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sidecars_connection_lasts_as_long_as_its_certificate() {
+        let life_at = |now_ms| {
+            let workload = Workload {
+                namespace: "default".to_owned(),
+                service: "orders".to_owned(),
+                expires_unix: 100,
+            };
+            life(&Caller::Sidecar(workload), now_ms)
+        };
+        assert_eq!(life_at(40_000), Duration::from_secs(61));
+        assert_eq!(life_at(100_999), Duration::from_millis(1));
+        assert_eq!(life_at(101_000), Duration::ZERO);
+        assert_eq!(life_at(i64::MAX), Duration::ZERO);
     }
 }

@@ -109,5 +109,5 @@ async fn shake_hands(
             named.caller(trust_domain).map_err(io::Error::other)?
         }
     };
-    Ok(Connection::new(stream, caller, clock::unix_seconds()))
+    Ok(Connection::new(stream, caller, clock::unix_ms()))
 }
