@@ -14,6 +14,7 @@ mod authority;
 mod caller;
 mod collector;
 mod control_plane;
+mod mesh;
 mod sidecar;
 mod traced;
 
@@ -23,5 +24,6 @@ pub use authority::Authority;
 pub use caller::{Caller, Reply};
 pub use collector::{Collector, Received};
 pub use control_plane::{ControlPlane, operator};
+pub use mesh::{Mesh, ORDERS, call_orders, until_ready};
 pub use sidecar::{Sidecar, write_document, write_service};
 pub use traced::{TracedMesh, traced_documents};
