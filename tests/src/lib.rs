@@ -6,6 +6,7 @@
 
 pub mod ads;
 pub mod joiner;
+pub mod member;
 pub mod simulation;
 
 mod admin;

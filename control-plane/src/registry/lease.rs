@@ -147,7 +147,8 @@ pub struct Listed {
 }
 
 impl Leases {
-    /// At a start: what was written down, all of it in grace.
+    /// At a start: what was written down, all of it in grace. Where nobody was registered there is
+    /// nobody to spare.
     pub fn restored(
         now: Duration,
         services: impl IntoIterator<Item = (ServiceName, i64)>,
@@ -155,7 +156,7 @@ impl Leases {
     ) -> Leases {
         let mut leases = Leases {
             services: BTreeMap::new(),
-            grace_until: now + GRACE,
+            grace_until: now,
             swept: now,
             moved: false,
         };
@@ -168,6 +169,7 @@ impl Leases {
             let service = find(&mut leases.services, now, name, joined);
             let lease = Lease::new(now, registration.announced.instance, joined);
             service.leases.insert(registration.announced.address, lease);
+            leases.grace_until = now + GRACE;
         }
         leases
     }

@@ -36,11 +36,9 @@ struct Story {
 }
 
 impl Story {
-    /// A control plane that knows nobody, past its first grace.
+    /// A control plane that knows nobody: there is no grace.
     fn new() -> Story {
-        let mut story = Story::restarted(&[]);
-        story.pass(31 * SECOND, &[]);
-        story
+        Story::restarted(&[])
     }
 
     /// A control plane that has just started, with these instances written down.

@@ -1,8 +1,8 @@
 //! Sweeps: which leases end by silence.
 //!
-//! Three rules keep a fault of ours from emptying the mesh. After a start, and after a stall (a
-//! sweep that comes more than 5 s late: nobody read announcements meanwhile), nothing is removed
-//! for 30 s. When more than half of a service's leases have run out together, they are kept and
+//! Three rules keep a fault of ours from emptying the mesh. After a start that finds somebody, and
+//! after a stall (a sweep that comes more than 5 s late: nobody read announcements meanwhile),
+//! nothing is removed for 30 s. When more than half of a service's leases have run out together, they are kept and
 //! marked stale: rather we are cut off than they are dead. And what is stale ends only when
 //! others of the service are heard and it is not ([`stale_life`]).
 
