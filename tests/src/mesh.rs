@@ -75,6 +75,13 @@ impl Mesh {
         self.control_plane = Some(control_plane);
     }
 
+    /// Starts another control plane at the same address: it knows nobody.
+    pub async fn make_anew(&mut self) {
+        self.take_away().await;
+        self.data = tempfile::tempdir().expect("a temporary folder");
+        self.bring_back().await;
+    }
+
     /// The operator of the control plane.
     pub async fn operator(&self) -> OperatorClient<Channel> {
         let connected = operator(self.data.path(), self.address).await;

@@ -74,6 +74,23 @@ async fn a_token_that_does_not_fit_is_said_and_another_one_taken() {
     until_ready(&frontend).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_that_was_made_anew_is_joined_with_a_new_token() {
+    let mut mesh = Mesh::start(DAY).await;
+    let application = Application::start("one").await;
+    let orders = mesh.orders("orders", &application).await;
+    let frontend = mesh.frontend().await;
+    assert_eq!(call_orders(&frontend).await.grpc_status, "0");
+    let before = changes([&orders, &frontend]).await;
+    mesh.make_anew().await;
+    for service in ["orders", "frontend"] {
+        let (_, token) = mesh.token(service).await;
+        fs::write(mesh.token_file(service), token).expect("a file is written");
+    }
+    until_changed([&orders, &frontend], before, 1.0).await;
+    assert_eq!(call_orders(&frontend).await.grpc_status, "0");
+}
+
 /// Calls from `frontend` to orders at any time, until told to stop; a call that fails ends it.
 struct Load {
     stop: watch::Sender<bool>,

@@ -16,7 +16,7 @@ use crate::control::identity::Expected;
 use crate::control::identity_watch::IdentityWatch;
 use crate::control::status::IdentityStatus;
 use crate::error::StartupError;
-use crate::member::{self, Lease, Leave, Member, MemberStatus};
+use crate::member::{self, Lease, Leave, Member, MemberStatus, Observer};
 use crate::options::Options;
 use crate::process::Addresses;
 use crate::source::Source;
@@ -142,6 +142,8 @@ impl Opened {
                     inbound,
                     advertise: member.advertise(),
                     leaver,
+                    workers: workers.clone(),
+                    observer: Observer::default(),
                     status: member.status().clone(),
                 });
                 tasks.spawn(member.save());

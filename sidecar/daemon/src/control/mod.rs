@@ -11,10 +11,10 @@ pub mod identity_watch;
 pub mod status;
 
 mod change;
-mod dns;
+pub mod dns;
 mod documents;
 pub mod identity;
-mod names;
+pub mod names;
 
 use std::path::Path;
 

@@ -3,8 +3,9 @@
 //! Whom to believe, and what to show, is in the `ClientConfig`. A connection that has ended is not
 //! made again behind anybody's back: it is over, and so are its streams.
 
+use std::error::Error;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
+
+use crate::clock::Clock;
+use crate::control::dns;
+use crate::control::names::Answer;
 
 /// Longest time for TCP, TLS and HTTP/2 together, name lookup included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,21 +72,46 @@ pub enum ConnectError {
     },
 }
 
+/// Is it that one end does not believe the other? With TLS 1.3 a server says so after the handshake,
+/// so that it may be found in the failure of a call.
+pub fn is_disbelief(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let inside = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        let tls = inside.and_then(|inside| inside.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(_) | rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Connects to `control_plane` under the rules of `tls`.
 ///
 /// # Errors
 /// [`ConnectError`] says how far it came.
-pub async fn open(control_plane: &Uri, tls: Arc<ClientConfig>) -> Result<Connection, ConnectError> {
-    let made = tokio::time::timeout(CONNECT_TIMEOUT, connect(control_plane, tls)).await;
+pub async fn open(
+    clock: Clock,
+    control_plane: &Uri,
+    tls: Arc<ClientConfig>,
+) -> Result<Connection, ConnectError> {
+    let made = tokio::time::timeout(CONNECT_TIMEOUT, connect(clock, control_plane, tls)).await;
     made.unwrap_or_else(|_| {
         let control_plane = control_plane.to_string();
         Err(ConnectError::TimedOut { control_plane })
     })
 }
 
-async fn connect(uri: &Uri, tls: Arc<ClientConfig>) -> Result<Connection, ConnectError> {
+async fn connect(
+    clock: Clock,
+    uri: &Uri,
+    tls: Arc<ClientConfig>,
+) -> Result<Connection, ConnectError> {
     let control_plane = uri.to_string();
-    let (tcp, local, peer) = match dial(uri).await {
+    let (tcp, local, peer) = match dial(clock, uri).await {
         Ok(dialled) => dialled,
         Err(source) => {
             return Err(ConnectError::Unreachable {
@@ -114,11 +144,27 @@ async fn connect(uri: &Uri, tls: Arc<ClientConfig>) -> Result<Connection, Connec
     Ok(Connection { channel, local })
 }
 
-async fn dial(uri: &Uri) -> io::Result<(TcpStream, IpAddr, IpAddr)> {
+async fn dial(clock: Clock, uri: &Uri) -> io::Result<(TcpStream, IpAddr, IpAddr)> {
     let host = uri.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or_default())).await?;
+    let port = uri.port_u16().unwrap_or_default();
+    let addresses = addresses(clock, host).await?.into_iter();
+    let addresses: Vec<SocketAddr> = addresses.map(|ip| SocketAddr::new(ip, port)).collect();
+    let tcp = TcpStream::connect(addresses.as_slice()).await?;
     tcp.set_nodelay(true)?;
     let (local, peer) = (tcp.local_addr()?.ip(), tcp.peer_addr()?.ip());
     Ok((tcp, local, peer))
+}
+
+/// By the resolver that endpoints' names are asked of: the system's own needs files that a static
+/// binary in an empty image does not have.
+async fn addresses(clock: Clock, host: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(ip) = host.parse() {
+        return Ok(vec![ip]);
+    }
+    match dns::lookup(clock, host.to_owned()).await {
+        Answer::Found { addresses, .. } => Ok(addresses),
+        Answer::Nothing => Err(io::Error::other(format!("{host} is no name of a host"))),
+        Answer::Failed(problem) => Err(io::Error::other(problem)),
+    }
 }

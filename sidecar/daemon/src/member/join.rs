@@ -22,6 +22,7 @@ use tonic::{Request, Status};
 use super::connection::{self, ConnectError};
 use super::credential::{self, Fresh};
 use super::unverified;
+use crate::clock::Clock;
 use crate::control::identity::{Expected, Identity};
 use crate::options::Options;
 
@@ -109,19 +110,20 @@ impl JoinError {
 /// # Errors
 /// [`JoinError`]: which step failed, and why.
 pub async fn join(
+    clock: Clock,
     control_plane: &Uri,
     file: &Path,
     options: &Options,
 ) -> Result<(Identity, StoredIdentity), JoinError> {
     let (text, token) = read(file, options)?;
-    let roots = bundle(control_plane, &token).await?;
+    let roots = bundle(clock, control_plane, &token).await?;
     let peer = control_plane_id(&token.trust_domain)?;
     let tls = anonymous_client(
         &credential::certificates(&roots),
         &peer,
         Arc::new(DefaultTimeProvider),
     )?;
-    let connection = connection::open(control_plane, tls).await?;
+    let connection = connection::open(clock, control_plane, tls).await?;
     let fresh = Fresh::new()?;
     let mut request = Request::new(JoinRequest {
         token: text,
@@ -166,9 +168,13 @@ fn read(file: &Path, options: &Options) -> Result<(String, Token), JoinError> {
 }
 
 /// The roots that the token knows, from whoever has them.
-async fn bundle(control_plane: &Uri, token: &Token) -> Result<Vec<Vec<u8>>, JoinError> {
+async fn bundle(
+    clock: Clock,
+    control_plane: &Uri,
+    token: &Token,
+) -> Result<Vec<Vec<u8>>, JoinError> {
     let tls = unverified::client().map_err(MaterialError::Key)?;
-    let connection = connection::open(control_plane, tls).await?;
+    let connection = connection::open(clock, control_plane, tls).await?;
     let mut request = Request::new(GetBundleRequest {
         sha256: token.bundle_sha256.to_vec(),
     });

@@ -15,7 +15,9 @@ use tonic::Status;
 use super::application;
 use super::connection::Connection;
 use super::leaving::{Leaver, Standing};
+use super::observer::Observer;
 use super::status::MemberStatus;
+use crate::worker::Workers;
 
 /// Time between two announcements until the control plane says how long a lease is.
 const INTERVAL_FIRST: Duration = Duration::from_millis(1_600);
@@ -42,6 +44,10 @@ pub struct Lease {
     pub advertise: Option<SocketAddr>,
     /// Told when this sidecar is about to stop.
     pub leaver: Leaver,
+    /// Asked what they saw of others.
+    pub workers: Workers,
+    /// What of that was told.
+    pub observer: Observer,
     /// For the admin pages.
     pub status: watch::Sender<MemberStatus>,
 }
@@ -118,7 +124,7 @@ impl Lease {
     }
 
     async fn say(
-        &self,
+        &mut self,
         say: &mpsc::Sender<Announcement>,
         address: SocketAddr,
         serving: &mut watch::Receiver<Option<bool>>,
@@ -128,12 +134,18 @@ impl Lease {
             status.advertised = Some(address);
             status.application_serving = serving;
         });
+        let withdraw = self.leaver.is_asked();
+        let observations = match withdraw {
+            // A worker that takes its time must not hold this up.
+            true => Vec::new(),
+            false => self.observer.observe(&self.workers.gauges().await),
+        };
         let announcement = Announcement {
             instance: self.instance.clone(),
             address: address.to_string(),
             serving,
-            withdraw: self.leaver.is_asked(),
-            observations: Vec::new(),
+            withdraw,
+            observations,
         };
         // Fails when the stream has just ended, which it says itself.
         let _ = say.send(announcement).await;

@@ -6,7 +6,7 @@
 //!
 //! Reading order: this file, `join` and `credential` (how an identity is come by), `own` and
 //! `renewal` (how it is kept), `connection` and `unverified`, `subscription` and `stream`, `lease`,
-//! `application` and `leaving`, `data`, `sealed` and `last_good`, `status`.
+//! `application`, `observer` and `leaving`, `data`, `sealed` and `last_good`, `status`.
 
 mod application;
 mod connection;
@@ -16,6 +16,7 @@ mod join;
 mod last_good;
 mod lease;
 mod leaving;
+mod observer;
 mod own;
 mod renewal;
 mod sealed;
@@ -46,7 +47,7 @@ use crate::telemetry::Metrics;
 use crate::worker::Workers;
 use crate::xds::client::{Client, Closed};
 
-use connection::Connection;
+use connection::{Connection, is_disbelief};
 use data::Data;
 use join::JoinError;
 use last_good::Latest;
@@ -55,6 +56,7 @@ use subscription::{Outlets, Subscription};
 
 pub use lease::Lease;
 pub use leaving::{Leave, channel as leave};
+pub use observer::Observer;
 pub use status::MemberStatus;
 
 /// Time to the next try with a token that was refused, unless its file changes.
@@ -69,10 +71,14 @@ const JOIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// This sidecar as a member.
 #[derive(Debug)]
 pub struct Member {
+    clock: Clock,
     options: Arc<Options>,
     membership: Membership,
     data: Arc<Data>,
     own: Own,
+    /// The control plane and we did not believe each other the last time: it may have been made
+    /// anew, or its root exchanged while we were away. A token says whom to believe.
+    is_stranger: bool,
     subscription: Subscription,
     latest: watch::Receiver<Latest>,
     said: watch::Receiver<Arc<Said>>,
@@ -127,10 +133,12 @@ impl Member {
         let own = Own::new(&options, &data, metrics, bundles, stored);
         let subscription = Subscription::new(clock, Arc::clone(metrics), client, wanted, out);
         Ok(Member {
+            clock,
             options,
             membership: membership.clone(),
             data,
             own,
+            is_stranger: false,
             subscription,
             latest: to_be_saved,
             said: says,
@@ -192,15 +200,17 @@ impl Member {
 
     /// A connection under an identity that is valid now; without either, how long to wait.
     async fn connect(&mut self, workers: &Workers) -> Result<Connection, Duration> {
-        if self.own.client().is_none() {
+        let is_stranger = std::mem::take(&mut self.is_stranger);
+        if self.own.client().is_none() || (is_stranger && self.membership.token_file.is_some()) {
             self.join(workers).await?;
         }
         let Some(tls) = self.own.client() else {
             return Err(FILE_LOOK);
         };
-        let opening = connection::open(&self.membership.control_plane, tls);
+        let opening = connection::open(self.clock, &self.membership.control_plane, tls);
         let opened = self.subscription.meanwhile(opening).await;
         opened.map_err(|error| {
+            self.is_stranger = is_disbelief(&error);
             self.say(with_causes(&error));
             self.subscription.closed(Closed::Lost)
         })
@@ -226,6 +236,7 @@ impl Member {
             self.subscription.replaced();
             return Duration::ZERO;
         };
+        self.is_stranger = ended.is_disbelief;
         self.say(ended.problem);
         self.subscription.closed(ended.how)
     }
@@ -238,7 +249,12 @@ impl Member {
             return Err(REFUSED_WAIT);
         };
         let text = std::fs::read(&file).ok();
-        let joining = join::join(&self.membership.control_plane, &file, &self.options);
+        let joining = join::join(
+            self.clock,
+            &self.membership.control_plane,
+            &file,
+            &self.options,
+        );
         match self.subscription.meanwhile(joining).await {
             Ok((identity, stored)) => {
                 self.own.take(workers, identity, stored).await;
@@ -256,7 +272,7 @@ impl Member {
         text: Option<Vec<u8>>,
     ) -> Duration {
         self.say(with_causes(error));
-        if error.is_the_tokens_fault() {
+        if error.is_the_tokens_fault() && self.own.client().is_none() {
             let replaced = tokio::time::timeout(REFUSED_WAIT, replaced(file, text));
             // A time-out is a reason to try the same one again.
             let _ = self.subscription.meanwhile(replaced).await;

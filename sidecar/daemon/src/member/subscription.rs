@@ -13,11 +13,13 @@ use tokio::sync::{mpsc, watch};
 use tonic::Code;
 use tonic::transport::Channel;
 
+use super::connection::is_disbelief;
 use super::last_good::{self, Latest};
 use super::status::MemberStatus;
 use super::stream::Responses;
 use crate::clock::{self, Clock};
 use crate::control::configuration::Said;
+use crate::control::identity::with_causes;
 use crate::telemetry::Metrics;
 use crate::xds::client::{Client, Closed, Refused, Request, Response};
 
@@ -32,6 +34,8 @@ const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 pub struct Ended {
     /// For the client.
     pub how: Closed,
+    /// The other end did not believe our certificate.
+    pub is_disbelief: bool,
     /// For people.
     pub problem: String,
 }
@@ -284,6 +288,7 @@ fn ended(status: &tonic::Status) -> Ended {
     };
     Ended {
         how,
-        problem: format!("the control plane's stream ended: {}", status.message()),
+        is_disbelief: is_disbelief(status),
+        problem: format!("the control plane's stream ended: {}", with_causes(status)),
     }
 }
