@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -25,8 +26,17 @@ use tonic::transport::Channel;
 /// Who write documents at once, each its own; one more makes tokens.
 const WRITERS: u64 = 3;
 
-/// The kill comes so long after the start at the latest. Milliseconds; a start takes some tens.
-const KILL_WITHIN_MS: u64 = 600;
+/// The kill comes at most so long after the moment that it is counted from. Milliseconds.
+const KILL_WITHIN_MS: u64 = 300;
+
+/// When a control plane is killed.
+#[derive(Clone, Copy, Debug)]
+enum Kill {
+    /// So long after it was spawned: while it starts, or soon after.
+    AfterSpawn(Duration),
+    /// So long after the writers began.
+    WhileWriting(Duration),
+}
 
 /// A version of the documents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,12 +63,16 @@ impl Acknowledged {
 struct Moments(u64);
 
 impl Moments {
-    fn next(&mut self) -> Duration {
+    fn next(&mut self) -> Kill {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         let random = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        Duration::from_millis(random % KILL_WITHIN_MS)
+        let after = Duration::from_millis(random / 4 % KILL_WITHIN_MS);
+        match random % 4 {
+            0 => Kill::AfterSpawn(after),
+            _ => Kill::WhileWriting(after),
+        }
     }
 }
 
@@ -133,10 +147,10 @@ fn text(writer: u64, author: &str) -> String {
 }
 
 /// A control plane that writes until it is killed; what it has acknowledged.
-async fn round(data: &Path, round: u64, moment: Duration) -> Acknowledged {
+async fn round(data: &Path, round: u64, kill: Kill) -> Acknowledged {
     let mut child = spawn(data);
     let mut writers = JoinSet::new();
-    let work = async {
+    let begin = async {
         let listen = ready(&mut child).await.expect("no torn start");
         for writer in 0..WRITERS {
             let connected = operator(data, listen).await.expect("it takes its operator");
@@ -144,12 +158,17 @@ async fn round(data: &Path, round: u64, moment: Duration) -> Acknowledged {
         }
         let connected = operator(data, listen).await.expect("it takes its operator");
         writers.spawn(make_tokens(connected));
-        std::future::pending::<()>().await;
     };
     // The moment is the test: whatever is under way then is cut off.
-    tokio::select! {
-        () = work => {}
-        () = sleep(moment) => {}
+    match kill {
+        Kill::AfterSpawn(after) => tokio::select! {
+            () = async { begin.await; pending().await } => {}
+            () = sleep(after) => {}
+        },
+        Kill::WhileWriting(after) => {
+            begin.await;
+            sleep(after).await;
+        }
     }
     child.kill().await.expect("it is there to be killed");
     let mut acknowledged = Acknowledged::default();
@@ -209,8 +228,8 @@ async fn no_acknowledged_write_is_lost_when_the_process_is_killed() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let (mut moments, mut acknowledged) = (Moments(seed), Acknowledged::default());
     for count in 0..rounds {
-        let moment = moments.next();
-        acknowledged.extend(round(data.path(), count, moment).await);
+        let written = round(data.path(), count, moments.next()).await;
+        acknowledged.extend(written);
         let mut child = spawn(data.path());
         let listen = ready(&mut child).await.expect("no torn start");
         let mut client = operator(data.path(), listen).await.expect("connected");
