@@ -119,3 +119,52 @@ fn unpacked<M: Resource>(resource: StoredResource) -> Result<Versioned<M>, Unpac
     let message = unpack(&body)?;
     Ok(Versioned { version, message })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outrider_proto::envoy::cluster::Cluster;
+    use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
+    use outrider_proto::envoy::route::RouteConfiguration;
+    use outrider_proto::envoy::tls::Secret;
+
+    fn in_force() -> Resources {
+        let name = || "orders".to_owned();
+        Resources {
+            clusters: vec![Versioned::new(Cluster {
+                name: name(),
+                ..Cluster::default()
+            })],
+            endpoints: vec![Versioned::new(ClusterLoadAssignment {
+                cluster_name: name(),
+                ..ClusterLoadAssignment::default()
+            })],
+            routes: vec![Versioned::new(RouteConfiguration {
+                name: name(),
+                ..RouteConfiguration::default()
+            })],
+            secrets: vec![Versioned::new(Secret {
+                name: name(),
+                ..Secret::default()
+            })],
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_what_was_in_force() {
+        let services = BTreeSet::from(["orders".to_owned()]);
+        let stored = stored(7, services, &in_force());
+        assert_eq!((stored.saved_unix, stored.services.len()), (7, 1));
+        assert_eq!(resources(stored), Ok(in_force()));
+    }
+
+    #[test]
+    fn one_resource_that_is_not_understood_refuses_all() {
+        let mut unknown = stored(7, BTreeSet::new(), &in_force());
+        unknown.resources[3].type_url = "type.googleapis.com/outrider.v9.Shard".to_owned();
+        let mut torn = stored(7, BTreeSet::new(), &in_force());
+        torn.resources[0].body.pop();
+        assert!(resources(unknown).is_err());
+        assert!(resources(torn).is_err());
+    }
+}

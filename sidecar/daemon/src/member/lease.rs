@@ -72,7 +72,7 @@ impl Lease {
         connection: &Connection,
         mut serving: watch::Receiver<Option<bool>>,
     ) {
-        let address = self.address(connection.local);
+        let address = address(self.advertise, self.inbound, connection.local);
         while !self.leaver.is_asked() {
             // Never an error: the sender is beside us.
             let _ = serving.wait_for(Option::is_some).await;
@@ -150,14 +150,40 @@ impl Lease {
         // Fails when the stream has just ended, which it says itself.
         let _ = say.send(announcement).await;
     }
+}
 
-    /// Where others reach the inbound listener.
-    fn address(&self, local: IpAddr) -> SocketAddr {
-        let listening = self.inbound;
-        let own = match listening.ip().is_unspecified() {
-            true => SocketAddr::new(local.to_canonical(), listening.port()),
-            false => listening,
-        };
-        self.advertise.unwrap_or(own)
+/// Where others reach the inbound listener: where the operator says, else where it listens, and if
+/// that is everywhere, at the address that the control plane is reached from.
+fn address(advertise: Option<SocketAddr>, listening: SocketAddr, local: IpAddr) -> SocketAddr {
+    let own = match listening.ip().is_unspecified() {
+        true => SocketAddr::new(local.to_canonical(), listening.port()),
+        false => listening,
+    };
+    advertise.unwrap_or(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_application_is_reached() {
+        let cases = [
+            (None, "0.0.0.0:15006", "10.0.0.5", "10.0.0.5:15006"),
+            (None, "[::]:15006", "::ffff:10.0.0.5", "10.0.0.5:15006"),
+            (None, "127.0.0.1:15006", "10.0.0.5", "127.0.0.1:15006"),
+            (
+                Some("203.0.113.9:443"),
+                "0.0.0.0:15006",
+                "10.0.0.5",
+                "203.0.113.9:443",
+            ),
+        ];
+        for (advertise, listening, local, expected) in cases {
+            let parse = |text: &str| text.parse::<SocketAddr>().expect("an address");
+            let local = local.parse().expect("an address");
+            let found = address(advertise.map(parse), parse(listening), local);
+            assert_eq!(found, parse(expected));
+        }
     }
 }

@@ -26,6 +26,10 @@ use crate::xds::client::{Client, Closed, Refused, Request, Response};
 /// Time without a control plane after which it is said loudly.
 const ALONE_MAX: Duration = Duration::from_secs(30);
 
+/// Longest wait for the next stream. 15 s: a control plane that is back keeps the endpoints it knew
+/// for 30 s, and by then they must have announced themselves.
+const RECONNECT_MAX: Duration = Duration::from_secs(15);
+
 /// Wait when nothing is due; any event ends it earlier.
 const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 
@@ -147,7 +151,7 @@ impl Subscription {
             .status
             .send_modify(|status| status.connected = false);
         let next = self.client.closed(now, how, clock::seed());
-        next.since(now)
+        next.since(now).min(RECONNECT_MAX)
     }
 
     fn connected(&mut self) {
