@@ -1,6 +1,6 @@
 //! The documents of the demo: what a team would keep in its repository.
 
-use std::{collections::BTreeMap, fmt::Write, fs, io, net::SocketAddr, path::Path};
+use std::{fmt::Write, fs, io, path::Path};
 
 /// How calls to `inventory` are shared between its two versions, in parts of 100.
 #[derive(Clone, Copy)]
@@ -9,8 +9,7 @@ pub struct Weights {
     pub new: u32,
 }
 
-/// One service's methods and what may be done with them; `inventory-v2` is reached through
-/// `inventory` and has none of its own.
+/// One service's methods and what may be done with them.
 struct Contract {
     service: &'static str,
     grpc_service: &'static str,
@@ -28,6 +27,9 @@ const CONTRACTS: [Contract; 4] = [
     Contract { service: "payments", grpc_service: "shop.v1.Payments", idempotent: "Find", once: "Charge" },
 ];
 
+/// Reached through `inventory`, it has no methods of its own.
+const NEW_INVENTORY: &str = "inventory-v2";
+
 /// Every call is a trace, where there is somebody to take it.
 const MESH: &str = "apiVersion: outrider.dev/v1
 kind: Mesh
@@ -35,18 +37,18 @@ metadata: { name: demo }
 spec: { tracing: { samplePercent: 100 } }
 ";
 
-/// Writes the documents of all services, each with its endpoints; all calls go to the old version
-/// of `inventory`.
+/// Writes the documents of all services; where they run, the sidecars announce. All calls go to
+/// the old version of `inventory`.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(folder: &Path, endpoints: &BTreeMap<&str, Vec<SocketAddr>>) -> io::Result<()> {
-    for (service, endpoints) in endpoints {
-        fs::write(
-            folder.join(format!("{service}.yaml")),
-            describe(service, endpoints),
-        )?;
+pub fn write(folder: &Path) -> io::Result<()> {
+    for contract in &CONTRACTS {
+        let text = service(contract.service, Some(contract.grpc_service)) + &policy(contract);
+        fs::write(folder.join(format!("{}.yaml", contract.service)), text)?;
     }
+    let file = folder.join(format!("{NEW_INVENTORY}.yaml"));
+    fs::write(file, service(NEW_INVENTORY, None))?;
     fs::write(folder.join("mesh.yaml"), MESH)?;
     weigh(folder, Weights { old: 100, new: 0 })
 }
@@ -61,26 +63,14 @@ pub fn weigh(folder: &Path, weights: Weights) -> io::Result<()> {
     fs::rename(unfinished, folder.join("inventory-route.yaml"))
 }
 
-fn describe(name: &str, endpoints: &[SocketAddr]) -> String {
-    let contract = CONTRACTS.iter().find(|contract| contract.service == name);
-    let mut text = service(name, contract, endpoints);
-    if let Some(contract) = contract {
-        text.push_str(&policy(contract));
-    }
-    text
-}
-
-fn service(name: &str, contract: Option<&Contract>, endpoints: &[SocketAddr]) -> String {
+fn service(name: &str, grpc_service: Option<&str>) -> String {
     let mut text = format!(
         "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n"
     );
-    if let Some(contract) = contract {
-        let _ = writeln!(text, "  grpcServices: [{}]", contract.grpc_service);
+    if let Some(grpc_service) = grpc_service {
+        let _ = writeln!(text, "  grpcServices: [{grpc_service}]");
     }
-    text.push_str("  endpoints:\n    static:\n");
-    for address in endpoints {
-        let _ = writeln!(text, "      - {{ address: \"{address}\" }}");
-    }
+    text.push_str("  endpoints: { registered: {} }\n");
     text
 }
 
@@ -144,18 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_accepts_them_before_and_after_the_weights_change() {
+    fn they_are_accepted_before_and_after_the_weights_change() {
         let folder = tempfile::tempdir().unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], 20_000));
-        let services = [
-            "frontend",
-            "orders",
-            "inventory",
-            "inventory-v2",
-            "payments",
-        ];
-        let endpoints = services.map(|service| (service, vec![address])).into();
-        write(folder.path(), &endpoints).unwrap();
+        write(folder.path()).unwrap();
         for weights in [Weights { old: 100, new: 0 }, Weights { old: 50, new: 50 }] {
             weigh(folder.path(), weights).unwrap();
             let files = read(folder.path());
@@ -164,7 +145,7 @@ mod tests {
                 .map(|(name, text)| (name.as_str(), text.as_str()))
                 .collect();
             let documents = outrider_documents::load(&files).unwrap();
-            assert_eq!(documents.service_names().count(), services.len());
+            assert_eq!(documents.service_names().count(), CONTRACTS.len() + 1);
         }
     }
 }

@@ -1,14 +1,14 @@
-//! What the demo's processes share: a folder of certificates, documents and logs, and a collector.
+//! What the demo's processes share: a folder of documents, tokens and logs, and a collector.
 //!
 //! Readable by its owner alone (mode 0700) and removed with the demo, unless that is killed.
 
 use std::path::{Path, PathBuf};
-use std::{collections::BTreeMap, fs, io, net::SocketAddr};
+use std::{fs, io};
 
 use tempfile::TempDir;
 use tonic::transport::Uri;
 
-use super::{certificates, documents};
+use super::documents;
 
 /// A folder of the demo's own.
 pub struct Folder {
@@ -18,36 +18,34 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder with an identity and documents for each service, given its endpoints. A
-    /// service without any gets no document: it only makes calls.
+    /// Makes the folder with the documents of all services.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn prepare(
-        mut endpoints: BTreeMap<&str, Vec<SocketAddr>>,
-        collector: Option<Uri>,
-    ) -> io::Result<Folder> {
+    pub fn prepare(collector: Option<Uri>) -> io::Result<Folder> {
         let root = tempfile::Builder::new()
             .prefix("outrider-demo-")
             .tempdir()?;
         let folder = Folder { root, collector };
-        fs::create_dir(folder.certificates())?;
-        let services: Vec<_> = endpoints.keys().copied().collect();
-        certificates::write(&folder.certificates(), &services)?;
-        endpoints.retain(|_, endpoints| !endpoints.is_empty());
+        fs::create_dir(folder.tokens())?;
         fs::create_dir(folder.documents())?;
-        documents::write(&folder.documents(), &endpoints)?;
+        documents::write(&folder.documents())?;
         Ok(folder)
     }
 
-    /// Where the identities are.
-    pub fn certificates(&self) -> PathBuf {
-        self.root.path().join("certificates")
-    }
-
-    /// Where the documents are, which every sidecar watches.
+    /// Where the documents are, which the control plane watches.
     pub fn documents(&self) -> PathBuf {
         self.root.path().join("documents")
+    }
+
+    /// Where the tokens are: one file for each service, under its name.
+    pub fn tokens(&self) -> PathBuf {
+        self.root.path().join("tokens")
+    }
+
+    /// Where a process keeps what it needs after a restart.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.root.path().join(format!("{name}-data"))
     }
 
     /// Where a process writes its log.

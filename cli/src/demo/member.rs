@@ -6,7 +6,6 @@ use outrider_examples::shop::{Behaviour, ReportRequest, backstage_client::Backst
 use serde::Deserialize;
 use tonic::{Status, transport::Channel, transport::Uri};
 
-use super::certificates;
 use super::folder::Folder;
 use super::processes::{Ports, Process};
 use crate::failure::Failure;
@@ -28,6 +27,7 @@ pub struct Member {
     pub role: Role,
     /// Where its sidecar accepts calls.
     pub inbound: SocketAddr,
+    outbound: SocketAddr,
     app: SocketAddr,
     starts: u32,
     running: Option<Running>,
@@ -65,9 +65,10 @@ impl Member {
     /// # Errors
     /// When there are no free ports.
     pub fn new(role: Role, ports: &mut Ports) -> Result<Member, Failure> {
-        let (app, inbound) = (ports.free()?, ports.free()?);
+        let (app, inbound, outbound) = (ports.free()?, ports.free()?, ports.free()?);
         Ok(Member {
             role,
+            outbound,
             app,
             inbound,
             starts: 0,
@@ -91,12 +92,8 @@ impl Member {
     ///
     /// # Errors
     /// When one of them does not become ready.
-    pub async fn start(&mut self, folder: &Folder) -> Result<(), Failure> {
-        let name = format!("the sidecar of {}", self.role.name);
-        let log = folder.log(self.role.name, "sidecar");
-        let (sidecar, line) = Process::start(&name, &self.flags(folder), &[], &log).await?;
-        let ready: Ready = serde_json::from_str(&line)
-            .map_err(|error| Failure::runtime(&format!("{name} said {line:?}"), &error))?;
+    pub async fn start(&mut self, folder: &Folder, control_plane: &str) -> Result<(), Failure> {
+        let (sidecar, ready) = self.start_sidecar(folder, control_plane).await?;
         let log = folder.log(self.role.name, "application");
         let application = match self.role.program {
             Some(program) => Some(self.start_application(program, ready, &log).await?),
@@ -107,6 +104,32 @@ impl Member {
             sidecar,
             application,
             ready,
+        });
+        Ok(())
+    }
+
+    /// Stops the sidecar as an operator would (SIGTERM), waits for its end and starts it again;
+    /// the application goes on.
+    ///
+    /// # Errors
+    /// When it does not run, does not end, or does not become ready again.
+    pub async fn restart_sidecar(
+        &mut self,
+        folder: &Folder,
+        control_plane: &str,
+    ) -> Result<(), Failure> {
+        let name = self.role.name;
+        let Some(mut running) = self.running.take() else {
+            return Err(Failure::Runtime(format!("{name} does not run")));
+        };
+        let stopped = running.sidecar.stop().await;
+        stopped.map_err(|error| Failure::runtime(&format!("cannot stop {name}"), &error))?;
+        let (sidecar, ready) = self.start_sidecar(folder, control_plane).await?;
+        self.starts += 1;
+        self.running = Some(Running {
+            sidecar,
+            ready,
+            ..running
         });
         Ok(())
     }
@@ -152,6 +175,20 @@ impl Member {
         Ok(Duration::from_micros(seen.late_work_us))
     }
 
+    async fn start_sidecar(
+        &self,
+        folder: &Folder,
+        control_plane: &str,
+    ) -> Result<(Process, Ready), Failure> {
+        let name = format!("the sidecar of {}", self.role.name);
+        let log = folder.log(self.role.name, "sidecar");
+        let flags = self.flags(folder, control_plane);
+        let (sidecar, line) = Process::start(&name, &flags, &[], &log).await?;
+        let ready = serde_json::from_str(&line)
+            .map_err(|error| Failure::runtime(&format!("{name} said {line:?}"), &error))?;
+        Ok((sidecar, ready))
+    }
+
     async fn start_application(
         &self,
         program: &str,
@@ -168,18 +205,21 @@ impl Member {
         Ok(process)
     }
 
-    fn flags(&self, folder: &Folder) -> Vec<String> {
-        let files = certificates::files(&folder.certificates(), self.role.service);
+    /// All a sidecar is told: whose it is, a token and an address. The rest it hears there.
+    fn flags(&self, folder: &Folder, control_plane: &str) -> Vec<String> {
+        let Role { name, service, .. } = self.role;
         let mut flags = vec!["sidecar".to_owned(), "--exit-with-stdin".to_owned()];
         let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
-        flag("--service", self.role.service.to_owned());
-        flag("--documents", folder.documents().display().to_string());
-        flag("--outbound", "127.0.0.1:0".to_owned());
+        flag("--service", service.to_owned());
+        flag("--control-plane", control_plane.to_owned());
+        flag(
+            "--token-file",
+            folder.tokens().join(service).display().to_string(),
+        );
+        flag("--data", folder.data(name).display().to_string());
+        flag("--outbound", self.outbound.to_string());
         flag("--inbound", self.inbound.to_string());
         flag("--admin", "127.0.0.1:0".to_owned());
-        flag("--certificate", files.certificate.display().to_string());
-        flag("--key", files.key.display().to_string());
-        flag("--trust-bundle", files.trust_bundle.display().to_string());
         if self.role.program.is_some() {
             flag("--app", self.app.to_string());
         }

@@ -1,11 +1,12 @@
 //! Who takes part in the demo: the shop's instances, a sidecar beside each, and one more sidecar
 //! for the customers (`load`), so that every call of the demo crosses the mesh.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use outrider_examples::shop::Behaviour;
 use tonic::transport::Uri;
 
+use super::control_plane::{ControlPlane, Counts as ControlPlaneCounts};
 use super::documents::{self, Weights};
 use super::folder::Folder;
 use super::member::{Member, Role, Sidecar};
@@ -28,32 +29,72 @@ const CAST: [Role; 8] = [
 pub struct Mesh {
     // Before the folder: fields are dropped in order, and processes read files.
     members: Vec<Member>,
+    control_plane: ControlPlane,
     folder: Folder,
     /// Of instances that were killed.
     late_work: Duration,
 }
 
 impl Mesh {
-    /// Writes certificates and documents into a new folder, then starts everybody; the sidecars
-    /// export spans to `collector`, if there is one.
+    /// Starts the control plane, makes a token for each service, then starts everybody; the
+    /// sidecars export spans to `collector`, if there is one.
     ///
     /// # Errors
     /// When a file cannot be written or a process does not start.
     pub async fn start(collector: Option<Uri>) -> Result<Mesh, Failure> {
         let mut ports = Ports::new();
+        let mut control_plane = ControlPlane::new(&mut ports)?;
         let members = CAST.iter().map(|role| Member::new(*role, &mut ports));
         let members = members.collect::<Result<Vec<_>, _>>()?;
-        let folder = Folder::prepare(endpoints(&members), collector)
+        let folder = Folder::prepare(collector)
             .map_err(|error| Failure::runtime("cannot prepare the demo's folder", &error))?;
+        control_plane.start(&folder).await?;
+        let services: BTreeSet<_> = CAST.iter().map(|role| role.service).collect();
+        control_plane.make_tokens(&folder, services).await?;
         let mut mesh = Mesh {
             members,
+            control_plane,
             folder,
             late_work: Duration::ZERO,
         };
+        let url = mesh.control_plane.url();
         for member in &mut mesh.members {
-            member.start(&mesh.folder).await?;
+            member.start(&mesh.folder, &url).await?;
         }
         Ok(mesh)
+    }
+
+    /// What the control plane has counted since its first start.
+    pub async fn control_plane_counts(&mut self) -> ControlPlaneCounts {
+        self.control_plane.look().await
+    }
+
+    /// Kills the control plane with -9.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub async fn kill_control_plane(&mut self) -> Result<(), Failure> {
+        self.control_plane.kill().await
+    }
+
+    /// Starts the control plane again, at the addresses it had.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_control_plane(&mut self) -> Result<(), Failure> {
+        self.control_plane.start(&self.folder).await
+    }
+
+    /// Stops the sidecar of one instance and starts it again; its application goes on.
+    ///
+    /// # Errors
+    /// When it does not run, does not end, or does not become ready again.
+    pub async fn restart_sidecar(&mut self, name: &str) -> Result<(), Failure> {
+        let url = self.control_plane.url();
+        let mut members = self.members.iter_mut();
+        let member = members.find(|member| member.role.name == name);
+        let member = member.ok_or_else(|| unknown(name))?;
+        member.restart_sidecar(&self.folder, &url).await
     }
 
     /// The running sidecars.
@@ -102,10 +143,9 @@ impl Mesh {
             .members
             .iter_mut()
             .find(|member| member.role.name == name);
-        member
-            .ok_or_else(|| unknown(name))?
-            .start(&self.folder)
-            .await
+        let url = self.control_plane.url();
+        let member = member.ok_or_else(|| unknown(name))?;
+        member.start(&self.folder, &url).await
     }
 
     /// Replaces the document that shares the calls to `inventory` between its two versions.
@@ -140,7 +180,7 @@ impl Mesh {
                 Failure::runtime(&format!("cannot stop {}", member.role.name), &error)
             })?;
         }
-        Ok(())
+        self.control_plane.kill().await
     }
 
     fn member(&self, name: &str) -> Result<&Member, Failure> {
@@ -156,18 +196,6 @@ impl Mesh {
             .find(|member| member.role.name == name)
             .ok_or_else(|| unknown(name))
     }
-}
-
-/// Where each service is found. One that only makes calls is found nowhere, but has an identity.
-fn endpoints(members: &[Member]) -> BTreeMap<&str, Vec<SocketAddr>> {
-    let mut endpoints: BTreeMap<&str, Vec<SocketAddr>> = BTreeMap::new();
-    for Member { role, inbound, .. } in members {
-        endpoints
-            .entry(role.service)
-            .or_default()
-            .extend(role.program.map(|_| *inbound));
-    }
-    endpoints
 }
 
 fn unknown(name: &str) -> Failure {

@@ -4,7 +4,7 @@
 //! and tells what was seen ([`tally`], [`observe`], [`report`]). One thread, no locks: scenes and
 //! load take turns in one task and share two cells.
 
-mod certificates;
+mod control_plane;
 mod documents;
 mod endpoints;
 mod folder;
@@ -30,7 +30,7 @@ use crate::failure::Failure;
 use mesh::Mesh;
 use observe::Observer;
 use play::Play;
-use report::Report;
+use report::{Report, Seen};
 use scenes::Scene;
 use table::Progress;
 use tally::Tallies;
@@ -87,7 +87,7 @@ async fn until_interrupted<T>(
 }
 
 async fn show(args: &Args) -> Result<Report, Failure> {
-    eprintln!("starting the shop, with a sidecar beside each of its instances");
+    eprintln!("starting a control plane and the shop, with a sidecar beside each of its instances");
     let mut mesh = Mesh::start(args.otlp.clone()).await?;
     let entry = mesh.sidecar("load")?.outbound;
     let scene = Cell::new(Some(Scene::AllWell));
@@ -104,6 +104,13 @@ async fn show(args: &Args) -> Result<Report, Failure> {
     played?;
     let (counts, orders) = (play.look().await, play.orders().await?);
     let late_work = mesh.late_work().await?;
+    let control_plane = mesh.control_plane_counts().await;
     mesh.stop().await?;
-    Ok(Report::new(&tallies.borrow(), &counts, orders, late_work))
+    let seen = Seen {
+        counts,
+        control_plane,
+        orders,
+        late_work,
+    };
+    Ok(Report::new(&tallies.borrow(), seen))
 }

@@ -2,7 +2,7 @@
 //!
 //! A sidecar that was killed keeps what it was last seen to have counted.
 
-use std::{collections::BTreeMap, ops::AddAssign};
+use std::{collections::BTreeMap, net::SocketAddr, ops::AddAssign};
 
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
@@ -60,7 +60,7 @@ impl Observer {
     /// Reads what each of `sidecars` has counted. One that does not answer keeps its last counts.
     pub async fn look(&mut self, sidecars: &[Sidecar]) {
         for sidecar in sidecars {
-            if let Some(text) = self.fetch(sidecar, "/metrics").await {
+            if let Some(text) = self.fetch(sidecar.admin, "/metrics").await {
                 self.seen
                     .insert((sidecar.name, sidecar.start), count(&text));
             }
@@ -74,9 +74,9 @@ impl Observer {
         total
     }
 
-    /// A page of one sidecar's admin listener, if it answers.
-    pub async fn fetch(&self, sidecar: &Sidecar, path: &str) -> Option<String> {
-        let authority = sidecar.admin.to_string();
+    /// A page of the admin listener at `admin`, if it answers.
+    pub async fn fetch(&self, admin: SocketAddr, path: &str) -> Option<String> {
+        let authority = admin.to_string();
         let uri = Uri::builder()
             .scheme("http")
             .authority(authority)
@@ -137,7 +137,7 @@ fn count(page: &str) -> Counts {
 }
 
 /// Sum of the series of one counter that carry all of `labels`.
-fn sum(page: &str, name: &str, labels: &[&str]) -> u64 {
+pub fn sum(page: &str, name: &str, labels: &[&str]) -> u64 {
     page.lines()
         .filter_map(|line| value(line, name, labels))
         .sum()

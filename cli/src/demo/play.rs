@@ -57,7 +57,7 @@ impl Play<'_> {
         let frontend = self.mesh.sidecar("frontend")?;
         let page = self
             .observer
-            .fetch(&frontend, "/clusters")
+            .fetch(frontend.admin, "/clusters")
             .await
             .unwrap_or_default();
         Ok(endpoints::parse(&page, "orders", |address| {

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::{env, fs, io, time::Duration};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
@@ -17,6 +19,8 @@ use crate::failure::Failure;
 
 /// A child that has not said that it is ready by then never will.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+/// A child that was told to end and still runs by then never will: longer than a drain.
+const STOPPED_WITHIN: Duration = Duration::from_secs(35);
 /// Ports tried for listeners: below the range from which Linux takes those of outgoing
 /// connections (32768 and up), so that none of these is taken between a kill and a restart.
 const PORTS: Range<u16> = 20_000..32_000;
@@ -60,12 +64,37 @@ impl Process {
         }
     }
 
+    /// SIGTERM, and waits until the process is gone.
+    ///
+    /// # Errors
+    /// When the operating system refuses, or the process still runs after 35 s.
+    pub async fn stop(&mut self) -> io::Result<()> {
+        if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
+            kill(Pid::from_raw(id), Signal::SIGTERM)?;
+        }
+        tokio::time::timeout(STOPPED_WITHIN, self.child.wait()).await??;
+        Ok(())
+    }
+
     /// `kill -9`, and waits until the process is gone.
     ///
     /// # Errors
     /// When the operating system refuses.
     pub async fn kill(&mut self) -> io::Result<()> {
         self.child.kill().await
+    }
+}
+
+/// Runs `outrider` with `arguments` to its end. Standard error goes to `log`.
+///
+/// # Errors
+/// When it cannot be started or fails, with the end of its log.
+pub async fn run(name: &str, arguments: &[String], log: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::runtime(&format!("cannot run {name}"), &error);
+    let mut child = spawn(arguments, &[], log).map_err(failed)?;
+    match child.wait().await.map_err(failed)?.success() {
+        true => Ok(()),
+        false => Err(not_ready(name, "failed", log)),
     }
 }
 

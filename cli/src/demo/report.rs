@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
+use super::control_plane;
 use super::endpoints::Endpoint;
 use super::observe::Counts;
 use super::scenes::Scene;
@@ -35,6 +36,13 @@ pub struct Report {
     pub ejections: u64,
     /// Spans that the collector of `--otlp` took; 0 without one.
     pub spans_exported: u64,
+    /// Configurations that the control plane published.
+    pub config_versions: u64,
+    /// Certificates that the control plane signed for sidecars.
+    pub certificates_issued: u64,
+    /// Calls that did not end with OK, of those sent in the scenes in which the control plane is
+    /// away for a while.
+    pub control_plane_outage_failed_calls: u64,
     /// Calls that the customers saw end with DEADLINE_EXCEEDED.
     pub deadline_exceeded: u64,
     /// Time the services spent on calls after their callers' deadlines.
@@ -79,15 +87,29 @@ pub struct SceneReport {
     pub codes: BTreeMap<&'static str, Ends>,
 }
 
+/// What was seen of the mesh itself when the play was over.
+pub struct Seen {
+    /// What all sidecars counted.
+    pub counts: Counts,
+    /// What the control plane counted.
+    pub control_plane: control_plane::Counts,
+    /// See [`Report::orders`].
+    pub orders: Vec<Endpoint>,
+    /// See [`Report::late_work_ms`].
+    pub late_work: Duration,
+}
+
 impl Report {
     /// Puts together what was seen.
-    pub fn new(
-        tallies: &Tallies,
-        mesh: &Counts,
-        orders: Vec<Endpoint>,
-        late_work: Duration,
-    ) -> Report {
+    pub fn new(tallies: &Tallies, seen: Seen) -> Report {
+        let Seen {
+            counts: mesh,
+            control_plane,
+            orders,
+            late_work,
+        } = seen;
         let total = tallies.total();
+        let outages = Scene::OUTAGES.map(|scene| tallies.of(scene));
         Report {
             calls: total.calls,
             ok: total.ok,
@@ -96,6 +118,12 @@ impl Report {
             retry_amplification: ratio(mesh.attempts, mesh.calls),
             ejections: mesh.ejections,
             spans_exported: mesh.spans_exported,
+            config_versions: control_plane.config_versions,
+            certificates_issued: control_plane.certificates_issued,
+            control_plane_outage_failed_calls: outages
+                .iter()
+                .map(|seen| seen.calls - seen.ok)
+                .sum(),
             deadline_exceeded: total.deadline_exceeded,
             late_work_ms: milliseconds(late_work),
             p50_ms: total.latency_ms(50),
@@ -138,6 +166,14 @@ impl Report {
             }),
             (self.late_work_ms > LATE_MAX_MS * self.deadline_exceeded as f64)
                 .then(|| format!("services worked {} ms for nobody", self.late_work_ms)),
+            (self.control_plane_outage_failed_calls > 0).then(|| {
+                format!(
+                    "{} calls failed because the control plane was away",
+                    self.control_plane_outage_failed_calls
+                )
+            }),
+            (self.config_versions == 0).then(|| "nothing was configured".to_owned()),
+            (self.certificates_issued == 0).then(|| "nobody joined".to_owned()),
             (self.retries == 0).then(|| "nothing was retried".to_owned()),
             (self.mtls_connections == 0).then(|| "no sidecar met another one".to_owned()),
             (self.new_version_percent_after <= self.new_version_percent_before)
@@ -188,6 +224,8 @@ mod tests {
             ok: 1,
             deadline_exceeded: 1,
             retries: 1,
+            config_versions: 1,
+            certificates_issued: 1,
             mtls_connections: 1,
             new_version_percent_after: 50.0,
             ..Report::default()
@@ -197,7 +235,7 @@ mod tests {
     #[test]
     fn a_broken_promise_is_named() {
         type Spoil = fn(&mut Report);
-        let cases: [(Spoil, &str); 9] = [
+        let cases: [(Spoil, &str); 12] = [
             (|report| report.calls = 0, "no call was made"),
             (
                 |report| report.failed_idempotent = 2,
@@ -219,6 +257,15 @@ mod tests {
                 |report| report.late_work_ms = 800.0,
                 "services worked 800 ms for nobody",
             ),
+            (
+                |report| report.control_plane_outage_failed_calls = 3,
+                "3 calls failed because the control plane was away",
+            ),
+            (
+                |report| report.config_versions = 0,
+                "nothing was configured",
+            ),
+            (|report| report.certificates_issued = 0, "nobody joined"),
             (|report| report.retries = 0, "nothing was retried"),
             (
                 |report| report.mtls_connections = 0,
@@ -252,6 +299,9 @@ mod tests {
             "retry_amplification",
             "ejections",
             "spans_exported",
+            "config_versions",
+            "control_plane_outage_failed_calls",
+            "certificates_issued",
             "deadline_exceeded",
             "late_work_ms",
             "p50_ms",

@@ -31,18 +31,28 @@ pub enum Scene {
     ShortDeadline,
     /// A document gives `inventory-v2` half of the calls to `inventory`.
     ShiftedWeights,
+    /// The control plane is killed with -9; half of the scene later it is restarted.
+    ControlPlaneKilled,
+    /// The control plane is killed, and meanwhile the sidecar of `orders-2` is stopped and started
+    /// again; half of the scene later the control plane is back.
+    SidecarRestarted,
 }
 
 impl Scene {
     /// All scenes in the order in which they are played.
-    pub const ALL: [Scene; 6] = [
+    pub const ALL: [Scene; 8] = [
         Scene::AllWell,
         Scene::SlowInstance,
         Scene::FailingInstance,
         Scene::KilledInstance,
         Scene::ShortDeadline,
         Scene::ShiftedWeights,
+        Scene::ControlPlaneKilled,
+        Scene::SidecarRestarted,
     ];
+
+    /// The scenes in which nobody runs the mesh for a while.
+    pub const OUTAGES: [Scene; 2] = [Scene::ControlPlaneKilled, Scene::SidecarRestarted];
 
     /// What the audience is told.
     pub fn title(self) -> &'static str {
@@ -53,6 +63,8 @@ impl Scene {
             Scene::KilledInstance => "one is killed with -9",
             Scene::ShortDeadline => "200 ms meet a 1 s sleep",
             Scene::ShiftedWeights => "a document shifts weights",
+            Scene::ControlPlaneKilled => "control plane killed",
+            Scene::SidecarRestarted => "... and a sidecar restarts",
         }
     }
 
@@ -82,6 +94,11 @@ impl Scene {
             Scene::KilledInstance => mesh.kill("orders-3").await,
             Scene::ShortDeadline => mesh.behave("payments", slow(SLEEP_MS, "Charge")).await,
             Scene::ShiftedWeights => mesh.weigh(Weights { old: 50, new: 50 }),
+            Scene::ControlPlaneKilled => mesh.kill_control_plane().await,
+            Scene::SidecarRestarted => {
+                mesh.kill_control_plane().await?;
+                mesh.restart_sidecar("orders-2").await
+            }
         }
     }
 
@@ -92,6 +109,7 @@ impl Scene {
     pub async fn turn(self, mesh: &mut Mesh) -> Result<(), Failure> {
         match self {
             Scene::KilledInstance => mesh.restart("orders-3").await,
+            Scene::ControlPlaneKilled | Scene::SidecarRestarted => mesh.start_control_plane().await,
             Scene::AllWell
             | Scene::SlowInstance
             | Scene::FailingInstance
@@ -109,7 +127,11 @@ impl Scene {
             Scene::SlowInstance => mesh.behave("orders-2", Behaviour::default()).await,
             Scene::FailingInstance => mesh.behave("orders-1", Behaviour::default()).await,
             Scene::ShortDeadline => mesh.behave("payments", Behaviour::default()).await,
-            Scene::AllWell | Scene::KilledInstance | Scene::ShiftedWeights => Ok(()),
+            Scene::AllWell
+            | Scene::KilledInstance
+            | Scene::ShiftedWeights
+            | Scene::ControlPlaneKilled
+            | Scene::SidecarRestarted => Ok(()),
         }
     }
 }

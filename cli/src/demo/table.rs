@@ -136,7 +136,8 @@ pub fn summary(report: &Report) -> String {
 What the mesh did
   {retries} retries ({amplification} attempts sent for each call received), {ejections} ejections
   {mtls} connections between sidecars with mutual TLS, {plaintext} without
-  {spans} spans exported
+  {versions} configurations published, {certificates} certificates issued, {spans} spans exported
+  {outage} calls failed in the scenes without a control plane
   the services worked {late} ms on calls whose callers had given up
   frontend's sidecar now sees orders as: {orders}",
         orders = orders.join(", "),
@@ -154,6 +155,9 @@ What the mesh did
         mtls = report.mtls_connections,
         plaintext = report.plaintext_connections_between_sidecars,
         spans = report.spans_exported,
+        versions = report.config_versions,
+        certificates = report.certificates_issued,
+        outage = report.control_plane_outage_failed_calls,
         late = report.late_work_ms,
     )
 }

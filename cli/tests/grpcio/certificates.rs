@@ -1,4 +1,4 @@
-//! A certificate authority for one run of the demo, and an identity for each service.
+//! A certificate authority for one run of the test, and an identity for each service.
 //!
 //! Its key never leaves memory. Identities are SPIFFE ids in the only URI name of a certificate
 //! (SPIFFE X.509-SVID, section 2); keys are EC P-256.
@@ -14,7 +14,7 @@ use rcgen::{
 
 /// Certificates are valid from a little before now, for clocks that differ.
 const BACK_DATED: Duration = Duration::from_secs(300);
-/// No demo lives longer.
+/// No test lives longer.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The files of one service's identity.
@@ -68,7 +68,7 @@ fn authority_params() -> io::Result<CertificateParams> {
     let mut params = dated();
     params
         .distinguished_name
-        .push(DnType::CommonName, "Outrider demo, gone in a minute");
+        .push(DnType::CommonName, "Outrider test, gone in a minute");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.subject_alt_names = vec![uri("spiffe://outrider.local")?];

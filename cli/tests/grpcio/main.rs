@@ -6,8 +6,6 @@
 //! `tests/install-peers.sh` gets; without it the test says so and passes, unless
 //! `OUTRIDER_REQUIRE_TOOLS=1`.
 
-// The demo's throw-away authority: the same file, so that there is one.
-#[path = "../src/demo/certificates.rs"]
 mod certificates;
 
 use std::io::{BufRead, BufReader, Write};
