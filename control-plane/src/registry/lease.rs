@@ -1,7 +1,8 @@
 //! Leases: who is an endpoint, from announcement to announcement.
 //!
 //! A pure state machine; the time is an argument, as a span since the process started. A lease
-//! lasts 5 s from the last announcement; that a stream broke is no death. An instance that says
+//! lasts 5 s from the last announcement; that a stream broke is no death, only that nobody listens
+//! at the address any more is one. An instance that says
 //! it does not serve, or withdraws, ends at once; one that falls silent ends by a sweep
 //! ([`super::sweep`]), and never because the control plane itself was away. Knows no streams,
 //! no store and no documents.
@@ -67,6 +68,8 @@ pub enum Cause {
     NotServing,
     /// It announced another address.
     Moved,
+    /// Its stream broke, and nobody listens where it was.
+    Dead,
     /// It fell silent.
     Expired,
 }

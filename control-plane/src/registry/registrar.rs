@@ -283,6 +283,7 @@ fn told(cause: Cause) -> &'static str {
         Cause::Withdrawn => "has withdrawn",
         Cause::NotServing => "takes no calls",
         Cause::Moved => "has moved to another address",
+        Cause::Dead => "has died: its connection broke and nobody listens at its address",
         Cause::Expired => "was not heard of for too long",
     }
 }

@@ -1,16 +1,20 @@
 //! Announcements over gRPC: a stream for each instance, and a lease for each announcement.
 //!
-//! The end of a stream says nothing of the instance: its lease runs on to its own end. A
+//! The end of a stream says little of the instance: it is looked for once, and unless its own
+//! machine says that nobody listens there ([`is_dead`]) its lease runs on to its own end. A
 //! withdrawal is answered when everybody who is connected has been told.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outrider_proto::v1::registry_server::Registry as RegistryService;
 use outrider_proto::v1::{Announcement, Lease, Observation};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -27,6 +31,9 @@ use crate::sidecars::Sidecars;
 /// Longest time that a withdrawal waits for others to be told. 500 ms: those who stop have
 /// better things to do, and whoever was not told by then finds the door closed and tries another.
 const TELLING: Duration = Duration::from_millis(500);
+
+/// Longest look for an instance whose stream broke. 500 ms.
+const LOOKING: Duration = Duration::from_millis(500);
 
 /// Most observations of one stream that are written down in a [`WINDOW`]. 64; a sidecar sees a
 /// handful, and the journal is everybody's.
@@ -98,9 +105,8 @@ impl Stream {
                 () = &mut expiry => break caller::expired(),
                 _ = stopping.wait_for(|stops| *stops) => break caller::stopping(),
             };
-            // The end of a stream is no word of the instance.
             let Some(Ok(announcement)) = announcement else {
-                return;
+                return self.look_for().await;
             };
             match self.take(&announcement).await {
                 Ok(lease) if leases.send(Ok(lease)).await.is_ok() => {}
@@ -110,6 +116,17 @@ impl Stream {
         };
         // Fails when the client has gone.
         let _ = leases.send(Err(last_word)).await;
+    }
+
+    /// The stream has broken: an instance that is surely dead keeps no lease.
+    async fn look_for(self) {
+        let Some(announced) = self.last.clone() else {
+            return;
+        };
+        if is_dead(announced.address).await {
+            // Fails when the process stops.
+            let _ = self.say(Said::Over(announced, Cause::Dead)).await;
+        }
     }
 
     async fn take(&mut self, announcement: &Announcement) -> Result<Lease, Status> {
@@ -167,6 +184,13 @@ impl Stream {
     }
 }
 
+/// Does its machine answer that nobody listens there? Silence, or no way to it, is no answer: what
+/// we cannot reach, others may.
+async fn is_dead(address: SocketAddr) -> bool {
+    let connecting = timeout(LOOKING, TcpStream::connect(address)).await;
+    matches!(connecting, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
+}
+
 /// How many observations may still be written down.
 #[derive(Debug)]
 struct Allowance {
@@ -195,6 +219,16 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_a_refusal_says_that_an_instance_is_dead() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        assert!(!is_dead(address).await, "it listens");
+        drop(listener);
+        assert!(is_dead(address).await, "it is gone");
+    }
 
     #[test]
     fn one_sidecar_cannot_fill_the_journal() {
