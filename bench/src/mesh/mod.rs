@@ -1,0 +1,10 @@
+//! Figures of a whole mesh: real processes of the release build, a control plane among them.
+//!
+//! `cargo build --release -p outrider-cli && cargo run --release -p outrider-bench --bin mesh`
+//! prints one line of JSON for each figure; see `bench/results/` for what they were.
+
+mod child;
+pub mod figures;
+mod load;
+mod page;
+mod world;
