@@ -17,8 +17,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
-use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status};
 use tower::service_fn;
 
 use crate::failure::Failure;
@@ -85,9 +85,14 @@ pub async fn connect(access: &Access) -> Result<OperatorClient<Channel>, Failure
     Ok(OperatorClient::new(channel))
 }
 
-/// The answer of a control plane that did not do it, as the sentence a person reads.
+/// The answer of a control plane that did not do it, as the sentence a person reads. What it says
+/// is wrong must be changed by the operator.
 pub fn refused(status: &Status) -> Failure {
-    Failure::Runtime(status.message().to_owned())
+    let text = status.message().to_owned();
+    match status.code() == Code::InvalidArgument {
+        true => Failure::Usage(text),
+        false => Failure::Runtime(text),
+    }
 }
 
 /// A runtime for one command.

@@ -63,10 +63,10 @@ impl Mesh {
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// What it says on standard error; it must fail with exit code 1.
-    fn refuses(&self, words: &[&str]) -> String {
+    /// What it says on standard error; it must fail with this exit code.
+    fn refuses(&self, exit_code: i32, words: &[&str]) -> String {
         let output = self.run(words);
-        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert_eq!(output.status.code(), Some(exit_code), "{words:?}");
         String::from_utf8(output.stderr).expect("text")
     }
 
@@ -146,23 +146,37 @@ fn documents_are_changed_from_the_command_line() {
 }
 
 #[test]
+fn the_mesh_is_shown() {
+    let mesh = Mesh::start();
+    let file = mesh.file("orders.yaml", &service("orders"));
+    mesh.prints(&["apply", "-f", path(&file)]);
+    let status: Value = serde_json::from_str(&mesh.prints(&["status", "--json"])).expect("JSON");
+    assert_eq!(status["documents"]["version"], 1);
+    let shown = mesh.prints(&["status"]);
+    let mut lines = shown.lines();
+    assert!(lines.any(|line| line == "services"), "{shown}");
+    let row = lines.nth(1).unwrap_or_default();
+    assert!(row.trim_start().starts_with("orders"), "{shown}");
+}
+
+#[test]
 fn what_is_refused_is_said() {
     let mesh = Mesh::start();
     let typo = service("orders").replace("spec", "specs");
     let file = mesh.file("orders.yaml", &typo);
-    let said = mesh.refuses(&["apply", "-f", path(&file)]);
+    let said = mesh.refuses(2, &["apply", "-f", path(&file)]);
     assert!(said.contains("error: unknown field `specs`"), "{said}");
     assert!(
         said.contains(&format!("--> {}:4:1\n", path(&file))),
         "{said}"
     );
-    let said = mesh.refuses(&["rollback", "7"]);
+    let said = mesh.refuses(1, &["rollback", "7"]);
     assert_eq!(said, "outrider: there is no version 7\n");
-    let said = mesh.refuses(&["delete", "service", "orders"]);
+    let said = mesh.refuses(1, &["delete", "service", "orders"]);
     assert_eq!(
         said,
         "outrider: there is no document Service/default/orders\n"
     );
-    let said = mesh.refuses(&["get", "service", "orders"]);
+    let said = mesh.refuses(1, &["get", "service", "orders"]);
     assert_eq!(said, "outrider: there is no Service orders\n");
 }
