@@ -171,6 +171,10 @@ impl Subscription {
         };
         let requests = self.client.receive(now, response);
         self.send(requests);
+        // A server need not say one; then what is in force with the answer has one.
+        let in_force = || self.client.configuration().version();
+        let version = Some(version).filter(|version| !version.is_empty());
+        let version = version.unwrap_or_else(in_force);
         // After what is in force: who sees an answer finds what it brought.
         self.out.status.send_modify(|status| {
             status.answered_at = Some(now);
