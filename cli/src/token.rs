@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use comfy_table::{Table, presets};
 use outrider_proto::v1;
 
 use crate::failure::Failure;
-use crate::operator;
+use crate::{operator, table};
 
 /// Tokens that sidecars join with.
 #[derive(Debug, clap::Subcommand)]
@@ -123,28 +122,21 @@ fn run_list(list: &List) -> Result<(), Failure> {
         let listed = client.list_tokens(v1::ListTokensRequest {}).await?;
         Ok(listed.into_inner().tokens)
     })?;
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([
-        "ID",
-        "NAMESPACE",
-        "SERVICE",
-        "EXPIRES (UNIX)",
-        "REVOKED",
-        "JOINS",
-    ]);
-    for token in tokens {
-        table.add_row([
-            token.id,
-            token.namespace,
-            token.service,
-            token.expires_unix.to_string(),
-            if token.revoked { "yes" } else { "no" }.to_owned(),
-            token.joins.to_string(),
-        ]);
-    }
-    println!("{table}");
+    let header = ["ID", "NAMESPACE", "SERVICE", "EXPIRES", "REVOKED", "JOINS"];
+    println!("{}", table::plain(header, tokens.into_iter().map(row)));
     Ok(())
+}
+
+fn row(token: v1::Token) -> [String; 6] {
+    let revoked = if token.revoked { "yes" } else { "no" };
+    [
+        token.id,
+        token.namespace,
+        token.service,
+        table::time(token.expires_unix),
+        revoked.to_owned(),
+        token.joins.to_string(),
+    ]
 }
 
 fn run_revoke(revoke: &Revoke) -> Result<(), Failure> {

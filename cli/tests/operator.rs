@@ -1,9 +1,13 @@
 //! What an operator types, against a real control plane: each command says what it did.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -157,6 +161,87 @@ fn the_mesh_is_shown() {
     assert!(lines.any(|line| line == "services"), "{shown}");
     let row = lines.nth(1).unwrap_or_default();
     assert!(row.trim_start().starts_with("orders"), "{shown}");
+}
+
+#[test]
+fn tokens_are_made_listed_and_revoked_from_the_command_line() {
+    let mesh = Mesh::start();
+    let token = mesh.prints(&["token", "create", "--service", "orders"]);
+    assert!(token.starts_with("outrider1.default.orders."), "{token}");
+    let folder = mesh.data.path().join("tokens");
+    let two = ["--service", "orders", "--service", "payments"];
+    let made = [&["token", "create", "--out", path(&folder)], &two[..]].concat();
+    assert_eq!(mesh.prints(&made), "");
+    for service in ["orders", "payments"] {
+        let file = folder.join(service);
+        let text = std::fs::read_to_string(&file).expect("a file for each");
+        assert!(text.starts_with(&format!("outrider1.default.{service}.")));
+        let mode = file.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let listed = mesh.prints(&["token", "list"]);
+    let listed = words(&listed);
+    assert_eq!(listed.len(), 4);
+    let id = listed[1][0];
+    assert_eq!(mesh.prints(&["token", "revoke", id]), "");
+    let listed = mesh.prints(&["token", "list"]);
+    let revoked: Vec<_> = words(&listed)[1..]
+        .iter()
+        .map(|row| row[4] == "yes")
+        .collect();
+    assert_eq!(revoked, [true, false, false]);
+    let said = mesh.refuses(1, &["token", "revoke", "00"]);
+    assert_eq!(
+        said,
+        "outrider: there is no token `00`: see `outrider token list`\n"
+    );
+}
+
+#[test]
+fn a_root_is_rotated_from_the_command_line_in_three_steps() {
+    let mesh = Mesh::start();
+    let added = mesh.prints(&["rotate", "add"]);
+    let promoted = mesh.prints(&["rotate", "promote"]);
+    let said = mesh.refuses(1, &["rotate", "promote"]);
+    assert_eq!(
+        said,
+        "outrider: a root has been promoted: the next step is retire\n"
+    );
+    let retired = mesh.prints(&["rotate", "retire"]);
+    let (added, promoted, retired) = (words(&added), words(&promoted), words(&retired));
+    assert_eq!(added[0][0], promoted[1][0], "the old root");
+    assert_eq!(added[1][0], promoted[0][0], "the new root");
+    assert_eq!(retired, [[promoted[0][0], "signs"]]);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the promise is a time")]
+fn a_control_plane_ends_within_two_seconds_although_somebody_listens() {
+    let mut mesh = Mesh::start();
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_outrider"))
+        .args(["events", "--follow"])
+        .env("OUTRIDER_CONTROL_PLANE", &mesh.url)
+        .env("OUTRIDER_CREDENTIAL", mesh.data.path().join("operator"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let stdout = follower.stdout.take().expect("it is piped");
+    mesh.prints(&["rotate", "add"]);
+    let mut line = String::new();
+    let read = BufReader::new(stdout).read_line(&mut line);
+    read.expect("it listens");
+    let pid = Pid::from_raw(i32::try_from(mesh.process.id()).expect("a pid"));
+    let told = Instant::now();
+    kill(pid, Signal::SIGTERM).expect("it runs");
+    let ended = mesh.process.wait().expect("it ends");
+    assert!(ended.success());
+    assert!(
+        told.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        told.elapsed()
+    );
+    follower.wait().expect("it ends too");
 }
 
 #[test]

@@ -77,6 +77,14 @@ pub fn stopping() -> Status {
     Status::unavailable("the control plane stops: connect again")
 }
 
+/// Lets every sidecar pass.
+///
+/// # Errors
+/// As [`sidecar`].
+pub fn any_sidecar(extensions: &Extensions) -> Result<(), Status> {
+    sidecar(extensions).map(drop)
+}
+
 /// Lets operators pass.
 ///
 /// # Errors

@@ -22,6 +22,8 @@ pub struct Metrics {
     grace: Gauge,
     contested: Gauge,
     publications: Counter,
+    certificates: Family<CauseLabels, Counter>,
+    joins_refused: Counter,
     documents_version: Gauge,
     events_lost: Counter,
 }
@@ -34,6 +36,11 @@ struct ProtocolLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabels {
+    cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +90,8 @@ impl Metrics {
             grace: register(r, "grace_seconds", "Time in which no silent instance is removed yet", Gauge::default()),
             contested: register(r, "contested_services", "Registrations without effect, because their name is another namespace's", Gauge::default()),
             publications: register(r, "publications", "States published to sidecars", Counter::default()),
+            certificates: register(r, "certificates_issued", "Certificates issued to sidecars", Family::default()),
+            joins_refused: register(r, "joins_refused", "Joins refused because the token does not count", Counter::default()),
             documents_version: register(r, "documents_version", "Version of the documents in force", Gauge::default()),
             events_lost: register(r, "events_lost", "Events that are missing in the journal", Counter::default()),
             registry,
@@ -115,6 +124,26 @@ impl Metrics {
     /// A new state has been published.
     pub fn published(&self) {
         self.publications.inc();
+    }
+
+    /// A sidecar has got its first certificate, by a token.
+    pub fn joined(&self) {
+        self.issued("join");
+    }
+
+    /// A sidecar has got its next certificate, by the one before.
+    pub fn renewed(&self) {
+        self.issued("renewal");
+    }
+
+    /// A token did not count.
+    pub fn join_refused(&self) {
+        self.joins_refused.inc();
+    }
+
+    fn issued(&self, cause: &'static str) {
+        let certificates = self.certificates.get_or_create(&CauseLabels { cause });
+        certificates.inc();
     }
 
     /// All metrics in the OpenMetrics text format, with the levels of now.

@@ -8,7 +8,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use outrider_proto::v1::certificate_authority_server::CertificateAuthorityServer;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -16,18 +15,20 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
+use tonic::service::{Interceptor, Routes};
 use tonic::transport::Server;
+use tonic::{Extensions, Request, Status};
 
 use crate::admin;
 use crate::authority::{self, CertificateAuthority, OperatorFolder};
-use crate::clock;
 use crate::error::StartupError;
 use crate::mesh;
 use crate::operator::Operator;
 use crate::options::Options;
 use crate::parts::Parts;
-use crate::tls::{Connection, Door, server_config};
+use crate::tls::{Connection, Door};
+use crate::{caller, clock};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -87,17 +88,22 @@ pub async fn serve(
     outcome
 }
 
-/// The gRPC services, each a line.
+/// The gRPC services, each a line that says who may speak to it.
 fn services(parts: &Parts) -> Routes {
-    let authority = CertificateAuthority::new(
-        parts.authority.clone(),
-        parts.tokens.clone(),
-        parts.journal.clone(),
-    );
-    Routes::new(CertificateAuthorityServer::new(authority))
-        .add_service(Operator::service(parts))
-        .add_service(parts.mesh.ads())
-        .add_service(parts.mesh.announcements())
+    Routes::new(CertificateAuthority::service(parts))
+        .add_service(only(caller::operator, Operator::service(parts)))
+        .add_service(only(caller::any_sidecar, parts.mesh.ads()))
+        .add_service(only(caller::any_sidecar, parts.mesh.announcements()))
+}
+
+/// Refuses everybody else before an octet of the request is read.
+fn only<S>(
+    may_speak: fn(&Extensions) -> Result<(), Status>,
+    service: S,
+) -> InterceptedService<S, impl Interceptor + Clone> {
+    InterceptedService::new(service, move |request: Request<()>| {
+        may_speak(request.extensions()).map(|()| request)
+    })
 }
 
 /// The tasks beside them, each a line. One that ends, ends the process.
@@ -128,9 +134,8 @@ fn serve_grpc(
     parts: &Parts,
     listener: TcpListener,
 ) -> Result<impl Future<Output = ()> + Send + use<>, StartupError> {
-    let config = server_config(&parts.authority);
-    let config = config.map_err(|error| StartupError::system("TLS", io::Error::other(error)))?;
-    let door = Door::new(listener, config, parts.authority.trust_domain());
+    let door = Door::new(listener, &parts.authority);
+    let door = door.map_err(|error| StartupError::system("TLS", io::Error::other(error)))?;
     let (connections, incoming) = mpsc::channel(CONNECTIONS_WAITING);
     let incoming = ReceiverStream::new(incoming).map(Ok::<Connection, Infallible>);
     let [server_stops, door_shuts] = [(); 2].map(|()| stopped(parts.stopping.clone()));

@@ -21,7 +21,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -240,8 +240,15 @@ async fn a_rollover_shuts_out_nobody_until_the_old_root_retires() {
     }
     let (during, _) = bed.token("orders").await;
     let signed_by_the_new = since.pop().expect("one");
+    let mut open = dial(bed.address(), old.tls()).await.expect("a connection");
+    let mut settings = [0; 9];
+    let told = open.read_exact(&mut settings).await;
+    told.expect("its root is believed");
     assert_eq!(bed.rotate(RotationStep::Retire).await.ok(), Some(1));
 
+    let mut rest = Vec::new();
+    // Ended by the control plane; how, is TLS's business.
+    let _ = open.read_to_end(&mut rest).await;
     let gone = join(bed.address(), &before).await;
     assert_eq!(code(gone), Code::NotFound);
     let joined = join(bed.address(), &during)
@@ -345,6 +352,14 @@ async fn a_connection_ends_with_the_certificate_that_opened_it() {
     assert!(!octets.is_empty(), "it was let in: {end:?}");
     assert!(clock::unix_seconds() > issued.0.expires_unix);
     assert!(ends_at_once(&bed, &orders.tls()).await);
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_let_go() {
+    let bed = Bed::start().await;
+    let connected = TcpStream::connect(bed.address()).await;
+    let mut silent = connected.expect("a connection");
+    assert_eq!(silent.read(&mut [0]).await.ok(), Some(0));
 }
 
 #[tokio::test]

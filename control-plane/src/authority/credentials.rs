@@ -22,8 +22,9 @@ const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
 const BUNDLE: &str = "bundle.pem";
 
-/// Life of the operator's certificate: a copy of the folder is good for as long.
-const OPERATOR_LIFE: Duration = Duration::from_secs(24 * 3_600);
+/// Life of both, whatever the life of sidecars' certificates is: a copy of the operator's folder is
+/// good for as long, and our own key never leaves memory.
+pub(super) const LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Longest time between two looks at the clock, which may have been set. Seconds.
 const LOOK_SECONDS_MAX: i64 = 30;
@@ -63,7 +64,7 @@ impl OperatorFolder {
 
     /// Writes all three files, the certificate with a new life.
     fn write(&self, authority: &Authority, now: i64) -> Result<(), AuthorityError> {
-        let issued = authority.issue("operator", &self.key, OPERATOR_LIFE, now)?;
+        let issued = authority.issue("operator", &self.key, LIFE, now)?;
         let blocks = issued.chain.iter();
         let blocks = blocks.map(|der| pem::Pem::new("CERTIFICATE", der.to_vec()));
         let chain = pem::encode_many_config(&blocks.collect::<Vec<_>>(), LINE_FEEDS);
@@ -97,53 +98,46 @@ fn write_aside(path: &Path, mode: u32, text: &str) -> io::Result<()> {
 /// Renews both until the process ends. Returns only by being dropped.
 pub async fn run(authority: Authority, folder: OperatorFolder) {
     let mut bundle = authority.bundle();
-    let mut due = Due::at(clock::unix_seconds(), authority.shared.life);
+    let mut due = clock::unix_seconds() + half_life_seconds();
     loop {
-        let wait = due.wait_seconds(clock::unix_seconds());
+        let wait = wait_seconds(clock::unix_seconds(), due);
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(wait)) => {}
-            // Not only the bundle: a promotion changes who signs. Cannot fail: we hold the sender.
-            _ = bundle.changed() => due.operator = i64::MIN,
+            // Told at every step, also at a promotion, which changes who signs and not the bundle.
+            // Cannot fail: we hold the sender.
+            _ = bundle.changed() => due = i64::MIN,
         }
         let now = clock::unix_seconds();
-        if due.own <= now && renewed("control plane", &authority.renew_own(now)) {
-            due.own = now + half_seconds(authority.shared.life);
+        if due > now {
+            continue;
         }
-        if due.operator <= now && renewed("operator", &folder.write(&authority, now)) {
-            due.operator = now + half_seconds(OPERATOR_LIFE);
-        }
-    }
-}
-
-/// When each is renewed next. Seconds since 1970-01-01 UTC.
-struct Due {
-    own: i64,
-    operator: i64,
-}
-
-impl Due {
-    fn at(now: i64, own_life: Duration) -> Due {
-        Due {
-            own: now + half_seconds(own_life),
-            operator: now + half_seconds(OPERATOR_LIFE),
+        let renewed = authority.renew_own(now);
+        match renewed.and_then(|()| folder.write(&authority, now)) {
+            Ok(()) => due = now + half_life_seconds(),
+            Err(error) => tracing::error!(%error, "our certificates are not renewed"),
         }
     }
-
-    /// At least a second: what failed is tried again, not for ever at once.
-    fn wait_seconds(&self, now: i64) -> u64 {
-        let wait = self.own.min(self.operator).saturating_sub(now);
-        wait.clamp(1, LOOK_SECONDS_MAX).unsigned_abs()
-    }
 }
 
-fn half_seconds(life: Duration) -> i64 {
-    i64::try_from(life.as_secs() / 2).unwrap_or(i64::MAX / 2)
+/// Until the next look. At least a second: what failed is tried again, but not without a pause.
+fn wait_seconds(now: i64, due: i64) -> u64 {
+    let wait = due.saturating_sub(now);
+    wait.clamp(1, LOOK_SECONDS_MAX).unsigned_abs()
 }
 
-fn renewed(whose: &str, outcome: &Result<(), AuthorityError>) -> bool {
-    match outcome {
-        Ok(()) => tracing::debug!(whose, "certificate renewed"),
-        Err(error) => tracing::error!(whose, %error, "certificate not renewed"),
+fn half_life_seconds() -> i64 {
+    i64::try_from(LIFE.as_secs() / 2).unwrap_or(i64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_looked_at_every_half_minute_and_after_a_failure_every_second() {
+        assert_eq!(wait_seconds(1_000, 1_000 + half_life_seconds()), 30);
+        assert_eq!(wait_seconds(1_000, 1_007), 7);
+        assert_eq!(wait_seconds(1_000, 999), 1);
+        assert_eq!(wait_seconds(1_000, i64::MIN), 1);
     }
-    outcome.is_ok()
 }

@@ -87,7 +87,7 @@ impl Authority {
         let roots = store.write(|transaction| open_roots(transaction, trust_domain, now))?;
         let bundle = Arc::new(bundle_of(&roots)?);
         let own_key = KeyPair::generate()?;
-        let own = issue_own(&roots, trust_domain, &own_key, life, now)?;
+        let own = issue_own(&roots, trust_domain, &own_key, now)?;
         Ok(Authority {
             shared: Arc::new(Shared {
                 store: store.clone(),
@@ -179,13 +179,7 @@ impl Authority {
     fn renew_own(&self, now: i64) -> Result<(), AuthorityError> {
         let shared = &self.shared;
         let roots = shared.roots.borrow().clone();
-        let own = issue_own(
-            &roots,
-            &shared.trust_domain,
-            &shared.own_key,
-            shared.life,
-            now,
-        )?;
+        let own = issue_own(&roots, &shared.trust_domain, &shared.own_key, now)?;
         shared.own.send_replace(Arc::new(own));
         Ok(())
     }
@@ -277,11 +271,10 @@ fn issue_own(
     roots: &Roots,
     trust_domain: &str,
     key: &KeyPair,
-    life: Duration,
     now: i64,
 ) -> Result<CertifiedKey, AuthorityError> {
     let uri = format!("spiffe://{trust_domain}/control-plane");
-    let issued = issue_leaf(roots, &uri, key, life, now)?;
+    let issued = issue_leaf(roots, &uri, key, credentials::LIFE, now)?;
     let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     CertifiedKey::from_der(issued.chain, der, &provider).map_err(AuthorityError::OwnKey)

@@ -4,15 +4,23 @@
 //! it, the next one by the certificate of the connection. What a message says of names is never
 //! asked.
 
+use std::sync::Arc;
+
 use outrider_proto::v1;
 use outrider_proto::v1::certificate_authority_server as server;
-use rcgen::PublicKeyData;
-use tonic::{Request, Response, Status};
+use rcgen::{PublicKeyData, SubjectPublicKeyInfo};
+use tonic::{Code, Request, Response, Status};
 
 use super::{Authority, requested_key};
 use crate::journal::{EventKind, Journal};
-use crate::tokens::Tokens;
+use crate::metrics::Metrics;
+use crate::parts::Parts;
+use crate::tokens::{Joining, Tokens};
 use crate::{caller, clock};
+
+/// Largest request that is read. Bytes; 64 KiB: anybody may send one, and a token and a request
+/// for a certificate are below 1 KiB.
+const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// The service of that name.
 #[derive(Clone)]
@@ -20,16 +28,34 @@ pub struct CertificateAuthority {
     authority: Authority,
     tokens: Tokens,
     journal: Journal,
+    metrics: Arc<Metrics>,
 }
 
 impl CertificateAuthority {
-    /// Issues from `authority` to whom `tokens` know, and tells `journal`.
-    pub fn new(authority: Authority, tokens: Tokens, journal: Journal) -> CertificateAuthority {
-        CertificateAuthority {
-            authority,
-            tokens,
-            journal,
-        }
+    /// Issues as `parts` say.
+    pub fn service(parts: &Parts) -> server::CertificateAuthorityServer<CertificateAuthority> {
+        let service = CertificateAuthority {
+            authority: parts.authority.clone(),
+            tokens: parts.tokens.clone(),
+            journal: parts.journal.clone(),
+            metrics: Arc::clone(&parts.mesh.metrics),
+        };
+        server::CertificateAuthorityServer::new(service)
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+    }
+
+    /// The service that may join with this token, which has been counted.
+    async fn redeem(
+        &self,
+        token: &str,
+        csr: &[u8],
+    ) -> Result<(Joining, SubjectPublicKeyInfo), Status> {
+        let now = clock::unix_seconds();
+        let token = self.tokens.check(token, now).await?;
+        // Before the join is counted: a request that is none joins nobody.
+        let key = requested_key(csr)?;
+        let joining = self.tokens.record_join(token, now).await?;
+        Ok((joining, key))
     }
 
     fn issue(
@@ -85,13 +111,16 @@ impl server::CertificateAuthority for CertificateAuthority {
             token,
             certificate_signing_request,
         } = request.into_inner();
-        let now = clock::unix_seconds();
-        let token = self.tokens.check(&token, now).await?;
-        let key = requested_key(&certificate_signing_request)?;
-        let joined = self.tokens.record_join(token, now).await?;
-        let (namespace, service) = (&joined.namespace, &joined.service);
+        let redeemed = self.redeem(&token, &certificate_signing_request).await;
+        let (joining, key) = redeemed.inspect_err(|status| {
+            if status.code() == Code::Unauthenticated {
+                self.metrics.join_refused();
+            }
+        })?;
+        let (namespace, service) = (&joining.namespace, &joining.service);
         let issued = self.issue(namespace, service, &key)?;
-        let detail = format!("With token {}.", joined.id);
+        self.metrics.joined();
+        let detail = format!("With token {}.", joining.id);
         self.journal.record(EventKind::Joined, service, &detail);
         Ok(issued)
     }
@@ -104,6 +133,7 @@ impl server::CertificateAuthority for CertificateAuthority {
         let key = requested_key(&request.into_inner().certificate_signing_request)?;
         let (namespace, service) = (&workload.namespace, &workload.service);
         let issued = self.issue(namespace, service, &key)?;
+        self.metrics.renewed();
         self.journal
             .record(EventKind::Renewed, service, "Its certificate.");
         Ok(issued)

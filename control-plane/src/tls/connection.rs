@@ -1,7 +1,7 @@
 //! A connection whose other end is known, and which lasts no longer than what made it known.
 //!
 //! tonic puts the [`Caller`] into the extensions of every request; when the caller's certificate
-//! expires the connection ends, and every stream on it.
+//! expires, or its root retires, the connection ends, and every stream on it.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
@@ -25,18 +25,28 @@ const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
 const OPERATOR_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// A connection after its handshake.
-#[derive(Debug)]
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
-    end: Pin<Box<Sleep>>,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Connection {
-    /// The connection of `caller`, who has shown its certificate at `now_ms`. Milliseconds since
-    /// 1970-01-01 UTC.
-    pub fn new(stream: TlsStream<TcpStream>, caller: Caller, now_ms: i64) -> Connection {
-        let end = Box::pin(sleep(life(&caller, now_ms)));
+    /// The connection of `caller`, who has shown its certificate at `now_ms`, until that expires
+    /// or `distrusted` says that it is believed no longer. Milliseconds since 1970-01-01 UTC.
+    pub fn new(
+        stream: TlsStream<TcpStream>,
+        caller: Caller,
+        now_ms: i64,
+        distrusted: impl Future<Output = ()> + Send + 'static,
+    ) -> Connection {
+        let life = life(&caller, now_ms);
+        let end = Box::pin(async move {
+            tokio::select! {
+                () = sleep(life) => {}
+                () = distrusted => {}
+            }
+        });
         Connection {
             stream,
             caller,
@@ -75,7 +85,7 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         // Whoever serves a connection always reads it: to end the reading ends all of it.
         if self.end.as_mut().poll(cx).is_ready() {
-            let ended = "the certificate that opened this connection has expired";
+            let ended = "the certificate that opened this connection does not count any more";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, ended)));
         }
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));

@@ -4,10 +4,9 @@
 //! when there are no more descriptors it waits until there are.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -16,6 +15,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
 use super::name::Named;
+use super::verify::Believed;
+use super::{believed, server_config};
+use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::clock;
 
@@ -33,17 +35,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Door {
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    trust_domain: Arc<str>,
+    believed: Believed,
 }
 
 impl Door {
-    /// A door at `listener` for callers of `trust_domain`.
-    pub fn new(listener: TcpListener, config: Arc<ServerConfig>, trust_domain: &str) -> Door {
-        Door {
+    /// A door at `listener` for whom `authority` has given a certificate, and for strangers.
+    ///
+    /// # Errors
+    /// rustls does not know its own TLS 1.3, which would be our bug.
+    pub fn new(listener: TcpListener, authority: &Authority) -> Result<Door, rustls::Error> {
+        Ok(Door {
             listener,
-            acceptor: TlsAcceptor::from(config),
-            trust_domain: trust_domain.into(),
-        }
+            acceptor: TlsAcceptor::from(server_config(authority)?),
+            believed: believed(authority),
+        })
     }
 
     /// Lets connections in until nobody takes them.
@@ -71,14 +76,9 @@ impl Door {
         connections: mpsc::Sender<Connection>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let acceptor = self.acceptor.clone();
-        let trust_domain = Arc::clone(&self.trust_domain);
+        let believed = self.believed.clone();
         async move {
-            match timeout(
-                HANDSHAKE_TIMEOUT,
-                shake_hands(acceptor, &trust_domain, socket),
-            )
-            .await
-            {
+            match timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, believed, socket)).await {
                 // Fails only when the process stops.
                 Ok(Ok(connection)) => drop(connections.send(connection).await),
                 Ok(Err(error)) => tracing::debug!(%error, "handshake refused"),
@@ -95,19 +95,29 @@ impl Door {
 
 async fn shake_hands(
     acceptor: TlsAcceptor,
-    trust_domain: &str,
+    mut believed: Believed,
     socket: TcpStream,
 ) -> io::Result<Connection> {
     socket.set_nodelay(true)?;
+    // A root that retires from here on is noticed, also while hands are shaken.
+    believed.bundle.mark_unchanged();
     let stream = acceptor.accept(socket).await?;
     let (_, tls) = stream.get_ref();
-    let leaf = tls.peer_certificates().and_then(<[_]>::first);
-    let caller = match leaf {
+    let chain: Vec<_> = tls.peer_certificates().unwrap_or_default().to_vec();
+    let caller = match chain.first() {
         None => Caller::Anonymous,
         Some(leaf) => {
             let named = Named::of(leaf).map_err(io::Error::other)?;
-            named.caller(trust_domain).map_err(io::Error::other)?
+            let caller = named.caller(&believed.trust_domain);
+            caller.map_err(io::Error::other)?
         }
     };
-    Ok(Connection::new(stream, caller, clock::unix_ms()))
+    let distrusted =
+        believed.until_distrusted(chain.into_iter().map(CertificateDer::into_owned).collect());
+    Ok(Connection::new(
+        stream,
+        caller,
+        clock::unix_ms(),
+        distrusted,
+    ))
 }

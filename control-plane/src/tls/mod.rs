@@ -31,18 +31,22 @@ use verify::{Believed, ClientVerifier};
 /// HTTP/2 and nothing else.
 const ALPN: &[u8] = b"h2";
 
+/// Whom the control plane believes, at each moment.
+fn believed(authority: &Authority) -> Believed {
+    Believed {
+        trust_domain: authority.trust_domain().into(),
+        bundle: authority.bundle(),
+        provider: provider(),
+    }
+}
+
 /// What the control plane shows and whom it believes, both as they are at each handshake.
 ///
 /// # Errors
 /// rustls does not know its own TLS 1.3, which would be our bug.
-pub fn server_config(authority: &Authority) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let provider = provider();
-    let verifier = ClientVerifier(Believed {
-        trust_domain: authority.trust_domain().into(),
-        bundle: authority.bundle(),
-        provider: Arc::clone(&provider),
-    });
-    let mut config = ServerConfig::builder_with_provider(provider)
+fn server_config(authority: &Authority) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let verifier = ClientVerifier(believed(authority));
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(Own(authority.own())));

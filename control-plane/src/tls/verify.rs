@@ -4,6 +4,7 @@
 //! usage are webpki's, the name is `name`'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -11,13 +12,18 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::name::{NameError, Named};
 use crate::authority::Bundle;
+use crate::clock;
+
+/// How long a connection lasts after its root has retired: for the answer to whoever retired it.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Which roots are believed, of which trust domain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Believed {
     pub trust_domain: Arc<str>,
     pub bundle: watch::Receiver<Arc<Bundle>>,
@@ -39,6 +45,22 @@ impl Believed {
         leaf.verify_for_usage(algorithms, anchors, intermediates, now, usage, None, None)
             .map(drop)
             .map_err(certificate_error)
+    }
+
+    /// Returns soon after a client's certificate, leaf first, is believed no longer: its root has
+    /// retired. Also when the authority is gone.
+    pub async fn until_distrusted(mut self, chain: Vec<CertificateDer<'static>>) {
+        while self.bundle.changed().await.is_ok() {
+            let now = Duration::from_millis(clock::unix_ms().unsigned_abs());
+            let now = UnixTime::since_unix_epoch(now);
+            let Some((leaf, intermediates)) = chain.split_first() else {
+                continue;
+            };
+            if let Err(error) = self.verify(leaf, intermediates, now, KeyUsage::client_auth()) {
+                tracing::info!(%error, "connection ends: its certificate is believed no longer");
+                return sleep(LAST_ANSWERS).await;
+            }
+        }
     }
 
     fn signature(
