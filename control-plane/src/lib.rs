@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod sidecars;
 
 pub mod admin;
+mod allowance;
 pub mod caller;
 
 pub mod clock;

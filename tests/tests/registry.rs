@@ -14,6 +14,7 @@ use outrider_proto::v1::operator_client::OperatorClient;
 use outrider_tests::ControlPlane;
 use outrider_tests::member::{Ads, Member, serving};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -148,36 +149,25 @@ async fn an_address_nobody_could_connect_to_is_refused() {
 async fn a_broken_stream_is_no_death_and_silence_is_within_six_seconds() {
     let mut bed = Bed::start().await;
     let (caller, stock) = (bed.join("caller").await, bed.join("stock").await);
-    let mut others = stock.announcements().await;
+    // Somebody listens where the silent one was: it is not surely dead.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
     let mut silent = stock.announcements().await;
-    silent
-        .say(serving("3", "10.0.0.3:1003"))
-        .await
-        .expect("a lease");
+    let said = serving("silent", &address.to_string());
+    silent.say(said).await.expect("a lease");
     let fell_silent = Instant::now();
-    others
-        .say(serving("1", "10.0.0.1:1001"))
-        .await
-        .expect("a lease");
-    // An announcement of another address would move the first instance.
-    let mut second = stock.announcements().await;
-    second
-        .say(serving("2", "10.0.0.2:1002"))
-        .await
-        .expect("a lease");
+    // An announcement of another address would move an instance: each has its stream.
+    let (mut one, mut two) = (stock.announcements().await, stock.announcements().await);
+    let said = [serving("1", "10.0.0.1:1001"), serving("2", "10.0.0.2:1002")];
+    one.say(said[0].clone()).await.expect("a lease");
+    two.say(said[1].clone()).await.expect("a lease");
     drop(silent);
     let (mut ads, first) = watching(&caller, "stock").await;
-    assert_eq!(ports(&first), [1001, 1002, 1003]);
+    assert_eq!(ports(&first), [1001, 1002, u32::from(address.port())]);
 
     let told = loop {
-        others
-            .say(serving("1", "10.0.0.1:1001"))
-            .await
-            .expect("a lease");
-        second
-            .say(serving("2", "10.0.0.2:1002"))
-            .await
-            .expect("a lease");
+        one.say(said[0].clone()).await.expect("a lease");
+        two.say(said[1].clone()).await.expect("a lease");
         // As often as a sidecar does.
         if let Ok(told) = timeout(Duration::from_millis(1_600), ads.next()).await {
             break told;

@@ -20,6 +20,7 @@ use tonic::Status;
 use super::dialect::{Dialect, Head};
 use super::visibility::sees;
 use crate::ads::{Answer, View};
+use crate::allowance::Allowance;
 use crate::caller::{self, Workload};
 use crate::clock;
 use crate::journal::{EventKind, Journal};
@@ -60,6 +61,7 @@ pub struct AdsStream<D: Dialect> {
     dialect: D,
     outbox: VecDeque<D::Response>,
     connected: Option<Connected>,
+    allowance: Allowance,
 }
 
 impl<D: Dialect> AdsStream<D> {
@@ -72,6 +74,7 @@ impl<D: Dialect> AdsStream<D> {
             dialect: D::open(number),
             outbox: VecDeque::new(),
             connected: None,
+            allowance: Allowance::new(clock::now()),
         }
     }
 
@@ -167,9 +170,11 @@ impl<D: Dialect> AdsStream<D> {
         }
         if let Some(rejection) = head.rejection {
             metrics.rejected(D::PROTOCOL);
-            let what = Kind::of_type_url(head.type_url).map_or("resource", Kind::name);
-            let detail = format!("It refuses a {what}: {}", rejection.message);
-            journal.record(EventKind::Rejected, &self.workload.name(), &detail);
+            if self.allowance.take(clock::now()) {
+                let what = Kind::of_type_url(head.type_url).map_or("resource", Kind::name);
+                let detail = format!("It refuses a {what}: {}", rejection.message);
+                journal.record(EventKind::Rejected, &self.workload.name(), &detail);
+            }
         }
     }
 

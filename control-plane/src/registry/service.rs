@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outrider_proto::v1::registry_server::Registry as RegistryService;
 use outrider_proto::v1::{Announcement, Lease, Observation};
@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::announcement::{observed, parse};
 use super::lease::{Announced, Cause, LEASE};
 use super::registrar::{Registry, Said, Stopped, Taken};
+use crate::allowance::Allowance;
 use crate::caller::{self, Workload};
 use crate::clock;
 use crate::journal::Journal;
@@ -34,13 +35,6 @@ const TELLING: Duration = Duration::from_millis(500);
 
 /// Longest look for an instance whose stream broke. 500 ms.
 const LOOKING: Duration = Duration::from_millis(500);
-
-/// Most observations of one stream that are written down in a [`WINDOW`]. 64; a sidecar sees a
-/// handful, and the journal is everybody's.
-const OBSERVATIONS_MAX: u32 = 64;
-
-/// 10 s.
-const WINDOW: Duration = Duration::from_secs(10);
 
 /// Answers that wait for the connection to take them. 4.
 const WAITING: usize = 4;
@@ -191,31 +185,6 @@ async fn is_dead(address: SocketAddr) -> bool {
     matches!(connecting, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
 }
 
-/// How many observations may still be written down.
-#[derive(Debug)]
-struct Allowance {
-    left: u32,
-    since: Instant,
-}
-
-impl Allowance {
-    fn new(now: Instant) -> Allowance {
-        Allowance {
-            left: OBSERVATIONS_MAX,
-            since: now,
-        }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        if now.saturating_duration_since(self.since) >= WINDOW {
-            *self = Allowance::new(now);
-        }
-        let taken = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        taken
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,14 +197,5 @@ mod tests {
         assert!(!is_dead(address).await, "it listens");
         drop(listener);
         assert!(is_dead(address).await, "it is gone");
-    }
-
-    #[test]
-    fn one_sidecar_cannot_fill_the_journal() {
-        let now = clock::now();
-        let mut allowance = Allowance::new(now);
-        let taken = (0..1_000).filter(|_| allowance.take(now)).count();
-        assert_eq!(taken, 64);
-        assert!(allowance.take(now + WINDOW));
     }
 }
