@@ -103,6 +103,15 @@ check_up() {
     say "up; ready: ${SIDECARS[*]}"
 }
 
+# As its page says, which is the one that is published beside Jaeger's.
+check_joined() {
+    local page
+    page=http://$(compose port control-plane 15014)
+    eventually 60 "everybody has joined" python3 tests/compose/mesh.py "$page" \
+        >"$SCRATCH/mesh" 2>&1 || fail "$(tail -n 2 "$SCRATCH/mesh")"
+    say "joined; $(tail -n 1 "$SCRATCH/mesh")"
+}
+
 # Calls that an instance has answered.
 served() {
     count "$1" outrider_calls_total 'side="inbound"'
@@ -205,6 +214,7 @@ start_engine
 provide_jaeger
 $build_image
 check_up
+check_joined
 check_calls
 check_mtls
 check_trace
