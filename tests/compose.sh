@@ -187,6 +187,8 @@ check_down() {
 clean_up() {
     local code=$?
     trap - EXIT
+    # A second Ctrl-C does not leave half of it.
+    trap '' INT TERM
     set +e
     if [ $code -ne 0 ] && [ ${#COMPOSE[@]} -gt 0 ]; then
         compose ps --all

@@ -20,7 +20,8 @@ start_engine() {
     local folder=$SCRATCH/engine
     mkdir "$folder"
     export DOCKER_HOST=unix://$folder/docker.sock
-    dockerd --host "$DOCKER_HOST" --pidfile "$folder/pid" --data-root "$folder/data" \
+    # In a session of its own, so that Ctrl-C reaches this script alone, which then ends it in order.
+    setsid dockerd --host "$DOCKER_HOST" --pidfile "$folder/pid" --data-root "$folder/data" \
         --exec-root "$folder/exec" --bridge none --iptables=false >"$folder/log" 2>&1 &
     engine_pid=$!
     eventually 60 "the engine answers" engine_answers || {
