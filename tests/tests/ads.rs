@@ -55,6 +55,7 @@ fn when_the_noise_stops_the_client_holds_what_it_shall_see() {
                 sum.responses += played.responses;
                 sum.refused += played.refused;
                 sum.breaks += played.breaks;
+                sum.restarts += played.restarts;
                 sum.stale += played.stale;
                 sum.in_force += played.in_force;
             }
@@ -69,11 +70,12 @@ fn when_the_noise_stops_the_client_holds_what_it_shall_see() {
         responses,
         refused,
         breaks,
+        restarts,
         stale,
         in_force,
     } = sum;
     assert!(
-        [responses, refused, breaks, stale, in_force]
+        [responses, refused, breaks, restarts, stale, in_force]
             .iter()
             .all(|sum| *sum > 0)
     );

@@ -3,12 +3,14 @@
 //!
 //! A seed makes what exists change (bad resources, moved gRPC services, withdrawn sight), calls
 //! name services and forget them, streams break and wait for the next, servers restart with or
-//! without delta, old requests come again, time passes. [`truth`] says what exists, [`play`]
-//! plays; here is what must hold. Knows nothing of what messages say.
+//! without delta and under other nonces, clients restart with what they stored, old requests
+//! come again, kinds overtake each other, time passes. [`truth`] says what exists, [`wire`]
+//! carries, [`play`] plays and says what must hold. Knows nothing of what messages say.
 
 mod play;
 mod show;
 mod truth;
+mod wire;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,6 +47,8 @@ pub struct Played {
     pub refused: u64,
     /// Streams that broke.
     pub breaks: u64,
+    /// Clients that began again with what was stored.
+    pub restarts: u64,
     /// Old requests that came again.
     pub stale: u64,
     /// Resources in force in the end.

@@ -1,16 +1,18 @@
 //! One seed: the client, the server, the stream between them, and what befalls them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use outrider_control_plane::ads::{Answer, DeltaStream, WorldStream};
 use outrider_daemon::xds::client::{Client, Closed, Protocol, Request, Response};
 use outrider_policy::Tick;
+use outrider_proto::Resources;
 use outrider_proto::envoy::core::Node;
 
 use super::Played;
 use super::show::{refused_names, shown_request, shown_response};
-use super::truth::{Truth, names};
+use super::truth::{SECRET, Truth, names};
+use super::wire::Wire;
 use crate::simulation::random::Random;
 
 /// Deliveries after the noise in which everything must have come to rest.
@@ -22,6 +24,15 @@ enum Served {
     World(WorldStream),
 }
 
+/// What the client's process has on its disk.
+#[derive(Default)]
+struct Stored {
+    services: BTreeSet<String>,
+    resources: Resources,
+    /// What was in force then.
+    lines: Vec<String>,
+}
+
 pub(super) struct Play {
     random: Random,
     print: bool,
@@ -29,14 +40,12 @@ pub(super) struct Play {
     truth: Truth,
     wanted: BTreeSet<String>,
     client: Client,
+    stored: Stored,
     server: Option<Served>,
     has_delta: bool,
     streams: u64,
     connect_at: Tick,
-    to_server: VecDeque<Request>,
-    to_client: VecDeque<Response>,
-    /// What went out on this stream, by type, with its nonce.
-    sent: BTreeMap<String, Vec<Request>>,
+    wire: Wire,
     played: Played,
 }
 
@@ -49,13 +58,12 @@ impl Play {
             truth: Truth::new(&mut random),
             wanted: BTreeSet::new(),
             client: Client::new(Node::default()),
+            stored: Stored::default(),
             server: None,
             has_delta: random.chance(60),
             streams: 0,
             connect_at: Tick::ZERO,
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
-            sent: BTreeMap::new(),
+            wire: Wire::new(random.chance(33)),
             played: Played::default(),
             random,
         }
@@ -81,7 +89,9 @@ impl Play {
             78..=85 => self.wish(),
             86..=87 => self.break_stream(Closed::Lost),
             88 => self.restart(),
-            89..=93 => self.repeat_old_request(),
+            89..=92 => self.repeat_old_request(),
+            93 => self.store(),
+            94 => return self.restart_client(),
             _ => {
                 let pause = self.random.millis(0, 8_000);
                 self.pass(pause);
@@ -115,7 +125,7 @@ impl Play {
                 sent.map(Response::World).collect()
             }
         });
-        self.to_client.extend(responses);
+        self.wire.respond(responses);
     }
 
     fn wish(&mut self) {
@@ -135,18 +145,16 @@ impl Play {
     fn send(&mut self, requests: Vec<Request>) {
         for request in requests {
             self.note(|| format!("client: {}", shown_request(&request)));
-            let key = type_of(&request).to_owned();
-            self.sent.entry(key).or_default().push(request.clone());
-            self.to_server.push_back(request);
+            self.wire.send(request);
         }
     }
 
     fn deliver_to_server(&mut self) {
-        let Some(request) = self.to_server.pop_front() else {
+        let Some(request) = self.wire.next_request(&mut self.random) else {
             return;
         };
         let responses = self.serve(request);
-        self.to_client.extend(responses);
+        self.wire.respond(responses);
     }
 
     fn serve(&mut self, request: Request) -> Vec<Response> {
@@ -165,11 +173,12 @@ impl Play {
     }
 
     fn deliver_to_client(&mut self) -> Result<(), String> {
-        let Some(response) = self.to_client.pop_front() else {
+        let Some(response) = self.wire.next_response(&mut self.random) else {
             return Ok(());
         };
         self.note(|| format!("server: {}", shown_response(&response)));
         let before = self.client.configuration().resources();
+        let had_bundle = self.client.trust_bundle().is_some();
         let requests = self.client.receive(self.now, response);
         let refused = requests.iter().filter_map(refused_names).flatten();
         let refused: BTreeSet<String> = refused.collect();
@@ -187,6 +196,9 @@ impl Play {
         {
             return Err(format!("{bad} is bad and in force"));
         }
+        if had_bundle && self.client.trust_bundle().is_none() {
+            return Err("the trust bundle gave way to none".to_owned());
+        }
         self.send(requests);
         Ok(())
     }
@@ -196,36 +208,61 @@ impl Play {
             return;
         }
         self.played.breaks += 1;
-        self.to_server.clear();
-        self.to_client.clear();
-        self.sent.clear();
+        self.wire.cut();
         let before = self.client.configuration().resources();
         self.connect_at = self.client.closed(self.now, how, self.random.next_u64());
         self.note(|| format!("the stream breaks: {how:?}"));
         debug_assert_eq!(before, self.client.configuration().resources());
     }
 
-    /// Another build of the server, which may or may not have delta.
+    /// Another build of the server, which may or may not have delta. It counts its streams from
+    /// anywhere, so a nonce may come again or not.
     fn restart(&mut self) {
         self.break_stream(Closed::Lost);
+        self.streams = self.random.between(0, 3) as u64;
         self.has_delta = self.random.chance(60);
         self.truth.change(&mut self.random);
     }
 
     /// A request of this stream comes again, answering an older response.
     fn repeat_old_request(&mut self) {
-        let all: Vec<_> = self
-            .sent
-            .values()
-            .filter_map(|sent| old_one(sent))
-            .collect();
+        let all = self.wire.stale();
         if all.is_empty() {
             return;
         }
         let request = all[self.random.between(0, all.len() - 1)].clone();
         self.note(|| format!("again: {}", shown_request(&request)));
         self.played.stale += 1;
-        self.to_server.push_back(request);
+        self.wire.repeat(request);
+    }
+
+    fn store(&mut self) {
+        self.note(|| "the client stores what it has".to_owned());
+        self.stored = Stored {
+            services: self.client.services().clone(),
+            resources: self.client.resources(),
+            lines: self.client.configuration().resources(),
+        };
+    }
+
+    /// The client's process dies and begins again with what it stored, which may be old.
+    fn restart_client(&mut self) -> Result<(), String> {
+        self.note(|| "the client restarts".to_owned());
+        self.break_stream(Closed::Lost);
+        self.played.restarts += 1;
+        let Stored {
+            services,
+            resources,
+            lines,
+        } = &self.stored;
+        self.wanted.clone_from(services);
+        self.client = Client::restored(Node::default(), services.clone(), resources);
+        self.connect_at = self.now;
+        let restored = self.client.configuration().resources();
+        if restored != *lines {
+            return Err(format!("stored {lines:?}\n  and restored {restored:?}"));
+        }
+        Ok(())
     }
 
     fn pass(&mut self, pause: Duration) {
@@ -250,6 +287,7 @@ impl Play {
         };
         self.note(|| format!("a stream opens: {:?}", self.client.protocol()));
         self.server = Some(server);
+        self.wire.open(self.streams);
         let requests = self.client.opened(self.now);
         self.send(requests);
     }
@@ -278,7 +316,7 @@ impl Play {
 
     fn deliver_all(&mut self) -> Result<(), String> {
         for _ in 0..REST_MAX {
-            if self.to_server.is_empty() && self.to_client.is_empty() {
+            if self.wire.is_quiet() {
                 return Ok(());
             }
             self.deliver_to_server();
@@ -288,13 +326,24 @@ impl Play {
     }
 
     fn check_the_end(&self) -> Result<(), String> {
-        let held = self.client.configuration().resources();
+        let mut held = self.client.configuration().resources();
         let expected = self.truth.expected(&self.wanted);
+        if !expected.iter().any(|line| key(line) == SECRET) {
+            // Where there is no bundle any more, the last one stays.
+            held.retain(|line| key(line) != SECRET);
+        }
         if held != expected {
             let wanted = &self.wanted;
             return Err(format!(
                 "wants {wanted:?}\n  holds {held:?}\n  shall {expected:?}"
             ));
+        }
+        let (absent, expected) = (self.client.absent(), self.truth.absent(&self.wanted));
+        if absent != expected {
+            return Err(format!("believes absent {absent:?}\n  shall {expected:?}"));
+        }
+        if let Some(refused) = self.client.rejections().first() {
+            return Err(format!("everything is good, and yet {refused:?}"));
         }
         // State of the world has no word for what was refused and is good after all.
         let standings: Vec<_> = match &self.server {
@@ -310,57 +359,13 @@ impl Play {
 
     /// Nothing is answered twice: the last answers once more are no news.
     fn repeat_last_answers(&mut self) -> Result<(), String> {
-        let last = self.sent.values().filter_map(|sent| sent.last().cloned());
-        for request in last.filter_map(answer_alone).collect::<Vec<_>>() {
+        for request in self.wire.last_answers() {
             let responses = self.serve(request);
             if let Some(response) = responses.first() {
                 return Err(format!("answered twice: {}", shown_response(response)));
             }
         }
         Ok(())
-    }
-}
-
-/// Of the requests of a type, one that answers an older response than the last does.
-fn old_one(sent: &[Request]) -> Option<Request> {
-    let newest = nonce(sent.last()?);
-    let old = sent.iter().rev().find(|request| {
-        let nonce = nonce(request);
-        !nonce.is_empty() && nonce != newest
-    });
-    // Before the newest nonce has arrived, the old one might still be the last at the server.
-    old.filter(|_| !newest.is_empty())
-        .cloned()
-        .and_then(answer_alone)
-}
-
-/// The answer in a request, without the change of subscription that a delta request may carry.
-fn answer_alone(request: Request) -> Option<Request> {
-    if nonce(&request).is_empty() {
-        return None;
-    }
-    Some(match request {
-        Request::Delta(mut request) => {
-            request.resource_names_subscribe.clear();
-            request.resource_names_unsubscribe.clear();
-            request.initial_resource_versions.clear();
-            Request::Delta(request)
-        }
-        Request::World(request) => Request::World(request),
-    })
-}
-
-fn nonce(request: &Request) -> &str {
-    match request {
-        Request::Delta(request) => &request.response_nonce,
-        Request::World(request) => &request.response_nonce,
-    }
-}
-
-fn type_of(request: &Request) -> &str {
-    match request {
-        Request::Delta(request) => &request.type_url,
-        Request::World(request) => &request.type_url,
     }
 }
 

@@ -6,17 +6,22 @@ use std::sync::LazyLock;
 use outrider_control_plane::ads::{Catalogue, View};
 use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::cluster::cluster::LbPolicy;
+use outrider_proto::envoy::core::{DataSource, data_source::Specifier};
 use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
 use outrider_proto::envoy::route::route::Action;
 use outrider_proto::envoy::route::route_action::ClusterSpecifier;
 use outrider_proto::envoy::route::{RouteConfiguration, VirtualHost};
+use outrider_proto::envoy::tls::{CertificateValidationContext, Secret, secret};
 use outrider_proto::google::Duration;
-use outrider_proto::{Kind, Resources, Versioned};
+use outrider_proto::{Kind, Resources, TRUST_BUNDLE_SECRET, Versioned};
 
 use crate::simulation::random::Random;
 
 const SERVICES: usize = 5;
 const GRPC_SERVICES: usize = 3;
+
+/// The trust bundle as `kind/name`.
+pub(super) const SECRET: &str = "secret/trust-bundle";
 
 /// One service as documents would render it; all others are made from it.
 static MODEL: LazyLock<Resources> = LazyLock::new(|| {
@@ -48,6 +53,7 @@ struct Service {
 #[derive(Debug)]
 pub(super) struct Truth {
     services: Vec<Service>,
+    bundle: State,
     /// Which service lists each gRPC service, if one does.
     grpc_owners: Vec<Option<usize>>,
     /// `kind/name@version` of everything bad that ever was.
@@ -70,6 +76,7 @@ impl Truth {
     pub fn new(random: &mut Random) -> Truth {
         let mut truth = Truth {
             services: vec![Service::default(); SERVICES],
+            bundle: State::default(),
             grpc_owners: vec![None; GRPC_SERVICES],
             bad_versions: BTreeSet::new(),
             catalogue: Catalogue::default(),
@@ -93,10 +100,11 @@ impl Truth {
         if random.chance(20) {
             service.backend = backend;
         }
-        let state = match random.between(0, 2) {
-            0 => &mut service.cluster,
-            1 => &mut service.endpoints,
-            _ => &mut service.routes,
+        let state = match random.between(0, 9) {
+            0..=2 => &mut service.cluster,
+            3..=5 => &mut service.endpoints,
+            6..=8 => &mut service.routes,
+            _ => &mut self.bundle,
         };
         *state = State {
             exists: random.chance(80),
@@ -132,6 +140,7 @@ impl Truth {
             change(&mut service.endpoints);
             change(&mut service.routes);
         }
+        change(&mut self.bundle);
         self.rebuild();
     }
 
@@ -146,6 +155,7 @@ impl Truth {
         let bad_lines = lines.filter(|(kind, name, _)| match kind {
             Kind::Cluster => bad(name, |service| service.cluster),
             Kind::Endpoints => bad(name, |service| service.endpoints),
+            Kind::Secret => self.bundle.bad,
             _ => bad(name, |service| service.routes),
         });
         let bad_lines: Vec<_> = bad_lines
@@ -171,7 +181,11 @@ impl Truth {
                 .filter(|(_, service)| shown(service.routes))
                 .map(|(index, service)| self.routes(index, service))
                 .collect(),
-            ..Resources::default()
+            secrets: Some(self.bundle)
+                .filter(|bundle| shown(*bundle))
+                .map(trust_bundle)
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -192,6 +206,9 @@ impl Truth {
     }
 
     pub fn sees(&self, kind: Kind, name: &str) -> bool {
+        if kind == Kind::Secret {
+            return !self.bundle.hidden;
+        }
         let index = name[1..].parse::<usize>().ok();
         let service = index.and_then(|index| self.services.get(index));
         service.is_some_and(|service| match kind {
@@ -231,10 +248,21 @@ impl Truth {
             .collect();
         let held = all.into_iter().filter(|(kind, name, _)| match kind {
             Kind::Endpoints | Kind::Cluster => clusters.contains(name),
+            Kind::Secret => true,
             _ => routes.contains(name),
         });
         held.map(|(kind, name, version)| line(kind, &name, &version))
             .collect()
+    }
+}
+
+impl Truth {
+    /// Of the wanted services those that do not exist.
+    pub fn absent(&self, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+        let routes = self.resources(false).routes.into_iter();
+        let hosts = routes.flat_map(|routes| routes.message.virtual_hosts);
+        let known: BTreeSet<_> = hosts.flat_map(|host| host.domains).collect();
+        wanted.difference(&known).cloned().collect()
     }
 }
 
@@ -275,6 +303,30 @@ fn assignment(index: usize, state: State) -> Versioned<ClusterLoadAssignment> {
     Versioned::new(assignment)
 }
 
+fn trust_bundle(state: State) -> Versioned<Secret> {
+    let content = state.content;
+    // Four digits are base64 of three bytes, and nobody here looks into a certificate.
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{content:04}\n-----END CERTIFICATE-----\n");
+    let specifier = if state.bad {
+        Specifier::Filename(pem)
+    } else {
+        Specifier::InlineString(pem)
+    };
+    let trusted_ca = Some(DataSource {
+        specifier: Some(specifier),
+        ..DataSource::default()
+    });
+    Versioned::new(Secret {
+        name: TRUST_BUNDLE_SECRET.to_owned(),
+        r#type: Some(secret::Type::ValidationContext(
+            CertificateValidationContext {
+                trusted_ca,
+                ..CertificateValidationContext::default()
+            },
+        )),
+    })
+}
+
 /// Kind, name and version of every resource, in the order of `Configuration::resources`.
 fn lines(resources: &Resources) -> Vec<(Kind, String, String)> {
     let clusters = resources.clusters.iter();
@@ -289,13 +341,17 @@ fn lines(resources: &Resources) -> Vec<(Kind, String, String)> {
     });
     let routes = resources.routes.iter();
     let routes = routes.map(|r| (Kind::Routes, r.message.name.clone(), r.version.clone()));
-    clusters.chain(endpoints).chain(routes).collect()
+    let secrets = resources.secrets.iter();
+    let secrets = secrets.map(|s| (Kind::Secret, s.message.name.clone(), s.version.clone()));
+    let all = clusters.chain(endpoints).chain(routes);
+    all.chain(secrets).collect()
 }
 
 fn line(kind: Kind, name: &str, version: &str) -> String {
     let kind = match kind {
         Kind::Cluster => "cluster",
         Kind::Endpoints => "endpoints",
+        Kind::Secret => "secret",
         _ => "routes",
     };
     format!("{kind}/{name}@{version}")

@@ -7,8 +7,11 @@
 //! ([`holdings`]), what is complete goes in force ([`serving`]); until then, and while no
 //! control plane answers, the last good stays.
 //!
-//! Knows no sockets and no identity. Delta is tried first on every connection; a server that
-//! does not have it is spoken to in state of the world.
+//! It may begin with what an earlier life stored ([`Client::restored`]). Besides the services it
+//! always asks for the mesh's trust bundle.
+//!
+//! Knows no sockets, no files and no identity. Delta is tried first on every connection; a
+//! server that does not have it is spoken to in state of the world.
 //! Reference: <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
 
 mod state;
