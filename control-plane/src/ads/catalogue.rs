@@ -33,56 +33,74 @@ pub struct Catalogue {
 impl Catalogue {
     /// The resources that documents render to, and the authority's secrets.
     pub fn new(resources: &Resources) -> Catalogue {
+        Catalogue::default().after(resources)
+    }
+
+    /// What exists next. What is in `self` already, in the same version, is not encoded again,
+    /// so that in a large mesh a small change is cheap.
+    pub fn after(&self, resources: &Resources) -> Catalogue {
         let Resources {
             clusters,
             endpoints,
             routes,
             secrets,
         } = resources;
-        let mut catalogue = Catalogue::default();
+        let mut next = Catalogue::default();
         for cluster in clusters {
-            let item = item(
-                cluster,
-                Vec::new(),
-                eds_name(&cluster.message).map(str::to_owned),
-            );
-            catalogue.insert(Kind::Cluster, item);
+            let followed_by = || eds_name(&cluster.message).map(str::to_owned);
+            let item = self.kept(Kind::Cluster, cluster);
+            let item = item.unwrap_or_else(|| item_of(cluster, Vec::new(), followed_by()));
+            next.insert(Kind::Cluster, item);
         }
         for assignment in endpoints {
-            catalogue.insert(Kind::Endpoints, item(assignment, Vec::new(), None));
+            let item = self.kept(Kind::Endpoints, assignment);
+            let item = item.unwrap_or_else(|| item_of(assignment, Vec::new(), None));
+            next.insert(Kind::Endpoints, item);
         }
         for routes in routes {
-            let item = item(routes, grpc_aliases(&routes.message), None);
-            catalogue.insert(Kind::Routes, item);
+            let aliases = || grpc_aliases(&routes.message);
+            let item = self.kept(Kind::Routes, routes);
+            let item = item.unwrap_or_else(|| item_of(routes, aliases(), None));
+            next.insert(Kind::Routes, item);
         }
         for secret in secrets {
-            catalogue.insert(Kind::Secret, item(secret, Vec::new(), None));
+            let item = self.kept(Kind::Secret, secret);
+            let item = item.unwrap_or_else(|| item_of(secret, Vec::new(), None));
+            next.insert(Kind::Secret, item);
         }
-        catalogue
+        next
     }
 
-    fn insert(&mut self, kind: Kind, item: Item) {
+    fn kept<M: Resource>(&self, kind: Kind, resource: &Versioned<M>) -> Option<Arc<Item>> {
+        let item = self
+            .items
+            .get(&kind)?
+            .get(resource.message.resource_name())?;
+        (item.version == resource.version).then(|| Arc::clone(item))
+    }
+
+    fn insert(&mut self, kind: Kind, item: Arc<Item>) {
         for alias in &item.aliases {
             let owner = self.aliases.entry(alias.clone());
             owner.or_insert_with(|| item.name.clone());
         }
         let items = self.items.entry(kind).or_default();
-        items.insert(item.name.clone(), Arc::new(item));
+        items.insert(item.name.clone(), item);
     }
 }
 
-fn item<M: Resource>(
+fn item_of<M: Resource>(
     resource: &Versioned<M>,
     aliases: Vec<String>,
     followed_by: Option<String>,
-) -> Item {
-    Item {
+) -> Arc<Item> {
+    Arc::new(Item {
         name: resource.message.resource_name().to_owned(),
         version: resource.version.clone(),
         body: pack(&resource.message),
         aliases,
         followed_by,
-    }
+    })
 }
 
 /// What one client may see of a catalogue. What it may not see does not exist for it.

@@ -3,6 +3,7 @@
 //! The rules were learned from the protocol's text and from what grpc-core, grpc-go, grpc-js
 //! and Envoy really do. The bed below is a catalogue of three kinds and the messages of a client.
 
+mod cost;
 mod delta;
 mod order;
 mod world;
@@ -21,12 +22,16 @@ use super::{Catalogue, View};
 
 /// What exists, as `name` or `name=content`: another content is another version.
 fn catalogue(clusters: &[&str], endpoints: &[&str], routes: &[&str]) -> Catalogue {
-    Catalogue::new(&Resources {
+    Catalogue::new(&resources_of(clusters, endpoints, routes))
+}
+
+fn resources_of(clusters: &[&str], endpoints: &[&str], routes: &[&str]) -> Resources {
+    Resources {
         clusters: clusters.iter().map(|text| cluster(text)).collect(),
         endpoints: endpoints.iter().map(|text| assignment(text)).collect(),
         routes: routes.iter().map(|text| route(text)).collect(),
         ..Resources::default()
-    })
+    }
 }
 
 fn parts(text: &str) -> (String, String) {
