@@ -50,8 +50,11 @@ pub(super) fn parse(cluster: &Cluster, fields: &mut Fields<'_>) -> Option<Cluste
     if cluster.name.is_empty() {
         fields.refuse("name", "missing");
     }
-    if cluster.lb_policy != i32::from(LbPolicy::LeastRequest) {
-        fields.refuse("lb_policy", "must be LEAST_REQUEST: two choices, by load");
+    // Those who ask for ROUND_ROBIN ask for an even spread, and have it; docs/CONFIG.md says so.
+    let balanced = [LbPolicy::RoundRobin, LbPolicy::LeastRequest].map(i32::from);
+    if !balanced.contains(&cluster.lb_policy) {
+        let problem = "must be LEAST_REQUEST or ROUND_ROBIN: both are two choices, by load";
+        fields.refuse("lb_policy", problem);
     }
     http_options::check(&cluster.typed_extension_protocol_options, fields);
     let policy = parse_policy(cluster, fields);

@@ -50,31 +50,46 @@ pub(super) fn parse_addresses(
         enforced: cluster_name, endpoints;
         refused: named_endpoints, policy;
     });
-    if assignment.endpoints.len() > 1 {
-        fields.refuse("endpoints", "more than one locality is not enforced here");
-    }
+    refuse_weights(&assignment.endpoints, fields);
+    let mut seen = BTreeSet::new();
     let mut addresses = Vec::new();
     for (index, locality) in assignment.endpoints.iter().enumerate() {
         parse_locality(
             locality,
             &mut fields.at_index("endpoints", index),
+            &mut seen,
             &mut addresses,
         );
     }
     addresses
 }
 
-// The weight and the label of a single locality decide nothing.
+/// Endpoints are chosen among all alike, wherever they are. That is what Envoy does with
+/// localities at one priority, unless the cluster has `locality_weighted_lb_config`, which is
+/// refused; gRPC always goes by the weights, so unequal ones must mean something.
+fn refuse_weights(localities: &[LocalityLbEndpoints], fields: &mut Fields<'_>) {
+    let weight = |locality: &LocalityLbEndpoints| number(&locality.load_balancing_weight);
+    let first = localities.first().and_then(weight);
+    for (index, locality) in localities.iter().enumerate() {
+        if weight(locality) != first {
+            let mut fields = fields.at_index("endpoints", index);
+            let problem = "must be that of the first: weights of localities are not enforced here";
+            fields.refuse("load_balancing_weight", problem);
+        }
+    }
+}
+
+// Its label decides nothing.
 fn parse_locality(
     locality: &LocalityLbEndpoints,
     fields: &mut Fields<'_>,
+    seen: &mut BTreeSet<Address>,
     addresses: &mut Vec<Address>,
 ) {
     refuse_unenforced!(fields, locality, LocalityLbEndpoints {
         enforced: locality, lb_endpoints, load_balancing_weight;
         refused: metadata, priority, proximity, lb_config;
     });
-    let mut seen = BTreeSet::new();
     for (index, endpoint) in locality.lb_endpoints.iter().enumerate() {
         let mut fields = fields.at_index("lb_endpoints", index);
         let Some(address) = parse_endpoint(endpoint, &mut fields) else {

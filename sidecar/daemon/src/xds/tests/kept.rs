@@ -44,7 +44,7 @@ fn a_bad_resource_keeps_its_last_good_version_and_blocks_nobody() {
     assert_eq!(
         nack_message(&accepted.rejected),
         "xDS response validation errors: [resource index 0: echo: INVALID_ARGUMENT: errors validating \
-         Cluster resource: [field:lb_policy error:must be LEAST_REQUEST: two choices, by load]]"
+         Cluster resource: [field:lb_policy error:must be LEAST_REQUEST or ROUND_ROBIN: both are two choices, by load]]"
     );
     let now = accepted.configuration.snapshot(|_| &[]);
     let timeout = |name: &str| {

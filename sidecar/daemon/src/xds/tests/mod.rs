@@ -2,6 +2,7 @@
 
 mod accepted;
 mod arrival;
+mod balancing;
 mod kept;
 mod mutation;
 mod refusal;

@@ -51,8 +51,8 @@ fn what_is_not_enforced_in_a_cluster_is_refused_with_its_path() {
             "field:alt_stat_name error:not enforced here",
         ),
         (
-            cluster(|cluster| cluster.lb_policy = LbPolicy::RoundRobin.into()),
-            "field:lb_policy error:must be LEAST_REQUEST: two choices, by load",
+            cluster(|cluster| cluster.lb_policy = LbPolicy::RingHash.into()),
+            "field:lb_policy error:must be LEAST_REQUEST or ROUND_ROBIN: both are two choices, by load",
         ),
         (
             cluster(|cluster| {
