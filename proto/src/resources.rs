@@ -13,6 +13,11 @@ use prost::{Message, Name};
 pub trait Resource: Message + Name + Default {
     /// The name clients subscribe to.
     fn resource_name(&self) -> &str;
+
+    /// Other names that clients may ask by. Routes have their domains `grpc/<gRPC service>`.
+    fn aliases(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl Resource for Cluster {
@@ -31,6 +36,12 @@ impl Resource for RouteConfiguration {
     fn resource_name(&self) -> &str {
         &self.name
     }
+
+    fn aliases(&self) -> Vec<String> {
+        let domains = self.virtual_hosts.iter().flat_map(|host| &host.domains);
+        let aliases = domains.filter(|domain| domain.starts_with("grpc/"));
+        aliases.cloned().collect()
+    }
 }
 
 impl Resource for Secret {
@@ -44,13 +55,6 @@ pub fn eds_name(cluster: &Cluster) -> Option<&str> {
     let eds = cluster.eds_cluster_config.as_ref()?;
     let name = Some(&eds.service_name).filter(|name| !name.is_empty());
     Some(name.unwrap_or(&cluster.name))
-}
-
-/// The other names that routes are asked for by: their domains `grpc/<gRPC service>`.
-pub fn grpc_aliases(routes: &RouteConfiguration) -> Vec<String> {
-    let domains = routes.virtual_hosts.iter().flat_map(|host| &host.domains);
-    let aliases = domains.filter(|domain| domain.starts_with("grpc/"));
-    aliases.cloned().collect()
 }
 
 /// A resource and the version of its content.

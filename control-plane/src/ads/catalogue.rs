@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outrider_proto::google::Any;
-use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name, grpc_aliases, pack};
+use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name, pack};
 
 /// A resource as it is sent.
 #[derive(Debug, PartialEq)]
@@ -49,23 +49,22 @@ impl Catalogue {
         for cluster in clusters {
             let followed_by = || eds_name(&cluster.message).map(str::to_owned);
             let item = self.kept(Kind::Cluster, cluster);
-            let item = item.unwrap_or_else(|| item_of(cluster, Vec::new(), followed_by()));
+            let item = item.unwrap_or_else(|| item_of(cluster, followed_by()));
             next.insert(Kind::Cluster, item);
         }
         for assignment in endpoints {
             let item = self.kept(Kind::Endpoints, assignment);
-            let item = item.unwrap_or_else(|| item_of(assignment, Vec::new(), None));
+            let item = item.unwrap_or_else(|| item_of(assignment, None));
             next.insert(Kind::Endpoints, item);
         }
         for routes in routes {
-            let aliases = || grpc_aliases(&routes.message);
             let item = self.kept(Kind::Routes, routes);
-            let item = item.unwrap_or_else(|| item_of(routes, aliases(), None));
+            let item = item.unwrap_or_else(|| item_of(routes, None));
             next.insert(Kind::Routes, item);
         }
         for secret in secrets {
             let item = self.kept(Kind::Secret, secret);
-            let item = item.unwrap_or_else(|| item_of(secret, Vec::new(), None));
+            let item = item.unwrap_or_else(|| item_of(secret, None));
             next.insert(Kind::Secret, item);
         }
         next
@@ -89,16 +88,12 @@ impl Catalogue {
     }
 }
 
-fn item_of<M: Resource>(
-    resource: &Versioned<M>,
-    aliases: Vec<String>,
-    followed_by: Option<String>,
-) -> Arc<Item> {
+fn item_of<M: Resource>(resource: &Versioned<M>, followed_by: Option<String>) -> Arc<Item> {
     Arc::new(Item {
         name: resource.message.resource_name().to_owned(),
         version: resource.version.clone(),
         body: pack(&resource.message),
-        aliases,
+        aliases: resource.message.aliases(),
         followed_by,
     })
 }

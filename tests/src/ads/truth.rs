@@ -266,6 +266,18 @@ impl Truth {
     }
 }
 
+/// The clusters that routes of this truth lead to.
+pub(super) fn backends(routes: &RouteConfiguration) -> impl Iterator<Item = &str> {
+    let routes = routes.virtual_hosts.iter().flat_map(|host| &host.routes);
+    routes.filter_map(|route| match &route.action {
+        Some(Action::Route(action)) => match &action.cluster_specifier {
+            Some(ClusterSpecifier::Cluster(name)) => Some(name.as_str()),
+            Some(_) | None => None,
+        },
+        Some(_) | None => None,
+    })
+}
+
 fn lead_to(host: &mut VirtualHost, backend: usize, content: u32) {
     for route in &mut host.routes {
         route.name = format!("route-{content}");

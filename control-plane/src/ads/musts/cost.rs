@@ -20,7 +20,7 @@ fn resources(count: usize, endpoints: &str) -> Resources {
 }
 
 /// What one change of one endpoint costs a stream of 5 services among `count`: looks into the
-/// catalogue, and time.
+/// catalogue, and the time of the fastest round.
 #[expect(
     clippy::disallowed_methods,
     reason = "the time is printed for people; nothing depends on it"
@@ -39,14 +39,16 @@ fn cost(count: usize) -> (u32, Duration) {
         looks.set(looks.get() + 1);
         true
     };
-    let start = Instant::now();
+    let mut fastest = Duration::MAX;
     for world in worlds.iter().rev().cycle().take(ROUNDS as usize) {
         let view = View::new(world, &sees);
+        let start = Instant::now();
         let sent = stream.publish(view);
         assert_eq!(sent.len(), 1, "the endpoints");
         assert!(stream.receive(ack(&sent[0]), view).is_empty());
+        fastest = fastest.min(start.elapsed());
     }
-    (looks.get() / ROUNDS, start.elapsed() / ROUNDS)
+    (looks.get() / ROUNDS, fastest)
 }
 
 #[test]

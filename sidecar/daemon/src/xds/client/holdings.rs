@@ -11,7 +11,7 @@ use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
 use outrider_proto::envoy::route::RouteConfiguration;
 use outrider_proto::envoy::tls::Secret;
-use outrider_proto::{Kind, Resource, Resources, grpc_aliases, unpack};
+use outrider_proto::{Kind, Resource, Resources, unpack};
 
 use super::cache::Cache;
 use super::refusals::Refusals;
@@ -51,7 +51,7 @@ impl Holdings {
             holdings.endpoints.put("", &[], assignment.message.clone());
         }
         for routes in routes {
-            let aliases = grpc_aliases(&routes.message);
+            let aliases = routes.message.aliases();
             holdings.routes.put("", &aliases, routes.message.clone());
         }
         for secret in secrets {
@@ -158,6 +158,8 @@ impl Holdings {
 }
 
 /// Puts what arrived into its cache; gives the names in the order of the response.
+/// Aliases are what the server says and what the resource itself says: over state of the world
+/// one that was asked for by its name comes without them.
 fn arrive<M: Resource + Clone>(
     cache: &mut Cache<M>,
     update: &Update,
@@ -169,9 +171,10 @@ fn arrive<M: Resource + Clone>(
         match decode::<M>(arrival) {
             Ok(message) => {
                 names.push(message.resource_name().to_owned());
-                let mut known_as = arrival.aliases.iter().map(String::as_str);
+                let aliases = [arrival.aliases.clone(), message.aliases()].concat();
+                let mut known_as = aliases.iter().map(String::as_str);
                 if is_asked(message.resource_name()) || known_as.any(&is_asked) {
-                    cache.put(&arrival.version, &arrival.aliases, message);
+                    cache.put(&arrival.version, &aliases, message);
                 }
             }
             Err(error) => {

@@ -103,3 +103,10 @@ fn what_is_left_over_is_bounded() {
     // `a`, the one that is wanted and those left over.
     assert_eq!(longest, 1_002);
 }
+
+#[test]
+fn what_came_by_its_name_is_known_by_its_alias_too() {
+    let mut client = serving_the_world();
+    client.want(NOW, "grpc/shop.A");
+    assert_eq!(client.find("grpc/shop.A"), Found::Present);
+}
