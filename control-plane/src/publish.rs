@@ -49,7 +49,7 @@ impl Publisher {
         mut sources: Sources,
         metrics: Arc<Metrics>,
     ) -> (Publisher, watch::Receiver<Arc<Published>>) {
-        let (publisher, published) = watch::channel(Arc::new(sources.join()));
+        let (publisher, published) = watch::channel(Arc::new(sources.join(&Catalogue::default())));
         let publisher = Publisher {
             sources,
             publisher,
@@ -61,7 +61,9 @@ impl Publisher {
     /// Publishes what changes, until one of the sources ends.
     pub async fn run(mut self) {
         while self.sources.changed().await {
-            self.publisher.send_replace(Arc::new(self.sources.join()));
+            let before = Arc::clone(&self.publisher.borrow());
+            let next = self.sources.join(&before.catalogue);
+            self.publisher.send_replace(Arc::new(next));
             self.metrics.published();
             sleep(REST).await;
         }
@@ -79,12 +81,12 @@ impl Sources {
         changed.is_ok()
     }
 
-    fn join(&mut self) -> Published {
+    fn join(&mut self, before: &Catalogue) -> Published {
         let desired = self.desired.borrow_and_update().clone();
         let registry = self.registry.borrow_and_update().clone();
         let bundle = self.bundle.borrow_and_update().clone();
         let documents = (&desired.documents, desired.version);
-        Published::new(documents, &registry, &bundle.pem())
+        Published::new(before, documents, &registry, &bundle.pem())
     }
 }
 
@@ -104,8 +106,9 @@ pub struct Published {
 }
 
 impl Published {
-    /// Joins the three.
+    /// Joins the three. What of `before` is still so is not encoded again.
     pub fn new(
+        before: &Catalogue,
         (documents, documents_version): (&Documents, u64),
         registry: &Publication,
         bundle_pem: &str,
@@ -114,7 +117,7 @@ impl Published {
         resources.secrets.push(trust_bundle(bundle_pem));
         Published {
             version: version(&resources),
-            catalogue: Catalogue::new(&resources),
+            catalogue: before.after(&resources),
             documents_version,
             registry_revision: registry.revision,
             contested: documents.contested(&registry.registered),
