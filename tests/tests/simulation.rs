@@ -73,13 +73,14 @@ fn every_seed_holds_every_invariant() {
     );
     let sum = |what: fn(&Run) -> usize| runs.iter().map(what).sum::<usize>();
     println!(
-        "{} seeds: {} events, {} calls, {} answered, {} refused, {} retries",
+        "{} seeds: {} events, {} calls, {} answered, {} refused, {} retries, {} waits",
         runs.len(),
         sum(|run| run.events),
         sum(|run| run.calls),
         sum(|run| run.answered),
         sum(|run| run.refused),
-        sum(|run| run.retries)
+        sum(|run| run.retries),
+        sum(|run| run.waits)
     );
     assert_none(&failures);
 }

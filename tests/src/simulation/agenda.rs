@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use outrider_http2::StreamId;
 use outrider_policy::Tick;
 
+use super::discovery::Word;
 use super::plan::Fault;
 
 /// One thing that will happen.
@@ -28,6 +29,8 @@ pub(super) enum Event {
         stream: StreamId,
         step: ExchangeStep,
     },
+    /// The caller's sidecar is told what there is.
+    Tell(Word),
     /// Trouble.
     Fault(Fault),
     /// The second step of a server's GOAWAY.

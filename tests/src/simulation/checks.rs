@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use outrider_engine::config::DISCOVERY_WAIT_DEFAULT;
 use outrider_engine::{CallRecord, Reason, Side};
 use outrider_http2::Fields;
 use outrider_policy::{Code, timeout};
 
 use super::call::{Call, CallEnd, Delivery, DeliveryEnd};
-use super::plan::Reader;
+use super::plan::{Oddity, Reader};
 use super::verdict::{missed_retry, wrong_answer, wrong_head, wrong_records};
 use super::world::{CALLERS_SIDECAR, World};
 
@@ -48,9 +49,14 @@ impl World {
 
     /// The whole time of a call: what its client gave it or the operator, whichever is less.
     fn allowed(&self, call: &Call) -> Option<Duration> {
-        let route = self.plan.rules.timeout;
-        let route = route.filter(|_| call.plan.method.is_unary());
+        let route = self.route_timeout(call);
         [call.plan.timeout, route].into_iter().flatten().min()
+    }
+
+    fn route_timeout(&self, call: &Call) -> Option<Duration> {
+        let has_route = call.plan.oddity != Oddity::Nowhere;
+        let timeout = self.plan.rules.timeout;
+        timeout.filter(|_| has_route && call.plan.method.is_unary())
     }
 
     /// More than a head needs from end to end, with everything before it in the way; in a crowd
@@ -124,9 +130,13 @@ impl World {
 
     /// A client that named a deadline, and reads, sees the end by then.
     fn late_end(&self, call: &Call) -> Option<String> {
-        let allowed = self.allowed(call)?;
-        let took = self.now.since(call.begun?);
-        let late = call.plan.reader == Reader::Prompt && took > allowed + self.transit();
+        let begun = call.begun?;
+        let own = call.plan.timeout.map(|timeout| begun + timeout);
+        let route = self.route_timeout(call);
+        let route = route.and_then(|timeout| self.route_due(begun, timeout));
+        let due = own.into_iter().chain(route).min()?;
+        let late = call.plan.reader == Reader::Prompt && self.now > due + self.transit();
+        let (took, allowed) = (self.now.since(begun), due.since(begun));
         late.then(|| format!("ended after {took:?}, its deadline was {allowed:?}"))
     }
 
@@ -163,11 +173,12 @@ impl World {
             ),
         ];
         let excused = match required {
-            Some(reason) => reason.name() == name,
+            Some(reason) => reason.name() == name || self.may_be_lost(call, name),
             None => excuses
                 .iter()
                 .any(|(reason, excuse)| reason.name() == name && *excuse),
         };
+        let excused = excused || self.is_excused(name);
         (!excused).then(|| format!("refused without a reason: {:?}", call.answer))
     }
 
@@ -218,8 +229,11 @@ impl World {
             Side::Inbound => 2,
         };
         let late = record.deadline.is_some_and(|at| record.ended > at);
+        let wait = record.ended.since(record.started);
         let wrong = if late {
             "ended after its deadline"
+        } else if record.endpoint.is_none() && wait > DISCOVERY_WAIT_DEFAULT {
+            "waited too long for discovery"
         } else if record.attempts > attempts_max {
             "has more attempts than any rule allows"
         } else if record.side == Side::Outbound && !self.calls[call].outbound.is_empty() {
@@ -249,6 +263,8 @@ impl World {
             format!("{in_flight} in flight of {} calls", gauges.calls)
         } else if gauges.calls > self.calls.len() {
             format!("{} calls of {}", gauges.calls, self.calls.len())
+        } else if let Some(wrong) = self.wrong_wait(sidecar, gauges.discovering) {
+            wrong
         } else if gauges.counters.protocol_errors > 0 {
             "a sidecar or an application broke HTTP/2".to_owned()
         } else {
@@ -276,7 +292,8 @@ impl World {
             .iter()
             .flat_map(|cluster| &cluster.endpoints)
             .any(|endpoint| endpoint.in_flight > 0);
-        if gauges.calls > 0 || gauges.timers > 0 || in_flight {
+        let waits = gauges.discovering != [0, 0];
+        if gauges.calls > 0 || gauges.timers > 0 || in_flight || waits {
             self.broken(format!("sidecar {sidecar}: not idle at rest: {gauges:?}"));
         }
     }

@@ -61,6 +61,14 @@ pub(super) fn other(plan: &Plan, seed: u64) -> Snapshot {
     snapshot(plan, &a, &b, weights)
 }
 
+/// All endpoints have left the first cluster, the second, or both.
+pub(super) fn starved(plan: &Plan, seed: u64) -> Snapshot {
+    let mut random = Random::new(seed);
+    let all: Vec<_> = (0..plan.endpoints).collect();
+    let (a, b) = random.pick(&[(&all[..0], &all[..]), (&all, &[]), (&[], &[])]);
+    snapshot(plan, a, b, (1, 1))
+}
+
 fn snapshot(plan: &Plan, a: &[usize], b: &[usize], weights: (u32, u32)) -> Snapshot {
     let clusters = [("echo-a", a), ("echo-b", b)]
         .map(|(name, endpoints)| (name.to_owned(), Arc::new(cluster(plan, name, endpoints))));

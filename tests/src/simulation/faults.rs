@@ -1,16 +1,14 @@
 //! Trouble: what goes wrong outside the sidecars, and what their operator does meanwhile.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::Snapshot;
 use outrider_http2::GoawayKind;
 
 use super::agenda::Event;
 use super::configuration;
 use super::network::Place;
 use super::plan::Fault;
-use super::world::{CALLERS_SIDECAR, World};
+use super::world::World;
 
 impl World {
     pub(super) fn fault(&mut self, fault: Fault) {
@@ -23,6 +21,8 @@ impl World {
             Fault::Revive(server) => self.servers[server].is_listening = true,
             Fault::Goaway(server, after) => self.goaway(server, after),
             Fault::Configure(seed) => self.configure(configuration::other(&self.plan, seed)),
+            Fault::Starve(seed) => self.configure(configuration::starved(&self.plan, seed)),
+            Fault::Withdraw(is_absent) => self.withdraw(is_absent),
             Fault::Drain(endpoint, patience) => self.drain(endpoint + 1, patience),
         }
     }
@@ -65,16 +65,6 @@ impl World {
         self.server_goaway(server, GoawayKind::Notice);
         self.agenda
             .plan(self.now + after, Event::LastGoaway { server });
-    }
-
-    pub(super) fn configure(&mut self, mut next: Snapshot) {
-        next.inherit(&self.snapshot);
-        self.snapshot = Arc::new(next);
-        let snapshot = Arc::clone(&self.snapshot);
-        self.sidecars[CALLERS_SIDECAR]
-            .engine
-            .configure(self.now, snapshot);
-        self.turn(CALLERS_SIDECAR);
     }
 
     /// A sidecar is told to stop: its listener closes first, as a process would do it.

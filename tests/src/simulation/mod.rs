@@ -21,6 +21,7 @@ mod certificates;
 mod checks;
 mod client;
 mod configuration;
+mod discovery;
 mod exchange;
 mod faults;
 mod fields;
@@ -56,6 +57,8 @@ pub struct Run {
     pub refused: usize,
     /// Retries of all calls.
     pub retries: usize,
+    /// Waits of calls for a service or an endpoint.
+    pub waits: usize,
     /// The readable list of events; empty unless kept.
     pub journal: String,
 }
@@ -120,6 +123,7 @@ fn summary(world: World) -> Run {
             .flat_map(|call| &call.outbound)
             .map(|record| record.retries as usize)
             .sum(),
+        waits: world.waits(),
         journal: world.journal.lines,
     }
 }

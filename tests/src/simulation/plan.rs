@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) servers: ServerPlan,
     pub(super) rules: RulesPlan,
     pub(super) limits: LimitsPlan,
+    /// How long it takes until the last call begins.
+    pub(super) span: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -234,6 +236,10 @@ pub(super) enum Fault {
     Goaway(usize, Duration),
     /// New configuration: other weights, other endpoints.
     Configure(u64),
+    /// All endpoints leave one cluster or both.
+    Starve(u64),
+    /// The service leaves; `true`: for absent, not only for unknown.
+    Withdraw(bool),
     /// An inbound sidecar is told to stop within the span.
     Drain(usize, Duration),
 }
@@ -268,6 +274,7 @@ impl Plan {
             servers: servers(random),
             rules: rules(random, calm),
             limits: limits(random),
+            span,
         }
     }
 }

@@ -164,7 +164,7 @@ impl World {
                     );
                 }
             }
-            Action::Want(name) => self.broken(format!("sidecar {sidecar}: wants {name}")),
+            Action::Want(name) => self.wanted(sidecar, &name),
             Action::Record(record) => self.recorded(sidecar, *record),
         }
     }
@@ -184,7 +184,7 @@ impl World {
         let Some(at) = self.sidecars[sidecar].links.get(&id).copied() else {
             return self.broken(format!("sidecar {sidecar}: writes to a closed connection"));
         };
-        let now = self.now;
+        let (now, most) = (self.now, OUTPUT_BYTES_MAX + self.heads_at_once());
         loop {
             let engine = &mut self.sidecars[sidecar].engine;
             let output = engine.output(id);
@@ -193,7 +193,7 @@ impl World {
                 return;
             }
             let count = self.network.send(&mut self.agenda, now, at, output);
-            if held > OUTPUT_BYTES_MAX {
+            if held > most {
                 return self.broken(format!("sidecar {sidecar}: {held} octets of output"));
             }
             if count == 0 {

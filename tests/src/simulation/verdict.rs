@@ -2,7 +2,7 @@
 //!
 //! Pure functions of the call's shadow; each returns what is wrong, in words.
 
-use outrider_engine::Outcome;
+use outrider_engine::{Outcome, Reason};
 use outrider_http2::{ErrorCode, Fields};
 use outrider_policy::Code;
 
@@ -120,7 +120,10 @@ pub(super) fn missed_retry(call: &Call, attempts_max: u8, disturbed: bool) -> Op
     // In a disturbed run nobody outside can tell whether a request was surely not processed.
     let retryable = call.plan.method.is_idempotent() || refused && !disturbed;
     let stopped = call.deliveries.iter().any(|delivery| delivery.says_stop);
-    let due = failed && !seen && retryable && !stopped;
+    // Where there is nobody to try, nothing was tried.
+    let nobody = [Reason::NotDiscovered, Reason::NoEndpoint].map(Reason::name);
+    let alone = nobody.map(Some).contains(&answer.refusal.as_deref());
+    let due = failed && !seen && retryable && !stopped && !alone;
     (due && record.retries + 1 < u32::from(attempts_max))
         .then(|| format!("not retried: {record:?}"))
 }

@@ -18,6 +18,7 @@ use super::agenda::{Agenda, CallStep, Event};
 use super::call::Call;
 use super::client::Client;
 use super::configuration;
+use super::discovery::{Directory, Word};
 use super::journal::{Journal, Keep};
 use super::network::{Arrival, Network, Place};
 use super::pattern::Pattern;
@@ -56,7 +57,9 @@ pub(super) struct World {
     pub(super) sidecars: Vec<Sidecar>,
     pub(super) servers: Vec<Server>,
     pub(super) calls: Vec<Call>,
+    /// What the caller's sidecar was told last, and who tells it.
     pub(super) snapshot: Arc<Snapshot>,
+    pub(super) directory: Directory,
     random: Random,
     /// When something outside the sidecars last went wrong.
     pub(super) disturbed: Option<Tick>,
@@ -70,9 +73,11 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, wire: Wire, keep: Keep) -> World {
         let mut random = Random::new(seed);
-        let plan = Plan::draw(&mut random);
+        let mut plan = Plan::draw(&mut random);
         let network = Network::new(plan.network, random.fork());
         let all: Vec<_> = (0..plan.endpoints).collect();
+        let mut directory = Directory::new(seed, configuration::of(&plan, &all));
+        plan.faults.extend(directory.faults(plan.span));
         let mut world = World {
             now: Tick::ZERO,
             wire,
@@ -88,7 +93,8 @@ impl World {
                 .map(|_| Server::new(random.fork(), plan.servers.growth))
                 .collect(),
             calls: plan.calls.iter().cloned().map(Call::new).collect(),
-            snapshot: Arc::new(configuration::of(&plan, &all)),
+            snapshot: Arc::new(directory.told()),
+            directory,
             random: random.fork(),
             disturbed: None,
             is_epilogue: false,
@@ -178,6 +184,7 @@ impl World {
                     self.exchange_step(server, (link, stream), step);
                 }
             }
+            Event::Tell(word) => self.tell(word),
             Event::Fault(fault) => self.fault(fault),
             Event::LastGoaway { server } => self.server_goaway(server, GoawayKind::Final),
         }
@@ -293,6 +300,7 @@ impl World {
             .filter(|endpoint| self.sidecars[endpoint + 1].is_listening)
             .collect();
         self.configure(configuration::of(&self.plan, &alive));
+        self.tell(Word::Here);
         let call = self.calls.len();
         let begin = self.now + Duration::from_secs(400);
         self.calls.push(Call::new(CallPlan {

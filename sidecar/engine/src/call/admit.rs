@@ -244,6 +244,8 @@ impl Engine {
             .route
             .as_ref()
             .and_then(|route| route.route.policy.timeout);
+        // A route that became known late cannot have wanted the call over before that.
+        let policy = policy.map(|timeout| timeout.max(self.now.since(call.started)));
         call.deadline = deadline::earliest(call.started, asked, policy);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use outrider_engine::config::{ClusterPolicy, Discovery, Snapshot, Transport};
 use outrider_engine::{Gauges, Outcome, Reason, Side};
-use outrider_http2::ErrorCode;
+use outrider_http2::{ErrorCode, StreamId};
 use outrider_policy::{Code, Limits, RouteTable, SpiffeId};
 
 use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
@@ -106,17 +106,6 @@ fn a_service_that_went_away_is_asked_for_anew() {
 }
 
 #[test]
-fn no_known_service_is_waited_for() {
-    let mut mesh = ignorant();
-    mesh.configure(orders(&[address(INSTANCE)]));
-    mesh.client().call("orders", PLACE, &[], true);
-    mesh.world.settle();
-    assert_eq!(answer_all(&mut mesh), 1);
-    assert!(mesh.world.wanted.is_empty());
-    assert_eq!(gauges(&mesh).counters.discovery_answered, [0, 0]);
-}
-
-#[test]
 fn what_no_service_is_called_is_refused_as_soon_as_that_is_known() {
     let mut mesh = ignorant();
     mesh.client().call("nowhere", GET, &[], true);
@@ -149,7 +138,6 @@ fn what_can_be_no_service_is_refused_and_never_asked_for() {
         assert_eq!(mesh.client().status().as_deref(), Some("12"), "{authority}");
         mesh.client().seen.clear();
     }
-    assert!(mesh.world.wanted.is_empty());
     mesh.client()
         .call("orders", GET, &[("grpc-timeout", "1x")], true);
     mesh.world.settle();
@@ -159,12 +147,12 @@ fn what_can_be_no_service_is_refused_and_never_asked_for() {
 }
 
 /// How a call for an unknown service ends, and what its caller reads.
-fn end_of_wait(end: impl FnOnce(&mut Mesh)) -> (Outcome, Option<String>) {
+fn end_of_wait(end: impl FnOnce(&mut Mesh, StreamId)) -> (Outcome, Option<String>) {
     let mut mesh = ignorant();
     let stream = mesh.client().call("orders", PLACE, &[], false);
     mesh.client().http2.data(stream, &[1; 1_000], false);
     mesh.world.settle();
-    end(&mut mesh);
+    end(&mut mesh, stream);
     mesh.world.settle();
     mesh.assert_quiet();
     assert_eq!(gauges(&mesh).counters.discovery_given_up, [1, 0]);
@@ -177,7 +165,7 @@ fn end_of_wait(end: impl FnOnce(&mut Mesh)) -> (Outcome, Option<String>) {
 
 #[test]
 fn a_wait_ends_with_its_call() {
-    let (outcome, said) = end_of_wait(|mesh| {
+    let (outcome, said) = end_of_wait(|mesh, _| {
         mesh.world.advance(Duration::from_millis(14_999));
         assert!(mesh.world.records.is_empty());
         mesh.world.advance(Duration::from_millis(1));
@@ -187,30 +175,23 @@ fn a_wait_ends_with_its_call() {
     let expected = format!("frontend/outbound: {sentence} [NOT_DISCOVERED]");
     assert_eq!(said, Some(expected));
 
-    let (outcome, _) = end_of_wait(|mesh| {
+    let (outcome, _) = end_of_wait(|mesh, _| {
         let now = mesh.world.now;
         mesh.world.engines[CALLER].drain(now, now + Duration::from_secs(3));
         mesh.world.advance(Duration::from_secs(3));
     });
     assert_eq!(outcome, Outcome::Refused(Reason::Draining));
 
-    let (outcome, _) = end_of_wait(|mesh| {
+    let (outcome, _) = end_of_wait(|mesh, _| {
         let client = mesh.client;
         mesh.world.cut(client);
     });
     assert_eq!(outcome, Outcome::Cancelled);
-}
 
-#[test]
-fn a_caller_may_give_up_waiting() {
-    let mut mesh = ignorant();
-    let stream = mesh.client().call("orders", PLACE, &[], true);
-    mesh.world.settle();
-    mesh.client().http2.reset(stream, ErrorCode::Cancel);
-    mesh.world.settle();
-    mesh.assert_quiet();
-    let cancelled = (Outcome::Cancelled, Code::Cancelled);
-    assert_eq!(mesh.outcome(Side::Outbound), [cancelled]);
+    let (outcome, _) = end_of_wait(|mesh, stream| {
+        mesh.client().http2.reset(stream, ErrorCode::Cancel);
+    });
+    assert_eq!(outcome, Outcome::Cancelled);
 }
 
 #[test]
@@ -250,6 +231,8 @@ fn a_call_that_waited_is_under_the_policy_that_came() {
         [(late, Code::DeadlineExceeded)]
     );
     assert!(mesh.servers().is_empty(), "it was too late to begin");
+    let record = &mesh.world.records[0];
+    assert_eq!(record.deadline, Some(record.ended), "it overran nothing");
     mesh.assert_quiet();
 }
 
@@ -371,17 +354,19 @@ fn the_ceiling_on_waiting_calls_holds_without_endpoints_too() {
         ..ClusterPolicy::default()
     };
     mesh.configure(known);
-    for _ in 0..2 {
-        mesh.client().call("orders", PLACE, &[], true);
-    }
-    mesh.world.settle();
     let refused = Outcome::Refused(Reason::Overloaded);
-    assert_eq!(
-        mesh.outcome(Side::Outbound),
-        [(refused, Code::ResourceExhausted)]
-    );
-    mesh.configure(orders(&[address(INSTANCE)]));
-    assert_eq!(answer_all(&mut mesh), 1);
+    for turn in 1..=2 {
+        let first = mesh.client().call("orders", PLACE, &[], true);
+        mesh.client().call("orders", PLACE, &[], true);
+        mesh.world.settle();
+        let outcomes = mesh.outcome(Side::Outbound);
+        let last = outcomes.last().copied();
+        assert_eq!(last, Some((refused, Code::ResourceExhausted)), "{turn}");
+        // Its place is free again.
+        mesh.client().http2.reset(first, ErrorCode::Cancel);
+        mesh.world.settle();
+    }
+    assert_eq!(mesh.outcome(Side::Outbound).len(), 4);
     mesh.assert_quiet();
 }
 
