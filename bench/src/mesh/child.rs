@@ -85,6 +85,6 @@ fn command(arguments: &[String], log: &Path) -> io::Result<tokio::process::Comma
     let beside = std::env::current_exe()?.with_file_name("outrider");
     let mut command = Command::new(beside);
     let log = fs::File::options().create(true).append(true).open(log)?;
-    command.args(arguments).stdin(Stdio::null()).stderr(log);
+    command.args(arguments).stdin(Stdio::piped()).stderr(log);
     Ok(command.into())
 }
