@@ -74,15 +74,16 @@ fn of_routes() -> Vec<String> {
     .concat()
 }
 
-/// The lines under a heading, up to the next of the same level.
+/// The lines under a heading, up to the next of its level or above.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     let start = page
         .find(heading)
         .unwrap_or_else(|| panic!("no `{heading}`"));
     let level = heading.split(' ').next().unwrap_or_default();
     let section = &page[start + heading.len()..];
-    let next = format!("\n{level} ");
-    section.find(&next).map_or(section, |end| &section[..end])
+    let above = (1..=level.len()).map(|depth| format!("\n{} ", "#".repeat(depth)));
+    let end = above.filter_map(|next| section.find(&next)).min();
+    end.map_or(section, |end| &section[..end])
 }
 
 fn documented(heading: &str) -> BTreeSet<String> {
