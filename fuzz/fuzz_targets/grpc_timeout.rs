@@ -1,0 +1,5 @@
+//! The target `grpc_timeout` of `outrider-fuzzing`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| outrider_fuzzing::run("grpc_timeout", data));

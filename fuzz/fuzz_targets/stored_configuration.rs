@@ -1,0 +1,5 @@
+//! The target `stored_configuration` of `outrider-fuzzing`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| outrider_fuzzing::run("stored_configuration", data));
