@@ -283,7 +283,9 @@ fn decode(number: u64, event: (i64, &str, &str, &str)) -> Option<Event> {
     })
 }
 
-fn cut(text: &str) -> &str {
+/// As much of a text of somebody else as is kept: its first 1,024 bytes, or a few less where a
+/// character would be split.
+pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 

@@ -9,6 +9,8 @@ use outrider_proto::envoy::discovery::ResourceError;
 use outrider_proto::google::Status;
 use outrider_proto::unpack;
 
+use crate::journal::cut;
+
 /// What became of a resource at the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -19,7 +21,7 @@ pub enum Answer {
     /// Refused, or part of a refused response of a client that does not say which resource it
     /// was; the last good version stays in force there.
     Rejected {
-        /// The client's words.
+        /// The client's words, the first 1,024 bytes of them.
         reason: String,
     },
 }
@@ -44,11 +46,11 @@ impl Verdict {
         let errors = errors.filter_map(|any| unpack::<ResourceError>(any).ok());
         let by_name = errors.filter_map(|error| {
             let reason = error.error_detail.unwrap_or_default().message;
-            Some((error.resource_name?.name, reason))
+            Some((error.resource_name?.name, cut(&reason).to_owned()))
         });
         Verdict::Nack {
             by_name: by_name.collect(),
-            reason: status.message,
+            reason: cut(&status.message).to_owned(),
         }
     }
 
@@ -67,5 +69,38 @@ impl Verdict {
                 reason: reason.clone(),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outrider_proto::envoy::discovery::ResourceName;
+    use outrider_proto::pack;
+
+    use super::*;
+
+    #[test]
+    fn of_the_words_of_a_client_the_first_kilobyte_is_kept() {
+        let long = Status {
+            message: format!("a{}", "é".repeat(1_024)),
+            ..Status::default()
+        };
+        let error = ResourceError {
+            resource_name: Some(ResourceName {
+                name: "orders".to_owned(),
+                ..ResourceName::default()
+            }),
+            error_detail: Some(long.clone()),
+        };
+        let verdict = Verdict::new(Some(Status {
+            details: vec![pack(&error)],
+            ..long
+        }));
+        let kept = format!("a{}", "é".repeat(511));
+        let expected = Verdict::Nack {
+            reason: kept.clone(),
+            by_name: BTreeMap::from([("orders".to_owned(), kept)]),
+        };
+        assert_eq!(verdict, expected);
     }
 }
