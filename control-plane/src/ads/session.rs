@@ -293,7 +293,7 @@ impl Channel {
     }
 
     /// Forgets what the client drops with `names`, unless another name leads to it. Under `*`
-    /// it may still want it, and is owed the present state.
+    /// it may still want it, and is owed the present state; of a name that never was, nothing.
     fn release<'n>(
         &mut self,
         kind: Kind,
@@ -304,7 +304,9 @@ impl Channel {
         for name in names {
             let real = view.find(kind, name).map_or(name, |item| &item.name);
             if self.subscription.wildcard {
-                self.ledger.told.insert(real.clone(), Told::Something);
+                if self.ledger.told.contains_key(real) || view.find(kind, name).is_some() {
+                    self.ledger.told.insert(real.clone(), Told::Something);
+                }
             } else if !wanted.contains(real) {
                 self.ledger.told.remove(real);
             }

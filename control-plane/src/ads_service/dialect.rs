@@ -39,8 +39,10 @@ pub struct Head<'r> {
     pub node: Option<&'r Node>,
     /// The kind of resource.
     pub type_url: &'r str,
-    /// The names in it.
+    /// The names it subscribes to.
     pub names: &'r [String],
+    /// The names it only mentions: what it drops, and what it has from an earlier stream.
+    pub mentioned: Vec<&'r String>,
     /// Why a response was refused.
     pub rejection: Option<&'r Status>,
 }
@@ -75,10 +77,14 @@ impl Dialect for DeltaStream {
     }
 
     fn head(request: &DeltaDiscoveryRequest) -> Head<'_> {
+        let dropped = request.resource_names_unsubscribe.iter();
         Head {
             node: request.node.as_ref(),
             type_url: &request.type_url,
             names: &request.resource_names_subscribe,
+            mentioned: dropped
+                .chain(request.initial_resource_versions.keys())
+                .collect(),
             rejection: request.error_detail.as_ref(),
         }
     }
@@ -114,6 +120,7 @@ impl Dialect for WorldStream {
             node: request.node.as_ref(),
             type_url: &request.type_url,
             names: &request.resource_names,
+            mentioned: Vec::new(),
             rejection: request.error_detail.as_ref(),
         }
     }

@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 use crate::publish::Published;
 use crate::sidecars::{Connected, Hello, Progress, Sidecars};
 
-/// Most names a client may subscribe to on one stream, of all kinds together. 10,000: what one
-/// application calls is tens.
+/// Most names a client may subscribe to on one stream, of all kinds together, and most others that
+/// one request may mention. 10,000: what one application calls is tens.
 const NAMES_MAX: usize = 10_000;
 
 /// Longest name. Bytes; 1,024: four times the longest gRPC service.
@@ -135,18 +135,20 @@ impl<D: Dialect> AdsStream<D> {
 
     fn receive(&mut self, request: D::Request, published: &Published) -> Result<(), Status> {
         let head = D::head(&request);
-        let longest = head.names.iter().map(String::len).max();
+        let names = head.names.iter().chain(head.mentioned.iter().copied());
+        let longest = names.map(String::len).max();
         if longest.is_some_and(|bytes| bytes > NAME_BYTES_MAX) {
             return Err(Status::resource_exhausted(format!(
                 "a name longer than {NAME_BYTES_MAX} octets"
             )));
         }
+        if head.mentioned.len() > NAMES_MAX {
+            return Err(too_many_names());
+        }
         self.note(&head);
         let responses = self.dialect.receive(request, view(published));
         if self.dialect.names_count() > NAMES_MAX {
-            return Err(Status::resource_exhausted(format!(
-                "more than {NAMES_MAX} names on one stream"
-            )));
+            return Err(too_many_names());
         }
         self.outbox.extend(responses);
         self.make_progress(published);
@@ -219,6 +221,10 @@ impl<D: Dialect> AdsStream<D> {
             connected.answer(|| self.dialect.standings());
         }
     }
+}
+
+fn too_many_names() -> Status {
+    Status::resource_exhausted(format!("more than {NAMES_MAX} names on one stream"))
 }
 
 fn view(published: &Published) -> View<'_> {

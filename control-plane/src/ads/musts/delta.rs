@@ -71,6 +71,16 @@ fn must_4_a_name_unsubscribed_under_the_wildcard_is_answered() {
 }
 
 #[test]
+fn must_4_a_name_that_never_was_leaves_no_trace_under_the_wildcard() {
+    let world = catalogue(&["a"], &[], &[]);
+    let mut stream = DeltaStream::new(1);
+    let sent = stream.receive(subscribe(Kind::Cluster, &["*"]), all(&world));
+    let mut request = ack(&sent[0]);
+    request.resource_names_unsubscribe = owned(&["unknown"]);
+    assert_eq!(short(&stream.receive(request, all(&world))), [""; 0]);
+}
+
+#[test]
 fn must_4_the_wildcard_can_be_dropped() {
     let world = catalogue(&["a", "b"], &[], &[]);
     let mut stream = DeltaStream::new(1);

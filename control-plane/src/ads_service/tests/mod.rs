@@ -105,6 +105,33 @@ async fn a_stream_has_ten_thousand_names_and_no_more() {
 }
 
 #[tokio::test]
+async fn names_that_are_only_mentioned_have_the_same_limits() {
+    let dropped = |names: Vec<String>| DeltaDiscoveryRequest {
+        type_url: Kind::Routes.type_url(),
+        resource_names_unsubscribe: names,
+        ..DeltaDiscoveryRequest::default()
+    };
+    let resumed = |names: Vec<String>| DeltaDiscoveryRequest {
+        type_url: Kind::Routes.type_url(),
+        initial_resource_versions: names.into_iter().map(|n| (n, "1".to_owned())).collect(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    let many: Vec<String> = (0..10_001).map(|number| format!("s{number}")).collect();
+    let long = vec!["a".repeat(1_025)];
+    for request in [
+        dropped(many.clone()),
+        dropped(long.clone()),
+        resumed(many),
+        resumed(long),
+    ] {
+        let bed = Bed::new(orders(60)).await;
+        let mut delta = bed.delta().await.expect("a stream");
+        delta.send(request).await;
+        assert_eq!(delta.end().await.0, Code::ResourceExhausted);
+    }
+}
+
+#[tokio::test]
 async fn a_name_is_no_longer_than_it_may_be() {
     let bed = Bed::new(orders(60)).await;
     let mut delta = bed.delta().await.expect("a stream");
