@@ -1,7 +1,8 @@
 //! The one task that owns the leases: takes announcements, sweeps, publishes, writes down.
 //!
 //! What has changed is published first and written down second, and whoever announced is
-//! answered third: an answer is a promise that a restart keeps. While the disk is at work
+//! answered third: an answer is a promise that a restart keeps. A store that fails once stays
+//! broken until it is opened anew: then the registry stops, and the process with it. While the disk is at work
 //! announcements gather, so that many become one write. Decides nothing: [`Leases`] does.
 
 use std::sync::Arc;
@@ -91,8 +92,6 @@ pub struct Registrar {
     store: Store,
     journal: Journal,
     started: Instant,
-    /// Not written down yet, because the store failed.
-    unwritten: Vec<Change>,
 }
 
 impl Registry {
@@ -116,7 +115,6 @@ impl Registry {
             store: store.clone(),
             journal: journal.clone(),
             started: clock::now(),
-            unwritten: Vec::new(),
         };
         let registry = Registry {
             words: said,
@@ -154,7 +152,8 @@ impl Registry {
 }
 
 impl Registrar {
-    /// Runs until nobody has the [`Registry`] any more.
+    /// Runs until nobody has the [`Registry`] any more, or the store fails; who waits for an
+    /// answer then is told that the registry has stopped.
     pub async fn run(mut self) {
         let mut sweeps = tokio::time::interval(sweep::EVERY);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -174,7 +173,9 @@ impl Registrar {
             };
             self.publish();
             self.record(&changes);
-            self.keep(changes).await;
+            if !self.keep(changes).await {
+                return;
+            }
             let revision = self.publisher.borrow().revision;
             for (answer, full) in answers {
                 // Fails when the stream has ended meanwhile.
@@ -253,25 +254,20 @@ impl Registrar {
         }
     }
 
-    /// Writes changes down; what fails is tried again with what comes next.
-    async fn keep(&mut self, changes: Vec<Change>) {
-        self.unwritten.extend(changes);
-        if self.unwritten.is_empty() {
-            return;
+    /// Writes changes down; false when that failed.
+    async fn keep(&self, changes: Vec<Change>) -> bool {
+        if changes.is_empty() {
+            return true;
         }
-        let (store, changes) = (self.store.clone(), std::mem::take(&mut self.unwritten));
-        let written = tokio::task::spawn_blocking(move || {
-            let written = kept::write(&store, &changes);
-            (written, changes)
-        });
-        match written.await {
-            Ok((Ok(()), _)) => {}
-            Ok((Err(error), changes)) => {
-                tracing::error!(%error, changes = changes.len(), "registrations are not written");
-                self.unwritten = changes;
-            }
-            Err(error) => tracing::error!(%error, "registrations are not written"),
-        }
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || kept::write(&store, &changes));
+        let failure = match written.await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(error = failure, "registrations are not written");
+        false
     }
 }
 
@@ -290,6 +286,8 @@ fn told(cause: Cause) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use redb::TableDefinition;
+
     use super::*;
     use crate::registry::lease::ServiceName;
 
@@ -333,5 +331,25 @@ mod tests {
         task.await.expect("it ends when nobody has it");
         let (third, _unrun) = Registry::open(&store, &journal).expect("a restart");
         assert_eq!(endpoints(&third.published().borrow()), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_written_down_is_not_answered_and_ends_the_registry() {
+        const SAME_NAME: TableDefinition<'_, u64, u64> = TableDefinition::new("registrations");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let journal = Journal::open(&store).expect("a journal");
+        let (registry, registrar) = Registry::open(&store, &journal).expect("a registry");
+        let broken = store.write(|transaction| {
+            let deleted = transaction.delete_table(SAME_NAME);
+            deleted.map_err(redb::Error::from)?;
+            let made = transaction.open_table(SAME_NAME).map_err(redb::Error::from);
+            Ok::<_, StoreError>(made.map(drop)?)
+        });
+        broken.expect("a table that is not ours");
+        let task = tokio::spawn(registrar.run());
+        let taken = registry.say(Said::Serving(announced())).await;
+        assert_eq!(taken, Err(Stopped));
+        task.await.expect("it ends");
     }
 }
