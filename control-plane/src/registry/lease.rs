@@ -240,6 +240,17 @@ impl Leases {
         }
     }
 
+    /// The stream of an instance broke at `broke`, and nobody listens at its address. A lease that
+    /// it has announced since, on another stream, stays.
+    pub fn died(&mut self, announced: &Announced, broke: Duration) -> Vec<Change> {
+        let service = self.services.get(&announced.name);
+        let lease = service.and_then(|service| service.leases.get(&announced.address));
+        if lease.is_some_and(|lease| lease.standing.is_announced_after(broke)) {
+            return Vec::new();
+        }
+        self.end(announced, Cause::Dead)
+    }
+
     /// Notes that somebody spoke for a service.
     fn hear(&mut self, now: Duration, unix_ms: i64, name: &ServiceName) -> Vec<Change> {
         if let Some(service) = self.services.get_mut(name) {
@@ -344,6 +355,13 @@ impl Lease {
 impl Standing {
     fn live(now: Duration) -> Standing {
         Standing::Live { until: now + LEASE }
+    }
+
+    fn is_announced_after(self, moment: Duration) -> bool {
+        match self {
+            Standing::Live { until } => until > moment + LEASE,
+            Standing::Lapsed { .. } | Standing::Stale { .. } => false,
+        }
     }
 
     /// Is the instance told to others?

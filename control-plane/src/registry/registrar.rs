@@ -47,6 +47,8 @@ pub enum Said {
     Unready(Announced),
     /// The lease there is over.
     Over(Announced, Cause),
+    /// Nothing any more: its stream broke at that moment, and nobody listens there.
+    Dead(Announced, Instant),
 }
 
 /// The state of the leases, for the admin page.
@@ -219,6 +221,10 @@ impl Registrar {
             Said::Serving(announced) => self.leases.announce(now, unix_ms, announced),
             Said::Unready(announced) => Ok(self.leases.announce_unready(now, unix_ms, &announced)),
             Said::Over(announced, cause) => Ok(self.leases.end(&announced, cause)),
+            Said::Dead(announced, broke) => {
+                let broke = broke.saturating_duration_since(self.started);
+                Ok(self.leases.died(&announced, broke))
+            }
         }
     }
 

@@ -111,6 +111,21 @@ impl Story {
 }
 
 #[test]
+fn a_broken_stream_ends_no_lease_that_was_announced_after_it_broke() {
+    for (reconnects, ended) in [(false, true), (true, false)] {
+        let mut story = Story::new();
+        story.announce(instance(1));
+        let broke = story.now + SECOND;
+        story.now = broke + SECOND;
+        if reconnects {
+            story.announce(instance(1));
+        }
+        let changes = story.leases.died(&instance(1), broke);
+        assert_eq!(!changes.is_empty(), ended, "{reconnects}");
+    }
+}
+
+#[test]
 fn a_lease_lasts_five_seconds_from_the_last_announcement() {
     // The instances 1 and 2 go on; 3 was last heard at the beginning.
     let cases = [(4_500, vec![1, 2, 3]), (5_000, vec![1, 2])];

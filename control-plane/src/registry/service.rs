@@ -112,14 +112,16 @@ impl Stream {
         let _ = leases.send(Err(last_word)).await;
     }
 
-    /// The stream has broken: an instance that is surely dead keeps no lease.
+    /// The stream has broken: an instance that is surely dead, and has not come back on another
+    /// stream meanwhile, keeps no lease.
     async fn look_for(self) {
         let Some(announced) = self.last.clone() else {
             return;
         };
+        let broke = clock::now();
         if is_dead(announced.address).await {
             // Fails when the process stops.
-            let _ = self.say(Said::Over(announced, Cause::Dead)).await;
+            let _ = self.say(Said::Dead(announced, broke)).await;
         }
     }
 
