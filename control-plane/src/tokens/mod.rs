@@ -96,8 +96,8 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Ends a token; nobody joins with it once this has returned. Certificates that it was good
-    /// for go on until they expire.
+    /// Ends a token; nobody joins with it once this has returned. Whoever has joined stays a
+    /// member: a certificate is renewed by itself, without end.
     ///
     /// # Errors
     /// [`TokensError::Missing`]: there is none with this id.
