@@ -144,15 +144,16 @@ impl Journal {
         })
     }
 
-    /// Writes down that something happened just now to `subject`; `detail` is one sentence. Never
+    /// Writes down that something happened just now to `subject`; `detail` is one sentence. Control
+    /// characters in either become spaces: they may be a client's words, and are printed. Never
     /// waits: an event for which there is no room is counted in [`Journal::dropped`].
     pub fn record(&self, kind: EventKind, subject: &str, detail: &str) {
         let event = Event {
             number: 0,
             time_unix_ms: clock::unix_ms(),
             kind,
-            subject: cut(subject).to_owned(),
-            detail: cut(detail).to_owned(),
+            subject: printable(subject),
+            detail: printable(detail),
         };
         let queue = self.open.queue.as_ref();
         if queue.is_none_or(|queue| queue.try_send(event).is_err()) {
@@ -283,6 +284,10 @@ fn decode(number: u64, event: (i64, &str, &str, &str)) -> Option<Event> {
     })
 }
 
+fn printable(text: &str) -> String {
+    cut(text).replace(char::is_control, " ")
+}
+
 /// As much of a text of somebody else as is kept: its first 1,024 bytes, or a few less where a
 /// character would be split.
 pub(crate) fn cut(text: &str) -> &str {
@@ -363,6 +368,19 @@ mod tests {
         // One queue that the writer has taken, one that waits.
         assert!(journal.dropped() >= WAITING as u64);
         assert!(journal.dropped() <= 2 * WAITING as u64);
+    }
+
+    #[test]
+    fn a_text_cannot_steer_the_terminal_that_shows_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let journal = opened(&folder);
+        let mut follower = journal.follow();
+        journal.record(EventKind::Rejected, "a\nb", "\u{1b}[2J\r\u{9b}é");
+        let told = follower.blocking_recv().expect("it is told");
+        assert_eq!(
+            (told.subject, told.detail),
+            ("a b".into(), " [2J  é".into())
+        );
     }
 
     #[test]
