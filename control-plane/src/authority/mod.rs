@@ -23,7 +23,7 @@ use rcgen::{KeyPair, PublicKeyData};
 use redb::WriteTransaction;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use crate::store::Store;
 
@@ -61,7 +61,7 @@ struct Shared {
     own_key: KeyPair,
     own: watch::Sender<Arc<CertifiedKey>>,
     /// Held during a step of a rollover: two at once would build on the same state.
-    rotating: Mutex<()>,
+    rotating: Arc<Mutex<()>>,
 }
 
 /// The trust domain that `store` is of; `None` before the first start. Blocks for the disk.
@@ -97,7 +97,7 @@ impl Authority {
                 bundle: watch::Sender::new(bundle),
                 own_key,
                 own: watch::Sender::new(Arc::new(own)),
-                rotating: Mutex::new(()),
+                rotating: Arc::default(),
             }),
         })
     }
@@ -163,10 +163,20 @@ impl Authority {
         step: RotationStep,
         now: i64,
     ) -> Result<Vec<String>, AuthorityError> {
-        let _alone = self.shared.rotating.lock().await;
-        let shared = Arc::clone(&self.shared);
-        let changed = tokio::task::spawn_blocking(move || shared.take_step(step, now)).await;
-        let (roots, bundle) = changed.unwrap_or(Err(AuthorityError::Interrupted))?;
+        let alone = Arc::clone(&self.shared.rotating).lock_owned().await;
+        let authority = self.clone();
+        // On a thread that nobody cancels: a caller that goes away leaves a whole step behind.
+        let stepped = tokio::task::spawn_blocking(move || authority.take_step(&alone, step, now));
+        stepped.await.unwrap_or(Err(AuthorityError::Interrupted))
+    }
+
+    fn take_step(
+        &self,
+        _alone: &OwnedMutexGuard<()>,
+        step: RotationStep,
+        now: i64,
+    ) -> Result<Vec<String>, AuthorityError> {
+        let (roots, bundle) = self.shared.keep_step(step, now)?;
         let hashes = signing_first(&roots);
         // The roots first: who sees the new bundle is answered by them.
         self.shared.roots.send_replace(roots);
@@ -198,7 +208,7 @@ impl Authority {
 }
 
 impl Shared {
-    fn take_step(&self, step: RotationStep, now: i64) -> Result<(Roots, Bundle), AuthorityError> {
+    fn keep_step(&self, step: RotationStep, now: i64) -> Result<(Roots, Bundle), AuthorityError> {
         let roots = self.roots.borrow().clone();
         let next = roots.after(step, &self.trust_domain, now)?;
         let bundle = bundle_of(&next)?;
@@ -278,4 +288,26 @@ fn issue_own(
     let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     CertifiedKey::from_der(issued.chain, der, &provider).map_err(AuthorityError::OwnKey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_whose_caller_goes_away_is_taken_as_a_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let life = Duration::from_hours(1);
+        let now = 1_800_000_000;
+        let authority = Authority::open(&store, "outrider.local", life, now).expect("an authority");
+        tokio::select! {
+            biased;
+            _ = authority.rotate(RotationStep::Add, now) => {}
+            () = std::future::ready(()) => {}
+        }
+        let promoted = authority.rotate(RotationStep::Promote, now).await;
+        assert_eq!(promoted.expect("it follows").len(), 2);
+        assert_eq!(authority.bundle().borrow().roots().len(), 2);
+    }
 }
