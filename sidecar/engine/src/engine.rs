@@ -4,7 +4,7 @@
 //! What bytes mean is in `events.rs`, connections in `connection.rs` and `pool.rs`, calls in `call/`,
 //! the swap of configuration in `configuration.rs`, the flush in `settle.rs`.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ pub struct Engine {
     pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) counters: Counters,
     pub(crate) drain: Option<Drain>,
-    /// Names asked for that no route leads to, yet or at all.
-    pub(crate) wanted: BTreeSet<String>,
+    /// Names asked for that no route leads to, yet or at all; and the calls that wait for each.
+    pub(crate) wanted: BTreeMap<String, usize>,
     /// Calls that wait for a service, and for an endpoint.
     pub(crate) discovering: [usize; 2],
 }
@@ -86,7 +86,7 @@ impl Engine {
             dirty: VecDeque::new(),
             counters: Counters::default(),
             drain: None,
-            wanted: BTreeSet::new(),
+            wanted: BTreeMap::new(),
             discovering: [0, 0],
             settings,
         }

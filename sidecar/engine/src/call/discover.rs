@@ -26,6 +26,9 @@ use crate::timers::{Timer, TimerKey};
 /// `limits.waiting_max` holds.
 const UNKNOWN_CALLS_MAX: usize = 1_024;
 
+/// Of these, the calls that wait for one name: one that nobody answers must leave room for others.
+const CALLS_OF_NAME_MAX: usize = 128;
+
 /// Names without a route that a worker has asked for. Each is a subscription that outlives its
 /// call, so callers that make names up must not get more.
 const WANTED_MAX: usize = 1_024;
@@ -81,26 +84,45 @@ impl Engine {
         self.discover(id, Missing::Endpoint);
     }
 
-    /// Asks for a service, once, if there is room for one more call to wait for it.
+    /// Asks for a service, once; then says whether there is room for one more call to wait for it.
+    /// Calls that are refused here find the answer at their next try.
     fn want(&mut self, name: &str) -> Result<(), Refusal> {
         let refused = |sentence| Err(Refusal::early(Reason::Overloaded, sentence));
-        if self.discovering[Missing::SERVICE] >= UNKNOWN_CALLS_MAX {
-            return refused(format!(
-                "{UNKNOWN_CALLS_MAX} calls wait already for services that are not known yet"
-            ));
-        }
-        if self.wanted.contains(name) {
-            return Ok(());
-        }
-        if self.wanted.len() >= WANTED_MAX {
+        if !self.ask_for(name) {
             return refused(format!(
                 "{} is not known, and {WANTED_MAX} names that no service has were asked for already",
                 shown(name.as_bytes())
             ));
         }
-        self.wanted.insert(name.to_owned());
-        self.actions.push_back(Action::Want(name.to_owned()));
+        if self.discovering[Missing::SERVICE] >= UNKNOWN_CALLS_MAX {
+            return refused(format!(
+                "{UNKNOWN_CALLS_MAX} calls wait already for services that are not known yet"
+            ));
+        }
+        if self
+            .wanted
+            .get(name)
+            .is_some_and(|calls| *calls >= CALLS_OF_NAME_MAX)
+        {
+            return refused(format!(
+                "{CALLS_OF_NAME_MAX} calls wait already for {}, which is not known yet",
+                shown(name.as_bytes())
+            ));
+        }
         Ok(())
+    }
+
+    /// Sees to it that the name is asked for; gives whether it is.
+    fn ask_for(&mut self, name: &str) -> bool {
+        if self.wanted.contains_key(name) {
+            return true;
+        }
+        if self.wanted.len() >= WANTED_MAX {
+            return false;
+        }
+        self.wanted.insert(name.to_owned(), 0);
+        self.actions.push_back(Action::Want(name.to_owned()));
+        true
     }
 
     fn discover(&mut self, id: CallId, missing: Missing) {
@@ -110,6 +132,11 @@ impl Engine {
         };
         let until = *call.discovery_until.get_or_insert(patience);
         self.discovering[missing.index()] += 1;
+        if let Missing::Service(name) = &missing
+            && let Some(calls) = self.wanted.get_mut(name)
+        {
+            *calls += 1;
+        }
         let timer = Some(self.timers.arm(until, Timer::Discovery(id)));
         call.phase = Phase::Discovering(Wait { missing, timer });
     }
@@ -126,7 +153,12 @@ impl Engine {
             self.timers.cancel(timer);
         }
         match &wait.missing {
-            Missing::Service(_) => {}
+            // A name that leads somewhere now is no longer wanted.
+            Missing::Service(name) => {
+                if let Some(calls) = self.wanted.get_mut(name) {
+                    *calls = calls.saturating_sub(1);
+                }
+            }
             Missing::Endpoint => self.stop_waiting(id),
         }
     }
@@ -154,7 +186,7 @@ impl Engine {
     /// first. Names that lead somewhere now are no longer wanted; should they go, they will be anew.
     pub(crate) fn discovered(&mut self) {
         let routes = &self.snapshot.routes;
-        self.wanted.retain(|name| !routes.knows(name));
+        self.wanted.retain(|name, _| !routes.knows(name));
         if self.discovering == [0, 0] {
             return;
         }

@@ -277,6 +277,42 @@ fn callers_that_make_names_up_are_bounded() {
 }
 
 #[test]
+fn calls_to_one_name_leave_others_room() {
+    const OF_NAME_MAX: usize = 128;
+    let mut mesh = ignorant();
+    for _ in 0..=OF_NAME_MAX {
+        mesh.client().call("nowhere", GET, &[], true);
+    }
+    mesh.world.settle();
+    let refused = (
+        Outcome::Refused(Reason::Overloaded),
+        Code::ResourceExhausted,
+    );
+    assert_eq!(mesh.outcome(Side::Outbound), [refused]);
+    mesh.client().call("orders", PLACE, &[], true);
+    mesh.world.settle();
+    assert_eq!(gauges(&mesh).discovering, [OF_NAME_MAX + 1, 0]);
+    mesh.configure(nothing(&["nowhere"]));
+    assert_eq!(gauges(&mesh).discovering, [1, 0]);
+}
+
+#[test]
+fn a_name_is_asked_for_though_its_call_may_not_wait() {
+    const MOST: usize = 1_024;
+    let mut mesh = ignorant();
+    for n in 0..MOST {
+        let name = format!("name-{}", n % 8);
+        mesh.client().call(&name, GET, &[], true);
+    }
+    mesh.world.settle();
+    let other = mesh.world.connect(CALLER);
+    mesh.world.peers[other].call("orders", PLACE, &[], true);
+    mesh.world.settle();
+    assert_eq!(gauges(&mesh).discovering, [MOST, 0]);
+    assert_eq!(mesh.world.wanted.last().map(String::as_str), Some("orders"));
+}
+
+#[test]
 fn a_call_waits_for_the_first_endpoint() {
     const BODY: usize = 200_000;
     let mut mesh = Mesh::new(1);
