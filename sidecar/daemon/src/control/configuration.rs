@@ -28,7 +28,7 @@ const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 pub struct Said {
     /// What is in force.
     pub configuration: Arc<xds::Configuration>,
-    /// Services that were asked for and are not there; `None` when `configuration` is everything
+    /// Services that were asked for and are not there, or not usable; `None` when `configuration` is everything
     /// there is.
     pub absent: Option<BTreeSet<String>>,
     /// When the configuration came into force.

@@ -209,7 +209,7 @@ impl Subscription {
         let configuration = self.client.configuration();
         let rejections = self.client.rejections();
         let refused: Vec<String> = rejections.iter().map(words).collect();
-        let absent = Some(self.client.absent());
+        let absent = Some(self.client.unusable());
         let before = Arc::clone(&self.out.said.borrow());
         let is_new = configuration.version() != before.configuration.version();
         if !is_new && absent == before.absent && refused == before.refused {

@@ -135,6 +135,13 @@ impl<M: Resource + Clone> Cache<M> {
         self.0.contains_key(name) || self.0.values().any(by_alias)
     }
 
+    /// Was all that the server ever said under this name or alias refused?
+    pub fn is_only_bad(&self, name: &str) -> bool {
+        let mut entries = self.0.iter();
+        let entry = entries.find(|(own, entry)| entry.is_in(own, |known_as| known_as == name));
+        entry.is_some_and(|(_, entry)| entry.refused && entry.good.is_none())
+    }
+
     /// What is held, for a server to send only the difference: the good ones, so that what was
     /// refused comes again.
     pub fn versions(&self) -> Vec<(String, String)> {

@@ -99,6 +99,15 @@ impl Client {
         absent.cloned().collect()
     }
 
+    /// The wanted services for which no call has anything to wait: those that are absent, and those
+    /// of which all that was ever said was refused. Should a good word come, they are routed.
+    pub fn unusable(&self) -> BTreeSet<String> {
+        let mut unusable = self.absent();
+        let (services, routes) = (self.services.iter(), &self.holdings.routes);
+        unusable.extend(services.filter(|name| routes.is_only_bad(name)).cloned());
+        unusable
+    }
+
     /// What was sent last under its name and refused, in the order of kinds and names. The last
     /// good version of it, if there is one, is in force.
     pub fn rejections(&self) -> Vec<Refused> {

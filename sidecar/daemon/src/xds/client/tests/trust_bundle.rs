@@ -66,6 +66,41 @@ fn absent_is_what_the_answer_is_that_there_is_none() {
     assert_eq!(client.absent(), BTreeSet::from(both));
 }
 
+/// The routes of `a`, which lead nowhere if they are bad.
+fn routes_said(bad: bool) -> Response {
+    let mut message = rendered().routes[0].message.clone();
+    for route in message
+        .virtual_hosts
+        .iter_mut()
+        .flat_map(|host| &mut host.routes)
+    {
+        if bad {
+            route.action = None;
+        }
+    }
+    sent((Kind::Routes, vec![wrapped(message)]))
+}
+
+#[test]
+fn no_call_waits_for_a_service_of_which_all_words_were_refused() {
+    let both = ["a", "grpc/shop.A"].map(str::to_owned);
+    let mut client = asking();
+    client.want(NOW, "grpc/shop.A");
+    assert_eq!(client.unusable(), BTreeSet::new());
+    for (bad, expected) in [
+        (true, BTreeSet::from(both)),
+        (false, BTreeSet::new()),
+        (true, BTreeSet::new()),
+    ] {
+        let requests = delta(client.receive(NOW, routes_said(bad)));
+        let refused = requests
+            .iter()
+            .any(|request| request.error_detail.is_some());
+        assert_eq!((refused, client.unusable()), (bad, expected));
+        assert_eq!(client.absent(), BTreeSet::new(), "it is to be saved");
+    }
+}
+
 /// Kind, name and age in seconds of what is refused at second 9.
 fn refused(client: &Client) -> Vec<(Kind, String, u64)> {
     let each = client.rejections().into_iter();
