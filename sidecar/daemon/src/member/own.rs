@@ -14,6 +14,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tonic::Request;
 
 use super::connection::Connection;
@@ -38,6 +39,8 @@ pub struct Own {
     data: Arc<Data>,
     metrics: Arc<Metrics>,
     in_use: Option<(Identity, StoredIdentity)>,
+    /// Of the identity in use, the workers are being told and the folder is being written.
+    taking: Option<JoinHandle<()>>,
     /// The bundle as the control plane last said it, PEM.
     bundle: watch::Receiver<Option<Vec<u8>>>,
     status: watch::Sender<Option<IdentityStatus>>,
@@ -57,6 +60,7 @@ impl Own {
             data: Arc::clone(data),
             metrics: Arc::clone(metrics),
             in_use: None,
+            taking: None,
             bundle,
             status: watch::channel(None).0,
         };
@@ -91,18 +95,26 @@ impl Own {
         identity.material.client(&peer).ok()
     }
 
-    /// Uses a new identity from now on, and keeps it.
+    /// Uses a new identity from now on, and keeps it. Who stops waiting for this stops nothing: the
+    /// workers are told and the folder is written all the same, one identity after the other.
     pub async fn take(&mut self, workers: &Workers, identity: Identity, stored: StoredIdentity) {
+        let material = Arc::clone(&identity.material);
         self.use_it(identity, stored.clone());
         self.metrics.identity_changed(true);
-        if let Some(material) = self.material() {
+        let (before, workers) = (self.taking.take(), workers.clone());
+        let data = Arc::clone(&self.data);
+        let taking = self.taking.insert(tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
             workers
                 .tell(|| Command::Identity(Arc::clone(&material)))
                 .await;
-        }
-        let data = Arc::clone(&self.data);
-        // A panic in there is one in the allocator: nothing to be saved from.
-        let _ = tokio::task::spawn_blocking(move || data.save(&stored)).await;
+            // A panic in there is one in the allocator: nothing to be saved from.
+            let _ = tokio::task::spawn_blocking(move || data.save(&stored)).await;
+        }));
+        let _ = taking.await;
+        self.taking = None;
     }
 
     /// Renews in time and believes the bundles that come; returns when there is a new certificate,
