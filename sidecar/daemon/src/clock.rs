@@ -30,6 +30,17 @@ impl Clock {
         }
     }
 
+    /// One that has run for so long, for tests.
+    #[cfg(test)]
+    pub fn started_ago(ago: Duration) -> Clock {
+        let clock = Clock::start();
+        let start = clock.start.checked_sub(ago);
+        Clock {
+            start: start.expect("the machine runs longer"),
+            ..clock
+        }
+    }
+
     /// Time since the process started; never goes backwards.
     pub fn now(self) -> Tick {
         Tick::ZERO + self.start.elapsed()

@@ -92,15 +92,17 @@ impl Subscription {
         subscription
     }
 
-    /// Waits for something else, and takes wishes in meanwhile.
+    /// Waits for something else, and takes wishes in meanwhile. What was asked of a server that does
+    /// not even open the stream is given up in time.
     pub async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = std::pin::pin!(other);
         loop {
-            let until_alone = self.until_alone();
+            let (until_alone, until_timeout) = (self.until_alone(), self.until_timeout());
             tokio::select! {
                 result = &mut other => return result,
                 Some(name) = self.wants.recv() => self.want(&name),
                 () = tokio::time::sleep(until_alone) => self.say_alone(),
+                () = tokio::time::sleep(until_timeout) => self.tick(),
             }
         }
     }
@@ -126,10 +128,7 @@ impl Subscription {
                     Err(status) => return ended(&status),
                 },
                 Some(name) = self.wants.recv() => self.want(&name),
-                () = tokio::time::sleep(until_timeout) => {
-                    let requests = self.client.tick(self.clock.now());
-                    self.send(requests);
-                }
+                () = tokio::time::sleep(until_timeout) => self.tick(),
             }
         }
     }
@@ -180,6 +179,11 @@ impl Subscription {
             status.answered_at = Some(now);
             status.answered_version = version;
         });
+    }
+
+    fn tick(&mut self) {
+        let requests = self.client.tick(self.clock.now());
+        self.send(requests);
     }
 
     fn want(&mut self, name: &str) {
@@ -298,5 +302,32 @@ fn ended(status: &tonic::Status) -> Ended {
         how,
         is_disbelief: is_disbelief(status),
         problem: format!("the control plane's stream ended: {}", with_causes(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outrider_proto::envoy::core::Node;
+
+    #[tokio::test]
+    async fn a_server_that_opens_no_stream_is_given_up_in_time() {
+        let mut client = Client::new(Node::default());
+        client.want(Tick::ZERO, "a");
+        client.opened(Tick::ZERO);
+        let (said, mut says) = watch::channel(Arc::default());
+        let out = Outlets {
+            said,
+            status: watch::channel(MemberStatus::default()).0,
+            bundle: watch::channel(None).0,
+            latest: watch::channel(None).0,
+        };
+        let clock = Clock::started_ago(Duration::from_secs(20));
+        let (_wants, wanted) = mpsc::unbounded_channel();
+        let metrics = Arc::new(Metrics::new());
+        let mut subscription = Subscription::new(clock, metrics, client, wanted, out);
+        let has_a = |said: &Arc<Said>| said.absent.iter().any(|absent| absent.contains("a"));
+        let given_up = subscription.meanwhile(says.wait_for(has_a)).await;
+        assert!(given_up.is_ok());
     }
 }
