@@ -71,6 +71,12 @@ pub fn seed() -> u64 {
     rand::random()
 }
 
+/// A wait between half of `longest` and all of it, so that many sidecars do not come at once.
+pub fn spread(longest: Duration, seed: u64) -> Duration {
+    let share = (seed % 1_000) as f64 / 1_000.0;
+    longest.mul_f64(0.5 + share / 2.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +107,15 @@ mod tests {
     #[test]
     fn two_seeds_differ() {
         assert_ne!(seed(), seed());
+    }
+
+    #[test]
+    fn a_spread_wait_is_half_at_least_and_never_longer() {
+        let longest = Duration::from_secs(30);
+        for seed in [0, 1, 999, 1_000, u64::MAX] {
+            let wait = spread(longest, seed);
+            assert!((longest / 2..=longest).contains(&wait), "{seed}: {wait:?}");
+        }
+        assert_ne!(spread(longest, 0), spread(longest, 999));
     }
 }

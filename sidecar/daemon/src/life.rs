@@ -78,11 +78,13 @@ impl Life {
     async fn until_drained(&mut self) {
         let deadline = self.clock.now() + self.drain;
         let (workers, leave) = (self.workers.clone(), self.leave());
+        // The calls in flight have the other half.
+        let longest = self.drain / 2;
         // The mesh may not answer, a stalled worker have no room: neither the time nor the second
         // stop waits for them.
         let mut tell = pin!(async move {
             if let Some(leave) = leave {
-                leave.withdraw().await;
+                leave.withdraw(longest).await;
             }
             workers.tell(|| Command::Drain(deadline)).await;
         });

@@ -14,9 +14,10 @@ use tonic::Status;
 
 use super::application;
 use super::connection::Connection;
-use super::leaving::{Leaver, Standing};
+use super::leaving::Leaver;
 use super::observer::Observer;
 use super::status::MemberStatus;
+use crate::clock;
 use crate::worker::Workers;
 
 /// Time between two announcements until the control plane says how long a lease is.
@@ -25,7 +26,7 @@ const INTERVAL_FIRST: Duration = Duration::from_millis(1_600);
 /// A lease that is shorter than 300 ms is announced no more often all the same.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-/// Time to the next stream after one has failed.
+/// Longest time to the next stream after one has failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Announcements that may wait to be sent: the present one and what has just changed.
@@ -64,7 +65,7 @@ impl Lease {
 
     /// The connection is over: nobody hears us any more.
     pub fn lost(&self) {
-        self.leaver.stands(Standing::Out);
+        self.leaver.lost();
     }
 
     async fn announce(
@@ -73,20 +74,34 @@ impl Lease {
         mut serving: watch::Receiver<Option<bool>>,
     ) {
         let address = address(self.advertise, self.inbound, connection.local);
-        while !self.leaver.is_asked() {
-            // Never an error: the sender is beside us.
-            let _ = serving.wait_for(Option::is_some).await;
-            let stream = self.stream(connection, address, &mut serving).await;
-            self.leaver.stands(Standing::Out);
-            if let Err(status) = stream {
-                let problem = status.message().to_owned();
-                tracing::error!(%address, problem, code = ?status.code(), "not announced");
-                self.status
-                    .send_modify(|status| status.not_announced = Some(problem));
-                tokio::time::sleep(AGAIN_AFTER).await;
+        loop {
+            tokio::select! {
+                // Never an error: the sender is beside us.
+                _ = serving.wait_for(Option::is_some) => {}
+                () = self.leaver.asked() => {}
+            }
+            if self.leaver.is_done() {
+                break;
+            }
+            match self.stream(connection, address, &mut serving).await {
+                Ok(()) => self.leaver.withdrawn(),
+                Err(status) => self.not_announced(address, &status).await,
             }
         }
         std::future::pending::<()>().await;
+    }
+
+    /// Says why, and waits before the next try; a withdrawal has less time.
+    async fn not_announced(&mut self, address: SocketAddr, status: &Status) {
+        let problem = status.message().to_owned();
+        tracing::error!(%address, problem, code = ?status.code(), "not announced");
+        self.status
+            .send_modify(|status| status.not_announced = Some(problem));
+        let asked_before = self.leaver.is_asked();
+        tokio::select! {
+            () = tokio::time::sleep(clock::spread(AGAIN_AFTER, clock::seed())) => {}
+            () = self.leaver.asked(), if !asked_before => {}
+        }
     }
 
     /// One stream of announcements; ends well when the withdrawal was heard.
@@ -97,49 +112,52 @@ impl Lease {
         serving: &mut watch::Receiver<Option<bool>>,
     ) -> Result<(), Status> {
         let (say, said) = mpsc::channel(WAITING_MAX);
+        self.leaver.announces();
         // Before the call: a server may wait for it.
-        self.say(&say, address, serving).await;
+        let mut withdrew = self.say(&say, address, serving).await;
         let mut registry = RegistryClient::new(connection.channel.clone());
         let answers = registry.announce(ReceiverStream::new(said)).await?;
         let mut answers = answers.into_inner();
-        self.leaver.stands(Standing::In);
         let mut interval = INTERVAL_FIRST;
         loop {
-            let asked_before = self.leaver.is_asked();
             tokio::select! {
-                Ok(()) = serving.changed() => self.say(&say, address, serving).await,
-                () = self.leaver.asked(), if !asked_before => self.say(&say, address, serving).await,
-                () = tokio::time::sleep(interval) => self.say(&say, address, serving).await,
+                Ok(()) = serving.changed() => {}
+                () = self.leaver.asked(), if !withdrew => {}
+                () = tokio::time::sleep(interval) => {}
                 answer = answers.message() => match answer? {
                     Some(lease) if lease.withdrawn => return Ok(()),
                     Some(lease) => {
                         self.status.send_modify(|status| status.not_announced = None);
                         let duration = Duration::from_millis(lease.duration_ms.into());
                         interval = (duration / 3).max(INTERVAL_MIN);
+                        continue;
                     }
                     None => return Err(Status::unavailable("the stream has ended")),
                 },
             }
+            withdrew = self.say(&say, address, serving).await;
         }
     }
 
+    /// Says how it is; gives whether that was the withdrawal.
     async fn say(
         &mut self,
         say: &mpsc::Sender<Announcement>,
         address: SocketAddr,
         serving: &mut watch::Receiver<Option<bool>>,
-    ) {
+    ) -> bool {
+        let observations = tokio::select! {
+            biased;
+            // A worker that takes its time must not hold this up.
+            () = self.leaver.asked() => Vec::new(),
+            gauges = self.workers.gauges() => self.observer.observe(&gauges),
+        };
+        let withdraw = self.leaver.is_asked();
         let serving = serving.borrow_and_update().unwrap_or(false);
         self.status.send_modify(|status| {
             status.advertised = Some(address);
             status.application_serving = serving;
         });
-        let withdraw = self.leaver.is_asked();
-        let observations = match withdraw {
-            // A worker that takes its time must not hold this up.
-            true => Vec::new(),
-            false => self.observer.observe(&self.workers.gauges().await),
-        };
         let announcement = Announcement {
             instance: self.instance.clone(),
             address: address.to_string(),
@@ -149,6 +167,7 @@ impl Lease {
         };
         // Fails when the stream has just ended, which it says itself.
         let _ = say.send(announcement).await;
+        withdraw
     }
 }
 

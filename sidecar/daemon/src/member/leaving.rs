@@ -28,6 +28,8 @@ pub struct Leave {
 pub struct Leaver {
     asked: watch::Receiver<bool>,
     standing: watch::Sender<Standing>,
+    /// There was an announcement, and no withdrawal was heard since.
+    owes_withdrawal: bool,
 }
 
 /// The two ends.
@@ -38,18 +40,20 @@ pub fn channel() -> (Leave, Leaver) {
     let leaver = Leaver {
         asked: asks,
         standing: stands,
+        owes_withdrawal: false,
     };
     (leave, leaver)
 }
 
 impl Leave {
-    /// Withdraws, and waits until the mesh has heard, 1 s at most.
-    pub async fn withdraw(mut self) {
+    /// Withdraws, and waits until the mesh has heard: for `longest`, and 1 s, at most.
+    pub async fn withdraw(mut self, longest: Duration) {
         self.asked.send_replace(true);
         let out = self
             .standing
             .wait_for(|standing| *standing == Standing::Out);
-        if tokio::time::timeout(ANSWER_TIMEOUT, out).await.is_err() {
+        let limit = ANSWER_TIMEOUT.min(longest);
+        if tokio::time::timeout(limit, out).await.is_err() {
             tracing::warn!("the control plane has not confirmed the withdrawal");
         }
     }
@@ -69,15 +73,35 @@ impl Leaver {
         *self.asked.borrow()
     }
 
-    /// Says how it stands.
-    pub fn stands(&self, standing: Standing) {
-        self.standing.send_replace(standing);
+    /// The withdrawal was asked for, and there is nothing (more) to withdraw.
+    pub fn is_done(&self) -> bool {
+        self.is_asked() && !self.owes_withdrawal
+    }
+
+    /// The application is about to be announced.
+    pub fn announces(&mut self) {
+        self.owes_withdrawal = true;
+        self.standing.send_replace(Standing::In);
+    }
+
+    /// The mesh has heard the withdrawal.
+    pub fn withdrawn(&mut self) {
+        self.owes_withdrawal = false;
+        self.standing.send_replace(Standing::Out);
+    }
+
+    /// Nobody hears us at present: not worth a wait, but what was announced is to be withdrawn as
+    /// soon as somebody does.
+    pub fn lost(&self) {
+        self.standing.send_replace(Standing::Out);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DRAIN: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
     async fn waits_for_the_answer_but_not_for_long() {
@@ -87,17 +111,34 @@ mod tests {
             (Standing::In, false, true),
         ] {
             let (leave, mut leaver) = channel();
-            leaver.stands(standing);
+            if standing == Standing::In {
+                leaver.announces();
+            }
             tokio::spawn(async move {
                 leaver.asked().await;
                 if answered {
-                    leaver.stands(Standing::Out);
+                    leaver.withdrawn();
                 }
                 std::future::pending::<()>().await;
             });
-            let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, leave.clone().withdraw()).await;
+            let left =
+                tokio::time::timeout(ANSWER_TIMEOUT / 2, leave.clone().withdraw(DRAIN)).await;
             assert_eq!(left.is_err(), waits);
-            leave.withdraw().await;
+            let longest = ANSWER_TIMEOUT / 4;
+            let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, leave.withdraw(longest)).await;
+            assert!(left.is_ok(), "a short drain waits less");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_announced_is_owed_a_withdrawal_though_nobody_hears() {
+        let (leave, mut leaver) = channel();
+        leaver.announces();
+        leaver.lost();
+        let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, leave.withdraw(DRAIN)).await;
+        assert!(left.is_ok(), "a stop does not wait for nobody");
+        assert!(leaver.is_asked() && !leaver.is_done());
+        leaver.withdrawn();
+        assert!(leaver.is_done());
     }
 }

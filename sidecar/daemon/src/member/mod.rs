@@ -59,7 +59,7 @@ pub use leaving::{Leave, channel as leave};
 pub use observer::Observer;
 pub use status::MemberStatus;
 
-/// Time to the next try with a token that was refused, unless its file changes.
+/// Longest time to the next try with a token that was refused, unless its file changes.
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
 
 /// Time between two looks at the token's file.
@@ -229,13 +229,13 @@ impl Member {
             () = self.own.keep(workers, connection) => None,
             () = hold(lease.as_mut(), connection) => None,
         };
-        if let Some(lease) = lease {
-            lease.lost();
-        }
         let Some(ended) = ended else {
             self.subscription.replaced();
             return Duration::ZERO;
         };
+        if let Some(lease) = lease {
+            lease.lost();
+        }
         self.is_stranger = ended.is_disbelief;
         self.say(ended.problem);
         self.subscription.closed(ended.how)
@@ -246,7 +246,7 @@ impl Member {
             self.say(
                 "the certificate has expired and there is no --token-file to join with".to_owned(),
             );
-            return Err(REFUSED_WAIT);
+            return Err(clock::spread(REFUSED_WAIT, clock::seed()));
         };
         let text = std::fs::read(&file).ok();
         let joining = join::join(
@@ -273,7 +273,8 @@ impl Member {
     ) -> Duration {
         self.say(with_causes(error));
         if error.is_the_tokens_fault() && self.own.client().is_none() {
-            let replaced = tokio::time::timeout(REFUSED_WAIT, replaced(file, text));
+            let wait = clock::spread(REFUSED_WAIT, clock::seed());
+            let replaced = tokio::time::timeout(wait, replaced(file, text));
             // A time-out is a reason to try the same one again.
             let _ = self.subscription.meanwhile(replaced).await;
             return Duration::ZERO;
