@@ -143,13 +143,13 @@ async fn kill_under_load() -> io::Result<(Duration, u64)> {
     Ok((last, tally.failed))
 }
 
-/// Among the lines of an access log, the last call that needed a second attempt: its first went
-/// to the dead instance, as nothing else fails here.
+/// Among the lines of an access log, the last call that was tried again: its first attempt went, or
+/// was about to go, to the dead instance, as nothing else fails here.
 fn last_repeated(log: &str, killed: f64) -> Duration {
     let lines = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let repeated = lines.filter(|line| line["attempts"].as_u64() > Some(1));
+    let repeated = lines.filter(|line| line["retries"].as_u64() > Some(0));
     let times = repeated.filter_map(|line| line["time"].as_f64());
     let last = times.fold(killed, f64::max);
     Duration::from_secs_f64(last - killed)
