@@ -72,6 +72,8 @@ impl Process {
         if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
             kill(Pid::from_raw(id), Signal::SIGTERM)?;
         }
+        // `wait` would close it, and its end ends the child at once.
+        let _stdin = self.child.stdin.take();
         tokio::time::timeout(STOPPED_WITHIN, self.child.wait()).await??;
         Ok(())
     }
