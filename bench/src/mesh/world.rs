@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::{fs, io};
 
 use serde::Deserialize;
@@ -337,8 +338,16 @@ spec:
     )
 }
 
+/// A port that nobody listens on, below those that Linux gives to outgoing connections; each once.
 fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let mut ports = std::iter::from_fn(|| Some(NEXT.fetch_add(1, Relaxed)));
+    let mut addresses = ports
+        .by_ref()
+        .take_while(|port| *port < 32_000)
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    free.ok_or_else(|| io::Error::other("no port is free between 20000 and 32000"))
 }
 
 fn shown(path: &Path) -> String {
