@@ -1,23 +1,22 @@
-//! Waiting for what is not known yet: services nobody has told of, and clusters without endpoints.
+//! Waiting for services that nobody has told of yet.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::{ClusterPolicy, Discovery, Snapshot, Transport};
+use outrider_engine::config::{Discovery, Snapshot, Transport};
 use outrider_engine::{Gauges, Outcome, Reason, Side};
 use outrider_http2::{ErrorCode, StreamId};
-use outrider_policy::{Code, Limits, RouteTable, SpiffeId};
+use outrider_policy::{Code, RouteTable, SpiffeId};
 
 use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
 
-const PLACE: &str = "/shop.v1.Orders/Place";
+pub const PLACE: &str = "/shop.v1.Orders/Place";
 
 /// Where the only instance of orders is reachable.
-const INSTANCE: &str = "10.0.0.1:1000";
+pub const INSTANCE: &str = "10.0.0.1:1000";
 
 /// Orders with these endpoints, everything else on demand.
-fn orders(endpoints: &[SocketAddr]) -> Snapshot {
+pub fn orders(endpoints: &[SocketAddr]) -> Snapshot {
     let peer = SpiffeId::parse(ORDERS.as_bytes()).expect("an id");
     Snapshot {
         discovery: on_demand(&[]),
@@ -32,7 +31,7 @@ fn on_demand(absent: &[&str]) -> Discovery {
 }
 
 /// No service is known; these there are not.
-fn nothing(absent: &[&str]) -> Snapshot {
+pub fn nothing(absent: &[&str]) -> Snapshot {
     Snapshot {
         discovery: on_demand(absent),
         ..Snapshot::default()
@@ -40,18 +39,18 @@ fn nothing(absent: &[&str]) -> Snapshot {
 }
 
 /// A mesh with one instance of orders, of which the caller's sidecar knows nothing.
-fn ignorant() -> Mesh {
+pub fn ignorant() -> Mesh {
     let mut mesh = Mesh::new(1);
     mesh.configure(nothing(&[]));
     mesh
 }
 
-fn gauges(mesh: &Mesh) -> Gauges {
+pub fn gauges(mesh: &Mesh) -> Gauges {
     mesh.world.engines[CALLER].gauges()
 }
 
 /// Answers all calls that reached an application.
-fn answer_all(mesh: &mut Mesh) -> usize {
+pub fn answer_all(mesh: &mut Mesh) -> usize {
     let mut answered = 0;
     for server in mesh.servers() {
         for (at, _) in mesh.world.peers[server].heads() {
@@ -310,118 +309,4 @@ fn a_name_is_asked_for_though_its_call_may_not_wait() {
     mesh.world.settle();
     assert_eq!(gauges(&mesh).discovering, [MOST, 0]);
     assert_eq!(mesh.world.wanted.last().map(String::as_str), Some("orders"));
-}
-
-#[test]
-fn a_call_waits_for_the_first_endpoint() {
-    const BODY: usize = 200_000;
-    let mut mesh = Mesh::new(1);
-    let documents = |endpoints: &[SocketAddr]| Snapshot {
-        discovery: Discovery::Complete,
-        ..orders(endpoints)
-    };
-    mesh.configure(documents(&[]));
-    let stream = mesh.client().call("orders", PLACE, &[], false);
-    mesh.client().http2.data(stream, &[1; BODY], true);
-    mesh.world.advance(Duration::from_secs(10));
-    assert_eq!(gauges(&mesh).discovering, [0, 1]);
-    let unsent = mesh.client().http2.queued(stream);
-    assert!(unsent >= BODY - 65_535, "{unsent} octets are still there");
-
-    mesh.configure(documents(&[address(INSTANCE)]));
-    let server = mesh.servers()[0];
-    assert_eq!(mesh.world.peers[server].body().len(), BODY);
-    answer_all(&mut mesh);
-    let [record] = &mesh.world.records[1..] else {
-        panic!("one call at two sidecars");
-    };
-    assert_eq!(
-        (record.code, record.attempts, record.retries),
-        (Code::Ok, 1, 0)
-    );
-    mesh.assert_quiet();
-}
-
-#[test]
-fn a_cluster_that_stays_empty_is_given_up() {
-    let mut mesh = ignorant();
-    mesh.configure(orders(&[]));
-    mesh.client().call("orders", PLACE, &[], true);
-    mesh.world.advance(Duration::from_secs(15));
-    let none = (Outcome::Refused(Reason::NoEndpoint), Code::Unavailable);
-    assert_eq!(mesh.outcome(Side::Outbound), [none]);
-    mesh.assert_quiet();
-}
-
-#[test]
-fn a_cluster_that_leaves_takes_its_waiting_calls_with_it() {
-    let mut mesh = ignorant();
-    mesh.configure(orders(&[]));
-    mesh.client().call("orders", PLACE, &[], true);
-    mesh.world.settle();
-    mesh.configure(nothing(&["orders"]));
-    let none = (Outcome::Refused(Reason::NoEndpoint), Code::Unavailable);
-    assert_eq!(mesh.outcome(Side::Outbound), [none]);
-    mesh.assert_quiet();
-}
-
-#[test]
-fn all_waits_of_a_call_share_one_bound() {
-    let mut mesh = ignorant();
-    mesh.client().call("orders", PLACE, &[], true);
-    mesh.world.advance(Duration::from_secs(10));
-    mesh.configure(orders(&[]));
-    mesh.world.advance(Duration::from_secs(5));
-    let none = (Outcome::Refused(Reason::NoEndpoint), Code::Unavailable);
-    assert_eq!(mesh.outcome(Side::Outbound), [none]);
-    mesh.assert_quiet();
-}
-
-#[test]
-fn the_ceiling_on_waiting_calls_holds_without_endpoints_too() {
-    let mut mesh = ignorant();
-    let mut known = orders(&[]);
-    let cluster = known.clusters.get_mut("orders").expect("it is there");
-    Arc::make_mut(cluster).policy = ClusterPolicy {
-        limits: Limits {
-            waiting_max: 1,
-            ..Limits::default()
-        },
-        ..ClusterPolicy::default()
-    };
-    mesh.configure(known);
-    let refused = Outcome::Refused(Reason::Overloaded);
-    for turn in 1..=2 {
-        let first = mesh.client().call("orders", PLACE, &[], true);
-        mesh.client().call("orders", PLACE, &[], true);
-        mesh.world.settle();
-        let outcomes = mesh.outcome(Side::Outbound);
-        let last = outcomes.last().copied();
-        assert_eq!(last, Some((refused, Code::ResourceExhausted)), "{turn}");
-        // Its place is free again.
-        mesh.client().http2.reset(first, ErrorCode::Cancel);
-        mesh.world.settle();
-    }
-    assert_eq!(mesh.outcome(Side::Outbound).len(), 4);
-    mesh.assert_quiet();
-}
-
-#[test]
-fn a_call_whose_last_endpoint_leaves_before_it_connects_waits_for_another() {
-    let mut mesh = ignorant();
-    let hole = address("10.9.9.9:1");
-    mesh.world.swallow(hole);
-    mesh.configure(orders(&[hole]));
-    mesh.client().call("orders", PLACE, &[], true);
-    mesh.world.settle();
-    assert_eq!(
-        gauges(&mesh).discovering,
-        [0, 0],
-        "it waits for a connection"
-    );
-    mesh.configure(orders(&[]));
-    assert_eq!(gauges(&mesh).discovering, [0, 1]);
-    mesh.configure(orders(&[address(INSTANCE)]));
-    assert_eq!(answer_all(&mut mesh), 1);
-    mesh.assert_quiet();
 }

@@ -8,5 +8,6 @@ mod discovery;
 mod drain;
 mod flow;
 mod identity;
+mod no_endpoint;
 mod pool;
 mod trace;
