@@ -2,11 +2,13 @@
 //!
 //! Callers and applications speak HTTP/2 through the `h2` crate, so that a mistake of our own
 //! codec cannot cancel itself out. Decides nothing; a test says what must hold. [`simulation`] and
-//! [`ads`] stand apart: a whole mesh, and its discovery, without sockets or a clock.
+//! [`ads`] stand apart: a whole mesh, and its discovery, without sockets or a clock. [`raw`] writes
+//! frames that no library would.
 
 pub mod ads;
 pub mod joiner;
 pub mod member;
+pub mod raw;
 pub mod simulation;
 
 mod admin;
