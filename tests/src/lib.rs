@@ -6,6 +6,7 @@
 //! frames that no library would.
 
 pub mod ads;
+pub mod interop;
 pub mod joiner;
 pub mod member;
 pub mod raw;

@@ -1,0 +1,227 @@
+//! The gRPC implementations of others: their programs here, and what each is started with.
+//!
+//! `tests/install-peers.sh` puts them into `$OUTRIDER_PEERS`. Decides nothing of what must pass.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use super::case::{self, Case};
+
+/// An implementation of gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Peer {
+    /// grpc-go: its own interop client and server, and cases of ours over it.
+    Go,
+    /// grpc-java: its own interop client, driven by a class of ours, and its own server.
+    Java,
+    /// grpcio, C-core: programs of ours.
+    Python,
+    /// grpc-js: programs of ours.
+    Node,
+}
+
+/// How a client program says how its cases ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// One case a process, by its exit code.
+    ByExit,
+    /// A line for each case, as `tests/peers/README.md` has it.
+    ByLine,
+}
+
+/// A client process that is about to run.
+#[derive(Debug)]
+pub struct Run {
+    /// What to start.
+    pub command: Command,
+    /// What it was asked for.
+    pub cases: Vec<Case>,
+    /// How it says how they ended.
+    pub tells: Tells,
+}
+
+/// Cases that grpc-go's own interop client has.
+const OF_OFFICIAL_GO: [&str; 14] = [
+    "empty_unary",
+    "large_unary",
+    "client_streaming",
+    "server_streaming",
+    "ping_pong",
+    "empty_stream",
+    "custom_metadata",
+    "status_code_and_message",
+    "special_status_message",
+    "unimplemented_method",
+    "unimplemented_service",
+    "cancel_after_begin",
+    "cancel_after_first_response",
+    "timeout_on_sleeping_server",
+];
+
+impl Peer {
+    /// All, in the order of the matrix.
+    pub const ALL: [Peer; 4] = [Peer::Go, Peer::Java, Peer::Python, Peer::Node];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Peer::Go => "grpc-go",
+            Peer::Java => "grpc-java",
+            Peer::Python => "grpcio",
+            Peer::Node => "grpc-js",
+        }
+    }
+
+    /// Its version, from the file that pins it.
+    pub fn version(self) -> String {
+        let (file, mark) = match self {
+            Peer::Go => ("peers/go/go.mod", "google.golang.org/grpc v"),
+            Peer::Java => (
+                "peers/java/pom.xml",
+                "grpc-interop-testing</artifactId>\n      <version>",
+            ),
+            Peer::Python => ("install-peers.sh", "GRPCIO="),
+            Peer::Node => ("peers/node/package.json", "grpc-js\": \""),
+        };
+        let text = std::fs::read_to_string(sources().join(file)).unwrap_or_default();
+        let version = text.split_once(mark).map(|(_, rest)| rest).unwrap_or("?");
+        let end = version.find(|c: char| c != '.' && !c.is_ascii_digit());
+        version[..end.unwrap_or(version.len())].to_owned()
+    }
+
+    /// The first of its files that is not on this machine.
+    pub fn missing(self) -> Option<PathBuf> {
+        let files: &[&str] = match self {
+            Peer::Go => &["go/official-client", "go/official-server", "go/interop"],
+            Peer::Java => &["java/made-from"],
+            Peer::Python => &["grpcio/bin/python"],
+            Peer::Node => &["node/made-from"],
+        };
+        let mut paths = files.iter().map(|file| installed().join(file));
+        paths.find(|path| !path.exists())
+    }
+
+    /// What serves `grpc.testing.TestService` in plaintext at `address`.
+    pub fn server(self, address: SocketAddr) -> Command {
+        let port = address.port();
+        match self {
+            Peer::Go => with(program("go/official-server"), [format!("-port={port}")]),
+            Peer::Java => {
+                let class = "io.grpc.testing.integration.TestServiceServer";
+                let arguments = ["--use_tls=false".to_owned(), format!("--port={port}")];
+                with(java(class), arguments)
+            }
+            Peer::Python => with(python(), ["server".to_owned(), port.to_string()]),
+            Peer::Node => with(node(), ["server".to_owned(), port.to_string()]),
+        }
+    }
+
+    /// The processes that run `cases` against `target`.
+    pub fn client(self, target: SocketAddr, cases: &[Case]) -> Vec<Run> {
+        match self {
+            Peer::Go => go_client(target, cases),
+            Peer::Java => by_line(java("interop.Interop"), target, cases)
+                .into_iter()
+                .collect(),
+            Peer::Python => by_line(python(), target, cases).into_iter().collect(),
+            Peer::Node => by_line(node(), target, cases).into_iter().collect(),
+        }
+    }
+
+    /// Cases this client is asked for.
+    pub fn cases(self) -> Vec<Case> {
+        case::all().collect()
+    }
+}
+
+fn go_client(target: SocketAddr, cases: &[Case]) -> Vec<Run> {
+    let (official, ours): (Vec<Case>, Vec<Case>) = cases
+        .iter()
+        .partition(|case| OF_OFFICIAL_GO.contains(&case.0));
+    let one = |case: &Case| Run {
+        command: with(
+            program("go/official-client"),
+            [
+                format!("-server_host={}", target.ip()),
+                format!("-server_port={}", target.port()),
+                format!("-test_case={}", case.0),
+            ],
+        ),
+        cases: vec![*case],
+        tells: Tells::ByExit,
+    };
+    let mut runs: Vec<Run> = official.iter().map(one).collect();
+    runs.extend(by_line(program("go/interop"), target, &ours));
+    runs
+}
+
+/// A program of ours: `client HOST PORT CASE...`.
+fn by_line(command: Command, target: SocketAddr, cases: &[Case]) -> Option<Run> {
+    let address = [
+        "client".to_owned(),
+        target.ip().to_string(),
+        target.port().to_string(),
+    ];
+    let names = cases.iter().map(|case| case.0.to_owned());
+    (!cases.is_empty()).then(|| Run {
+        command: with(command, address.into_iter().chain(names)),
+        cases: cases.to_vec(),
+        tells: Tells::ByLine,
+    })
+}
+
+fn with(mut command: Command, arguments: impl IntoIterator<Item = String>) -> Command {
+    command.args(arguments);
+    command
+}
+
+/// A class on grpc-java's and our classes; most of its time is its start.
+fn java(class: &str) -> Command {
+    let classes = installed().join("java/classes");
+    let library = installed().join("java/lib/*");
+    let mut command = quiet(Command::new("java"));
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
+    command.arg(format!("{}:{}", classes.display(), library.display()));
+    command.arg(class);
+    command
+}
+
+fn python() -> Command {
+    let mut command = program("grpcio/bin/python");
+    command.arg(sources().join("peers/python/interop.py"));
+    command
+}
+
+fn node() -> Command {
+    let mut command = quiet(Command::new("node"));
+    command.env("NODE_PATH", installed().join("node/node_modules"));
+    command.arg(sources().join("peers/node/interop.js"));
+    command
+}
+
+fn program(path: &str) -> Command {
+    quiet(Command::new(installed().join(path)))
+}
+
+/// Without the proxies of this machine, which the libraries would use for loopback too.
+fn quiet(mut command: Command) -> Command {
+    for name in ["http_proxy", "https_proxy", "grpc_proxy"] {
+        command.env_remove(name).env_remove(name.to_uppercase());
+    }
+    command
+}
+
+/// This crate's folder, where the programs' sources are.
+fn sources() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where `install-peers.sh` puts them.
+fn installed() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/")));
+    let peers = std::env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
+    peers.unwrap_or_else(|| home().join(".cache/outrider-peers"))
+}

@@ -1,0 +1,145 @@
+//! Processes of others: a server that listens, a client whose word on its cases is taken.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::{interval, timeout};
+
+use super::case::{CANCEL_SEEN, CANCELLED_CALLS, Case};
+use super::peer::{Peer, Run, Tells};
+use super::tap::Tap;
+
+/// Longest a server may take to listen, and a client for one case; reached only when something hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a case ended: nothing, or what was wrong.
+pub type Ended = Result<(), String>;
+
+/// A server of others. Killed when dropped.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    _process: Child,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts the server of `peer`; returns when it listens.
+    pub async fn start(peer: Peer) -> Server {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = folder.path().join("log");
+        let address = free_address().await;
+        let mut process = start(peer.server(address), &log).expect("the server starts");
+        let listens = tokio::select! {
+            listens = timeout(PATIENCE, until_listening(address)) => listens.is_ok(),
+            _ = process.wait() => false,
+        };
+        assert!(listens, "{} does not serve: {}", peer.name(), tail(&log));
+        Server {
+            address,
+            _process: process,
+            _folder: folder,
+        }
+    }
+}
+
+/// An address nobody listens at; the official servers cannot choose one and say which.
+async fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let address = listener.and_then(|listener| listener.local_addr());
+    address.expect("a free port")
+}
+
+async fn until_listening(address: SocketAddr) {
+    let mut turn = interval(Duration::from_millis(20));
+    while TcpStream::connect(address).await.is_err() {
+        turn.tick().await;
+    }
+}
+
+fn start(mut command: Command, log: &Path) -> std::io::Result<Child> {
+    let log = File::create(log)?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(log).kill_on_drop(true).spawn()
+}
+
+/// The end of what a process had to say, on one line.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let last = lines.iter().rev().take(3).rev();
+    last.copied().collect::<Vec<_>>().join(" / ")
+}
+
+/// Runs one client process; a case it says nothing of is a failed one.
+pub async fn run(run: Run, tap: &Tap) -> Vec<(Case, Ended)> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("log");
+    let process = start(run.command, &log).expect("the client starts");
+    let mut ended = match run.tells {
+        Tells::ByExit => vec![(run.cases[0], by_exit(process).await)],
+        Tells::ByLine => by_line(process, &run.cases, tap).await,
+    };
+    for case in run.cases {
+        if !ended.iter().any(|(told, _)| *told == case) {
+            ended.push((case, Err("nothing was said of it".to_owned())));
+        }
+    }
+    for (_, ended) in &mut ended {
+        if let Err(reason) = ended
+            && reason.is_empty()
+        {
+            *reason = tail(&log);
+        }
+    }
+    ended
+}
+
+/// Errors are empty: the reason is in the log.
+async fn by_exit(mut process: Child) -> Ended {
+    match timeout(PATIENCE, process.wait()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(_) => Err(String::new()),
+        Err(_) => Err("it hangs".to_owned()),
+    }
+}
+
+async fn by_line(mut process: Child, cases: &[Case], tap: &Tap) -> Vec<(Case, Ended)> {
+    let stdout = process.stdout.take().expect("standard output is piped");
+    let mut lines = BufReader::new(stdout).lines();
+    let cancelled_before = tap.cancelled();
+    let mut told = Vec::new();
+    while let Ok(Ok(Some(line))) = timeout(PATIENCE, lines.next_line()).await {
+        let Some((case, mut ended)) = parse(&line, cases) else {
+            continue;
+        };
+        if case == CANCEL_SEEN && ended.is_ok() {
+            ended = cancelled(tap, cancelled_before + CANCELLED_CALLS).await;
+        }
+        told.push((case, ended));
+    }
+    told
+}
+
+async fn cancelled(tap: &Tap, count: u64) -> Ended {
+    let seen = timeout(PATIENCE, tap.until_cancelled(count)).await;
+    seen.map_err(|_| format!("{} of {count} cancellations arrived", tap.cancelled()))
+}
+
+/// `CASE pass` or `CASE fail: REASON`; anything else is a library's chatter.
+fn parse(line: &str, cases: &[Case]) -> Option<(Case, Ended)> {
+    let (name, word) = line.split_once(' ')?;
+    let case = cases.iter().find(|case| case.0 == name)?;
+    match word.strip_prefix("fail: ") {
+        Some(reason) => Some((*case, Err(reason.to_owned()))),
+        None => (word == "pass").then_some((*case, Ok(()))),
+    }
+}
