@@ -15,8 +15,8 @@ use outrider_proto::v1::{Announcement, Lease, Observation};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::announcement::{observed, parse};
@@ -64,19 +64,19 @@ impl RegistryService for Announcements {
     ) -> Result<Response<Self::AnnounceStream>, Status> {
         let workload = caller::sidecar(request.extensions())?.clone();
         let (leases, sent) = mpsc::channel(WAITING);
-        let stream = Stream {
+        let instance = Instance {
             service: self.clone(),
             workload,
             last: None,
             allowance: Allowance::new(clock::now()),
         };
-        tokio::spawn(stream.run(request.into_inner(), leases));
+        tokio::spawn(instance.run(request.into_inner(), leases));
         Ok(Response::new(ReceiverStream::new(sent)))
     }
 }
 
-/// One stream of one instance.
-struct Stream {
+/// An instance, while its stream lasts.
+struct Instance {
     service: Announcements,
     workload: Workload,
     /// What it announced last.
@@ -84,10 +84,10 @@ struct Stream {
     allowance: Allowance,
 }
 
-impl Stream {
+impl Instance {
     async fn run(
         mut self,
-        announcements: Streaming<Announcement>,
+        announcements: impl Stream<Item = Result<Announcement, Status>>,
         leases: mpsc::Sender<Result<Lease, Status>>,
     ) {
         let mut announcements = pin!(announcements);
@@ -104,7 +104,8 @@ impl Stream {
             };
             match self.take(&announcement).await {
                 Ok(lease) if leases.send(Ok(lease)).await.is_ok() => {}
-                Ok(_) => return,
+                // It broke while the announcement was written down.
+                Ok(_) => return self.look_for().await,
                 Err(status) => break status,
             }
         };
@@ -190,6 +191,60 @@ async fn is_dead(address: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
+
+    fn announcement(address: SocketAddr) -> Announcement {
+        Announcement {
+            instance: "one".to_owned(),
+            address: address.to_string(),
+            serving: true,
+            ..Announcement::default()
+        }
+    }
+
+    async fn refused() -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let address = listener.expect("a listener").local_addr();
+        address.expect("its address")
+    }
+
+    /// The others are told before it is written down, so that its end may come in between.
+    #[tokio::test]
+    async fn who_dies_while_it_is_written_down_keeps_no_lease() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let journal = Journal::open(&store).expect("a journal");
+        let (registry, registrar) = Registry::open(&store, &journal).expect("a registry");
+        let mut published = registry.published();
+        let _registrar = tokio::spawn(registrar.run());
+        let (_stop, stopping) = watch::channel(false);
+        let service = Announcements {
+            registry,
+            sidecars: Sidecars::default(),
+            journal,
+            metrics: Arc::new(Metrics::new()),
+            stopping,
+        };
+        let instance = Instance {
+            service,
+            workload: Workload {
+                namespace: "default".to_owned(),
+                service: "orders".to_owned(),
+                expires_unix: clock::unix_seconds() + 3_600,
+            },
+            last: None,
+            allowance: Allowance::new(clock::now()),
+        };
+        let (leases, broken) = mpsc::channel(WAITING);
+        drop(broken);
+        let one = tokio_stream::once(Ok(announcement(refused().await)));
+        instance
+            .run(one.chain(tokio_stream::pending()), leases)
+            .await;
+        let last = published.borrow_and_update().clone();
+        assert_eq!(last.revision, 2, "announced, then dead");
+        assert!(last.registered.services["orders"][0].addresses.is_empty());
+    }
 
     #[tokio::test]
     async fn only_a_refusal_says_that_an_instance_is_dead() {
