@@ -195,7 +195,7 @@ mod tests {
     async fn a_second_stop_does_not_wait_for_room_at_a_stalled_worker() {
         let (mut life, _tell, stop) = life();
         let (handle, _mailbox) = Handle::full(life.clock);
-        life.workers = Workers::new(life.clock, vec![handle]);
+        life.workers = Workers::of(life.clock, vec![handle]);
         stop.send(()).await.expect("it is heard");
         stop.send(()).await.expect("it is heard");
         assert!(life.run().await.is_ok());
@@ -205,7 +205,7 @@ mod tests {
     async fn the_drain_ends_in_time_with_a_stalled_worker() {
         let (mut life, _tell, stop) = life();
         let (handle, _mailbox) = Handle::full(life.clock);
-        life.workers = Workers::new(life.clock, vec![handle]);
+        life.workers = Workers::of(life.clock, vec![handle]);
         stop.send(()).await.expect("it is heard");
         assert!(life.run().await.is_ok());
     }

@@ -63,7 +63,8 @@ pub enum ConnectFailure {
     Unreachable,
     /// No answer within the cluster's connect timeout.
     TimedOut,
-    /// The socket could not be made (file descriptors, ports).
+    /// The socket could not be made here (file descriptors, memory, ports): the endpoint is not
+    /// to blame.
     NoSocket,
 }
 
@@ -74,7 +75,9 @@ impl ConnectFailure {
             ConnectFailure::Refused => "connection refused",
             ConnectFailure::Unreachable => "host unreachable",
             ConnectFailure::TimedOut => "connect timed out",
-            ConnectFailure::NoSocket => "no socket could be made",
+            ConnectFailure::NoSocket => {
+                "this sidecar has no file descriptor, port or memory left for a connection"
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::config::Transport as Protection;
 use crate::connection::{Connection, Role, Stage, Upstream};
 use crate::contract::{Action, ConnectFailure, ConnectionId};
 use crate::engine::Engine;
+use crate::refusal::Reason;
 use crate::timers::Timer;
 use crate::tls::Transport;
 
@@ -249,8 +250,20 @@ impl Engine {
     /// The loop could not connect.
     pub(crate) fn connect_failure(&mut self, id: ConnectionId, cause: ConnectFailure) {
         self.counters.connect_failures += 1;
-        self.blame_unattended(id);
-        self.connection_lost(id, &AttemptError::connect(cause.words().to_owned()));
+        let reason = match cause {
+            // Ours, so the endpoint keeps its good name: it would be out for seconds after the
+            // descriptors are back.
+            ConnectFailure::NoSocket => Reason::NoSocket,
+            ConnectFailure::Refused | ConnectFailure::Unreachable | ConnectFailure::TimedOut => {
+                self.blame_unattended(id);
+                Reason::UpstreamFailed
+            }
+        };
+        let error = AttemptError {
+            reason,
+            ..AttemptError::connect(cause.words().to_owned())
+        };
+        self.connection_lost(id, &error);
         self.forget_connection(id);
     }
 

@@ -30,6 +30,8 @@ pub enum Reason {
     DeadlineExceeded,
     /// The last attempt could not reach an endpoint, or lost it.
     UpstreamFailed,
+    /// This sidecar could make no connection for the last attempt: file descriptors, ports.
+    NoSocket,
     /// The attempt ran into its `perTryTimeout`.
     TryTimedOut,
     /// The endpoint broke HTTP/2 or gRPC.
@@ -40,7 +42,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::NoRoute,
         Reason::BadRequest,
         Reason::BadTimeout,
@@ -50,6 +52,7 @@ impl Reason {
         Reason::Overloaded,
         Reason::DeadlineExceeded,
         Reason::UpstreamFailed,
+        Reason::NoSocket,
         Reason::TryTimedOut,
         Reason::UpstreamProtocol,
         Reason::Draining,
@@ -67,6 +70,7 @@ impl Reason {
             Reason::Overloaded => "OVERLOADED",
             Reason::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Reason::UpstreamFailed => "UPSTREAM_FAILED",
+            Reason::NoSocket => "NO_SOCKET",
             Reason::TryTimedOut => "TRY_TIMED_OUT",
             Reason::UpstreamProtocol => "UPSTREAM_PROTOCOL",
             Reason::Draining => "DRAINING",
@@ -83,6 +87,7 @@ impl Reason {
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::UpstreamFailed
+            | Reason::NoSocket
             | Reason::TryTimedOut
             | Reason::Draining => Code::Unavailable,
             Reason::DeadlineExceeded => Code::DeadlineExceeded,
@@ -97,7 +102,7 @@ impl Reason {
                 Class::CallerFault
             }
             Reason::Overloaded => Class::Overload,
-            Reason::Draining => Class::Neutral,
+            Reason::NoSocket | Reason::Draining => Class::Neutral,
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::DeadlineExceeded
@@ -117,6 +122,7 @@ impl Reason {
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::UpstreamFailed
+            | Reason::NoSocket
             | Reason::TryTimedOut
             | Reason::Draining => 503,
             Reason::DeadlineExceeded => 504,

@@ -22,6 +22,7 @@ mod route;
 mod call_policy;
 pub mod deadline;
 mod limits;
+mod overload;
 pub mod timeout;
 
 mod balance;
@@ -45,6 +46,7 @@ pub use health::{
 };
 pub use identity::{BadSpiffeId, SpiffeId};
 pub use limits::Limits;
+pub use overload::{DescriptorRules, End, OpenConnections};
 pub use path::{BadPath, GrpcPath, check_plain_path};
 pub use retry::{
     AttemptEnd, BackOff, BudgetRules, CallFacts, Processed, Pushback, RetryBudget, RetryPolicy,

@@ -77,6 +77,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         .max()
         .unwrap_or(Duration::ZERO);
     admin.metrics.show(&gauges, silence.as_secs_f64());
+    admin.metrics.show_descriptors(admin.workers.descriptors());
     let age = admin
         .clock
         .now()

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use super::labels::{EndpointLabels, HandshakeLabels, MissingLabels, SideLabels, WaitLabels};
 use super::metrics::Metrics;
 use crate::log;
+use crate::worker::Descriptors;
 
 impl Metrics {
     /// Shows what the workers hold now. `silence_seconds` is the age of the oldest heartbeat.
@@ -31,6 +32,13 @@ impl Metrics {
         self.show_endpoints(gauges);
         self.show_discovery(gauges);
         self.show_counters(gauges);
+    }
+
+    /// Shows what the process has left for traffic.
+    pub fn show_descriptors(&self, descriptors: &Descriptors) {
+        self.connections_max
+            .set(descriptors.connections_max().into());
+        raise(&self.accept_pauses, descriptors.pauses());
     }
 
     /// The engine counts services first.

@@ -10,17 +10,19 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use outrider_engine::Side;
-use outrider_policy::Tick;
+use outrider_policy::{End, Tick};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::descriptors::{Descriptors, Permit};
 use crate::error::StartupError;
 use crate::options::Options;
 
 /// Connections the kernel holds for us while we are busy.
 const BACKLOG: i32 = 1_024;
 
-/// Pause after the system refused us a socket (file descriptors or memory are spent). Long enough
-/// not to spin, short enough that the backlog of a busy listener does not overflow.
+/// Pause after there was no socket for us (file descriptors or memory are spent). Long enough not to
+/// spin, short enough that the backlog of a busy listener does not overflow and that nobody waits long
+/// once there are some again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections accepted from one listener in a turn, so that a flood of them leaves time for the
@@ -51,8 +53,19 @@ struct Door {
     listener: TcpListener,
     /// A connection may be waiting: set by the poll, cleared when there was none.
     ready: bool,
-    /// Not before this time, after the system refused us a socket.
+    /// Not before this time, after there was no socket for us.
     paused_until: Option<Tick>,
+    /// A pause was logged, and not yet its end.
+    is_short: bool,
+}
+
+/// Why no connection is accepted for now.
+#[derive(Debug, thiserror::Error)]
+enum Shortage {
+    #[error("the file descriptors for connections from callers are in use")]
+    Descriptors,
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// Opens the listeners of all workers.
@@ -142,10 +155,15 @@ impl Doors {
         known
     }
 
-    /// Accepts what waits, within this turn's share.
-    pub fn accept(&mut self, now: Tick, mut take: impl FnMut(Side, TcpStream, SocketAddr)) {
+    /// Accepts what waits, within this turn's share and while there are `descriptors`.
+    pub fn accept(
+        &mut self,
+        now: Tick,
+        descriptors: &Descriptors,
+        mut take: impl FnMut(Side, (TcpStream, Permit), SocketAddr),
+    ) {
         for door in &mut self.doors {
-            door.accept(now, &mut take);
+            door.accept(now, descriptors, &mut take);
         }
     }
 
@@ -170,32 +188,72 @@ impl Door {
             listener,
             ready: false,
             paused_until: None,
+            is_short: false,
         }
     }
 
-    fn accept(&mut self, now: Tick, take: &mut impl FnMut(Side, TcpStream, SocketAddr)) {
+    fn accept(
+        &mut self,
+        now: Tick,
+        descriptors: &Descriptors,
+        take: &mut impl FnMut(Side, (TcpStream, Permit), SocketAddr),
+    ) {
         if !self.ready || self.paused_until.is_some_and(|until| now < until) {
             return;
         }
         self.paused_until = None;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.listener.accept() {
-                Ok((stream, peer)) => take(self.side, stream, peer),
-                Err(error) => return self.refused(now, &error),
+            let accepted = match descriptors.permit(End::Downstream) {
+                Some(permit) => self.accept_one(permit, take),
+                None => Err(Shortage::Descriptors),
+            };
+            if let Err(shortage) = accepted {
+                return self.pause(now, descriptors, &shortage);
+            }
+            if !self.ready {
+                return;
             }
         }
     }
 
-    fn refused(&mut self, now: Tick, error: &io::Error) {
-        match error.kind() {
-            ErrorKind::WouldBlock => self.ready = false,
-            // The peer left before we came, or a signal did: the next one may be fine. It stays
-            // `ready`, so the next turn looks.
-            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
-            _ => {
-                tracing::warn!(side = self.side.name(), %error, "cannot accept connections for now");
-                self.paused_until = Some(now + PAUSE);
+    fn accept_one(
+        &mut self,
+        permit: Permit,
+        take: &mut impl FnMut(Side, (TcpStream, Permit), SocketAddr),
+    ) -> Result<(), Shortage> {
+        let error = match self.listener.accept() {
+            Ok((stream, peer)) => {
+                take(self.side, (stream, permit), peer);
+                return Ok(());
             }
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::WouldBlock => {
+                self.caught_up();
+                Ok(())
+            }
+            // The peer left before we came, or a signal did: the next one may be fine.
+            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {
+                Ok(())
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// Nobody waits any more.
+    fn caught_up(&mut self) {
+        self.ready = false;
+        if std::mem::take(&mut self.is_short) {
+            tracing::info!(side = self.side.name(), "connections are accepted again");
+        }
+    }
+
+    fn pause(&mut self, now: Tick, descriptors: &Descriptors, shortage: &Shortage) {
+        self.paused_until = Some(now + PAUSE);
+        if !std::mem::replace(&mut self.is_short, true) {
+            descriptors.note_pause();
+            tracing::warn!(side = self.side.name(), %shortage, "no connections are accepted for now");
         }
     }
 }

@@ -11,6 +11,7 @@ use outrider_engine::{Gauges, TlsMaterial};
 use outrider_policy::Tick;
 use tokio::sync::{mpsc, oneshot};
 
+use super::descriptors::Descriptors;
 use crate::clock::Clock;
 
 /// Commands a worker may have waiting. The control thread waits for room, so a stalled worker
@@ -47,6 +48,7 @@ pub struct Handle {
 pub struct Workers {
     clock: Clock,
     handles: Arc<[Handle]>,
+    descriptors: Descriptors,
 }
 
 /// Longest wait for the gauges of all workers. A worker that takes longer is stalled; the answer is made
@@ -54,17 +56,30 @@ pub struct Workers {
 const GAUGES_WAIT: Duration = Duration::from_millis(500);
 
 impl Workers {
-    pub fn new(clock: Clock, handles: Vec<Handle>) -> Workers {
+    pub fn new(clock: Clock, handles: Vec<Handle>, descriptors: Descriptors) -> Workers {
         Workers {
             clock,
             handles: handles.into(),
+            descriptors,
         }
+    }
+
+    /// What all of them together may open.
+    pub fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
     }
 
     /// No workers at all, for tests of what stands around them.
     #[cfg(test)]
     pub fn none(clock: Clock) -> Workers {
-        Workers::new(clock, Vec::new())
+        Workers::of(clock, Vec::new())
+    }
+
+    /// These, with descriptors enough; for tests.
+    #[cfg(test)]
+    pub fn of(clock: Clock, handles: Vec<Handle>) -> Workers {
+        let rules = outrider_policy::DescriptorRules::divide(u64::MAX, 0);
+        Workers::new(clock, handles, Descriptors::new(rules))
     }
 
     /// Tells every worker, waiting for room in its mailbox. A worker that has ended is skipped;
@@ -180,7 +195,7 @@ mod tests {
         let questions: Vec<_> = (0..2 * COMMANDS_MAX).map(|_| handle.ask_gauges()).collect();
         assert_eq!(handle.commands.capacity(), COMMANDS_RESERVED);
         drop(questions);
-        let told = Workers::new(clock, vec![handle]);
+        let told = Workers::of(clock, vec![handle]);
         told.tell(|| Command::Drain(Tick::ZERO)).await;
     }
 
@@ -189,7 +204,7 @@ mod tests {
         let clock = Clock::start();
         let (stalled, _mailboxes): (Vec<_>, Vec<_>) =
             (0..8).map(|_| Handle::stalled(clock)).unzip();
-        let workers = Workers::new(clock, stalled);
+        let workers = Workers::of(clock, stalled);
         let answers = tokio::time::timeout(GAUGES_WAIT * 2, workers.gauges()).await;
         assert_eq!(answers.map(|answers| answers.len()), Ok(8));
     }
@@ -199,7 +214,7 @@ mod tests {
         let clock = Clock::start();
         let (full, _mailbox) = Handle::full(clock);
         let (roomy, mut mailbox) = Handle::stalled(clock);
-        let workers = Workers::new(clock, vec![full, roomy]);
+        let workers = Workers::of(clock, vec![full, roomy]);
         let told = workers.tell(|| Command::Drain(Tick::ZERO));
         let told = tokio::time::timeout(Duration::from_secs(1), told).await;
         assert!(told.is_err(), "it waits for the full one");

@@ -2,9 +2,10 @@
 //!
 //! The only part of the sidecar that touches the traffic's sockets. Decides nothing about calls:
 //! it tells the engine what happened on its sockets and does what the engine asks. Reading order:
-//! `turn` (the loop), `sockets` (one connection), `doors` (listeners), `mailbox` (what the control
-//! thread says), `outbox` (what it hears).
+//! `turn` (the loop), `sockets` (one connection), `doors` (listeners), `descriptors` (how many of both
+//! there may be), `mailbox` (what the control thread says), `outbox` (what it hears).
 
+mod descriptors;
 mod doors;
 mod mailbox;
 mod outbox;
@@ -23,6 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{self, Clock};
 
+pub use descriptors::Descriptors;
 pub use doors::open;
 pub use mailbox::{Command, Handle, Workers};
 pub use outbox::{BATCHES_MAX, Report};
@@ -60,17 +62,18 @@ pub fn start(
     reports: &mpsc::Sender<Report>,
 ) -> io::Result<Workers> {
     let mut handles = Vec::with_capacity(listeners.len());
+    let descriptors = Descriptors::measured();
     for (number, doors) in listeners.into_iter().enumerate() {
         handles.push(start_one(
             clock,
             settings.clone(),
             first.clone(),
             number,
-            doors,
+            (doors, descriptors.clone()),
             reports.clone(),
         )?);
     }
-    Ok(Workers::new(clock, handles))
+    Ok(Workers::new(clock, handles, descriptors))
 }
 
 fn start_one(
@@ -78,7 +81,7 @@ fn start_one(
     settings: Settings,
     first: First,
     number: usize,
-    mut doors: Doors,
+    (mut doors, descriptors): (Doors, Descriptors),
     reports: mpsc::Sender<Report>,
 ) -> io::Result<Handle> {
     let poll = Poll::new()?;
@@ -99,6 +102,7 @@ fn start_one(
         poll,
         events: Events::with_capacity(EVENTS_PER_TURN),
         doors,
+        descriptors,
         sockets: Sockets::default(),
         inbox,
         outbox: Outbox::new(number, reports.clone()),

@@ -15,6 +15,8 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use socket2::{SockRef, TcpKeepalive};
 
+use super::descriptors::Permit;
+
 /// The token of the mailbox's waker. Sockets count up from zero and never get here.
 pub const WAKER: Token = Token(usize::MAX);
 
@@ -32,6 +34,8 @@ const PROBES: u32 = 3;
 #[derive(Debug)]
 pub struct Socket {
     pub stream: TcpStream,
+    /// Held for as long as the socket is open.
+    _permit: Permit,
     pub id: ConnectionId,
     /// Outgoing and not yet known to be connected.
     pub connecting: bool,
@@ -67,7 +71,7 @@ impl Sockets {
     pub fn insert(
         &mut self,
         registry: &Registry,
-        mut stream: TcpStream,
+        (mut stream, permit): (TcpStream, Permit),
         connecting: bool,
         name: impl FnOnce() -> ConnectionId,
     ) -> io::Result<()> {
@@ -80,7 +84,7 @@ impl Sockets {
         )?;
         let id = name();
         self.keys.insert(id, entry.key());
-        entry.insert(Socket::new(stream, id, connecting));
+        entry.insert(Socket::new(stream, permit, id, connecting));
         Ok(())
     }
 
@@ -151,9 +155,10 @@ impl Sockets {
 }
 
 impl Socket {
-    fn new(stream: TcpStream, id: ConnectionId, connecting: bool) -> Socket {
+    fn new(stream: TcpStream, permit: Permit, id: ConnectionId, connecting: bool) -> Socket {
         Socket {
             stream,
+            _permit: permit,
             id,
             connecting,
             readable: false,

@@ -12,9 +12,10 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use outrider_engine::{Action, ConnectFailure, ConnectionId, Engine, How, Side};
-use outrider_policy::Tick;
+use outrider_policy::{End, Tick};
 use tokio::sync::mpsc::Receiver;
 
+use super::descriptors::{Descriptors, Permit};
 use super::doors::Doors;
 use super::mailbox::{Command, Heartbeat};
 use super::outbox::Outbox;
@@ -34,6 +35,7 @@ pub struct Worker {
     pub poll: Poll,
     pub events: Events,
     pub doors: Doors,
+    pub descriptors: Descriptors,
     pub sockets: Sockets,
     pub inbox: Receiver<Command>,
     pub outbox: Outbox,
@@ -161,12 +163,13 @@ impl Worker {
     fn accept(&mut self, now: Tick) {
         let Worker {
             doors,
+            descriptors,
             sockets,
             engine,
             poll,
             ..
         } = self;
-        doors.accept(now, |side, stream, peer| {
+        doors.accept(now, descriptors, |side, stream, peer| {
             let name = || engine.accepted(now, side, peer);
             if let Err(error) = sockets.insert(poll.registry(), stream, false, name) {
                 tracing::warn!(side = side.name(), %error, "an accepted connection was dropped");
@@ -267,8 +270,11 @@ impl Worker {
     }
 
     fn connect(&mut self, now: Tick, id: ConnectionId, address: SocketAddr) {
-        let connected =
-            sockets::connect(address).and_then(|stream| self.take_connecting(stream, id));
+        let permit = self.descriptors.permit(End::Upstream);
+        let connected = permit.ok_or(ConnectFailure::NoSocket).and_then(|permit| {
+            let stream = sockets::connect(address)?;
+            self.take_connecting((stream, permit), id)
+        });
         if let Err(cause) = connected {
             self.engine.connect_failed(now, id, cause);
         }
@@ -276,7 +282,7 @@ impl Worker {
 
     fn take_connecting(
         &mut self,
-        stream: TcpStream,
+        stream: (TcpStream, Permit),
         id: ConnectionId,
     ) -> Result<(), ConnectFailure> {
         let inserted = self

@@ -303,7 +303,7 @@ impl Engine {
     pub(crate) fn attempt_failed(&mut self, id: CallId, error: &AttemptError) {
         let class = match error.reason {
             Reason::TryTimedOut => self.judge_timeout(id),
-            Reason::Overloaded => Class::Neutral,
+            Reason::Overloaded | Reason::NoSocket => Class::Neutral,
             // An endpoint that goes away in good order has failed nobody.
             _ if error.above_goaway => Class::Neutral,
             reason => classify_grpc(reason.code(), Origin::Transport),

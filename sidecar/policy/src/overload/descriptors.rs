@@ -1,0 +1,176 @@
+//! File descriptors: how many of them the traffic may have.
+//!
+//! Whoever connects to us may open as many connections as the system lets it; what we need to go on
+//! at all (the control plane, the admin pages, names, files) must not depend on that, and neither
+//! must calls that are let in: they need connections of their own to endpoints. So both have a part
+//! of the descriptors that nobody else gets. Envoy's overload manager does the same with its
+//! `envoy.resource_monitors.global_downstream_max_connections`.
+
+/// Descriptors that no connection of the traffic gets. Two connections to the control plane, two
+/// lookups of a name, the collector, the application's health, a file being replaced, and some pages
+/// of the admin listener at once.
+pub const DESCRIPTORS_RESERVED: u64 = 16;
+
+/// Of the descriptors for traffic, the part kept for connections to endpoints: one of so many.
+const UPSTREAM_PART: u32 = 4;
+
+/// How the descriptors of the process are divided.
+///
+/// Invariant: 1 <= `downstream_max` < `connections_max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DescriptorRules {
+    connections_max: u32,
+    downstream_max: u32,
+}
+
+impl DescriptorRules {
+    /// Divides what a process with `limit` descriptors (RLIMIT_NOFILE) has left when it uses
+    /// `in_use`. A limit below what the process itself needs leaves one connection for each end.
+    pub fn divide(limit: u64, in_use: u64) -> DescriptorRules {
+        let left = limit.saturating_sub(in_use.saturating_add(DESCRIPTORS_RESERVED));
+        let connections_max = u32::try_from(left).unwrap_or(u32::MAX).max(2);
+        let upstream = (connections_max / UPSTREAM_PART).max(1);
+        DescriptorRules {
+            connections_max,
+            downstream_max: connections_max - upstream,
+        }
+    }
+
+    /// Most connections of both ends together.
+    pub fn connections_max(&self) -> u32 {
+        self.connections_max
+    }
+
+    /// Of these, most connections from callers.
+    pub fn downstream_max(&self) -> u32 {
+        self.downstream_max
+    }
+}
+
+/// Which end of the proxy a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A caller's.
+    Downstream,
+    /// To an endpoint or to the own application.
+    Upstream,
+}
+
+/// The connections that hold a descriptor, of all workers. Packs into one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenConnections {
+    downstream: u32,
+    upstream: u32,
+}
+
+impl OpenConnections {
+    /// One more at `end`; `None` when there is no descriptor for it.
+    pub fn open(self, rules: &DescriptorRules, end: End) -> Option<OpenConnections> {
+        let open = self.downstream.saturating_add(self.upstream);
+        match end {
+            _ if open >= rules.connections_max => None,
+            End::Downstream if self.downstream >= rules.downstream_max => None,
+            End::Downstream => Some(OpenConnections {
+                downstream: self.downstream + 1,
+                ..self
+            }),
+            End::Upstream => Some(OpenConnections {
+                upstream: self.upstream + 1,
+                ..self
+            }),
+        }
+    }
+
+    /// One less at `end`.
+    pub fn close(self, end: End) -> OpenConnections {
+        match end {
+            End::Downstream => OpenConnections {
+                downstream: self.downstream.saturating_sub(1),
+                ..self
+            },
+            End::Upstream => OpenConnections {
+                upstream: self.upstream.saturating_sub(1),
+                ..self
+            },
+        }
+    }
+
+    /// For sharing.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.downstream) << 32 | u64::from(self.upstream)
+    }
+
+    /// The inverse of [`OpenConnections::to_bits`].
+    pub fn from_bits(bits: u64) -> OpenConnections {
+        OpenConnections {
+            downstream: (bits >> 32) as u32,
+            upstream: bits as u32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn traffic_gets_what_the_process_and_its_reserve_leave() {
+        // (limit, in use, connections, from callers)
+        let cases = [
+            ("the test of 64", 64, 14, 34, 26),
+            ("the usual soft limit", 1_024, 14, 994, 746),
+            ("less than the process needs", 20, 14, 2, 1),
+            ("none at all", 0, 14, 2, 1),
+            ("no limit", u64::MAX, 14, u32::MAX, u32::MAX - u32::MAX / 4),
+        ];
+        for (name, limit, in_use, connections, downstream) in cases {
+            let rules = DescriptorRules::divide(limit, in_use);
+            let divided = (rules.connections_max(), rules.downstream_max());
+            assert_eq!(divided, (connections, downstream), "{name}");
+        }
+    }
+
+    #[test]
+    fn callers_leave_descriptors_for_endpoints() {
+        let rules = DescriptorRules::divide(64, 40);
+        let mut open = OpenConnections::default();
+        while let Some(next) = open.open(&rules, End::Downstream) {
+            open = next;
+        }
+        assert_eq!(open.downstream, 6);
+        let with_upstream = open.open(&rules, End::Upstream);
+        let full = with_upstream.and_then(|open| open.open(&rules, End::Upstream));
+        assert!(full.is_some_and(|full| full.open(&rules, End::Upstream).is_none()));
+        assert!(full.is_some_and(|full| {
+            let freed = full.close(End::Downstream);
+            freed.open(&rules, End::Upstream).is_some()
+        }));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_limit_and_all_comes_back(
+            limit in 0..200_u64, steps in prop::collection::vec((any::<bool>(), any::<bool>()), 0..300)
+        ) {
+            let rules = DescriptorRules::divide(limit, 10);
+            let mut open = OpenConnections::default();
+            let mut held = Vec::new();
+            for (opens, is_upstream) in steps {
+                let end = if is_upstream { End::Upstream } else { End::Downstream };
+                match open.open(&rules, end) {
+                    Some(next) if opens => {
+                        open = next;
+                        held.push(end);
+                    }
+                    _ => open = held.pop().map_or(open, |end| open.close(end)),
+                }
+                prop_assert!(open.downstream <= rules.downstream_max());
+                prop_assert!(open.downstream + open.upstream <= rules.connections_max());
+                prop_assert_eq!(OpenConnections::from_bits(open.to_bits()), open);
+            }
+            let left = held.into_iter().fold(open, OpenConnections::close);
+            prop_assert_eq!(left, OpenConnections::default());
+        }
+    }
+}
