@@ -73,14 +73,15 @@ fn every_seed_holds_every_invariant() {
     );
     let sum = |what: fn(&Run) -> usize| runs.iter().map(what).sum::<usize>();
     println!(
-        "{} seeds: {} events, {} calls, {} answered, {} refused, {} retries, {} waits",
+        "{} seeds: {} events, {} calls, {} answered, {} refused, {} retries, {} waits, {} panics",
         runs.len(),
         sum(|run| run.events),
         sum(|run| run.calls),
         sum(|run| run.answered),
         sum(|run| run.refused),
         sum(|run| run.retries),
-        sum(|run| run.waits)
+        sum(|run| run.waits),
+        sum(|run| run.panics)
     );
     assert_none(&failures);
 }

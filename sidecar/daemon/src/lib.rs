@@ -26,6 +26,7 @@ mod telemetry;
 
 mod clock;
 mod log;
+mod panics;
 
 #[cfg(test)]
 mod testing;

@@ -7,11 +7,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use outrider_policy::{CallPolicy, Route, RouteIndex, RouteMatch, Tick, WeightedCluster};
 
 use crate::call::RouteState;
 use crate::cluster::{ClusterState, EndpointState};
 use crate::config::{Cluster, ClusterPolicy, Endpoint, Snapshot, Transport};
+use crate::contain::Subject;
 use crate::contract::ConnectionId;
 use crate::engine::Engine;
 
@@ -20,26 +23,31 @@ impl Engine {
     /// connections whose cluster did not change survive.
     pub fn configure(&mut self, now: Tick, snapshot: Arc<Snapshot>) {
         self.now = now;
-        self.routes.clear();
-        self.routes.resize_with(snapshot.routes.len(), || None);
+        self.subject = Subject::Nothing;
+        self.contained(|engine| engine.swap(snapshot));
+    }
+
+    /// All that could fail is made beside what is in force; after that nothing is half of each.
+    fn swap(&mut self, snapshot: Arc<Snapshot>) {
         let mut removed = Vec::new();
-        let names: Vec<_> = self.clusters.keys().cloned().collect();
-        for name in names {
-            let known = self.clusters.remove(&name);
-            let Some(known) = known else { continue };
+        let mut clusters = FxHashMap::default();
+        for (name, known) in &self.clusters {
             let next = snapshot
                 .clusters
-                .get(&*name)
-                .map(|config| renewed(&known, config, now));
-            removed.extend(removed_connections(&known, next.as_deref()));
+                .get(&**name)
+                .map(|config| renewed(known, config, self.now));
+            removed.extend(removed_connections(known, next.as_deref()));
             if let Some(next) = next {
-                self.clusters.insert(name, next);
+                clusters.insert(Arc::clone(name), next);
             }
         }
+        self.clusters = clusters;
+        self.routes.clear();
+        self.routes.resize_with(snapshot.routes.len(), || None);
         self.snapshot = snapshot;
         // Last, because calls that waited for one of these go where the new configuration says.
         for id in removed {
-            self.retire(id);
+            self.about(Subject::Connection(id), |engine| engine.retire(id));
         }
         self.discovered();
     }

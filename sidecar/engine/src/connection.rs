@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use outrider_http2::{self as http2, StreamId};
+use outrider_http2::StreamId;
 use outrider_policy::SpiffeId;
 use rustc_hash::FxHashMap;
 
 use crate::call::CallId;
 use crate::cluster::{ClusterState, EndpointState};
+use crate::codec::Codec;
 use crate::contract::Side;
 use crate::timers::TimerKey;
 use crate::tls::Transport;
@@ -25,9 +26,9 @@ const WAITERS_MAX: usize = 100;
 pub(crate) struct Connection {
     pub(crate) serial: u32,
     pub(crate) role: Role,
-    /// `None` only while it is lent out to decode a read.
+    /// `None` only while it is lent out; or for ever, because a panic ended the loan.
     pub(crate) transport: Option<Transport>,
-    pub(crate) http2: http2::Connection,
+    pub(crate) http2: Codec,
     /// The verified (or, in a simulation, assigned) identity at the other end.
     pub(crate) peer: Option<Arc<SpiffeId>>,
     /// A call of another sidecar was served here though nobody proved who calls.
@@ -95,12 +96,7 @@ pub(crate) enum DrainStep {
 
 impl Connection {
     /// A connection that has carried nothing yet.
-    pub(crate) fn new(
-        serial: u32,
-        role: Role,
-        transport: Transport,
-        http2: http2::Connection,
-    ) -> Connection {
+    pub(crate) fn new(serial: u32, role: Role, transport: Transport, http2: Codec) -> Connection {
         Connection {
             serial,
             role,
@@ -160,6 +156,19 @@ impl Connection {
         })
     }
 
+    /// Lends transport and HTTP/2 to `work`; nothing comes back from a panic.
+    pub(crate) fn lend(&mut self, work: impl FnOnce(&mut Transport, &mut Codec)) {
+        if let Some(mut transport) = self.transport.take() {
+            work(&mut transport, &mut self.http2);
+            self.transport = Some(transport);
+        }
+    }
+
+    /// Between turns, when nothing is lent: did a panic leave half of it?
+    pub(crate) fn is_torn(&self) -> bool {
+        self.transport.is_none() || self.http2.is_torn()
+    }
+
     /// Bytes waiting for the socket.
     pub(crate) fn output(&self) -> &[u8] {
         match &self.transport {
@@ -174,7 +183,7 @@ mod tests {
     use super::*;
     use crate::config::Settings;
     use crate::engine::Engine;
-    use outrider_http2::{Config, Field, WindowPool};
+    use outrider_http2::{self as http2, Config, Field, WindowPool};
     use outrider_policy::Tick;
 
     /// An application's sidecar after two calls on one inbound connection of `peer`.

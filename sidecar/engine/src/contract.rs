@@ -109,4 +109,31 @@ pub enum Action {
     Want(String),
     /// A call has ended; its one record.
     Record(Box<CallRecord>),
+    /// A panic was contained; said once for each thing it ended, and worth a line in the log.
+    Contained(Contained),
+}
+
+/// What a contained panic ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contained {
+    /// A call, with INTERNAL.
+    Call,
+    /// A connection, with its calls.
+    Connection,
+    /// Nothing that anybody has: the event that panicked was no call's and no connection's.
+    Nothing,
+}
+
+impl Contained {
+    /// All of them, in the order of [`Counters::contained_panics`](crate::Counters).
+    pub const ALL: [Contained; 3] = [Contained::Call, Contained::Connection, Contained::Nothing];
+
+    /// The word used in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Contained::Call => "call",
+            Contained::Connection => "connection",
+            Contained::Nothing => "nothing",
+        }
+    }
 }

@@ -10,6 +10,7 @@ use outrider_policy::Tick;
 
 use crate::call::CallId;
 use crate::connection::{DrainStep, Role};
+use crate::contain::Subject;
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
 use crate::refusal::{Reason, Refusal};
@@ -77,7 +78,7 @@ impl Engine {
 
     fn notice_all(&mut self, side: Side) {
         for id in self.downstream_ids(side) {
-            self.notice(id);
+            self.about(Subject::Connection(id), |engine| engine.notice(id));
         }
     }
 
@@ -185,17 +186,15 @@ impl Engine {
                 .calls
                 .get(id.0 as usize)
                 .is_some_and(|call| call.sent > 0);
-            self.end_refused(
-                id,
-                Refusal {
-                    unprocessed: !sent,
-                    ..refusal
-                },
-            );
+            let refusal = Refusal {
+                unprocessed: !sent,
+                ..refusal
+            };
+            self.tell(id, |engine| engine.end_refused(id, refusal));
         }
         for side in [Side::Inbound, Side::Outbound] {
             for id in self.downstream_ids(side) {
-                self.final_goaway(id);
+                self.about(Subject::Connection(id), |engine| engine.final_goaway(id));
             }
         }
     }

@@ -18,11 +18,14 @@ use slab::Slab;
 
 use crate::call::{AttemptError, Call, RouteState};
 use crate::cluster::ClusterState;
+use crate::codec::Codec;
 use crate::config::{Settings, Snapshot};
 use crate::configuration::app_route;
 use crate::connection::{Connection, DrainStep, Role};
+use crate::contain::Subject;
 use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
 use crate::drain::Drain;
+use crate::fuse::Fuse;
 use crate::random::Random;
 use crate::record::{Counters, Gauges};
 use crate::timers::{Timer, TimerKey, Timers};
@@ -60,6 +63,11 @@ pub struct Engine {
     pub(crate) wanted: BTreeMap<String, usize>,
     /// Calls that wait for a service, and for an endpoint.
     pub(crate) discovering: [usize; 2],
+    /// Whose event is handled now; what a panic would end.
+    pub(crate) subject: Subject,
+    /// A panic was contained; see `stock.rs`.
+    pub(crate) stock_due: bool,
+    pub(crate) fuse: Fuse,
 }
 
 impl Engine {
@@ -88,6 +96,9 @@ impl Engine {
             drain: None,
             wanted: BTreeMap::new(),
             discovering: [0, 0],
+            subject: Subject::Nothing,
+            stock_due: false,
+            fuse: Fuse::default(),
             settings,
         }
     }
@@ -102,6 +113,12 @@ impl Engine {
     /// A downstream connection was accepted.
     pub fn accepted(&mut self, now: Tick, side: Side, address: SocketAddr) -> ConnectionId {
         self.now = now;
+        self.subject = Subject::Nothing;
+        self.contained(|engine| engine.welcome(side, address))
+            .unwrap_or_else(|| self.stillborn())
+    }
+
+    fn welcome(&mut self, side: Side, address: SocketAddr) -> ConnectionId {
         let transport = match (side, &self.material) {
             (Side::Inbound, Some(material)) => Transport::server(material).ok(),
             (Side::Inbound, None) => None,
@@ -153,6 +170,10 @@ impl Engine {
     /// Bytes were read from a connection.
     pub fn received(&mut self, now: Tick, id: ConnectionId, bytes: &[u8]) {
         self.now = now;
+        self.of_connection(id, |engine| engine.decode(id, bytes));
+    }
+
+    fn decode(&mut self, id: ConnectionId, bytes: &[u8]) {
         // On a closing connection nothing is read, judged or counted any more.
         let open = self.connection_mut(id).filter(|found| !found.closing);
         let Some(mut transport) = open.and_then(|found| found.transport.take()) else {
@@ -174,28 +195,24 @@ impl Engine {
     /// A connection asked for by [`Action::Connect`] is up.
     pub fn connected(&mut self, now: Tick, id: ConnectionId) {
         self.now = now;
-        self.socket_connected(id);
+        self.of_connection(id, |engine| engine.socket_connected(id));
     }
 
     /// A connection asked for by [`Action::Connect`] could not be made.
     pub fn connect_failed(&mut self, now: Tick, id: ConnectionId, cause: ConnectFailure) {
         self.now = now;
-        self.connect_failure(id, cause);
+        self.of_connection(id, |engine| engine.connect_failure(id, cause));
     }
 
     /// The socket took `count` bytes of [`Engine::output`].
     pub fn written(&mut self, now: Tick, id: ConnectionId, count: usize) {
         self.now = now;
-        let Some(connection) = self.connection_mut(id) else {
-            return;
-        };
-        let Connection {
-            transport, http2, ..
-        } = connection;
-        if let Some(transport) = transport {
-            transport.written(http2, count);
-        }
-        self.mark_dirty(id);
+        self.of_connection(id, |engine| {
+            if let Some(connection) = engine.connection_mut(id) {
+                connection.lend(|transport, http2| transport.written(http2, count));
+            }
+            engine.mark_dirty(id);
+        });
     }
 
     /// The peer closed, or the socket failed. The loop has closed the socket or will do so on the
@@ -207,16 +224,25 @@ impl Engine {
             How::Reset => "the connection was reset",
             How::Error => "the connection failed",
         };
-        self.connection_lost(id, &AttemptError::lost(words.to_owned()));
-        self.forget_connection(id);
+        self.of_connection(id, |engine| {
+            engine.connection_lost(id, &AttemptError::lost(words.to_owned()));
+            engine.forget_connection(id);
+        });
     }
 
     /// The time is `now`: everything due fires.
     pub fn tick(&mut self, now: Tick) {
         self.now = now;
-        while let Some(timer) = self.timers.pop_due(now) {
+        // After a panic the rest of what is due fires: the timer that panicked is disarmed.
+        while self.contained(Engine::fire_due).is_none() {}
+    }
+
+    fn fire_due(&mut self) {
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            self.subject = timer.subject();
             self.fire(timer);
         }
+        self.subject = Subject::Nothing;
     }
 
     /// When `tick` is needed next.
@@ -287,7 +313,33 @@ impl Engine {
         self.await_settings(id);
     }
 
+    /// Injects panics: the `counts[0]`th time that `at` is passed from now on, the `counts[1]`th
+    /// after that, and so on. Takes the place of what was asked for before.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn inject_panics(&self, at: crate::fuse::At, counts: &[u32]) {
+        self.fuse.light(at, counts);
+    }
+
+    /// Does what one event of a connection asks for.
+    fn of_connection(&mut self, id: ConnectionId, work: impl FnOnce(&mut Engine)) {
+        self.subject = Subject::Connection(id);
+        self.contained(work);
+        self.subject = Subject::Nothing;
+    }
+
+    /// A connection that never was: the loop is told to close its socket.
+    fn stillborn(&mut self) -> ConnectionId {
+        self.serials = self.serials.wrapping_add(1);
+        let id = ConnectionId {
+            serial: self.serials,
+            ..ConnectionId::NONE
+        };
+        self.actions.push_back(Action::Close(id));
+        id
+    }
+
     fn fire(&mut self, timer: Timer) {
+        self.fuse.burn(crate::fuse::At::Call);
         match timer {
             Timer::Deadline(id) => {
                 if let Some(call) = self.calls.get_mut(id.0 as usize) {
@@ -333,6 +385,7 @@ impl Engine {
     ) -> ConnectionId {
         self.serials = self.serials.wrapping_add(1);
         let serial = self.serials;
+        let http2 = Codec::new(http2, self.fuse.clone());
         let connection = Connection::new(serial, role, transport, http2);
         let slot = self.connections.insert(connection);
         ConnectionId {
@@ -361,7 +414,7 @@ impl Engine {
     }
 
     /// The HTTP/2 half of a connection, which will be flushed at the end of the turn.
-    pub(crate) fn http2(&mut self, id: ConnectionId) -> Option<&mut http2::Connection> {
+    pub(crate) fn http2(&mut self, id: ConnectionId) -> Option<&mut Codec> {
         self.mark_dirty(id);
         self.connection_mut(id)
             .map(|connection| &mut connection.http2)

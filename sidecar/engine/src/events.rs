@@ -8,8 +8,10 @@ use outrider_policy::SpiffeId;
 
 use crate::call::{AttemptError, CallId};
 use crate::connection::Role;
+use crate::contain::Subject;
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
+use crate::fuse::At;
 use crate::tls::TlsFailure;
 
 impl Engine {
@@ -43,12 +45,25 @@ impl Engine {
 
     /// Decoded bytes: HTTP/2 says what they mean, one event at a time.
     pub(crate) fn plaintext(&mut self, id: ConnectionId, mut bytes: &[u8]) {
+        // Caught inside the loan of the transport: a call's panic must not cost the connection.
+        // It goes on behind the event that panicked; a torn codec has no further events.
+        while self
+            .contained(|engine| engine.take_events(id, &mut bytes))
+            .is_none()
+        {}
+    }
+
+    fn take_events(&mut self, id: ConnectionId, bytes: &mut &[u8]) {
         let now = Duration::from_nanos(self.now.as_nanos());
-        while let Some(connection) = self.connection_mut(id) {
+        loop {
+            self.subject = Subject::Connection(id);
+            let Some(connection) = self.connection_mut(id) else {
+                return;
+            };
             if connection.closing {
                 return;
             }
-            let Some(event) = connection.http2.receive(now, &mut bytes) else {
+            let Some(event) = connection.http2.receive(now, bytes) else {
                 return;
             };
             match &connection.role {
@@ -144,8 +159,12 @@ impl Engine {
         );
     }
 
-    fn call_on(&self, id: ConnectionId, stream: StreamId) -> Option<CallId> {
-        self.connection(id)?.streams.get(&stream).copied()
+    /// The call an event is about; from here on it is the call's.
+    fn call_on(&mut self, id: ConnectionId, stream: StreamId) -> Option<CallId> {
+        let call = self.connection(id)?.streams.get(&stream).copied()?;
+        self.subject = Subject::Call(call);
+        self.fuse.burn(At::Call);
+        Some(call)
     }
 
     /// Body octets of a call that was answered already: their window goes straight back.

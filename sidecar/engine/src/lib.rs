@@ -13,11 +13,16 @@ mod events;
 
 mod call;
 mod cluster;
+mod codec;
 mod configuration;
 mod connection;
 mod drain;
 mod pool;
 mod settle;
+
+mod contain;
+mod fuse;
+mod stock;
 
 mod random;
 mod record;
@@ -26,8 +31,10 @@ mod timers;
 mod tls;
 mod word;
 
-pub use contract::{Action, ConnectFailure, ConnectionId, How, Side};
+pub use contract::{Action, ConnectFailure, ConnectionId, Contained, How, Side};
 pub use engine::Engine;
+#[cfg(any(test, feature = "simulation"))]
+pub use fuse::{At, Injected};
 pub use record::{
     AttemptRecord, CallRecord, ClusterGauge, Counters, EndpointGauge, Gauges, Outcome,
 };

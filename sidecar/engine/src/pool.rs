@@ -162,8 +162,10 @@ impl Engine {
         let waiters = std::mem::take(&mut upstream.waiters);
         self.mark_dirty(id);
         for call in waiters {
-            self.stop_waiting(call);
-            self.send(call, id);
+            self.tell(call, |engine| {
+                engine.stop_waiting(call);
+                engine.send(call, id);
+            });
         }
     }
 
@@ -182,8 +184,10 @@ impl Engine {
             .retain(|known| *known != id);
         let waiters = std::mem::take(&mut upstream.waiters);
         for call in waiters {
-            self.stop_waiting(call);
-            self.place_anew(call);
+            self.tell(call, |engine| {
+                engine.stop_waiting(call);
+                engine.place_anew(call);
+            });
         }
         // Nothing was said on it: there is nothing to say goodbye to.
         if unused {
@@ -233,16 +237,17 @@ impl Engine {
         };
         let is_upstream = connection.upstream().is_some();
         for (_, call) in calls {
-            if is_upstream {
-                self.attempt_failed(call, error);
-            } else {
-                self.cancelled(call);
-            }
+            self.tell(call, |engine| match is_upstream {
+                true => engine.attempt_failed(call, error),
+                false => engine.cancelled(call),
+            });
         }
         let unprocessed = error.clone().unprocessed();
         for call in waiters {
-            self.stop_waiting(call);
-            self.attempt_failed(call, &unprocessed);
+            self.tell(call, |engine| {
+                engine.stop_waiting(call);
+                engine.attempt_failed(call, &unprocessed);
+            });
         }
         self.flush_and_close(id, None);
     }

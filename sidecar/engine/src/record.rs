@@ -169,6 +169,9 @@ pub struct Counters {
     pub budget_denied: u64,
     /// Connections ended for an HTTP/2 error of the peer.
     pub protocol_errors: u64,
+    /// What panics of this engine ended: calls, connections, nothing. One inside HTTP/2 while a
+    /// call's event is handled ends the call and the connection.
+    pub contained_panics: [u64; 3],
     /// Waits for a service, and for a first endpoint, that a configuration ended: there it is, or
     /// there is none.
     pub discovery_answered: [u64; 2],

@@ -38,11 +38,13 @@ pub enum Reason {
     UpstreamProtocol,
     /// This sidecar is draining.
     Draining,
+    /// This sidecar has a bug: a panic ended the call.
+    SidecarFault,
 }
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 13] = [
+    pub const ALL: [Reason; 14] = [
         Reason::NoRoute,
         Reason::BadRequest,
         Reason::BadTimeout,
@@ -56,6 +58,7 @@ impl Reason {
         Reason::TryTimedOut,
         Reason::UpstreamProtocol,
         Reason::Draining,
+        Reason::SidecarFault,
     ];
 
     /// The stable name, in bodies, logs and metrics.
@@ -74,6 +77,7 @@ impl Reason {
             Reason::TryTimedOut => "TRY_TIMED_OUT",
             Reason::UpstreamProtocol => "UPSTREAM_PROTOCOL",
             Reason::Draining => "DRAINING",
+            Reason::SidecarFault => "SIDECAR_FAULT",
         }
     }
 
@@ -91,7 +95,7 @@ impl Reason {
             | Reason::TryTimedOut
             | Reason::Draining => Code::Unavailable,
             Reason::DeadlineExceeded => Code::DeadlineExceeded,
-            Reason::UpstreamProtocol => Code::Internal,
+            Reason::UpstreamProtocol | Reason::SidecarFault => Code::Internal,
         }
     }
 
@@ -102,7 +106,8 @@ impl Reason {
                 Class::CallerFault
             }
             Reason::Overloaded => Class::Overload,
-            Reason::NoSocket | Reason::Draining => Class::Neutral,
+            // Ours, and neither the caller's nor the endpoint's.
+            Reason::NoSocket | Reason::Draining | Reason::SidecarFault => Class::Neutral,
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::DeadlineExceeded
@@ -127,6 +132,7 @@ impl Reason {
             | Reason::Draining => 503,
             Reason::DeadlineExceeded => 504,
             Reason::UpstreamProtocol => 502,
+            Reason::SidecarFault => 500,
         }
     }
 }
@@ -304,6 +310,20 @@ mod tests {
             body,
             "{\"error\":\"inventory has 1024 calls in flight\",\"reason\":\"OVERLOADED\",\"hop\":\"orders/outbound\"}\n"
         );
+    }
+
+    #[test]
+    fn every_reason_is_documented_as_it_is() {
+        let documented = include_str!("../../../docs/ERRORS.md");
+        for reason in Reason::ALL {
+            let row = format!(
+                "| `{}` | {} | {} |",
+                reason.name(),
+                reason.code().name(),
+                reason.http_status()
+            );
+            assert!(documented.contains(&row), "docs/ERRORS.md lacks {row}");
+        }
     }
 
     #[test]

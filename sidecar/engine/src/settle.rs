@@ -11,6 +11,7 @@ use outrider_policy::Tick;
 
 use crate::call::AttemptError;
 use crate::connection::{Connection, Role};
+use crate::contain::Subject;
 use crate::contract::{Action, ConnectionId};
 use crate::engine::Engine;
 use crate::timers::Timer;
@@ -30,9 +31,22 @@ impl Engine {
         }
     }
 
-    /// Flushes every dirty connection.
+    /// Flushes every dirty connection; after a panic, what is left of them.
     pub(crate) fn settle(&mut self) {
+        loop {
+            if self.stock_due {
+                self.take_stock();
+            }
+            if self.dirty.is_empty() && !self.stock_due {
+                return;
+            }
+            self.contained(Engine::settle_dirty);
+        }
+    }
+
+    fn settle_dirty(&mut self) {
         while let Some(id) = self.dirty.pop_front() {
+            self.subject = Subject::Connection(id);
             if let Some(connection) = self.connection_mut(id) {
                 connection.dirty = false;
                 self.stop_requests(id);
@@ -44,6 +58,7 @@ impl Engine {
                 }
             }
         }
+        self.subject = Subject::Nothing;
     }
 
     /// The whole answer is out while the request still comes: the caller may stop sending it
@@ -70,18 +85,13 @@ impl Engine {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        let Connection {
-            transport,
-            http2,
-            closing,
-            ..
-        } = connection;
-        if let Some(transport) = transport {
+        let closing = connection.closing;
+        connection.lend(|transport, http2| {
             transport.fill(http2);
-            if *closing {
+            if closing {
                 transport.close(http2);
             }
-        }
+        });
         let has_output = !connection.output().is_empty();
         let wants_read = connection.http2.wants_read();
         let (turned, closing) = (wants_read != connection.reading, connection.closing);
@@ -108,10 +118,13 @@ impl Engine {
             let Some(call) = connection.streams.get(&taken.stream).copied() else {
                 continue;
             };
-            match connection.role {
-                Role::Downstream { .. } => self.response_taken(call, taken.bytes),
-                Role::Upstream(_) => self.request_taken(call, taken.bytes),
+            let is_downstream = matches!(connection.role, Role::Downstream { .. });
+            self.subject = Subject::Call(call);
+            match is_downstream {
+                true => self.response_taken(call, taken.bytes),
+                false => self.request_taken(call, taken.bytes),
             }
+            self.subject = Subject::Connection(id);
         }
         moved
     }

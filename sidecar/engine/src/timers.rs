@@ -7,6 +7,7 @@ use outrider_policy::Tick;
 use slab::Slab;
 
 use crate::call::CallId;
+use crate::contain::Subject;
 use crate::contract::ConnectionId;
 
 /// Everything in the engine that can become due.
@@ -32,6 +33,23 @@ pub(crate) enum Timer {
     DrainOver,
     /// A connection that only has a GOAWAY left to flush.
     Linger(ConnectionId),
+}
+
+impl Timer {
+    /// Whose event it is when it fires.
+    pub(crate) fn subject(self) -> Subject {
+        match self {
+            Timer::Deadline(id) | Timer::PerTry(id) | Timer::BackOff(id) | Timer::Discovery(id) => {
+                Subject::Call(id)
+            }
+            Timer::Connect(id)
+            | Timer::Handshake(id)
+            | Timer::FinalGoaway(id)
+            | Timer::Blocked(id)
+            | Timer::Linger(id) => Subject::Connection(id),
+            Timer::DrainOver => Subject::Nothing,
+        }
+    }
 }
 
 /// Names an armed timer, for [`Timers::cancel`].
@@ -86,6 +104,18 @@ impl Timers {
         let entry = self.entries.try_remove(self.heap[0] as usize)?;
         self.remove_place(entry.place);
         Some(entry.timer)
+    }
+
+    /// Disarms every timer that `keep` does not want.
+    pub(crate) fn retain(&mut self, keep: impl Fn(TimerKey, Timer) -> bool) {
+        let unwanted = |(key, entry): (usize, &Entry)| {
+            let key = TimerKey(key as u32);
+            (!keep(key, entry.timer)).then_some(key)
+        };
+        let unwanted: Vec<_> = self.entries.iter().filter_map(unwanted).collect();
+        for key in unwanted {
+            self.cancel(key);
+        }
     }
 
     /// When the earliest timer is due.

@@ -178,7 +178,8 @@ impl World {
                 .iter()
                 .any(|(reason, excuse)| reason.name() == name && *excuse),
         };
-        let excused = excused || self.is_excused(name);
+        let is_ours = name == Reason::SidecarFault.name() && self.may_have_panicked();
+        let excused = excused || is_ours || self.is_excused(name);
         (!excused).then(|| format!("refused without a reason: {:?}", call.answer))
     }
 
@@ -312,6 +313,7 @@ impl World {
     /// All sidecars were told to stop, and did; and the records of the whole run are right.
     pub(super) fn check_drained(&mut self) {
         self.check_calls();
+        self.check_panics();
         for sidecar in 0..self.sidecars.len() {
             self.check_idle(sidecar);
             let gauges = self.sidecars[sidecar].engine.gauges();

@@ -13,7 +13,10 @@ use super::world::World;
 impl World {
     pub(super) fn fault(&mut self, fault: Fault) {
         self.note(|_| format!("fault: {fault:?}"));
-        self.disturbed = Some(self.now);
+        // A bug says itself whom it disturbs.
+        if !matches!(fault, Fault::Panic(_)) {
+            self.disturbed = Some(self.now);
+        }
         match fault {
             Fault::ResetLink(choice) => self.reset_some_link(choice),
             Fault::HalfClose(choice) => self.half_close_some_link(choice),
@@ -24,6 +27,7 @@ impl World {
             Fault::Starve(seed) => self.configure(configuration::starved(&self.plan, seed)),
             Fault::Withdraw(is_absent) => self.withdraw(is_absent),
             Fault::Drain(endpoint, patience) => self.drain(endpoint + 1, patience),
+            Fault::Panic(bug) => self.inject(bug),
         }
     }
 

@@ -27,6 +27,7 @@ mod faults;
 mod fields;
 mod journal;
 mod network;
+mod panics;
 mod pattern;
 mod plan;
 pub(crate) mod random;
@@ -59,6 +60,8 @@ pub struct Run {
     pub retries: usize,
     /// Waits of calls for a service or an endpoint.
     pub waits: usize,
+    /// Panics that were injected and struck.
+    pub panics: usize,
     /// The readable list of events; empty unless kept.
     pub journal: String,
 }
@@ -124,6 +127,7 @@ fn summary(world: World) -> Run {
             .map(|record| record.retries as usize)
             .sum(),
         waits: world.waits(),
+        panics: world.panics.contained(),
         journal: world.journal.lines,
     }
 }

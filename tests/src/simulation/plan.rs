@@ -8,6 +8,7 @@ use std::time::Duration;
 use outrider_engine::Reason;
 use outrider_policy::Tick;
 
+use super::panics::Bug;
 use super::random::Random;
 
 /// One run, as drawn from its seed.
@@ -242,6 +243,8 @@ pub(super) enum Fault {
     Withdraw(bool),
     /// An inbound sidecar is told to stop within the span.
     Drain(usize, Duration),
+    /// A sidecar has a bug.
+    Panic(Bug),
 }
 
 impl Plan {

@@ -21,6 +21,7 @@ use super::configuration;
 use super::discovery::{Directory, Word};
 use super::journal::{Journal, Keep};
 use super::network::{Arrival, Network, Place};
+use super::panics::{self, Panics};
 use super::pattern::Pattern;
 use super::plan::{CallPlan, Method, Oddity, Plan, Reader};
 use super::random::Random;
@@ -60,6 +61,7 @@ pub(super) struct World {
     /// What the caller's sidecar was told last, and who tells it.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) directory: Directory,
+    pub(super) panics: Panics,
     random: Random,
     /// When something outside the sidecars last went wrong.
     pub(super) disturbed: Option<Tick>,
@@ -78,6 +80,8 @@ impl World {
         let all: Vec<_> = (0..plan.endpoints).collect();
         let mut directory = Directory::new(seed, configuration::of(&plan, &all));
         plan.faults.extend(directory.faults(plan.span));
+        plan.faults
+            .extend(panics::faults(seed, plan.endpoints, plan.span));
         let mut world = World {
             now: Tick::ZERO,
             wire,
@@ -95,6 +99,7 @@ impl World {
             calls: plan.calls.iter().cloned().map(Call::new).collect(),
             snapshot: Arc::new(directory.told()),
             directory,
+            panics: Panics::default(),
             random: random.fork(),
             disturbed: None,
             is_epilogue: false,
@@ -293,6 +298,7 @@ impl World {
     /// A last call a good while after all trouble: it must go well.
     fn begin_epilogue(&mut self) {
         self.is_epilogue = true;
+        self.defuse();
         for server in &mut self.servers {
             server.is_listening = true;
         }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use outrider_engine::{ClusterGauge, Gauges, Side};
+use outrider_engine::{ClusterGauge, Contained, Gauges, Side};
 use prometheus_client::metrics::counter::Counter;
 
-use super::labels::{EndpointLabels, HandshakeLabels, MissingLabels, SideLabels, WaitLabels};
+use super::labels::{
+    EndedLabels, EndpointLabels, HandshakeLabels, MissingLabels, SideLabels, WaitLabels,
+};
 use super::metrics::Metrics;
 use crate::log;
 use crate::worker::Descriptors;
@@ -97,6 +99,16 @@ impl Metrics {
             &self.protocol_errors,
             sum(|gauges| gauges.counters.protocol_errors),
         );
+        for ended in Contained::ALL {
+            let labels = EndedLabels {
+                ended: ended.name(),
+            };
+            let total = gauges
+                .iter()
+                .map(|gauges| gauges.counters.contained_panics[ended as usize])
+                .sum();
+            raise(&self.contained_panics.get_or_create_owned(&labels), total);
+        }
         // The engine counts inbound first.
         for (index, side) in [Side::Inbound, Side::Outbound].into_iter().enumerate() {
             let side = side.name();

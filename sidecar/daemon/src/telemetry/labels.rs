@@ -50,6 +50,12 @@ pub struct SideLabels {
     pub side: &'static str,
 }
 
+/// By what a contained panic ended, a closed list.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct EndedLabels {
+    pub ended: &'static str,
+}
+
 /// By what a call waits for, a closed list.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct MissingLabels {

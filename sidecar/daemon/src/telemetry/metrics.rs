@@ -17,7 +17,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::bounded::Bounded;
 use super::labels::{
-    CallLabels, EndpointLabels, HandshakeLabels, Labels, MethodLabels, MissingLabels,
+    CallLabels, EndedLabels, EndpointLabels, HandshakeLabels, Labels, MethodLabels, MissingLabels,
     RefusalLabels, ResultLabels, ServiceLabels, SideLabels, WaitLabels,
 };
 use crate::member::MemberStatus;
@@ -67,6 +67,7 @@ pub struct Metrics {
     pub(super) protocol_errors: Counter,
     pub(super) connections_max: Gauge,
     pub(super) accept_pauses: Counter,
+    pub(super) contained_panics: Family<EndedLabels, Counter>,
     pub(super) worker_silence: FloatGauge,
     pub(super) records_dropped: Counter,
     pub(super) access_lines_lost: Counter,
@@ -120,6 +121,7 @@ impl Metrics {
             protocol_errors: register(r, "protocol_errors", "Connections ended for an HTTP/2 error of the peer", Counter::default()),
             connections_max: register(r, "connections_max", "Connections that there are file descriptors for", Gauge::default()),
             accept_pauses: register(r, "accept_pauses", "Times that a listener stopped accepting for want of descriptors or memory", Counter::default()),
+            contained_panics: register(r, "contained_panics", "What panics of this sidecar ended instead of the process", Family::default()),
             worker_silence: register(r, "worker_silence_seconds", "Time since the slowest worker began a turn", FloatGauge::default()),
             records_dropped: register(r, "records_dropped", "Call records dropped because the queue was full", Counter::default()),
             access_lines_lost: register(r, "access_log_lines_lost", "Access log lines that could not be written", Counter::default()),

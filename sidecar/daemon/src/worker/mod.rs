@@ -41,6 +41,9 @@ const READ_BYTES: usize = 64 << 10;
 /// Events taken from the system in one turn.
 const EVENTS_PER_TURN: usize = 1_024;
 
+/// How the names of the workers' threads begin; a number follows.
+pub const THREAD: &str = "worker-";
+
 /// What a worker knows before it accepts its first connection.
 #[derive(Clone, Debug)]
 pub struct First {
@@ -110,7 +113,7 @@ fn start_one(
         buffer: vec![0; READ_BYTES].into_boxed_slice(),
     };
     thread::Builder::new()
-        .name(format!("worker-{number}"))
+        .name(format!("{THREAD}{number}"))
         .spawn(move || {
             let result = run(worker);
             // Only fails when the control side is gone, and then nobody is left to tell.

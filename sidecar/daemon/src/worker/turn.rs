@@ -245,6 +245,9 @@ impl Worker {
                 Action::Close(id) => self.sockets.close(id),
                 Action::Want(name) => self.outbox.want(now, name),
                 Action::Record(record) => self.outbox.record(now, *record),
+                Action::Contained(what) => {
+                    tracing::error!(ended = what.name(), "a panic was contained");
+                }
             }
         }
     }

@@ -15,8 +15,10 @@ use outrider_policy::{
 use super::{Call, Phase, RequestBody, Response};
 use crate::config::Discovery;
 use crate::connection::Connection;
+use crate::contain::{SENTENCE, Subject};
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
+use crate::fuse::At;
 use crate::refusal::{Reason, Refusal};
 
 /// Why a call is not admitted.
@@ -43,13 +45,37 @@ impl Engine {
         fields: Fields,
         end: bool,
     ) {
-        let call = self.new_call(id, side, stream, fields, end);
-        self.enter(call);
+        let mut call = self.new_call(id, side, stream, fields, end);
+        let admitted = self.judged(&mut call, |engine, call| {
+            engine.describe(call);
+            engine.admit(call)
+        });
+        self.enter(call, admitted);
     }
 
-    /// Admits a call that is new, or whose service was not known and now is.
-    pub(crate) fn enter(&mut self, mut call: Call) {
-        match self.admit(&mut call) {
+    /// Admits a call whose service was not known and now is.
+    pub(super) fn enter_anew(&mut self, mut call: Call) {
+        let admitted = self.judged(&mut call, Engine::admit);
+        self.enter(call, admitted);
+    }
+
+    /// Looks at a call that has no place yet: nothing is as exposed to what peers write. A panic
+    /// refuses the call.
+    fn judged(
+        &mut self,
+        call: &mut Call,
+        judge: impl FnOnce(&mut Engine, &mut Call) -> Result<(), Held>,
+    ) -> Result<(), Held> {
+        let mut judgement = Err(Refusal::late(Reason::SidecarFault, SENTENCE).into());
+        self.about(Subject::Placeless, |engine| {
+            engine.fuse.burn(At::Call);
+            judgement = judge(engine, call);
+        });
+        judgement
+    }
+
+    fn enter(&mut self, call: Call, admitted: Result<(), Held>) {
+        match admitted {
             Ok(()) => self.start(call),
             Err(Held::Refused(refusal)) => self.refuse(call, refusal),
             Err(Held::Unknown(name)) => self.await_service(call, name),
@@ -66,7 +92,14 @@ impl Engine {
         size: (u64, u64),
         end: bool,
     ) {
-        let call = self.new_call(id, side, stream, fields, end);
+        let mut call = self.new_call(id, side, stream, fields, end);
+        let described = self.judged(&mut call, |engine, call| {
+            engine.describe(call);
+            Ok(())
+        });
+        if described.is_err() {
+            return self.enter(call, described);
+        }
         let limits = outrider_http2::Config::default();
         let sentence = format!(
             "the request's header list has {} octets in {} fields; the limits are {} and {}",
@@ -75,6 +108,7 @@ impl Engine {
         self.refuse(call, Refusal::early(Reason::HeadersTooLarge, sentence));
     }
 
+    /// A call of which nothing is known yet but where it came in.
     fn new_call(
         &mut self,
         id: ConnectionId,
@@ -86,33 +120,22 @@ impl Engine {
         let connection = self.connection(id);
         let caller = connection.and_then(|connection| connection.peer.clone());
         let caller_address = connection.and_then(Connection::caller_address);
-        let is_grpc = is_grpc(&request);
-        let received = request.find(b"traceparent").and_then(TraceContext::parse);
-        let trace = match received {
-            Some(parent) => parent.child(self.random.next_u64()),
-            // Sampled or not is decided with the route.
-            None => TraceContext::root(self.random.next_u128(), self.random.next_u64(), false),
-        };
-        let made_request_id = if request.find(b"x-request-id").is_some() {
-            None
-        } else {
-            Some(request_id(self.random.next_u128()))
-        };
         Call {
             side,
             downstream: id,
             stream,
             caller_address,
             caller,
+            // Known at once, because a refusal needs it.
+            is_grpc: is_grpc(&request),
             request,
-            is_grpc,
             started: self.now,
             deadline: None,
             deadline_timer: None,
-            trace,
-            parent_span: received.map(|parent| parent.span_id()),
+            trace: TraceContext::root(0, 0, false),
+            parent_span: None,
             attempt_records: Vec::new(),
-            made_request_id,
+            made_request_id: None,
             route: None,
             cluster: None,
             phase: Phase::Admitted,
@@ -128,6 +151,21 @@ impl Engine {
             first_byte: None,
             body: RequestBody::new(end),
             response: Response::default(),
+        }
+    }
+
+    /// Where it stands in its trace, and its name for people.
+    fn describe(&mut self, call: &mut Call) {
+        let request = &call.request;
+        let received = request.find(b"traceparent").and_then(TraceContext::parse);
+        call.parent_span = received.map(|parent| parent.span_id());
+        call.trace = match received {
+            Some(parent) => parent.child(self.random.next_u64()),
+            // Sampled or not is decided with the route.
+            None => TraceContext::root(self.random.next_u128(), self.random.next_u64(), false),
+        };
+        if request.find(b"x-request-id").is_none() {
+            call.made_request_id = Some(request_id(self.random.next_u128()));
         }
     }
 

@@ -4,6 +4,7 @@ use outrider_http2::ErrorCode;
 use outrider_policy::Class;
 
 use super::{Call, CallId};
+use crate::contain::Subject;
 use crate::contract::Side;
 use crate::engine::Engine;
 use crate::record::Outcome;
@@ -12,7 +13,10 @@ use crate::refusal::{Refusal, grpc_answer, grpc_trailers, plain_answer};
 impl Engine {
     /// Refuses a call that was not admitted.
     pub(crate) fn refuse(&mut self, mut call: Call, refusal: Refusal) {
-        self.answer(&mut call, &refusal);
+        // Whatever becomes of the answer, the record is made.
+        self.about(Subject::Placeless, |engine| {
+            engine.answer(&mut call, &refusal);
+        });
         self.note_early_answer(&call);
         let Refusal {
             reason,

@@ -10,8 +10,10 @@ use outrider_policy::{Class, Origin, Processed, classify_grpc, deadline};
 
 use super::forward::request_head;
 use super::{Attempt, Call, CallId, Phase};
+use crate::contain::Subject;
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
+use crate::fuse::At;
 use crate::pool::Found;
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
@@ -63,16 +65,20 @@ impl Engine {
         if call.side == Side::Inbound && call.caller.is_none() {
             self.count_unverified(call.downstream);
         }
-        if let Some(cluster) = &call.cluster {
+        let (cluster, side) = (call.cluster.clone(), call.side);
+        // First of all it has a place: from here on a panic finds it.
+        let id = self.keep(call);
+        self.subject = Subject::Call(id);
+        self.fuse.burn(At::Call);
+        if let Some(cluster) = cluster {
             cluster.load.calls.set(cluster.load.calls.get() + 1);
-            if call.side == Side::Outbound {
+            if side == Side::Outbound {
                 cluster
                     .config
                     .budget_state
                     .call_seen(&cluster.config.policy.budget, self.now);
             }
         }
-        let id = self.keep(call);
         self.attempt(id);
     }
 
@@ -120,6 +126,7 @@ impl Engine {
         pick.endpoint
             .in_flight
             .set(pick.endpoint.in_flight.get() + 1);
+        self.fuse.burn(At::Call);
         call.last_endpoint = Some(pick.endpoint.address);
         let per_try = call
             .route
@@ -216,6 +223,7 @@ impl Engine {
         match target.http2.open(request_head(call, &written), ends_now) {
             Ok(stream) => {
                 target.streams.insert(stream, id);
+                self.fuse.burn(At::Call);
                 let peer = target.peer.clone();
                 self.mark_dirty(connection);
                 self.sent(id, connection, stream, peer);

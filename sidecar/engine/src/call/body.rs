@@ -138,7 +138,8 @@ impl Engine {
         };
         let bytes = call.body.bytes.len();
         if call.body.kept && (full && bytes > 0 || bytes > REPLAY_BYTES_MAX) {
-            self.replay_bytes -= call.body.forget();
+            let forgotten = call.body.forget();
+            self.replay_bytes = self.replay_bytes.saturating_sub(forgotten);
         }
     }
 }

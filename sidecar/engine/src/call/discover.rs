@@ -144,7 +144,7 @@ impl Engine {
     /// A wait is over; the call that waited is in no phase until its caller says what comes next.
     pub(super) fn end_wait(&mut self, id: CallId, wait: &Wait, waited: Waited) {
         let index = wait.missing.index();
-        self.discovering[index] -= 1;
+        self.discovering[index] = self.discovering[index].saturating_sub(1);
         match waited {
             Waited::Answered => self.counters.discovery_answered[index] += 1,
             Waited::InVain => self.counters.discovery_given_up[index] += 1,
@@ -197,7 +197,7 @@ impl Engine {
             .collect();
         ready.sort_unstable();
         for (_, id) in ready {
-            self.go_on(id);
+            self.tell(id, |engine| engine.go_on(id));
         }
     }
 
@@ -237,12 +237,41 @@ impl Engine {
         if has_route {
             self.try_again(id);
         } else if let Some(call) = self.take_off(id) {
-            self.enter(call);
+            self.enter_anew(call);
+        }
+    }
+}
+
+impl Engine {
+    /// Counts the waits again, after a panic.
+    pub(crate) fn count_waits(&mut self) {
+        self.discovering = [0, 0];
+        self.wanted.values_mut().for_each(|calls| *calls = 0);
+        for (_, call) in &self.calls {
+            let Phase::Discovering(wait) = &call.phase else {
+                continue;
+            };
+            self.discovering[wait.missing.index()] += 1;
+            if let Missing::Service(name) = &wait.missing
+                && let Some(calls) = self.wanted.get_mut(name)
+            {
+                *calls += 1;
+            }
         }
     }
 }
 
 impl Wait {
+    /// What ends it.
+    pub(super) fn timer(&self) -> Option<TimerKey> {
+        self.timer
+    }
+
+    /// Is its cluster known, and empty?
+    pub(super) fn is_for_endpoint(&self) -> bool {
+        matches!(self.missing, Missing::Endpoint)
+    }
+
     /// What the call was waiting for, after "while".
     pub(super) fn words(&self, cluster: &str) -> String {
         match &self.missing {

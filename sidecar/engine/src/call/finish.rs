@@ -9,6 +9,7 @@ use super::discover::Waited;
 use super::{Attempt, Call, CallId, Phase};
 use crate::contract::Action;
 use crate::engine::Engine;
+use crate::fuse::At;
 use crate::record::{AttemptRecord, CallRecord, Outcome};
 use crate::refusal::{Reason, Refusal};
 
@@ -74,6 +75,7 @@ impl Engine {
             Phase::Discovering(wait) => return self.end_wait(id, &wait, Waited::InVain),
             Phase::Admitted => return,
         };
+        self.fuse.burn(At::Call);
         note_attempt(call, &attempt, self.now, code);
         let cluster = call.cluster.clone();
         if let Some(timer) = attempt.per_try_timer {
@@ -107,6 +109,7 @@ impl Engine {
 
     /// A call ends: everything it held comes back.
     pub(crate) fn leave(&mut self, id: CallId) -> Option<Call> {
+        self.fuse.burn(At::Call);
         let call = self.take_off(id)?;
         if let Some(cluster) = &call.cluster {
             cluster
@@ -114,24 +117,25 @@ impl Engine {
                 .calls
                 .set(cluster.load.calls.get().saturating_sub(1));
         }
-        self.drained_of(call.downstream);
         Some(call)
     }
 
     /// Takes a call off the worker; what [`Engine::keep`] gave it comes back.
     pub(crate) fn take_off(&mut self, id: CallId) -> Option<Call> {
-        let mut call = self.calls.try_remove(id.0 as usize)?;
+        let call = self.calls.get_mut(id.0 as usize)?;
         if let Some(timer) = call.deadline_timer.take() {
             self.timers.cancel(timer);
         }
-        self.replay_bytes -= call.body.bytes.len();
-        if let Some(connection) = self.connection_mut(call.downstream) {
-            connection.streams.remove(&call.stream);
+        self.replay_bytes = self.replay_bytes.saturating_sub(call.body.bytes.len());
+        let (downstream, stream) = (call.downstream, call.stream);
+        if let Some(connection) = self.connection_mut(downstream) {
+            connection.streams.remove(&stream);
         }
-        Some(call)
+        // Last, so that a panic before this leaves a call to be ended.
+        self.calls.try_remove(id.0 as usize)
     }
 
-    /// Makes the one record of a call.
+    /// Makes the one record of a call that has left.
     pub(crate) fn record(
         &mut self,
         call: Call,
@@ -140,6 +144,7 @@ impl Engine {
         class: Class,
         detail: Option<String>,
     ) {
+        let downstream = call.downstream;
         let record = CallRecord {
             side: call.side,
             caller: call.caller_address,
@@ -179,6 +184,7 @@ impl Engine {
             attempt_records: call.attempt_records,
         };
         self.actions.push_back(Action::Record(Box::new(record)));
+        self.drained_of(downstream);
     }
 }
 

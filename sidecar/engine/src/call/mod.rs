@@ -101,6 +101,27 @@ pub(crate) enum Phase {
     Trying(Attempt),
 }
 
+impl Phase {
+    /// The timer that ends it, besides the call's deadline.
+    pub(crate) fn timer(&self) -> Option<TimerKey> {
+        match self {
+            Phase::Admitted => None,
+            Phase::Discovering(wait) => wait.timer(),
+            Phase::BackingOff(timer) => Some(*timer),
+            Phase::Trying(attempt) => attempt.per_try_timer,
+        }
+    }
+
+    /// Does it count among the calls that wait for their cluster?
+    pub(crate) fn waits(&self) -> bool {
+        match self {
+            Phase::Admitted | Phase::BackingOff(_) => false,
+            Phase::Discovering(wait) => wait.is_for_endpoint(),
+            Phase::Trying(attempt) => attempt.stream.is_none(),
+        }
+    }
+}
+
 /// One try of a call at one endpoint.
 pub(crate) struct Attempt {
     pub(crate) endpoint: Rc<EndpointState>,

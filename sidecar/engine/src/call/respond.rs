@@ -32,6 +32,8 @@ pub(crate) struct Response {
     taken: usize,
     /// Body octets passed on.
     pub(crate) bytes: u64,
+    /// The caller has the whole answer, and this is what it said.
+    pub(crate) over: Option<(Code, Class)>,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,9 @@ impl Engine {
             return;
         }
         self.pass_last(id, last);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.response.over = Some((code, class));
+        }
         self.finish(id, code, class);
     }
 
@@ -168,7 +173,8 @@ impl Engine {
         };
         let (downstream, stream) = (call.downstream, call.stream);
         call.response.head_passed = true;
-        self.replay_bytes -= call.body.forget();
+        let forgotten = call.body.forget();
+        self.replay_bytes = self.replay_bytes.saturating_sub(forgotten);
         if let Some(http2) = self.http2(downstream) {
             http2.head(stream, answer_fields(fields), false);
         }

@@ -11,6 +11,7 @@ use outrider_policy::{
 use super::{Call, CallId, Phase, Response};
 use crate::contract::Side;
 use crate::engine::Engine;
+use crate::fuse::At;
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
 
@@ -24,6 +25,7 @@ impl Engine {
         above_goaway: bool,
         pushback: Option<Pushback>,
     ) -> bool {
+        self.fuse.burn(At::Call);
         let random = self.random.next_u64();
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return false;

@@ -6,13 +6,13 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use outrider_http2 as http2;
 use outrider_policy::SpiffeId;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::material::TlsMaterial;
 use super::verify::certificate_identity;
+use crate::codec::Codec;
 
 /// Encrypted bytes made ahead of the socket. `design`: DATA is framed and encrypted only while a
 /// connection's unsent output is under this.
@@ -98,14 +98,14 @@ impl Transport {
     }
 
     /// Takes HTTP/2's output as far as the socket's backlog allows.
-    pub(crate) fn fill(&mut self, http2: &mut http2::Connection) {
+    pub(crate) fn fill(&mut self, http2: &mut Codec) {
         if let Transport::Tls(tls) = self {
             tls.fill(http2);
         }
     }
 
     /// Bytes for the socket.
-    pub(crate) fn output<'a>(&'a self, http2: &'a http2::Connection) -> &'a [u8] {
+    pub(crate) fn output<'a>(&'a self, http2: &'a Codec) -> &'a [u8] {
         match self {
             Transport::Plain => http2.output(),
             Transport::Tls(tls) => &tls.output[tls.sent..],
@@ -113,7 +113,7 @@ impl Transport {
     }
 
     /// The socket took `count` of them.
-    pub(crate) fn written(&mut self, http2: &mut http2::Connection, count: usize) {
+    pub(crate) fn written(&mut self, http2: &mut Codec, count: usize) {
         match self {
             Transport::Plain => http2.written(count),
             Transport::Tls(tls) => tls.written(count),
@@ -121,7 +121,7 @@ impl Transport {
     }
 
     /// Says goodbye in TLS's way (close_notify), once, when HTTP/2 has nothing left to say.
-    pub(crate) fn close(&mut self, http2: &http2::Connection) {
+    pub(crate) fn close(&mut self, http2: &Codec) {
         if let Transport::Tls(tls) = self {
             tls.close(http2);
         }
@@ -185,7 +185,7 @@ impl Tls {
         }
     }
 
-    fn fill(&mut self, http2: &mut http2::Connection) {
+    fn fill(&mut self, http2: &mut Codec) {
         if !self.secured {
             self.collect();
             return;
@@ -203,7 +203,7 @@ impl Tls {
         }
     }
 
-    fn close(&mut self, http2: &http2::Connection) {
+    fn close(&mut self, http2: &Codec) {
         // Without an agreed key nothing of HTTP/2 can be said any more.
         let is_said = !self.secured || http2.output().is_empty();
         if is_said && !self.closed {

@@ -192,6 +192,8 @@ impl World {
                 Action::Close(id) => self.each(id, |wire| wire.is_open = false),
                 Action::Read { id, on } => self.each(id, |wire| wire.is_read = on),
                 Action::Write(_) | Action::Record(_) | Action::Want(_) => {}
+                // Contained or not, it is a finding; the hook has said where.
+                Action::Contained(what) => panic!("a panic was contained: {what:?}"),
             }
         }
         panic!("the engine does not come to rest");

@@ -173,6 +173,7 @@ impl World {
             }
             Action::Read { .. } => {}
             Action::Want(name) => self.wanted.push(name),
+            Action::Contained(what) => panic!("a panic was contained: {what:?}"),
             Action::Record(record) => self.records.push(*record),
         }
     }

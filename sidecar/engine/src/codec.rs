@@ -1,0 +1,144 @@
+//! A connection's HTTP/2, which knows whether it was left in the middle of something.
+//!
+//! Every step that changes it is marked while it runs. A panic leaves the mark: the codec is torn,
+//! its compression state or its output may be half-made, and from then on it says and does nothing.
+//! `contain.rs` ends such a connection. Costs two stores a step; nothing is known here of calls.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use outrider_http2::{
+    CannotOpen, Connection, ErrorCode, Event, Field, GoawayKind, StreamId, Taken,
+};
+
+use crate::fuse::{At, Fuse};
+
+/// One HTTP/2 connection that survives its own panics, as something to be thrown away.
+pub(crate) struct Codec {
+    http2: Connection,
+    /// In a step, or left in one by a panic.
+    torn: bool,
+    fuse: Fuse,
+}
+
+impl Codec {
+    pub(crate) fn new(http2: Connection, fuse: Fuse) -> Codec {
+        Codec {
+            http2,
+            torn: false,
+            fuse,
+        }
+    }
+
+    /// Between two steps: did a panic end the last one?
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// Nothing around it can be trusted any more, so it is to be thrown away as if it were torn.
+    pub(crate) fn condemn(&mut self) {
+        self.torn = true;
+    }
+
+    /// `None`: it is torn and does nothing.
+    fn step<R>(&mut self, step: impl FnOnce(&mut Connection, &Fuse) -> R) -> Option<R> {
+        if self.torn {
+            return None;
+        }
+        self.torn = true;
+        self.fuse.burn(At::Codec);
+        let done = step(&mut self.http2, &self.fuse);
+        self.torn = false;
+        Some(done)
+    }
+
+    pub(crate) fn receive<'b>(&mut self, now: Duration, input: &mut &'b [u8]) -> Option<Event<'b>> {
+        self.step(|http2, _| http2.receive(now, input))?
+    }
+
+    pub(crate) fn open<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = Field<'a>>,
+        end: bool,
+    ) -> Result<StreamId, CannotOpen> {
+        self.step(|http2, fuse| http2.open(burning(fields, fuse), end))
+            .unwrap_or(Err(CannotOpen::Failed))
+    }
+
+    pub(crate) fn head<'a>(
+        &mut self,
+        stream: StreamId,
+        fields: impl IntoIterator<Item = Field<'a>>,
+        end: bool,
+    ) {
+        self.step(|http2, fuse| http2.head(stream, burning(fields, fuse), end));
+    }
+
+    pub(crate) fn data(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
+        self.step(|http2, _| http2.data(stream, bytes, end));
+    }
+
+    pub(crate) fn trailers<'a>(
+        &mut self,
+        stream: StreamId,
+        fields: impl IntoIterator<Item = Field<'a>>,
+    ) {
+        self.step(|http2, fuse| http2.trailers(stream, burning(fields, fuse)));
+    }
+
+    pub(crate) fn reset(&mut self, stream: StreamId, code: ErrorCode) {
+        self.step(|http2, _| http2.reset(stream, code));
+    }
+
+    pub(crate) fn credit(&mut self, stream: StreamId, bytes: usize) {
+        self.step(|http2, _| http2.credit(stream, bytes));
+    }
+
+    pub(crate) fn goaway(&mut self, code: ErrorCode, kind: GoawayKind) {
+        self.step(|http2, _| http2.goaway(code, kind));
+    }
+
+    pub(crate) fn ping(&mut self, payload: [u8; 8]) {
+        self.step(|http2, _| http2.ping(payload));
+    }
+
+    pub(crate) fn written(&mut self, bytes: usize) {
+        self.step(|http2, _| http2.written(bytes));
+    }
+
+    pub(crate) fn next_taken(&mut self) -> Option<Taken> {
+        // No burning here: it is asked after every flush, and says nothing that could be torn.
+        if self.torn {
+            return None;
+        }
+        self.http2.next_taken()
+    }
+
+    pub(crate) fn can_open(&self) -> bool {
+        !self.torn && self.http2.can_open()
+    }
+
+    pub(crate) fn output(&self) -> &[u8] {
+        match self.torn {
+            true => &[],
+            false => self.http2.output(),
+        }
+    }
+}
+
+/// What only reads is asked of HTTP/2 itself.
+impl Deref for Codec {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.http2
+    }
+}
+
+/// The fields, each of them a place for an injected panic: half a field block is as torn as it gets.
+fn burning<'a>(
+    fields: impl IntoIterator<Item = Field<'a>>,
+    fuse: &Fuse,
+) -> impl Iterator<Item = Field<'a>> {
+    fields.into_iter().inspect(|_| fuse.burn(At::Codec))
+}
