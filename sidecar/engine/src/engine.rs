@@ -139,13 +139,12 @@ impl Engine {
             Side::Outbound => self.settings.outbound_streams_max,
             Side::Inbound => self.settings.inbound_streams_max,
         };
-        // A member of the mesh or the own application: it may cancel all its calls at once.
-        let mut config = http2::Config {
+        // Who proved to be a member of the mesh is refused when it resets too much, never closed.
+        let config = http2::Config {
             max_concurrent_streams: Some(streams),
-            peer_is_trusted: true,
+            peer_is_trusted: side == Side::Inbound,
             ..http2::Config::default()
         };
-        config.resets.burst = config.resets.burst.max(streams);
         let http2 = http2::Connection::server(config, &self.window_pool);
         let id = self.insert_connection(
             Role::Downstream {

@@ -20,7 +20,7 @@ pub struct Budget {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Streams the peer may have open (SETTINGS_MAX_CONCURRENT_STREAMS). More are answered with
-    /// REFUSED_STREAM out of `resets`. Default `None`: not announced, not limited; right for
+    /// REFUSED_STREAM out of `idle_frames`. Default `None`: not announced, not limited; right for
     /// clients only.
     pub max_concurrent_streams: Option<u32>,
     /// Receive window of a new stream. Bytes; default and least 65,535 (peers built on h2 stall
@@ -44,11 +44,13 @@ pub struct Config {
     /// [`Connection::wants_read`](crate::Connection::wants_read) says no. Default 1,000 (Envoy;
     /// CVE-2019-9512, -9515).
     pub control_frames_max: u32,
-    /// The peer is a verified member of the mesh: an empty reset budget only refuses its new
-    /// streams and never closes the connection. Default false.
+    /// The peer is a verified member of the mesh: whatever it resets or makes us reset, its new
+    /// streams are refused at most, and the connection is never closed for it. Default false.
     pub peer_is_trusted: bool,
     /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Each stream that
-    /// ends normally earns one back. Default 200, 50 a second.
+    /// ends normally earns one back. When it is spent new streams are refused until time or streams
+    /// that end well have earned them; a peer that makes *us* reset is closed. Default 200, 50 a
+    /// second.
     pub resets: Budget,
     /// WINDOW_UPDATE frames; each DATA frame we send earns 10 (Envoy), each stream 2.
     /// Default 1,000, 100 a second.
@@ -59,7 +61,7 @@ pub struct Config {
     /// probe bandwidth with pings). Default 1,000, 100 a second.
     pub pings: Budget,
     /// Frames that do nothing: PRIORITY, unknown types, 1xx heads, GOAWAY, late frames on closed
-    /// streams; each stream earns 3. Default 1,000, 100 a second (CVE-2019-9513).
+    /// streams, heads of streams that are refused (two each); each stream earns 3. Default 1,000, 100 a second (CVE-2019-9513).
     pub idle_frames: Budget,
     /// DATA frames in a row without an octet of data and without END_STREAM. Default 100 (h2;
     /// Envoy: 1; CVE-2019-9518). Applications do send a few.

@@ -5,6 +5,7 @@
 //! now, whatever becomes of the frame: only streams hold memory.
 
 use super::closed::Gone;
+use super::counters::Flood;
 use super::{CONNECTION_WINDOW, Connection};
 use crate::frame::{FrameHead, flag, write};
 use crate::stream::{Receiving, Stream};
@@ -105,8 +106,7 @@ impl Connection {
         if self.empty_data_in_a_row <= self.config.empty_data_max {
             return Ok(());
         }
-        self.counters.budget_failures += 1;
-        Err(ConnectionError::calm("too many empty DATA frames"))
+        Err(self.calm(Flood::EmptyData))
     }
 
     fn take_late_data(

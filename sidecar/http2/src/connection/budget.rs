@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::resets::Resets;
 use crate::{Budget, Config};
 
 /// A budget in use.
@@ -41,6 +42,11 @@ impl Bucket {
         self.tokens == 0
     }
 
+    pub(super) fn is_full(&mut self, now: Duration) -> bool {
+        self.refill(now);
+        self.tokens == self.rules.burst
+    }
+
     pub(super) fn earn(&mut self, tokens: u32) {
         self.tokens = self.tokens.saturating_add(tokens).min(self.rules.burst);
     }
@@ -68,7 +74,7 @@ const NANOS: u128 = 1_000_000_000;
 /// The budgets of one connection.
 #[derive(Debug)]
 pub(super) struct Budgets {
-    pub(super) resets: Bucket,
+    pub(super) resets: Resets,
     pub(super) window_updates: Bucket,
     pub(super) settings: Bucket,
     pub(super) pings: Bucket,
@@ -78,7 +84,7 @@ pub(super) struct Budgets {
 impl Budgets {
     pub(super) fn new(config: &Config) -> Budgets {
         Budgets {
-            resets: Bucket::new(config.resets),
+            resets: Resets::new(config.resets),
             window_updates: Bucket::new(config.window_updates),
             settings: Bucket::new(config.settings),
             pings: Bucket::new(config.pings),

@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::closed::Gone;
+use super::counters::Flood;
 use super::role::Role;
 use crate::frame::{FrameHead, PeerSettings, flag, number, write};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
@@ -14,7 +15,7 @@ impl Connection {
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         on_connection(head)?;
         if !self.budgets.settings.spend(self.now) {
-            return Err(self.calm("too many SETTINGS"));
+            return Err(self.calm(Flood::Settings));
         }
         if head.has(flag::ACK) {
             return match payload {
@@ -58,7 +59,7 @@ impl Connection {
         let size = ConnectionError::frame_size("PING is not 8 octets");
         let payload: [u8; 8] = payload.try_into().map_err(|_| size)?;
         if !self.budgets.pings.spend(self.now) {
-            return Err(self.calm("too many PING"));
+            return Err(self.calm(Flood::Pings));
         }
         if head.has(flag::ACK) {
             return Ok(Some(Event::Pong { payload }));
@@ -119,7 +120,7 @@ impl Connection {
             return Err(ConnectionError::protocol("WINDOW_UPDATE on an idle stream"));
         }
         if !self.budgets.window_updates.spend(self.now) {
-            return Err(self.calm("too many WINDOW_UPDATE"));
+            return Err(self.calm(Flood::WindowUpdates));
         }
         let increment = number(payload) & 0x7fff_ffff;
         if id.is_connection() {
@@ -183,7 +184,7 @@ impl Connection {
         self.counters.resets_received += 1;
         // A server's resets are answers; what they cost is bounded by what we ask.
         if matches!(self.role, Role::Server { .. }) {
-            self.spend_reset()?;
+            self.budgets.resets.note_by_peer(self.now);
         }
         Ok(Some(Event::Reset {
             stream: id,
@@ -207,11 +208,6 @@ impl Connection {
             return self.violate_or_fail(id, ErrorCode::ProtocolError, "stream depends on itself");
         }
         self.spend_idle_frame()
-    }
-
-    fn calm(&mut self, reason: &'static str) -> ConnectionError {
-        self.counters.budget_failures += 1;
-        ConnectionError::calm(reason)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::Connection;
 use super::closed::Gone;
+use super::counters::Flood;
 use super::role::Role;
 use crate::frame::{FrameHead, HeadersPayload, flag, write};
 use crate::hpack::{DecodeError, Decoded};
@@ -71,8 +72,7 @@ impl Connection {
         if block.continuations > self.config.continuation_frames_max
             || block.octets.len() > octets_max
         {
-            self.counters.budget_failures += 1;
-            return Err(ConnectionError::calm("field block too long"));
+            return Err(self.calm(Flood::FieldBlock));
         }
         if head.has(flag::END_HEADERS) {
             return self.take_block(
@@ -95,9 +95,7 @@ impl Connection {
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         let list = self.decoder.decode(octets).map_err(|error| match error {
             DecodeError::Compression(reason) => ConnectionError::compression(reason),
-            DecodeError::WayTooLarge => {
-                ConnectionError::calm("field list above four times the limit")
-            }
+            DecodeError::WayTooLarge => self.calm(Flood::FieldList),
         })?;
         self.counters.heads_too_large += u64::from(!list.is_whole);
         let head = Head { stream, end, list };
@@ -189,26 +187,27 @@ impl Connection {
         let most = self.config.max_concurrent_streams;
         if most.is_some_and(|most| self.streams.len() >= most as usize) {
             self.counters.refused_over_limit += 1;
-            self.refuse(id);
-            self.spend_reset()?;
-            return Ok(false);
+            return self.refuse(id);
         }
-        if self.budgets.resets.is_empty(self.now) {
+        if !self.budgets.resets.admits(self.now) {
             self.counters.refused_for_resets += 1;
-            self.refuse(id);
-            if !self.config.peer_is_trusted {
-                self.spend_idle_frame()?;
-            }
-            return Ok(false);
+            return self.refuse(id);
         }
         Ok(true)
     }
 
-    /// The stream is surely not processed: the peer may try elsewhere.
-    fn refuse(&mut self, id: StreamId) {
+    /// The stream is surely not processed: the peer may try elsewhere. One that only tries here
+    /// is closed in the end.
+    fn refuse(&mut self, id: StreamId) -> Result<bool, ConnectionError> {
         self.output
             .answer(|out| write::rst_stream(out, id, ErrorCode::RefusedStream));
         self.closed.note_reset(id, self.config.initial_window);
+        if !self.config.peer_is_trusted {
+            // Two: its head, and the reset that is our answer.
+            self.spend_idle_frame()?;
+            self.spend_idle_frame()?;
+        }
+        Ok(false)
     }
 
     fn take_response(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {

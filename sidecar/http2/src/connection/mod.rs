@@ -12,13 +12,14 @@ mod counters;
 mod heads;
 mod output;
 mod receive;
+mod resets;
 mod role;
 mod send;
 #[cfg(test)]
 mod tests;
 
 pub use commands::{CannotOpen, GoawayKind};
-pub use counters::Counters;
+pub use counters::{Counters, Flood};
 pub use send::Taken;
 
 use std::collections::VecDeque;
@@ -271,7 +272,7 @@ impl Connection {
         if self.streams.find(id).is_some_and(Stream::is_over) {
             self.forget(id);
             self.closed.note(id, Gone::Ended);
-            self.budgets.resets.earn(1);
+            self.budgets.resets.earn();
         }
     }
 

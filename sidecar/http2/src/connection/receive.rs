@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::closed::Gone;
+use super::counters::Flood;
 use super::role::Role;
 use crate::frame::{FrameHead, Kind, Piece, flag, write};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
@@ -66,8 +67,7 @@ impl Connection {
         if self.budgets.idle_frames.spend(self.now) {
             return Ok(None);
         }
-        self.counters.budget_failures += 1;
-        Err(ConnectionError::calm("too many frames without use"))
+        Err(self.calm(Flood::IdleFrames))
     }
 
     /// The peer broke a rule on one stream: resets it out of the reset budget, because a peer
@@ -93,12 +93,17 @@ impl Connection {
         }))
     }
 
-    pub(super) fn spend_reset(&mut self) -> Result<(), ConnectionError> {
-        if self.budgets.resets.spend(self.now) || self.config.peer_is_trusted {
+    fn spend_reset(&mut self) -> Result<(), ConnectionError> {
+        if self.budgets.resets.note_violation(self.now) || self.config.peer_is_trusted {
             return Ok(());
         }
-        self.counters.budget_failures += 1;
-        Err(ConnectionError::calm("too many resets"))
+        Err(self.calm(Flood::Resets))
+    }
+
+    /// The peer did more of this than its budget allows.
+    pub(super) fn calm(&mut self, flood: Flood) -> ConnectionError {
+        self.counters.note_flood(flood);
+        ConnectionError::calm(flood.reason())
     }
 
     /// As [`violate`](Self::violate), but on a stream that was never opened it is the
