@@ -6,11 +6,13 @@
 //! frames that no library would.
 
 pub mod ads;
+pub mod hostile;
 pub mod interop;
 pub mod joiner;
 pub mod member;
 pub mod raw;
 pub mod simulation;
+pub mod trust;
 
 mod admin;
 mod application;

@@ -1,0 +1,14 @@
+//! Where it happens: a good backend, a proxy process in front of it, and a well-behaved client that
+//! is measured while others are hostile.
+
+mod backend;
+mod memory;
+mod proxy;
+mod trial;
+mod victim;
+
+pub use backend::Backend;
+pub use memory::resident_bytes;
+pub use proxy::{Proxy, SERVICE, outrider_arguments};
+pub use trial::{PEAK_BYTES_MAX, Trial};
+pub use victim::{Felt, Victim, fresh_connection};

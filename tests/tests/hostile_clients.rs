@@ -1,0 +1,170 @@
+//! The promise: no hostile client harms anybody else. Each class of the list against a sidecar
+//! process: it lives, takes little memory, answers as RFC 9113 and our limits say, and a
+//! well-behaved client on another connection has no failure and no long wait meanwhile.
+//!
+//! The figures of a quiet machine are the trust command's (docs/TRUST.md).
+
+use std::path::Path;
+
+use outrider_tests::hostile::ground::{Backend, Proxy, SERVICE, Trial};
+use outrider_tests::hostile::{self, Target, clients};
+
+/// Frames of a flood: more than any budget allows.
+const VOLUME: usize = 20_000;
+
+async fn holds(name: &str) {
+    let class = clients::named(name);
+    let backend = Backend::start().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = Path::new(env!("CARGO_BIN_EXE_trust"));
+    let proxy = Proxy::ours(program, folder.path(), backend.address).await;
+    let mut proxy = proxy.expect("the sidecar starts");
+    let target = Target {
+        address: proxy.address,
+        authority: SERVICE.to_owned(),
+        seen: backend.seen,
+        volume: VOLUME,
+    };
+
+    let trial = Trial::run(&mut proxy, &target, &class).await;
+
+    let complaints = trial.complaints();
+    eprintln!(
+        "{name}: {} forms in {:?}, memory +{} KiB, others p99 {:?}",
+        trial.forms,
+        trial.took,
+        trial.growth_at_peak >> 10,
+        trial.felt.p99()
+    );
+    assert!(
+        complaints.is_empty(),
+        "{name}\n  {}",
+        complaints.join("\n  ")
+    );
+}
+
+#[test]
+fn every_class_of_the_list_has_a_test_here() {
+    let source = include_str!("hostile_clients.rs");
+    let classes = clients::all();
+    eprintln!("hostile clients: {}", hostile::size(&classes));
+    for class in classes {
+        let test = format!("async fn {}()", class.name);
+        assert!(source.contains(&test), "no test of {}", class.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rapid_reset_cve_2023_44487() {
+    holds("rapid_reset_cve_2023_44487").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn legitimate_bursts_of_cancellation() {
+    holds("legitimate_bursts_of_cancellation").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_you_reset_cve_2025_8671() {
+    holds("made_you_reset_cve_2025_8671").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn max_concurrent_streams_ignored() {
+    holds("max_concurrent_streams_ignored").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn continuation_flood_cve_2024_27316() {
+    holds("continuation_flood_cve_2024_27316").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hpack_bomb_cve_2016_6581() {
+    holds("hpack_bomb_cve_2016_6581").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_bomb_cve_2026_47774() {
+    holds("http2_bomb_cve_2026_47774").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn header_list_and_count_limits() {
+    holds("header_list_and_count_limits").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_flood_cve_2019_9515() {
+    holds("settings_flood_cve_2019_9515").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ping_flood_cve_2019_9512() {
+    holds("ping_flood_cve_2019_9512").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_toggled_at_line_rate() {
+    holds("settings_toggled_at_line_rate").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn empty_data_cve_2019_9518() {
+    holds("empty_data_cve_2019_9518").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_frames_cve_2019_9513() {
+    holds("idle_frames_cve_2019_9513").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn window_update_flood() {
+    holds("window_update_flood").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_on_closed_streams_cve_2019_9514() {
+    holds("frames_on_closed_streams_cve_2019_9514").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_read_cve_2019_9517() {
+    holds("slow_read_cve_2019_9517").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_dribble_cve_2019_9511() {
+    holds("data_dribble_cve_2019_9511").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_body() {
+    holds("slow_body").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_of_numbers_sizes_and_windows() {
+    holds("rules_of_numbers_sizes_and_windows").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_churn() {
+    holds("connection_churn").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections() {
+    holds("idle_connections").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_beginning() {
+    holds("half_a_beginning").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_protocol() {
+    holds("another_protocol").await;
+}
