@@ -86,6 +86,14 @@ impl Codec {
         self.step(|http2, fuse| http2.trailers(stream, burning(fields, fuse)));
     }
 
+    pub(crate) fn cut_short<'a>(
+        &mut self,
+        stream: StreamId,
+        fields: impl IntoIterator<Item = Field<'a>>,
+    ) {
+        self.step(|http2, fuse| http2.cut_short(stream, burning(fields, fuse)));
+    }
+
     pub(crate) fn reset(&mut self, stream: StreamId, code: ErrorCode) {
         self.step(|http2, _| http2.reset(stream, code));
     }

@@ -99,6 +99,25 @@ impl Reason {
         }
     }
 
+    /// Time is up: the status does not wait behind data that the caller does not read.
+    pub(crate) fn is_of_time(self) -> bool {
+        match self {
+            Reason::DeadlineExceeded | Reason::Draining => true,
+            Reason::NoRoute
+            | Reason::BadRequest
+            | Reason::BadTimeout
+            | Reason::HeadersTooLarge
+            | Reason::NotDiscovered
+            | Reason::NoEndpoint
+            | Reason::Overloaded
+            | Reason::UpstreamFailed
+            | Reason::NoSocket
+            | Reason::TryTimedOut
+            | Reason::UpstreamProtocol
+            | Reason::SidecarFault => false,
+        }
+    }
+
     /// What the refusal says of the endpoint side, where no attempt said more.
     fn class(self) -> Class {
         match self {

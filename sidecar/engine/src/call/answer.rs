@@ -69,7 +69,13 @@ impl Engine {
         };
         match (call.is_grpc, passed) {
             (true, false) => http2.head(stream, grpc_answer(refusal, &hop, mark).iter(), true),
-            (true, true) => http2.trailers(stream, grpc_trailers(refusal, &hop).iter()),
+            (true, true) => {
+                let trailers = grpc_trailers(refusal, &hop);
+                match refusal.reason.is_of_time() {
+                    true => http2.cut_short(stream, trailers.iter()),
+                    false => http2.trailers(stream, trailers.iter()),
+                }
+            }
             (false, false) => {
                 let (head, body) = plain_answer(refusal, &hop, mark);
                 let bodyless = call.request.find(b":method") == Some(b"HEAD");

@@ -3,8 +3,10 @@
 //! Both sidecars share one connection for all calls here, as in life: 90 calls stall, one more
 //! flows. The memory they hold is their windows.
 
-use crate::world::Seen;
+use std::time::Duration;
+
 use crate::world::mesh::{CALLER, Mesh};
+use crate::world::{Seen, fields};
 
 const STALLED: usize = 90;
 const WINDOW: usize = 65_535;
@@ -79,4 +81,59 @@ fn an_application_that_does_not_read_blocks_no_other_call() {
         .flat_map(|server| &mesh.world.peers[*server].seen)
         .any(|seen| matches!(seen, Seen::Data(_, bytes, true) if bytes[..] == [2; 1000]));
     assert!(arrived, "the small request is not behind the large ones");
+}
+
+#[test]
+fn a_deadline_is_told_ahead_of_data_that_nobody_reads() {
+    let mut mesh = Mesh::new(1);
+    mesh.client().reads = false;
+    let deadline = [("grpc-timeout", "2S")];
+    mesh.client()
+        .call("orders", "/shop.v1.Orders/List", &deadline, true);
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    let (stream, _) = mesh.world.peers[server].heads()[0].clone();
+    let head = fields(&[(":status", "200"), ("content-type", "application/grpc")]);
+    mesh.world.peers[server]
+        .http2
+        .head(stream, head.iter(), false);
+    mesh.world.peers[server]
+        .http2
+        .data(stream, &[1; LARGE], false);
+    mesh.world.advance(Duration::from_secs(1));
+    assert_eq!(mesh.client().status(), None);
+
+    mesh.world.advance(Duration::from_secs(1));
+    assert_eq!(mesh.client().status().as_deref(), Some("4"));
+    assert_eq!(mesh.client().body().len(), WINDOW, "what its window let in");
+    mesh.assert_quiet();
+}
+
+#[test]
+fn a_blocked_connection_gets_no_new_call_after_a_tenth_of_a_second() {
+    let mut mesh = Mesh::new(1);
+    mesh.world.is_narrow = true;
+    let upload = |mesh: &mut Mesh| {
+        let stream = mesh
+            .client()
+            .call("orders", "/shop.v1.Orders/Upload", &[], false);
+        mesh.client().http2.data(stream, &[1; 1_000], true);
+        mesh.world.settle();
+    };
+    let stream = mesh
+        .client()
+        .call("orders", "/shop.v1.Orders/Upload", &[], false);
+    mesh.client().http2.data(stream, &[1; 70_000], true);
+    mesh.world.advance(Duration::from_millis(99));
+    upload(&mut mesh);
+    assert_eq!(mesh.servers().len(), 1, "it may move yet");
+    mesh.world.advance(Duration::from_millis(1));
+    upload(&mut mesh);
+    let arrived = |mesh: &Mesh, server: usize| mesh.world.peers[server].body().len();
+    let servers = mesh.servers();
+    assert_eq!(servers.len(), 2, "another connection");
+    assert_eq!(
+        (arrived(&mesh, servers[0]), arrived(&mesh, servers[1])),
+        (WINDOW, 1_000)
+    );
 }

@@ -122,6 +122,19 @@ impl Connection {
         self.end_sending(stream);
     }
 
+    /// Ends the answer here: drops the data that waits for the peer's window and sends trailers at
+    /// once. For a status that must not wait behind data that nobody reads.
+    pub fn cut_short<'a>(&mut self, stream: StreamId, fields: impl IntoIterator<Item = Field<'a>>) {
+        let Some(found) = self.streams.find_mut(stream) else {
+            return;
+        };
+        found.queue = ByteQueue::default();
+        if std::mem::replace(&mut found.is_in_round, false) {
+            self.sender.leave_round(stream);
+        }
+        self.trailers(stream, fields);
+    }
+
     /// Resets the stream and drops what waits. After an early answer (`NoError`): only once
     /// [`queued`](Self::queued) is 0, or the answer is cut.
     pub fn reset(&mut self, stream: StreamId, code: ErrorCode) {

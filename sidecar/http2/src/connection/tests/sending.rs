@@ -31,6 +31,34 @@ fn trailers_wait_behind_queued_data() {
 }
 
 #[test]
+fn an_answer_cut_short_ends_at_once_without_what_waited() {
+    let mut bed = Bed::server(server_config());
+    bed.settings(&[(4, 5)]);
+    for stream in [1, 3] {
+        bed.post(stream, true);
+        bed.told();
+        bed.connection
+            .head(id(stream), &list(&[(":status", "200")]), false);
+        bed.connection.data(id(stream), b"0123456789", false);
+    }
+    bed.said();
+    bed.connection
+        .cut_short(id(1), &list(&[("grpc-status", "4")]));
+    let last = flag::END_HEADERS | flag::END_STREAM;
+    let said: Vec<_> = bed
+        .said()
+        .iter()
+        .map(|said| (said.kind, said.stream, said.flags))
+        .collect();
+    assert_eq!(said, [(Kind::Headers, 1, last)]);
+    bed.widen(1, 5);
+    bed.widen(3, 5);
+    bed.told();
+    let said: Vec<_> = bed.said().iter().map(|said| said.stream).collect();
+    assert_eq!(said, [3], "the others go on");
+}
+
+#[test]
 fn a_long_head_continues_in_more_frames() {
     let mut bed = Bed::client(Config::default());
     // '~' has no short code: the value is sent as it is.
