@@ -64,9 +64,10 @@ pub(crate) struct Upstream {
     pub(crate) cluster: Rc<ClusterState>,
     pub(crate) endpoint: Rc<EndpointState>,
     pub(crate) stage: Stage,
-    /// Calls that get a stream as soon as the connection is ready, in order of arrival.
+    /// Calls that get a stream as soon as the connection is ready, or its window moves, in order of
+    /// arrival.
     pub(crate) waiters: VecDeque<CallId>,
-    /// The peer's connection window was held without progress for too long.
+    /// The peer's connection window was narrow, without progress, for too long.
     pub(crate) blocked: bool,
     pub(crate) blocked_timer: Option<TimerKey>,
 }
@@ -137,6 +138,11 @@ impl Connection {
 
     /// May a new stream be opened here now, and would its body move?
     pub(crate) fn is_usable(&self) -> bool {
+        self.may_move() && !self.http2.is_send_narrow()
+    }
+
+    /// May a new stream be opened here now, and would its body move soon, as far as is known?
+    pub(crate) fn may_move(&self) -> bool {
         self.can_open() && self.upstream().is_some_and(|upstream| !upstream.blocked)
     }
 

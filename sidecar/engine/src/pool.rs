@@ -26,7 +26,7 @@ const CONNECTIONS_MAX: usize = 16;
 pub(crate) enum Found {
     /// Open a stream now.
     Ready(ConnectionId),
-    /// The call is queued on a connection that is being made.
+    /// The call is queued on a connection that is being made, or whose window is spent just now.
     Waiting(ConnectionId),
     /// All connections are full.
     Full,
@@ -49,11 +49,15 @@ impl Engine {
             return Found::Ready(ready);
         }
         let making = first(Connection::has_room_to_wait);
+        let stuck = first(Connection::may_move);
         let blocked = first(Connection::can_open);
         let count = known.len();
         drop(known);
-        let connection = match (making, blocked) {
-            (Some(making), _) => making,
+        let has_room = cluster.load.waiting.get() < cluster.config.policy.limits.waiting_max;
+        let connection = match (making.or(stuck), blocked) {
+            // A tenth of a second says whether its peer reads; a body sent before might never move.
+            (Some(stuck), _) if making.is_none() && !has_room => return Found::Ready(stuck),
+            (Some(waited_for), _) => waited_for,
             (None, _) if count < CONNECTIONS_MAX => self.connect(cluster, endpoint),
             // Slow is better than refused: what the peer takes next may be this call.
             (None, Some(blocked)) => return Found::Ready(blocked),
@@ -155,18 +159,36 @@ impl Engine {
     /// Streams may be opened: the calls that waited get theirs, in order.
     fn connection_ready(&mut self, id: ConnectionId) {
         self.cancel_connection_timer(id);
-        let Some(upstream) = self.upstream_mut(id) else {
-            return;
-        };
-        upstream.stage = Stage::Ready;
-        let waiters = std::mem::take(&mut upstream.waiters);
+        if let Some(upstream) = self.upstream_mut(id) {
+            upstream.stage = Stage::Ready;
+        }
         self.mark_dirty(id);
-        for call in waiters {
+        self.send_waiting(id);
+    }
+
+    /// The calls that waited for this connection get their streams.
+    pub(crate) fn send_waiting(&mut self, id: ConnectionId) {
+        for call in self.take_waiters(id) {
             self.tell(call, |engine| {
                 engine.stop_waiting(call);
                 engine.send(call, id);
             });
         }
+    }
+
+    /// The calls that waited for this connection find another.
+    pub(crate) fn place_waiting(&mut self, id: ConnectionId) {
+        for call in self.take_waiters(id) {
+            self.tell(call, |engine| {
+                engine.stop_waiting(call);
+                engine.place_anew(call);
+            });
+        }
+    }
+
+    fn take_waiters(&mut self, id: ConnectionId) -> VecDeque<CallId> {
+        let upstream = self.upstream_mut(id);
+        upstream.map_or_else(VecDeque::new, |found| std::mem::take(&mut found.waiters))
     }
 
     /// The connection gets no new streams; it closes when its last call has ended. Calls that wait
@@ -182,13 +204,7 @@ impl Engine {
             .connections
             .borrow_mut()
             .retain(|known| *known != id);
-        let waiters = std::mem::take(&mut upstream.waiters);
-        for call in waiters {
-            self.tell(call, |engine| {
-                engine.stop_waiting(call);
-                engine.place_anew(call);
-            });
-        }
+        self.place_waiting(id);
         // Nothing was said on it: there is nothing to say goodbye to.
         if unused {
             self.forget_connection(id);

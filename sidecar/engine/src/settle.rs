@@ -10,13 +10,13 @@ use outrider_http2::ErrorCode;
 use outrider_policy::Tick;
 
 use crate::call::AttemptError;
-use crate::connection::{Connection, Role};
+use crate::connection::{Connection, Role, Stage};
 use crate::contain::Subject;
 use crate::contract::{Action, ConnectionId};
 use crate::engine::Engine;
 use crate::timers::Timer;
 
-/// A peer's connection window held this long without progress sends new calls elsewhere.
+/// A peer's connection window that is narrow this long without progress sends new calls elsewhere.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
 /// A connection that closes has at least this long to take its last bytes.
 const LINGER: Duration = Duration::from_secs(1);
@@ -129,24 +129,30 @@ impl Engine {
         moved
     }
 
-    /// Starts or stops the watch over a peer that holds its connection window; begins it anew when
-    /// the window `moved`.
+    /// Starts or stops the watch over a peer whose connection window is narrow; begins it anew when
+    /// octets `moved`. Calls that waited for the verdict go on when it is good: not when what
+    /// moved is only what spent the window.
     fn watch_window(&mut self, id: ConnectionId, moved: bool) {
         let due = self.now + BLOCKED_AFTER;
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        let stuck = connection.http2.is_send_blocked();
+        let narrow = connection.http2.is_send_narrow();
         let Some(upstream) = connection.upstream_mut() else {
             return;
         };
-        if moved || !stuck {
+        let is_ready = upstream.stage == Stage::Ready;
+        let was_watched = upstream.blocked_timer.is_some();
+        if moved || !narrow {
             upstream.blocked = false;
             if let Some(timer) = upstream.blocked_timer.take() {
                 self.timers.cancel(timer);
             }
         }
-        if stuck
+        if is_ready && (!narrow || moved && was_watched) {
+            self.send_waiting(id);
+        }
+        if narrow
             && let Some(upstream) = self.connections[id.slot as usize].upstream_mut()
             && !upstream.blocked
             && upstream.blocked_timer.is_none()
@@ -155,12 +161,13 @@ impl Engine {
         }
     }
 
-    /// No progress for [`BLOCKED_AFTER`]: new calls use another connection.
+    /// No progress for [`BLOCKED_AFTER`]: new calls, and those that waited, use another connection.
     pub(crate) fn connection_blocked(&mut self, id: ConnectionId) {
         if let Some(upstream) = self.upstream_mut(id) {
             upstream.blocked = true;
             upstream.blocked_timer = None;
         }
+        self.place_waiting(id);
     }
 
     /// Lets the connection's last bytes out, then closes it: within [`LINGER`], or by `patience` if

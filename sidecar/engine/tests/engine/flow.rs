@@ -109,31 +109,63 @@ fn a_deadline_is_told_ahead_of_data_that_nobody_reads() {
     mesh.assert_quiet();
 }
 
-#[test]
-fn a_blocked_connection_gets_no_new_call_after_a_tenth_of_a_second() {
+/// An upload that holds the window of a connection, but for `left` octets, because its handler does
+/// not read; then a short one.
+fn held_and_one_more(left: usize, before: Duration) -> (Mesh, Vec<usize>) {
     let mut mesh = Mesh::new(1);
     mesh.world.is_narrow = true;
-    let upload = |mesh: &mut Mesh| {
-        let stream = mesh
-            .client()
-            .call("orders", "/shop.v1.Orders/Upload", &[], false);
-        mesh.client().http2.data(stream, &[1; 1_000], true);
-        mesh.world.settle();
-    };
     let stream = mesh
         .client()
         .call("orders", "/shop.v1.Orders/Upload", &[], false);
-    mesh.client().http2.data(stream, &[1; 70_000], true);
-    mesh.world.advance(Duration::from_millis(99));
-    upload(&mut mesh);
-    assert_eq!(mesh.servers().len(), 1, "it may move yet");
-    mesh.world.advance(Duration::from_millis(1));
-    upload(&mut mesh);
-    let arrived = |mesh: &Mesh, server: usize| mesh.world.peers[server].body().len();
+    mesh.client()
+        .http2
+        .data(stream, &vec![1; WINDOW - left], false);
+    mesh.world.advance(before);
+    let stream = mesh
+        .client()
+        .call("orders", "/shop.v1.Orders/Upload", &[], false);
+    mesh.client().http2.data(stream, &[2; 1_000], true);
+    mesh.world.settle();
     let servers = mesh.servers();
-    assert_eq!(servers.len(), 2, "another connection");
-    assert_eq!(
-        (arrived(&mesh, servers[0]), arrived(&mesh, servers[1])),
-        (WINDOW, 1_000)
-    );
+    let arrived = servers
+        .iter()
+        .map(|server| mesh.world.peers[*server].body().len());
+    let arrived = arrived.collect();
+    (mesh, arrived)
+}
+
+#[test]
+fn a_blocked_connection_gets_no_new_call_after_a_tenth_of_a_second() {
+    for left in [0, 999] {
+        let (_, arrived) = held_and_one_more(left, Duration::from_millis(100));
+        let expected = [WINDOW - left, 1_000];
+        assert_eq!(arrived, expected, "over another connection");
+    }
+}
+
+#[test]
+fn a_call_to_a_connection_that_stands_waits_for_the_verdict() {
+    for before in [Duration::ZERO, Duration::from_millis(99)] {
+        let (mut mesh, arrived) = held_and_one_more(0, before);
+        assert_eq!(arrived, [WINDOW]);
+        mesh.world.advance(Duration::from_millis(100) - before);
+        let servers = mesh.servers();
+        assert_eq!(
+            servers.len(),
+            2,
+            "it does not move: over another connection"
+        );
+        assert_eq!(mesh.world.peers[servers[1]].body(), [2; 1_000]);
+    }
+}
+
+#[test]
+fn a_call_goes_on_when_what_stood_moves_again() {
+    let (mut mesh, _) = held_and_one_more(0, Duration::from_millis(50));
+    let server = mesh.servers()[0];
+    mesh.world.widen(server, 40_000);
+    assert_eq!(mesh.servers().len(), 1);
+    let arrived = mesh.world.peers[server].body();
+    assert_eq!(arrived.len(), WINDOW + 1_000);
+    assert!(arrived.ends_with(&[2; 1_000]));
 }

@@ -77,9 +77,10 @@ impl Connection {
         self.sender.taken.pop_front()
     }
 
-    /// Data waits and the peer's connection window is spent.
-    pub fn is_send_blocked(&self) -> bool {
-        self.sender.window == 0 && !self.sender.round.is_empty()
+    /// The peer's connection window has less than a full frame left: streams hold the rest, and
+    /// what is begun now may not move. A peer that reads gives back what it took well before.
+    pub fn is_send_narrow(&self) -> bool {
+        self.sender.window < PAYLOAD_MAX as u32
     }
 
     /// Frames what may go at once and queues the rest. With nothing queued before and none

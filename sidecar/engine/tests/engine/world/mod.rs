@@ -241,6 +241,14 @@ impl World {
         self.settle();
     }
 
+    /// A narrow peer gives back some of its connection's window after all.
+    pub fn widen(&mut self, peer: usize, octets: u32) {
+        let mut update = vec![0, 0, 4, 8, 0, 0, 0, 0, 0];
+        update.extend(octets.to_be_bytes());
+        self.deliver(End::Peer(peer), &update);
+        self.settle();
+    }
+
     /// Cuts a peer's wire as a reset.
     pub fn cut(&mut self, peer: usize) {
         if let Some(other) = self.wires.remove(&End::Peer(peer)) {

@@ -134,7 +134,7 @@ fn waits_for_the_stream_window_and_reports_what_was_framed() {
         Some(Taken { stream, bytes: 10 })
     );
     assert!(
-        !bed.connection.is_send_blocked(),
+        !bed.connection.is_send_narrow(),
         "the connection's window is open"
     );
     bed.widen(1, 100);
@@ -179,7 +179,7 @@ fn streams_take_turns_when_the_connection_window_opens() {
             .sum::<usize>(),
         65_535
     );
-    assert!(bed.connection.is_send_blocked());
+    assert!(bed.connection.is_send_narrow());
     bed.widen(0, 4 * 16_384);
     bed.told();
     let streams: Vec<u32> = data(&bed.said())
@@ -228,12 +228,15 @@ fn what_a_reset_drops_is_not_reported_and_blocks_nobody() {
         bed.connection.next_taken().map(|taken| taken.bytes),
         Some(65_535)
     );
-    assert!(bed.connection.is_send_blocked());
+    assert!(bed.connection.is_send_narrow());
     bed.connection.reset(first, ErrorCode::Cancel);
-    assert!(!bed.connection.is_send_blocked());
     assert_eq!(bed.connection.queued(first), 0);
-    bed.widen(0, 1_000);
+    bed.widen(0, 16_383);
     bed.told();
+    assert!(bed.connection.is_send_narrow());
+    bed.widen(0, 1);
+    bed.told();
+    assert!(!bed.connection.is_send_narrow());
     bed.connection.data(second, &[0; 10], true);
     assert_eq!(data(&bed.said()), [(3, 10, true)]);
     assert_eq!(
