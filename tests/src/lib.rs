@@ -6,12 +6,14 @@
 //! frames that no library would.
 
 pub mod ads;
+pub mod cancelling;
 pub mod hostile;
 pub mod interop;
 pub mod joiner;
 pub mod member;
 pub mod raw;
 pub mod simulation;
+pub mod stalled;
 pub mod trust;
 
 mod admin;
@@ -20,6 +22,8 @@ mod authority;
 mod caller;
 mod collector;
 mod control_plane;
+mod handlers;
+mod hops;
 mod mesh;
 mod sidecar;
 mod traced;
@@ -30,6 +34,7 @@ pub use authority::Authority;
 pub use caller::{Caller, Reply};
 pub use collector::{Collector, Received};
 pub use control_plane::{ControlPlane, operator};
+pub use hops::{Hops, Way};
 pub use mesh::{Mesh, ORDERS, call_orders, until_ready};
 pub use sidecar::{Sidecar, write_document, write_service};
 pub use traced::{TracedMesh, traced_documents};
