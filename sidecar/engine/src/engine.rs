@@ -140,11 +140,15 @@ impl Engine {
             Side::Inbound => self.settings.inbound_streams_max,
         };
         // Who proved to be a member of the mesh is refused when it resets too much, never closed.
-        let config = http2::Config {
+        let mut config = http2::Config {
             max_concurrent_streams: Some(streams),
             peer_is_trusted: side == Side::Inbound,
             ..http2::Config::default()
         };
+        if side == Side::Inbound {
+            // It cancels for all its callers, and for every deadline: twice both at the same time.
+            config.resets.burst = config.resets.burst.max(streams.saturating_mul(4));
+        }
         let http2 = http2::Connection::server(config, &self.window_pool);
         let id = self.insert_connection(
             Role::Downstream {

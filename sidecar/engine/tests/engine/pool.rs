@@ -120,3 +120,31 @@ fn an_application_may_cancel_all_its_calls_at_once() {
     open(&mut mesh);
     assert_eq!(mesh.outcome(Side::Outbound).len(), 1_000, "and go on");
 }
+
+#[test]
+fn a_sidecar_may_cancel_bursts_beside_as_many_missed_deadlines() {
+    const STREAMS: usize = 100;
+    let mut mesh = Mesh::new(1);
+    for _ in 0..3 {
+        let streams: Vec<_> = (0..STREAMS)
+            .map(|_| mesh.client().call("orders", CHAT, &[], false))
+            .collect();
+        mesh.world.settle();
+        for stream in streams {
+            mesh.client().http2.reset(stream, ErrorCode::Cancel);
+        }
+        mesh.world.settle();
+        // The own application's budget is another: its connection is a new one each time.
+        mesh.client = mesh.world.connect(CALLER);
+    }
+    let calls = mesh.servers().into_iter();
+    let arrived = calls.map(|server| mesh.world.peers[server].heads().len());
+    assert_eq!(arrived.sum::<usize>(), 3 * STREAMS);
+    mesh.client().call("orders", CHAT, &[], false);
+    mesh.world.settle();
+    assert_eq!(
+        mesh.outcome(Side::Outbound).len(),
+        3 * STREAMS,
+        "not refused"
+    );
+}
