@@ -3,9 +3,9 @@
 //! Serde itself says which fields a struct has, in the error about one that it has not.
 
 use crate::wire::{
-    BackendRef, Breaker, Budget, Document, Endpoints, GrpcRouteSpec, HeaderMatch, Limits, Match,
-    MeshSpec, Metadata, Method, MethodMatch, OutlierDetection, Reference, Retry, Rule, ServiceSpec,
-    StaticEndpoint, Tracing, TrafficPolicySpec,
+    BackendRef, Breaker, Budget, Connections, Document, Endpoints, GrpcRouteSpec, HeaderMatch,
+    Keepalive, Limits, Match, MeshSpec, Metadata, Method, MethodMatch, OutlierDetection, Reference,
+    Retry, Rule, ServiceSpec, StaticEndpoint, Tracing, TrafficPolicySpec,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -56,6 +56,9 @@ fn of_meshes() -> Vec<String> {
     [
         fields::<MeshSpec>("spec."),
         fields::<Tracing>("spec.tracing."),
+        fields::<Connections>("spec.connections."),
+        fields::<Keepalive>("spec.connections.keepalive."),
+        fields::<Keepalive>("spec.connections.foreignKeepalive."),
     ]
     .concat()
 }

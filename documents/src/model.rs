@@ -51,6 +51,25 @@ pub(crate) struct Mesh {
     /// Traces recorded of those that begin in the mesh. Parts per million; absent: the sidecar's
     /// default.
     pub sampled_per_million: Option<u32>,
+    pub connections: Connections,
+}
+
+/// How long connections live; absent values take the sidecar's defaults, zero turns off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Connections {
+    pub handshake_timeout: Option<Duration>,
+    pub header_timeout: Option<Duration>,
+    pub stalled_timeout: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
+    pub max_age: Option<Duration>,
+    pub keepalive: Option<Keepalive>,
+    pub foreign_keepalive: Option<Keepalive>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keepalive {
+    pub interval: Option<Duration>,
+    pub timeout: Option<Duration>,
 }
 
 /// A service with everything that was said about it.
@@ -115,6 +134,8 @@ pub(crate) struct Backend {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TrafficPolicy {
     pub connect_timeout: Option<Duration>,
+    /// Instead of the Mesh's; zero: only before a certificate ends.
+    pub max_connection_age: Option<Duration>,
     /// 1 to 5.
     pub attempts: u32,
     /// Names of gRPC codes.
@@ -133,6 +154,7 @@ impl Default for TrafficPolicy {
     fn default() -> TrafficPolicy {
         TrafficPolicy {
             connect_timeout: None,
+            max_connection_age: None,
             attempts: ATTEMPTS_DEFAULT,
             on: vec!["UNAVAILABLE"],
             budget: None,

@@ -60,6 +60,26 @@ impl Metadata {
 pub(crate) struct MeshSpec {
     pub trust_domain: Option<Spanned<String>>,
     pub tracing: Option<Tracing>,
+    pub connections: Option<Connections>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Connections {
+    pub handshake_timeout: Option<Spanned<String>>,
+    pub header_timeout: Option<Spanned<String>>,
+    pub stalled_timeout: Option<Spanned<String>>,
+    pub idle_timeout: Option<Spanned<String>>,
+    pub max_age: Option<Spanned<String>>,
+    pub keepalive: Option<Keepalive>,
+    pub foreign_keepalive: Option<Keepalive>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Keepalive {
+    pub interval: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -187,6 +207,7 @@ pub(crate) struct TrafficPolicySpec {
     pub target_refs: Spanned<Vec<Reference>>,
     pub timeout: Option<Spanned<String>>,
     pub connect_timeout: Option<Spanned<String>>,
+    pub max_connection_age: Option<Spanned<String>>,
     pub retry: Option<Retry>,
     pub breaker: Option<Breaker>,
     pub outlier_detection: Option<OutlierDetection>,

@@ -56,7 +56,7 @@ fn what_is_wrong_with_a_policy_is_said_where_it_is() {
     let cases = [
         (
             "  timeuot: 2s",
-            "7:3 unknown field `timeuot`, expected one of targetRefs, timeout, connectTimeout, retry, breaker, outlierDetection, limits, methods",
+            "7:3 unknown field `timeuot`, expected one of targetRefs, timeout, connectTimeout, maxConnectionAge, retry, breaker, outlierDetection, limits, methods",
         ),
         (
             "  timeout: 2",
@@ -230,6 +230,7 @@ fn what_is_wrong_with_a_service_is_said_where_it_is() {
         ("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: m }\nspec: { trustDomain: Mesh }\n---\napiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: n }\nspec: {}\n".to_owned(), "4:22 `Mesh` is no trust domain: write lower-case letters, digits, dots, hyphens and underscores; 8:19 there is another Mesh at f.yaml:3"),
         ("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: m }\nspec: { tracing: { samplePercent: 100.1 } }\n".to_owned(), "4:35 100.1 is out of range: 0 to 100"),
         ("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: m }\nspec: { tracing: { samplePercent: .nan } }\n".to_owned(), "4:35 value `.nan` is not a finite number"),
+        ("apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: m }\nspec: { connections: { idleTimeout: 0s, stalledTimeout: 0s, foreignKeepalive: { interval: 9s } } }\n".to_owned(), "4:57 `0s` is no time at all: leave the field out; 4:91 `9s` is too short: at least 10s"),
     ];
     for (text, expected) in cases {
         assert_eq!(problems(&text).join("; "), expected, "{text}");

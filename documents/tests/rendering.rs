@@ -166,6 +166,7 @@ fn the_cluster_of_the_example() {
             min_per_second: Some(3),
         }),
         breaker: None,
+        connections: None,
     };
     let mut cluster = resources.clusters[0].message.clone();
     let metadata = cluster.metadata.take().unwrap().typed_filter_metadata;
@@ -345,4 +346,22 @@ fn a_host_name_makes_the_cluster_one_of_dns() {
     assert_eq!(cluster.cluster_discovery_type, Some(strict));
     assert!(cluster.load_assignment.is_some());
     assert!(resources.endpoints.is_empty());
+}
+
+#[test]
+fn every_cluster_carries_how_long_connections_live() {
+    let mesh = "apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: mesh }\nspec:\n  \
+                connections: { idleTimeout: 0s, maxAge: 10m, keepalive: { interval: 2s } }\n";
+    let resources = rendered(&[("echo.yaml", ECHO), ("mesh.yaml", mesh)]);
+    for cluster in &resources.clusters {
+        let metadata = cluster.message.metadata.clone().unwrap();
+        let metadata = metadata.typed_filter_metadata;
+        let policy: ClusterPolicy = unpack(&metadata[CLUSTER_POLICY]).unwrap();
+        assert!(policy.required_features.contains(&"connections".to_owned()));
+        let connections = policy.connections.unwrap();
+        assert_eq!(connections.idle_timeout, span(0));
+        assert_eq!(connections.max_age, span(600_000));
+        assert_eq!(connections.keepalive.unwrap().interval, span(2_000));
+        assert_eq!(connections.header_timeout, None);
+    }
 }

@@ -73,4 +73,6 @@ pub mod features {
     pub const RETRY_BUDGET: &str = "retry_budget";
     /// [`ClusterPolicy.breaker`](crate::v1::ClusterPolicy).
     pub const BREAKER: &str = "breaker";
+    /// [`ClusterPolicy.connections`](crate::v1::ClusterPolicy).
+    pub const CONNECTIONS: &str = "connections";
 }

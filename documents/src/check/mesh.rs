@@ -2,10 +2,11 @@
 
 use super::{Checker, Sourced};
 use crate::error::Report;
-use crate::model::Mesh;
+use crate::model::{Connections, Keepalive, Mesh};
 use crate::names;
-use crate::wire::{MeshSpec, Tracing};
+use crate::wire::{self, MeshSpec, Tracing};
 use serde_saphyr::Spanned;
+use std::time::Duration;
 
 /// The trust domain where no `Mesh` says another.
 const TRUST_DOMAIN_DEFAULT: &str = "outrider.local";
@@ -15,6 +16,7 @@ pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>
     let mut mesh = Mesh {
         trust_domain: TRUST_DOMAIN_DEFAULT.to_owned(),
         sampled_per_million: None,
+        connections: Connections::default(),
     };
     let mut first = None;
     for Sourced { origin, document } in meshes {
@@ -29,12 +31,16 @@ pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>
         let MeshSpec {
             trust_domain,
             tracing,
+            connections,
         } = &document.spec;
         if let Some(name) = trust_domain {
             mesh.trust_domain = check_trust_domain(name, &mut checker);
         }
         if let Some(tracing) = tracing {
             mesh.sampled_per_million = check_tracing(tracing, &mut checker);
+        }
+        if let Some(connections) = connections {
+            mesh.connections = check_connections(connections, &mut checker);
         }
     }
     mesh
@@ -61,4 +67,34 @@ fn check_tracing(tracing: &Tracing, checker: &mut Checker<'_, '_>) -> Option<u32
         return None;
     }
     Some((percent.value * 10_000.0).round() as u32)
+}
+
+/// Pings that come more often than this are abuse to any gRPC server (gRFC A8).
+const FOREIGN_INTERVAL_MIN: Duration = Duration::from_secs(10);
+
+fn check_connections(spec: &wire::Connections, checker: &mut Checker<'_, '_>) -> Connections {
+    let wire::Connections {
+        handshake_timeout,
+        header_timeout,
+        stalled_timeout,
+        idle_timeout,
+        max_age,
+        keepalive,
+        foreign_keepalive,
+    } = spec;
+    let mut check_keepalive = |spec: &Option<wire::Keepalive>, least| {
+        spec.as_ref().map(|spec| Keepalive {
+            interval: checker.duration_from(&spec.interval, least),
+            timeout: checker.duration(&spec.timeout),
+        })
+    };
+    Connections {
+        keepalive: check_keepalive(keepalive, Duration::ZERO),
+        foreign_keepalive: check_keepalive(foreign_keepalive, FOREIGN_INTERVAL_MIN),
+        handshake_timeout: checker.duration(handshake_timeout),
+        header_timeout: checker.duration(header_timeout),
+        stalled_timeout: checker.duration(stalled_timeout),
+        idle_timeout: checker.duration_or_off(idle_timeout),
+        max_age: checker.duration_or_off(max_age),
+    }
 }

@@ -120,6 +120,28 @@ impl<'r, 'f> Checker<'r, 'f> {
         Some(value.value)
     }
 
+    /// A duration; zero turns something off. `None` if absent or refused.
+    fn duration_or_off(&mut self, value: &Option<Spanned<String>>) -> Option<Duration> {
+        let off = value.as_ref().and_then(|it| duration::parse(&it.value));
+        off.filter(Duration::is_zero)
+            .or_else(|| self.duration(value))
+    }
+
+    /// A duration of at least `least`; `None` if absent or refused.
+    fn duration_from(
+        &mut self,
+        value: &Option<Spanned<String>>,
+        least: Duration,
+    ) -> Option<Duration> {
+        let duration = self.duration(value)?;
+        if let Some(value) = value.as_ref().filter(|_| duration < least) {
+            let message = format!("`{}` is too short: at least {least:?}", value.value);
+            self.refuse(value.referenced, message);
+            return None;
+        }
+        Some(duration)
+    }
+
     /// A duration above zero; `None` if absent or refused.
     fn duration(&mut self, value: &Option<Spanned<String>>) -> Option<Duration> {
         let value = value.as_ref()?;

@@ -101,6 +101,7 @@ fn check_policy(
         target_refs: _,
         timeout: _,
         connect_timeout,
+        max_connection_age,
         retry,
         breaker,
         outlier_detection,
@@ -109,6 +110,7 @@ fn check_policy(
     } = spec;
     let mut policy = TrafficPolicy {
         connect_timeout: checker.duration(connect_timeout),
+        max_connection_age: checker.duration_or_off(max_connection_age),
         breaker: breaker
             .as_ref()
             .map(|breaker| check_breaker(breaker, checker)),

@@ -1,7 +1,9 @@
 //! A service as a Cluster, and its endpoints.
 
-use super::{one_entry, transport, wire_duration, wire_number};
-use crate::model::{Breaker, Budget, Endpoints, Limits, OutlierDetection, Service, TrafficPolicy};
+use super::{connections, one_entry, transport, wire_duration, wire_number};
+use crate::model::{
+    Breaker, Budget, Connections, Endpoints, Limits, OutlierDetection, Service, TrafficPolicy,
+};
 use crate::names::{Address, Host};
 use crate::wire::Tls;
 use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
@@ -27,7 +29,11 @@ use std::time::Duration;
 /// Longest wait for a connection and its handshake, if the policy says none.
 const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 
-pub(super) fn render_cluster(service: &Service, trust_domain: &str) -> Cluster {
+pub(super) fn render_cluster(
+    service: &Service,
+    trust_domain: &str,
+    connections: &Connections,
+) -> Cluster {
     let policy = &service.policy;
     let connect_timeout = policy.connect_timeout.unwrap_or(CONNECT_TIMEOUT_DEFAULT);
     let socket = match service.tls {
@@ -43,7 +49,7 @@ pub(super) fn render_cluster(service: &Service, trust_domain: &str) -> Cluster {
         circuit_breakers: circuit_breakers(policy.limits),
         outlier_detection: policy.outlier.map(outlier_detection),
         transport_socket: socket,
-        metadata: cluster_policy(policy),
+        metadata: cluster_policy(policy, connections),
         ..Cluster::default()
     };
     if needs_dns(service) {
@@ -177,10 +183,12 @@ fn outlier_detection(outlier: OutlierDetection) -> EnvoyOutlierDetection {
     }
 }
 
-fn cluster_policy(policy: &TrafficPolicy) -> Option<Metadata> {
+fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<Metadata> {
+    let connections = connections::render(connections, policy.max_connection_age);
     let used = [
         (features::RETRY_BUDGET, policy.budget.is_some()),
         (features::BREAKER, policy.breaker.is_some()),
+        (features::CONNECTIONS, connections.is_some()),
     ];
     let used: Vec<String> = used
         .into_iter()
@@ -194,6 +202,7 @@ fn cluster_policy(policy: &TrafficPolicy) -> Option<Metadata> {
         required_features: used,
         retry_budget: policy.budget.map(retry_budget),
         breaker: policy.breaker.map(breaker),
+        connections,
     };
     Some(Metadata {
         typed_filter_metadata: one_entry(CLUSTER_POLICY, pack(&message)),

@@ -6,6 +6,7 @@
 //! ours (`outrider.v1`). The order and the versions depend on the content alone.
 
 mod cluster;
+mod connections;
 mod route;
 mod transport;
 
@@ -29,8 +30,9 @@ pub fn render_with(documents: &Documents, registered: &Registered) -> Resources 
     let Mesh {
         trust_domain: domain,
         sampled_per_million,
+        connections,
     } = &documents.mesh;
-    let render_cluster = |service| cluster::render_cluster(service, domain);
+    let render_cluster = |service| cluster::render_cluster(service, domain, connections);
     let render_routes = |service| route::render_routes(service, *sampled_per_million);
     Resources {
         clusters: versioned(services.clone().map(render_cluster)),

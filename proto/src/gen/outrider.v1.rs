@@ -43,6 +43,10 @@ pub struct ClusterPolicy {
     /// Breaker of each endpoint. Absent: the default.
     #[prost(message, optional, tag = "3")]
     pub breaker: ::core::option::Option<Breaker>,
+    /// How long connections to this service live. A sidecar of the service itself
+    /// keeps to it on the connections that it accepts. Absent: the default.
+    #[prost(message, optional, tag = "4")]
+    pub connections: ::core::option::Option<Connections>,
 }
 impl ::prost::Name for ClusterPolicy {
     const NAME: &'static str = "ClusterPolicy";
@@ -52,6 +56,72 @@ impl ::prost::Name for ClusterPolicy {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/outrider.v1.ClusterPolicy".into()
+    }
+}
+/// How long connections and what is on them may live. An absent field takes the
+/// default; zero turns off what can be turned off.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Connections {
+    /// From accept to the end of TLS, preface and SETTINGS. Above zero.
+    #[prost(message, optional, tag = "1")]
+    pub handshake_timeout: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
+    /// From the first octet of a header block to its last. Above zero.
+    #[prost(message, optional, tag = "2")]
+    pub header_timeout: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
+    /// How long octets are held for a peer that takes none of them. Above zero.
+    #[prost(message, optional, tag = "3")]
+    pub stalled_timeout: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
+    /// A connection without streams is closed after this long; zero: never.
+    #[prost(message, optional, tag = "4")]
+    pub idle_timeout: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
+    /// A connection between sidecars is replaced at this age; zero: only before a
+    /// certificate ends.
+    #[prost(message, optional, tag = "5")]
+    pub max_age: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+    /// Pings between sidecars.
+    #[prost(message, optional, tag = "6")]
+    pub keepalive: ::core::option::Option<Keepalive>,
+    /// Pings to servers that are no sidecars.
+    #[prost(message, optional, tag = "7")]
+    pub foreign_keepalive: ::core::option::Option<Keepalive>,
+}
+impl ::prost::Name for Connections {
+    const NAME: &'static str = "Connections";
+    const PACKAGE: &'static str = "outrider.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "outrider.v1.Connections".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/outrider.v1.Connections".into()
+    }
+}
+/// When a silent peer is asked whether it is there. An absent field takes the
+/// default.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Keepalive {
+    /// Silence before a ping, above zero.
+    #[prost(message, optional, tag = "1")]
+    pub interval: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+    /// Silence after it that means there is nobody, above zero.
+    #[prost(message, optional, tag = "2")]
+    pub timeout: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+}
+impl ::prost::Name for Keepalive {
+    const NAME: &'static str = "Keepalive";
+    const PACKAGE: &'static str = "outrider.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "outrider.v1.Keepalive".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/outrider.v1.Keepalive".into()
     }
 }
 /// Retries allowed: the larger of a share of the calls over ten seconds and a

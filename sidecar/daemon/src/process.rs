@@ -50,7 +50,8 @@ pub async fn serve(
     let metrics = Arc::new(Metrics::new());
     let instance = instance();
     let opened = Opened::open(clock, &options, &instance, &metrics)?;
-    let mut configuration = Configuration::new(clock, Arc::clone(&metrics), opened.said());
+    let mut configuration =
+        Configuration::new(clock, &options.service, Arc::clone(&metrics), opened.said());
     let log = open_log(clock, &options)?;
     let (admin_listener, admin) = bind_admin(options.admin).await?;
     let (traffic, doors) = worker::open(&options)?;

@@ -44,6 +44,8 @@ pub(crate) struct EndpointState {
     pub(crate) in_flight: Cell<u32>,
     /// Connections that may still get streams, oldest first.
     pub(crate) connections: RefCell<Vec<ConnectionId>>,
+    /// How often it called our pings too many.
+    pub(crate) ping_complaints: Cell<u8>,
 }
 
 /// An endpoint chosen for an attempt.
@@ -162,6 +164,7 @@ impl EndpointState {
             latency: Cell::new(PeakEwma::new(&EwmaRules::default(), now)),
             in_flight: Cell::new(0),
             connections: RefCell::default(),
+            ping_complaints: Cell::new(0),
         }
     }
 

@@ -122,6 +122,11 @@ impl Codec {
         self.http2.next_taken()
     }
 
+    pub(crate) fn stalled(&mut self, now: Duration, longest: Duration) -> Vec<StreamId> {
+        self.step(|http2, _| http2.stalled(now, longest))
+            .unwrap_or_default()
+    }
+
     pub(crate) fn can_open(&self) -> bool {
         !self.torn && self.http2.can_open()
     }

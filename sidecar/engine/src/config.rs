@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_policy::{BudgetRules, HealthRules, Limits, RouteTable, SpiffeId};
+use outrider_policy::{BudgetRules, HealthRules, Lifetimes, Limits, RouteTable, SpiffeId};
 
 use crate::word::SharedBudget;
 
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub clusters: BTreeMap<String, Arc<Cluster>>,
     /// What it means that a service is not in `routes`.
     pub discovery: Discovery,
+    /// How long the connections live that are accepted here, and those to the own application.
+    pub lifetimes: Lifetimes,
 }
 
 /// What a configuration says of services that it does not name.
@@ -111,6 +113,8 @@ pub struct ClusterPolicy {
     pub limits: Limits,
     /// Longest wait for a TCP connection and TLS handshake. Default 1 s.
     pub connect_timeout: Duration,
+    /// How long connections to its endpoints live.
+    pub lifetimes: Lifetimes,
 }
 
 /// Default for [`ClusterPolicy::connect_timeout`]; Envoy's is 5 s, too long beside a retry.
@@ -141,6 +145,7 @@ impl Default for ClusterPolicy {
             health: HealthRules::default(),
             limits: Limits::default(),
             connect_timeout: CONNECT_TIMEOUT_DEFAULT,
+            lifetimes: Lifetimes::default(),
         }
     }
 }
@@ -161,6 +166,8 @@ pub struct Settings {
     pub outbound_streams_max: u32,
     /// Streams a connection from another sidecar may have open. Default 100.
     pub inbound_streams_max: u32,
+    /// Inbound TLS handshakes under way at once; one more ends the oldest. Default 512.
+    pub handshakes_max: usize,
     /// Window growth shared by all connections of a worker. Bytes; default 8 MiB.
     pub window_growth_bytes: usize,
     /// Request bytes kept for retries by all calls of a worker. Bytes; default 8 MiB.
@@ -180,6 +187,7 @@ impl Settings {
             app: None,
             outbound_streams_max: 1024,
             inbound_streams_max: 100,
+            handshakes_max: 512,
             window_growth_bytes: 8 << 20,
             replay_bytes_max: 8 << 20,
             discovery_wait: DISCOVERY_WAIT_DEFAULT,

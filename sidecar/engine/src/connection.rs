@@ -15,6 +15,7 @@ use crate::call::CallId;
 use crate::cluster::{ClusterState, EndpointState};
 use crate::codec::Codec;
 use crate::contract::Side;
+use crate::lifetime::Life;
 use crate::timers::TimerKey;
 use crate::tls::Transport;
 
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) closing: bool,
     /// The timer of the connection's present stage (handshake, connect, drain step).
     pub(crate) timer: Option<TimerKey>,
+    /// How it lives, and until when.
+    pub(crate) life: Life,
 }
 
 /// Which end we are.
@@ -111,6 +114,7 @@ impl Connection {
             reading: true,
             closing: false,
             timer: None,
+            life: Life::default(),
         }
     }
 

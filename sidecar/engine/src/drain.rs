@@ -19,6 +19,9 @@ use crate::timers::Timer;
 /// A peer that does not answer the ping of the first step gets the second after this long.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What the ping behind the notice says.
+const NOTICE: [u8; 8] = *b"outrider";
+
 /// A drain under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drain {
@@ -83,7 +86,7 @@ impl Engine {
     }
 
     /// The first step: no new streams, please; those under way are still taken.
-    fn notice(&mut self, id: ConnectionId) {
+    pub(crate) fn notice(&mut self, id: ConnectionId) {
         let timer = self
             .timers
             .arm(self.now + NOTICE_PATIENCE, Timer::FinalGoaway(id));
@@ -95,7 +98,7 @@ impl Engine {
         connection
             .http2
             .goaway(ErrorCode::NoError, GoawayKind::Notice);
-        connection.http2.ping(*b"outrider");
+        connection.http2.ping(NOTICE);
         if let Role::Downstream { drain, .. } = &mut connection.role {
             *drain = DrainStep::Noticed;
         }
@@ -103,16 +106,17 @@ impl Engine {
     }
 
     /// The peer answered the ping, so it has seen the notice: streams it opens now are its fault.
-    pub(crate) fn drain_pong(&mut self, id: ConnectionId) {
-        let noticed = self.connection(id).is_some_and(|connection| {
-            matches!(
-                connection.role,
-                Role::Downstream {
-                    drain: DrainStep::Noticed,
-                    ..
-                }
-            )
-        });
+    pub(crate) fn drain_pong(&mut self, id: ConnectionId, payload: [u8; 8]) {
+        let noticed = payload == NOTICE
+            && self.connection(id).is_some_and(|connection| {
+                matches!(
+                    connection.role,
+                    Role::Downstream {
+                        drain: DrainStep::Noticed,
+                        ..
+                    }
+                )
+            });
         if noticed {
             self.cancel_connection_timer(id);
             self.final_goaway(id);
@@ -135,11 +139,12 @@ impl Engine {
         self.drained_of(id);
     }
 
-    /// A call left this downstream connection, or its peer took something: a drained one closes
-    /// with its last stream. A call has left once its answer is queued; the stream is over when the
-    /// peer's windows have let all of it out, and the peer has until the drain's deadline for that.
+    /// A call left this downstream connection, or its peer took something: one that was told to go
+    /// closes with its last stream. A call has left once its answer is queued; the stream is over
+    /// when the peer's windows have let all of it out, and the peer has until the drain's deadline
+    /// for that, if it is a drain.
     pub(crate) fn drained_of(&mut self, id: ConnectionId) {
-        let (Some(drain), Some(connection)) = (self.drain, self.connection(id)) else {
+        let Some(connection) = self.connection(id) else {
             return;
         };
         let last = matches!(
@@ -149,9 +154,10 @@ impl Engine {
                 ..
             }
         );
-        let is_over = connection.http2.open_streams() == 0 || drain.told == Told::Over;
+        let is_over = connection.http2.open_streams() == 0
+            || self.drain.is_some_and(|drain| drain.told == Told::Over);
         if last && connection.streams.is_empty() && is_over && !connection.closing {
-            self.flush_and_close(id, Some(drain.deadline));
+            self.flush_and_close(id, self.drain.map(|drain| drain.deadline));
         }
     }
 

@@ -28,11 +28,8 @@ use crate::drain::Drain;
 use crate::fuse::Fuse;
 use crate::random::Random;
 use crate::record::{Counters, Gauges};
-use crate::timers::{Timer, TimerKey, Timers};
+use crate::timers::{TimerKey, Timers};
 use crate::tls::{Decoded, TlsMaterial, Transport};
-
-/// Longest TLS handshake and HTTP/2 preface of a downstream connection.
-const HANDSHAKE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One worker's proxy.
 pub struct Engine {
@@ -68,6 +65,8 @@ pub struct Engine {
     /// A panic was contained; see `stock.rs`.
     pub(crate) stock_due: bool,
     pub(crate) fuse: Fuse,
+    /// Inbound connections whose TLS handshake is under way, oldest first.
+    pub(crate) handshakes: BTreeMap<u32, ConnectionId>,
 }
 
 impl Engine {
@@ -99,15 +98,18 @@ impl Engine {
             subject: Subject::Nothing,
             stock_due: false,
             fuse: Fuse::default(),
+            handshakes: BTreeMap::new(),
             settings,
         }
     }
 
-    /// New certificate, key and bundle; connections made from now on use them.
+    /// New certificate, key and bundle; connections made from now on use them, and those whose peer
+    /// the new bundle does not believe end.
     pub fn identity(&mut self, now: Tick, material: Arc<TlsMaterial>) {
         self.now = now;
         self.settings.identity = Some(material.identity().clone());
-        self.material = Some(material);
+        let before = self.material.replace(material);
+        self.recheck_peers(before.as_deref());
     }
 
     /// A downstream connection was accepted.
@@ -159,12 +161,7 @@ impl Engine {
             transport,
             http2,
         );
-        let timer = self
-            .timers
-            .arm(self.now + HANDSHAKE_TIMEOUT, Timer::Handshake(id));
-        if let Some(connection) = self.connection_mut(id) {
-            connection.timer = Some(timer);
-        }
+        self.begin_handshake(id);
         self.mark_dirty(id);
         self.accepted_late(id, side);
         id
@@ -178,8 +175,11 @@ impl Engine {
 
     fn decode(&mut self, id: ConnectionId, bytes: &[u8]) {
         // On a closing connection nothing is read, judged or counted any more.
+        let now = self.now;
         let open = self.connection_mut(id).filter(|found| !found.closing);
-        let Some(mut transport) = open.and_then(|found| found.transport.take()) else {
+        let Some(found) = open else { return };
+        found.life.heard_at = now;
+        let Some(mut transport) = found.transport.take() else {
             return;
         };
         let result = transport.read(bytes, &mut |decoded| match decoded {
@@ -192,6 +192,7 @@ impl Engine {
         if let Err(failure) = result {
             self.tls_failed(id, &failure);
         }
+        self.heard(id);
         self.mark_dirty(id);
     }
 
@@ -212,6 +213,7 @@ impl Engine {
         self.now = now;
         self.of_connection(id, |engine| {
             if let Some(connection) = engine.connection_mut(id) {
+                connection.life.written_at = now;
                 connection.lend(|transport, http2| transport.written(http2, count));
             }
             engine.mark_dirty(id);
@@ -341,45 +343,6 @@ impl Engine {
         id
     }
 
-    fn fire(&mut self, timer: Timer) {
-        self.fuse.burn(crate::fuse::At::Call);
-        match timer {
-            Timer::Deadline(id) => {
-                if let Some(call) = self.calls.get_mut(id.0 as usize) {
-                    call.deadline_timer = None;
-                }
-                self.deadline_passed(id);
-            }
-            Timer::PerTry(id) => self.try_timed_out(id),
-            Timer::BackOff(id) => self.try_again(id),
-            Timer::Discovery(id) => self.discovery_over(id),
-            Timer::Connect(id) => {
-                self.disown_timer(id);
-                self.connect_failure(id, ConnectFailure::TimedOut);
-            }
-            Timer::Handshake(id) | Timer::Linger(id) => {
-                self.disown_timer(id);
-                self.connection_lost(
-                    id,
-                    &AttemptError::lost("the connection timed out".to_owned()),
-                );
-                self.forget_connection(id);
-            }
-            Timer::FinalGoaway(id) => {
-                self.disown_timer(id);
-                self.final_goaway(id);
-            }
-            Timer::Blocked(id) => self.connection_blocked(id),
-            Timer::DrainOver => self.drain_over(),
-        }
-    }
-
-    fn disown_timer(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connection_mut(id) {
-            connection.timer = None;
-        }
-    }
-
     pub(crate) fn insert_connection(
         &mut self,
         role: Role,
@@ -429,22 +392,6 @@ impl Engine {
             .and_then(|connection| connection.timer.take());
         if let Some(timer) = timer {
             self.timers.cancel(timer);
-        }
-    }
-
-    /// The peer's SETTINGS are the end of its preface (RFC 9113 3.4).
-    pub(crate) fn cancel_handshake_timer(&mut self, id: ConnectionId) {
-        let open = self.connection(id).is_some_and(|connection| {
-            matches!(
-                connection.role,
-                Role::Downstream {
-                    drain: DrainStep::Open,
-                    ..
-                }
-            )
-        });
-        if open {
-            self.cancel_connection_timer(id);
         }
     }
 }

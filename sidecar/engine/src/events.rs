@@ -1,10 +1,8 @@
 //! What decoded bytes mean: TLS progress and HTTP/2 events, routed to the call they belong to.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_http2::{ErrorCode, Event, ResetCause, StreamId};
-use outrider_policy::SpiffeId;
 
 use crate::call::{AttemptError, CallId};
 use crate::connection::Role;
@@ -12,17 +10,19 @@ use crate::contain::Subject;
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
 use crate::fuse::At;
-use crate::tls::TlsFailure;
+use crate::tls::{Peer, TlsFailure};
 
 impl Engine {
     /// TLS is agreed on and the peer is known.
-    pub(crate) fn secured(&mut self, id: ConnectionId, peer: Arc<SpiffeId>) {
+    pub(crate) fn secured(&mut self, id: ConnectionId, peer: Peer) {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        connection.peer = Some(peer);
+        connection.peer = Some(peer.id);
         let upstream = connection.upstream().is_some();
         self.counters.mtls_handshakes[usize::from(upstream)] += 1;
+        self.end_handshake(id);
+        self.begin_trust(id, peer.expires_unix);
     }
 
     pub(crate) fn tls_failed(&mut self, id: ConnectionId, failure: &TlsFailure) {
@@ -106,8 +106,8 @@ impl Engine {
                     self.cancelled(call);
                 }
             }
-            Event::SettingsChanged => self.cancel_handshake_timer(id),
-            Event::Pong { .. } => self.drain_pong(id),
+            Event::SettingsChanged => self.greeted(id),
+            Event::Pong { payload } => self.drain_pong(id, payload),
             Event::Interim { .. } | Event::Goaway { .. } => {}
             Event::Failed(error) => self.http2_failed(id, error.reason),
         }
@@ -144,11 +144,19 @@ impl Engine {
                     self.attempt_failed(call, &reset_error(cause));
                 }
             }
-            Event::Goaway { .. } => self.retire(id),
+            Event::Goaway { code, debug, .. } => self.endpoint_goes(id, code, &debug),
             Event::Failed(error) => self.http2_failed(id, error.reason),
             Event::SettingsChanged => self.settings_changed(id),
             Event::HeadTooLarge { .. } | Event::Pong { .. } => {}
         }
+    }
+
+    /// The endpoint takes no more streams. A gRPC server that minds our pings says it so (gRFC A8).
+    fn endpoint_goes(&mut self, id: ConnectionId, code: ErrorCode, debug: &[u8]) {
+        if code == ErrorCode::EnhanceYourCalm && debug == b"too_many_pings" {
+            self.pinged_too_often(id);
+        }
+        self.retire(id);
     }
 
     fn http2_failed(&mut self, id: ConnectionId, reason: &'static str) {

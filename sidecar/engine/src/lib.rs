@@ -17,9 +17,11 @@ mod codec;
 mod configuration;
 mod connection;
 mod drain;
+mod lifetime;
 mod pool;
 mod settle;
 
+mod alarm;
 mod contain;
 mod fuse;
 mod stock;
@@ -36,7 +38,7 @@ pub use engine::Engine;
 #[cfg(any(test, feature = "simulation"))]
 pub use fuse::{At, Injected};
 pub use record::{
-    AttemptRecord, CallRecord, ClusterGauge, Counters, EndpointGauge, Gauges, Outcome,
+    AttemptRecord, CallRecord, ClusterGauge, Counters, EndCause, EndpointGauge, Gauges, Outcome,
 };
 pub use refusal::Reason;
 pub use tls::{IdentityError, MaterialError, TlsMaterial, anonymous_client, certificate_identity};

@@ -162,6 +162,7 @@ impl Engine {
         if let Some(upstream) = self.upstream_mut(id) {
             upstream.stage = Stage::Ready;
         }
+        self.begin_life(id);
         self.mark_dirty(id);
         self.send_waiting(id);
     }

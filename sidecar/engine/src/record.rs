@@ -147,6 +147,59 @@ pub struct Gauges {
     pub drained: bool,
 }
 
+/// Why we ended a connection, other than for an error of HTTP/2 or TLS or a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// TLS, preface and SETTINGS took too long.
+    Handshake,
+    /// Too many handshakes were under way; this was the oldest.
+    HandshakeEvicted,
+    /// A header block, or another frame, was begun and not ended in time.
+    HeaderBlock,
+    /// It took nothing of what was held for it.
+    Stalled,
+    /// It had no streams for too long.
+    Idle,
+    /// The peer was silent and did not answer a ping.
+    Silent,
+    /// It reached its age; replaced in good order.
+    Age,
+    /// A certificate was about to end, or its root was withdrawn; replaced in good order.
+    Certificate,
+    /// The peer's certificate ended, or its root was withdrawn, and what still ran was cut off.
+    Distrusted,
+}
+
+impl EndCause {
+    /// All causes, in the order of [`Counters::ended`].
+    pub const ALL: [EndCause; 9] = [
+        EndCause::Handshake,
+        EndCause::HandshakeEvicted,
+        EndCause::HeaderBlock,
+        EndCause::Stalled,
+        EndCause::Idle,
+        EndCause::Silent,
+        EndCause::Age,
+        EndCause::Certificate,
+        EndCause::Distrusted,
+    ];
+
+    /// The word used in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            EndCause::Handshake => "handshake",
+            EndCause::HandshakeEvicted => "handshake_evicted",
+            EndCause::HeaderBlock => "header_block",
+            EndCause::Stalled => "stalled",
+            EndCause::Idle => "idle",
+            EndCause::Silent => "silent",
+            EndCause::Age => "age",
+            EndCause::Certificate => "certificate",
+            EndCause::Distrusted => "distrusted",
+        }
+    }
+}
+
 /// What happened since the engine's start. Only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -172,6 +225,15 @@ pub struct Counters {
     /// What panics of this engine ended: calls, connections, nothing. One inside HTTP/2 while a
     /// call's event is handled ends the call and the connection.
     pub contained_panics: [u64; 3],
+    /// Connections that we ended, by end (downstream, upstream) and by [`EndCause`].
+    pub ended: [[u64; EndCause::ALL.len()]; 2],
+    /// Streams reset because their peer took nothing of what was held for it, downstream then
+    /// upstream.
+    pub streams_stalled: [u64; 2],
+    /// Pings sent to see whether a silent peer is there.
+    pub keepalive_pings: u64,
+    /// Servers that called them too many, and were pinged half as often from then on.
+    pub keepalive_complaints: u64,
     /// Waits for a service, and for a first endpoint, that a configuration ended: there it is, or
     /// there is none.
     pub discovery_answered: [u64; 2],

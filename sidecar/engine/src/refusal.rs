@@ -36,6 +36,8 @@ pub enum Reason {
     TryTimedOut,
     /// The endpoint broke HTTP/2 or gRPC.
     UpstreamProtocol,
+    /// Somebody took nothing of what was held for them, for too long.
+    Stalled,
     /// This sidecar is draining.
     Draining,
     /// This sidecar has a bug: a panic ended the call.
@@ -44,7 +46,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 14] = [
+    pub const ALL: [Reason; 15] = [
         Reason::NoRoute,
         Reason::BadRequest,
         Reason::BadTimeout,
@@ -57,6 +59,7 @@ impl Reason {
         Reason::NoSocket,
         Reason::TryTimedOut,
         Reason::UpstreamProtocol,
+        Reason::Stalled,
         Reason::Draining,
         Reason::SidecarFault,
     ];
@@ -76,6 +79,7 @@ impl Reason {
             Reason::NoSocket => "NO_SOCKET",
             Reason::TryTimedOut => "TRY_TIMED_OUT",
             Reason::UpstreamProtocol => "UPSTREAM_PROTOCOL",
+            Reason::Stalled => "STALLED",
             Reason::Draining => "DRAINING",
             Reason::SidecarFault => "SIDECAR_FAULT",
         }
@@ -87,7 +91,9 @@ impl Reason {
             Reason::NoRoute => Code::Unimplemented,
             Reason::BadRequest => Code::Unimplemented,
             Reason::BadTimeout => Code::InvalidArgument,
-            Reason::HeadersTooLarge | Reason::Overloaded => Code::ResourceExhausted,
+            Reason::HeadersTooLarge | Reason::Overloaded | Reason::Stalled => {
+                Code::ResourceExhausted
+            }
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::UpstreamFailed
@@ -102,7 +108,7 @@ impl Reason {
     /// Time is up: the status does not wait behind data that the caller does not read.
     pub(crate) fn is_of_time(self) -> bool {
         match self {
-            Reason::DeadlineExceeded | Reason::Draining => true,
+            Reason::DeadlineExceeded | Reason::Stalled | Reason::Draining => true,
             Reason::NoRoute
             | Reason::BadRequest
             | Reason::BadTimeout
@@ -125,8 +131,10 @@ impl Reason {
                 Class::CallerFault
             }
             Reason::Overloaded => Class::Overload,
-            // Ours, and neither the caller's nor the endpoint's.
-            Reason::NoSocket | Reason::Draining | Reason::SidecarFault => Class::Neutral,
+            // Ours, or of both; no word about the endpoint.
+            Reason::NoSocket | Reason::Stalled | Reason::Draining | Reason::SidecarFault => {
+                Class::Neutral
+            }
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::DeadlineExceeded
@@ -148,6 +156,7 @@ impl Reason {
             | Reason::UpstreamFailed
             | Reason::NoSocket
             | Reason::TryTimedOut
+            | Reason::Stalled
             | Reason::Draining => 503,
             Reason::DeadlineExceeded => 504,
             Reason::UpstreamProtocol => 502,

@@ -53,9 +53,7 @@ impl Engine {
                 self.flush(id);
                 let moved = self.return_credit(id);
                 self.watch_window(id, moved);
-                if self.drain.is_some() {
-                    self.drained_of(id);
-                }
+                self.drained_of(id);
             }
         }
         self.subject = Subject::Nothing;
@@ -187,6 +185,8 @@ impl Engine {
     /// The connection is gone; its socket with it.
     pub(crate) fn forget_connection(&mut self, id: ConnectionId) {
         self.cancel_connection_timer(id);
+        self.end_life(id);
+        self.end_handshake(id);
         let blocked = self
             .upstream_mut(id)
             .and_then(|upstream| upstream.blocked_timer.take());

@@ -126,6 +126,8 @@ impl Engine {
             | Timer::Handshake(id)
             | Timer::FinalGoaway(id)
             | Timer::Blocked(id)
+            | Timer::Look(id)
+            | Timer::Block(id)
             | Timer::Linger(id) => lives(id),
             Timer::DrainOver => true,
         });

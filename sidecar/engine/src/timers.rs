@@ -29,6 +29,10 @@ pub(crate) enum Timer {
     FinalGoaway(ConnectionId),
     /// The peer's connection window made no progress.
     Blocked(ConnectionId),
+    /// The next look after a connection: is its peer there, is it idle, too old, stalled?
+    Look(ConnectionId),
+    /// A header block, or another frame, takes too long.
+    Block(ConnectionId),
     /// A drain's time is over.
     DrainOver,
     /// A connection that only has a GOAWAY left to flush.
@@ -46,6 +50,8 @@ impl Timer {
             | Timer::Handshake(id)
             | Timer::FinalGoaway(id)
             | Timer::Blocked(id)
+            | Timer::Look(id)
+            | Timer::Block(id)
             | Timer::Linger(id) => Subject::Connection(id),
             Timer::DrainOver => Subject::Nothing,
         }

@@ -67,6 +67,8 @@ pub enum Event<'b> {
         last: StreamId,
         /// Why.
         code: ErrorCode,
+        /// What it adds for people, the first 64 octets.
+        debug: Box<[u8]>,
     },
     /// The peer's SETTINGS are in force: room for streams and windows may have changed.
     SettingsChanged,

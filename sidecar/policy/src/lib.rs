@@ -21,6 +21,7 @@ mod route;
 
 mod call_policy;
 pub mod deadline;
+mod lifetimes;
 mod limits;
 mod overload;
 pub mod timeout;
@@ -45,6 +46,7 @@ pub use health::{
     Observation, OutlierRules, may_eject,
 };
 pub use identity::{BadSpiffeId, SpiffeId};
+pub use lifetimes::{Keepalive, KeepaliveRules, Lifetimes, Presence, jittered};
 pub use limits::Limits;
 pub use overload::{DescriptorRules, End, OpenConnections};
 pub use path::{BadPath, GrpcPath, check_plain_path};

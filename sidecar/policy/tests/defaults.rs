@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use outrider_policy::{
-    BreakerRules, BudgetRules, CallPolicy, Code, EwmaRules, HealthRules, Limits, RetryPolicy,
+    BreakerRules, BudgetRules, CallPolicy, Code, EwmaRules, HealthRules, Lifetimes, Limits,
+    RetryPolicy,
 };
 
 #[test]
@@ -62,4 +63,23 @@ fn an_upstream_takes_1024_calls_all_of_which_may_wait() {
 #[test]
 fn latencies_are_forgotten_over_ten_seconds() {
     assert_eq!(EwmaRules::default().decay, Duration::from_secs(10));
+}
+
+#[test]
+fn a_connection_lives_as_promised() {
+    let lives = Lifetimes::default();
+    let seconds = |span: Duration| span.as_secs();
+    assert_eq!(
+        (seconds(lives.handshake), seconds(lives.header_block)),
+        (5, 5)
+    );
+    assert_eq!(seconds(lives.stalled), 300);
+    assert_eq!(lives.idle.map(seconds), Some(3_600));
+    assert_eq!(lives.age.map(seconds), Some(1_800));
+    let (own, foreign) = (lives.keepalive, lives.foreign_keepalive);
+    assert_eq!((seconds(own.every), seconds(own.patience)), (10, 5));
+    assert_eq!(
+        (seconds(foreign.every), seconds(foreign.patience)),
+        (300, 20)
+    );
 }

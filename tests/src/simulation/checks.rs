@@ -251,7 +251,7 @@ impl World {
     pub(super) fn check_turn(&mut self, sidecar: usize) {
         let gauges = self.sidecars[sidecar].engine.gauges();
         let connections = gauges.downstream[0] + gauges.downstream[1] + gauges.upstream;
-        let timers_max = 2 * gauges.calls + 2 * connections + 1;
+        let timers_max = 2 * gauges.calls + 3 * connections + 1;
         let in_flight: u32 = gauges
             .clusters
             .iter()

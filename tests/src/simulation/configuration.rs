@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport};
 use outrider_policy::{
-    CallPolicy, HealthRules, Limits, OutlierRules, PathMatch, RetryPolicy, Route, RouteMatch,
-    RouteTable, Sampling, SpiffeId, VirtualHost, WeightedCluster,
+    CallPolicy, HealthRules, Lifetimes, Limits, OutlierRules, PathMatch, RetryPolicy, Route,
+    RouteMatch, RouteTable, Sampling, SpiffeId, VirtualHost, WeightedCluster,
 };
 
 use super::plan::{LimitsPlan, Method, Plan, RulesPlan};
@@ -76,7 +76,17 @@ fn snapshot(plan: &Plan, a: &[usize], b: &[usize], weights: (u32, u32)) -> Snaps
         version: "simulated".to_owned(),
         routes: RouteTable::build(vec![host(&plan.rules, weights)]).expect("a valid route table"),
         clusters: BTreeMap::from(clusters),
+        lifetimes: lasting(),
         ..Snapshot::default()
+    }
+}
+
+/// A world comes to rest when nothing is due: idle and old connections are no troubles here.
+fn lasting() -> Lifetimes {
+    Lifetimes {
+        idle: None,
+        age: None,
+        ..Lifetimes::default()
     }
 }
 
@@ -101,6 +111,7 @@ fn cluster(plan: &Plan, name: &str, endpoints: &[usize]) -> Cluster {
                 calls_max: plan.rules.calls_max,
                 ..Limits::default()
             },
+            lifetimes: lasting(),
             ..ClusterPolicy::default()
         },
         budget_state: Arc::default(),

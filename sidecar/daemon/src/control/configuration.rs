@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::config::{Discovery, Snapshot};
-use outrider_policy::Tick;
+use outrider_policy::{Lifetimes, Tick};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -41,6 +41,8 @@ pub struct Said {
 #[derive(Debug)]
 pub struct Configuration {
     clock: Clock,
+    /// Whose sidecar this is.
+    service: String,
     metrics: Arc<Metrics>,
     source: watch::Receiver<Arc<Said>>,
     said: Arc<Said>,
@@ -55,11 +57,13 @@ impl Configuration {
     /// Takes what `source` says now; nothing is asked or published yet.
     pub fn new(
         clock: Clock,
+        service: &str,
         metrics: Arc<Metrics>,
         source: watch::Receiver<Arc<Said>>,
     ) -> Configuration {
         let mut configuration = Configuration {
             clock,
+            service: service.to_owned(),
             metrics,
             source,
             said: Arc::default(),
@@ -128,6 +132,7 @@ impl Configuration {
         let configuration = &self.said.configuration;
         let mut snapshot = configuration.snapshot(|host| names.addresses(host));
         snapshot.discovery = discovery(self.said.absent.as_ref());
+        snapshot.lifetimes = accepted_lifetimes(&snapshot, &self.service);
         snapshot.inherit(&self.snapshot);
         self.snapshot = Arc::new(snapshot);
         self.known.send_replace(Arc::new(Known::of(&self.snapshot)));
@@ -194,6 +199,14 @@ impl Configuration {
         self.status
             .send_modify(|status| change(Arc::make_mut(status)));
     }
+}
+
+/// What holds for connections that are accepted here: what is said of the own service, or, where it
+/// is not known, of any: the Mesh says the same of all.
+fn accepted_lifetimes(snapshot: &Snapshot, service: &str) -> Lifetimes {
+    let clusters = &snapshot.clusters;
+    let cluster = clusters.get(service).or_else(|| clusters.values().next());
+    cluster.map_or_else(Lifetimes::default, |cluster| cluster.policy.lifetimes)
 }
 
 fn discovery(absent: Option<&BTreeSet<String>>) -> Discovery {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use outrider_engine::{ClusterGauge, Contained, Gauges, Side};
+use outrider_engine::{ClusterGauge, Contained, EndCause, Gauges, Side};
 use prometheus_client::metrics::counter::Counter;
 
 use super::labels::{
-    EndedLabels, EndpointLabels, HandshakeLabels, MissingLabels, SideLabels, WaitLabels,
+    CauseLabels, EndLabels, EndedLabels, EndpointLabels, HandshakeLabels, MissingLabels,
+    SideLabels, WaitLabels,
 };
 use super::metrics::Metrics;
 use crate::log;
@@ -34,6 +35,27 @@ impl Metrics {
         self.show_endpoints(gauges);
         self.show_discovery(gauges);
         self.show_counters(gauges);
+        self.show_lives(gauges);
+    }
+
+    /// What ended connections and streams. The engine counts the downstream end first.
+    fn show_lives(&self, gauges: &[Gauges]) {
+        let sum = |of: &dyn Fn(&Gauges) -> u64| gauges.iter().map(of).sum::<u64>();
+        for (index, end) in ["downstream", "upstream"].into_iter().enumerate() {
+            for cause in EndCause::ALL {
+                let total = sum(&|gauges| gauges.counters.ended[index][cause as usize]);
+                let cause = cause.name();
+                let labels = CauseLabels { end, cause };
+                raise(&self.connections_ended.get_or_create_owned(&labels), total);
+            }
+            let stalled = self.streams_stalled.get_or_create_owned(&EndLabels { end });
+            let total = sum(&|gauges| gauges.counters.streams_stalled[index]);
+            raise(&stalled, total);
+        }
+        let pings = sum(&|gauges| gauges.counters.keepalive_pings);
+        raise(&self.keepalive_pings, pings);
+        let complaints = sum(&|gauges| gauges.counters.keepalive_complaints);
+        raise(&self.keepalive_complaints, complaints);
     }
 
     /// Shows what the process has left for traffic.

@@ -83,6 +83,19 @@ pub struct HandshakeLabels {
     pub result: &'static str,
 }
 
+/// By end of the connection, `downstream` or `upstream`.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct EndLabels {
+    pub end: &'static str,
+}
+
+/// By end of the connection and by why it was ended; both are closed lists.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CauseLabels {
+    pub end: &'static str,
+    pub cause: &'static str,
+}
+
 /// By result, a closed list.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ResultLabels {

@@ -7,6 +7,7 @@
 
 mod descriptors;
 mod doors;
+mod leaving;
 mod mailbox;
 mod outbox;
 mod sockets;

@@ -4,6 +4,7 @@
 //! is remembered here until a call says "would block", so that back-pressure costs no system call.
 //! Knows no protocol and takes no decision; `turn.rs` reads and writes.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,11 +12,13 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use outrider_engine::{ConnectFailure, ConnectionId};
+use outrider_policy::Tick;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::descriptors::Permit;
+use super::leaving::Leaving;
 
 /// The token of the mailbox's waker. Sockets count up from zero and never get here.
 pub const WAKER: Token = Token(usize::MAX);
@@ -23,12 +26,16 @@ pub const WAKER: Token = Token(usize::MAX);
 /// Probes of an idle connection: the first after this silence, then at this interval. A peer that
 /// leaves all of them unanswered has vanished, which is noticed 25 s after its last word.
 ///
-/// There is no TCP_USER_TIMEOUT: Linux counts a closed window as silence (tcp(7)), however often the
-/// peer acknowledges the probes of it, and would end connections whose reader only pauses. So
-/// unacknowledged octets are given up after the system's own count of retransmissions.
+/// Applications have no TCP_USER_TIMEOUT: Linux counts a closed window as silence (tcp(7)), however
+/// often the peer acknowledges the probes of it, and would end connections whose reader only pauses.
+/// Sidecars have: they read whatever comes.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
+
+/// Octets to another sidecar that stay unacknowledged so long end the connection. Longer than the 15 s
+/// in which a ping finds a vanished peer while a stream is open: it can say why, the system cannot.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
 
 /// One connection's socket.
 #[derive(Debug)]
@@ -49,6 +56,8 @@ pub struct Socket {
     pub writable: bool,
     /// The engine has bytes to write.
     pub writing: bool,
+    /// Everything was said and only the peer's end is awaited; see `leaving.rs`.
+    pub leaving: Option<Leaving>,
     /// Is it in `to_read`, in `to_write`? Each lists a socket at most once.
     listed_to_read: bool,
     listed_to_write: bool,
@@ -57,10 +66,12 @@ pub struct Socket {
 /// All connections of a worker, and which of them have work to do.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    sockets: Slab<Socket>,
+    pub(super) sockets: Slab<Socket>,
     keys: FxHashMap<ConnectionId, usize>,
     to_read: Vec<usize>,
     to_write: Vec<usize>,
+    /// Sockets that are leaving, by when they are closed at the latest.
+    pub(super) departures: VecDeque<(Tick, usize, ConnectionId)>,
 }
 
 impl Sockets {
@@ -74,7 +85,7 @@ impl Sockets {
         (mut stream, permit): (TcpStream, Permit),
         connecting: bool,
         name: impl FnOnce() -> ConnectionId,
-    ) -> io::Result<()> {
+    ) -> io::Result<ConnectionId> {
         let entry = self.sockets.vacant_entry();
         tune(&stream);
         registry.register(
@@ -85,7 +96,21 @@ impl Sockets {
         let id = name();
         self.keys.insert(id, entry.key());
         entry.insert(Socket::new(stream, permit, id, connecting));
-        Ok(())
+        Ok(id)
+    }
+
+    /// The peer is another sidecar: what it does not acknowledge it will never read.
+    pub fn expect_acknowledgements(&mut self, id: ConnectionId) {
+        let key = self.key(id);
+        let Some(socket) = key.and_then(|key| self.sockets.get(key)) else {
+            return;
+        };
+        #[cfg(target_os = "linux")]
+        if let Err(error) =
+            SockRef::from(&socket.stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
+        {
+            tracing::debug!(%error, "a socket option was refused");
+        }
     }
 
     pub fn by_key(&mut self, key: usize) -> Option<&mut Socket> {
@@ -99,9 +124,14 @@ impl Sockets {
 
     /// Forgets a connection and closes its socket. Nothing happens when it is gone already.
     pub fn close(&mut self, id: ConnectionId) {
-        if let Some(key) = self.keys.remove(&id) {
+        if let Some(key) = self.forget(id) {
             self.sockets.remove(key);
         }
+    }
+
+    /// Takes a connection's name away; its socket's place.
+    pub(super) fn forget(&mut self, id: ConnectionId) -> Option<usize> {
+        self.keys.remove(&id)
     }
 
     /// Lists a socket for reading in this turn or, when called while reading, in the next.
@@ -166,6 +196,7 @@ impl Socket {
             reading: true,
             writable: !connecting,
             writing: false,
+            leaving: None,
             listed_to_read: false,
             listed_to_write: false,
         }

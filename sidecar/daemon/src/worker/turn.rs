@@ -80,8 +80,9 @@ impl Worker {
             self.doors.close(Side::Outbound);
         }
         self.outbox.tick(now);
+        self.sockets.close_overdue(now);
         // Looked at last: the turn that closes the last connection is the last one.
-        Ok(if self.engine.is_drained() {
+        Ok(if self.engine.is_drained() && self.sockets.all_left() {
             Next::Ended
         } else {
             next
@@ -107,6 +108,7 @@ impl Worker {
             self.engine.wake_at(),
             self.doors.wake_at(),
             self.outbox.wake_at(),
+            self.sockets.wake_at(),
         ];
         let Some(due) = due.into_iter().flatten().min() else {
             return WAIT_MAX;
@@ -128,7 +130,7 @@ impl Worker {
             socket.note(event);
             if socket.connecting {
                 connects.push(key);
-            } else if event.is_error() && !socket.reading {
+            } else if event.is_error() && !socket.reading && socket.leaving.is_none() {
                 // Nobody would read the error while back-pressure holds the reads.
                 self.engine.closed(now, socket.id, How::Reset);
             }
@@ -171,8 +173,12 @@ impl Worker {
         } = self;
         doors.accept(now, descriptors, |side, stream, peer| {
             let name = || engine.accepted(now, side, peer);
-            if let Err(error) = sockets.insert(poll.registry(), stream, false, name) {
-                tracing::warn!(side = side.name(), %error, "an accepted connection was dropped");
+            match sockets.insert(poll.registry(), stream, false, name) {
+                Ok(id) if engine.is_between_sidecars(id) => sockets.expect_acknowledgements(id),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(side = side.name(), %error, "an accepted connection was dropped");
+                }
             }
         });
     }
@@ -199,6 +205,9 @@ impl Worker {
 
     fn read(&mut self, now: Tick) {
         for key in self.sockets.take_to_read() {
+            if self.sockets.discard(key, &mut self.buffer) {
+                continue;
+            }
             match self.read_one(now, key) {
                 // The engine answers with `Close`, before anything is listed again.
                 Some((id, how)) => self.engine.closed(now, id, how),
@@ -242,7 +251,7 @@ impl Worker {
                 Action::Write(id) => self.want_write(id),
                 Action::Read { id, on } => self.set_reading(id, on),
                 Action::Connect { id, address } => self.connect(now, id, address),
-                Action::Close(id) => self.sockets.close(id),
+                Action::Close(id) => self.sockets.let_go(now, id),
                 Action::Want(name) => self.outbox.want(now, name),
                 Action::Record(record) => self.outbox.record(now, *record),
                 Action::Contained(what) => {
@@ -291,7 +300,11 @@ impl Worker {
         let inserted = self
             .sockets
             .insert(self.poll.registry(), stream, true, || id);
-        inserted.map_err(|error| sockets::connect_failure(&error))
+        let id = inserted.map_err(|error| sockets::connect_failure(&error))?;
+        if self.engine.is_between_sidecars(id) {
+            self.sockets.expect_acknowledgements(id);
+        }
+        Ok(())
     }
 
     fn write(&mut self, now: Tick) {

@@ -1,5 +1,6 @@
 //! Our `ClusterPolicy`: what Envoy's `Cluster` cannot say.
 
+use super::connections;
 use super::fields::{Fields, refuse_unenforced};
 use outrider_engine::config::ClusterPolicy;
 use outrider_policy::{BreakerRules, BudgetRules};
@@ -7,7 +8,11 @@ use outrider_proto::envoy::core::Metadata;
 use outrider_proto::{CLUSTER_POLICY, features, unpack, v1};
 
 /// The features of `ClusterPolicy` that are enforced here.
-const FEATURES: [&str; 2] = [features::RETRY_BUDGET, features::BREAKER];
+const FEATURES: [&str; 3] = [
+    features::RETRY_BUDGET,
+    features::BREAKER,
+    features::CONNECTIONS,
+];
 
 /// Takes what the metadata of a cluster says into its policy.
 pub(super) fn parse(
@@ -38,6 +43,7 @@ fn parse_message(message: &v1::ClusterPolicy, policy: &mut ClusterPolicy, fields
         required_features,
         retry_budget,
         breaker,
+        connections,
     } = message;
     check_features(required_features, &FEATURES, fields);
     if let Some(budget) = retry_budget {
@@ -45,6 +51,9 @@ fn parse_message(message: &v1::ClusterPolicy, policy: &mut ClusterPolicy, fields
     }
     if let Some(breaker) = breaker {
         policy.health.breaker = Some(parse_breaker(breaker, &mut fields.at("breaker")));
+    }
+    if let Some(connections) = connections {
+        policy.lifetimes = connections::parse(connections, &mut fields.at("connections"));
     }
 }
 

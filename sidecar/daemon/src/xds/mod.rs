@@ -10,6 +10,7 @@ pub mod client;
 mod cluster;
 mod cluster_policy;
 mod configuration;
+mod connections;
 mod domains;
 mod endpoints;
 mod fields;

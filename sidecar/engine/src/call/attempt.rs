@@ -225,7 +225,11 @@ impl Engine {
                 target.streams.insert(stream, id);
                 self.fuse.burn(At::Call);
                 let peer = target.peer.clone();
+                let was_resting = target.life.is_resting;
                 self.mark_dirty(connection);
+                if was_resting {
+                    self.wake(connection);
+                }
                 self.sent(id, connection, stream, peer);
                 if !ends_now {
                     self.send_body(id, connection, stream);

@@ -12,8 +12,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ConfigBuilder, ServerConfig};
+use webpki::KeyUsage;
 
-use super::verify::{IdentityError, Verifier, certificate_identity};
+use super::verify::{IdentityError, Verifier, certificate_expiry, certificate_identity};
 
 const ALPN: &[u8] = b"h2";
 
@@ -53,9 +54,17 @@ impl std::error::Error for MaterialError {
     }
 }
 
+/// Which end of a connection a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerRole {
+    Client,
+    Server,
+}
+
 /// What this process proves itself with and whom it believes. Never printed.
 pub struct TlsMaterial {
     identity: SpiffeId,
+    expires_unix: u64,
     server: Arc<ServerConfig>,
     resolver: Arc<SingleCertAndKey>,
     anchors: Arc<Vec<TrustAnchor<'static>>>,
@@ -87,6 +96,7 @@ impl TlsMaterial {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let leaf = chain.first().ok_or(MaterialError::NoCertificate)?;
         let identity = certificate_identity(leaf).map_err(MaterialError::Identity)?;
+        let expires_unix = certificate_expiry(leaf).map_err(MaterialError::Identity)?;
         let certified =
             CertifiedKey::from_der(chain, key, &provider).map_err(MaterialError::Key)?;
         let resolver = Arc::new(SingleCertAndKey::from(certified));
@@ -94,6 +104,7 @@ impl TlsMaterial {
         let server = server_config(&identity, &anchors, &resolver, &provider, &time)?;
         Ok(TlsMaterial {
             identity,
+            expires_unix,
             server: Arc::new(server),
             resolver,
             anchors,
@@ -107,6 +118,45 @@ impl TlsMaterial {
         &self.identity
     }
 
+    /// Last second of the own certificate. Seconds since 1970-01-01 UTC.
+    pub(crate) fn expires_unix(&self) -> u64 {
+        self.expires_unix
+    }
+
+    /// The wall clock. Seconds since 1970-01-01 UTC; 0 without a clock.
+    pub(crate) fn now_unix(&self) -> u64 {
+        self.time.current_time().map_or(0, |time| time.as_secs())
+    }
+
+    /// Is the bundle of `other` the same?
+    pub(crate) fn believes_same_roots(&self, other: &TlsMaterial) -> bool {
+        self.anchors == other.anchors
+    }
+
+    /// Would a peer that proved itself with `chain` be believed now?
+    pub(crate) fn believes(&self, chain: &[CertificateDer<'_>], role: PeerRole) -> bool {
+        let (Some((leaf, intermediates)), Some(now)) =
+            (chain.split_first(), self.time.current_time())
+        else {
+            return false;
+        };
+        let usage = match role {
+            PeerRole::Client => KeyUsage::client_auth(),
+            PeerRole::Server => KeyUsage::server_auth(),
+        };
+        let verifier = self.verifier(None);
+        verifier.verify(leaf, intermediates, now, usage).is_ok()
+    }
+
+    fn verifier(&self, expected: Option<SpiffeId>) -> Verifier {
+        Verifier {
+            anchors: Arc::clone(&self.anchors),
+            trust_domain: self.identity.trust_domain().to_owned(),
+            provider: Arc::clone(&self.provider),
+            expected,
+        }
+    }
+
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
     }
@@ -116,12 +166,7 @@ impl TlsMaterial {
     /// # Errors
     /// When the provider has no cipher suite of TLS 1.3.
     pub fn client(&self, peer: &SpiffeId) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let verifier = Verifier {
-            anchors: Arc::clone(&self.anchors),
-            trust_domain: self.identity.trust_domain().to_owned(),
-            provider: Arc::clone(&self.provider),
-            expected: Some(peer.clone()),
-        };
+        let verifier = self.verifier(Some(peer.clone()));
         let certificate = Arc::clone(&self.resolver) as Arc<_>;
         let config =
             believing(verifier, Arc::clone(&self.time))?.with_client_cert_resolver(certificate);

@@ -8,6 +8,7 @@ mod material;
 mod transport;
 mod verify;
 
+pub(crate) use material::PeerRole;
 pub use material::{MaterialError, TlsMaterial, anonymous_client};
-pub(crate) use transport::{Decoded, TlsFailure, Transport};
+pub(crate) use transport::{Decoded, Peer, TlsFailure, Transport};
 pub use verify::{IdentityError, certificate_identity};

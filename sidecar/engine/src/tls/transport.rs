@@ -7,11 +7,11 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use outrider_policy::SpiffeId;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::material::TlsMaterial;
-use super::verify::certificate_identity;
+use super::verify::{certificate_expiry, certificate_identity};
 use crate::codec::Codec;
 
 /// Encrypted bytes made ahead of the socket. `design`: DATA is framed and encrypted only while a
@@ -42,9 +42,16 @@ pub(crate) struct Tls {
 /// What a read brought, in order.
 pub(crate) enum Decoded<'a> {
     /// The handshake has just ended well; this is the peer.
-    Secured(Arc<SpiffeId>),
+    Secured(Peer),
     /// Bytes for HTTP/2.
     Plaintext(&'a [u8]),
+}
+
+/// Who is at the other end, and until when that is proven.
+pub(crate) struct Peer {
+    pub(crate) id: Arc<SpiffeId>,
+    /// Last second of its certificate. Seconds since 1970-01-01 UTC.
+    pub(crate) expires_unix: u64,
 }
 
 /// Why TLS ended a connection, for people.
@@ -120,6 +127,14 @@ impl Transport {
         }
     }
 
+    /// The certificates that the peer proved itself with, leaf first.
+    pub(crate) fn peer_chain(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Transport::Plain => &[],
+            Transport::Tls(tls) => tls.machine.peer_certificates().unwrap_or_default(),
+        }
+    }
+
     /// Says goodbye in TLS's way (close_notify), once, when HTTP/2 has nothing left to say.
     pub(crate) fn close(&mut self, http2: &Codec) {
         if let Transport::Tls(tls) = self {
@@ -148,7 +163,7 @@ impl Tls {
             if !self.secured && !self.machine.is_handshaking() {
                 let peer = self.peer()?;
                 self.secured = true;
-                decoded(Decoded::Secured(Arc::new(peer)));
+                decoded(Decoded::Secured(peer));
             }
             self.deliver(decoded);
             if taken == 0 {
@@ -159,7 +174,7 @@ impl Tls {
     }
 
     /// The handshake is done: the peer's identity, and HTTP/2 agreed upon.
-    fn peer(&self) -> Result<SpiffeId, TlsFailure> {
+    fn peer(&self) -> Result<Peer, TlsFailure> {
         if self.machine.alpn_protocol() != Some(b"h2") {
             return Err(TlsFailure(
                 "the peer did not agree on HTTP/2 (ALPN h2)".to_owned(),
@@ -169,7 +184,12 @@ impl Tls {
         let leaf = chain
             .first()
             .ok_or_else(|| TlsFailure("the peer sent no certificate".to_owned()))?;
-        certificate_identity(leaf).map_err(|error| TlsFailure(error.to_string()))
+        let known = certificate_identity(leaf).and_then(|id| {
+            let expires_unix = certificate_expiry(leaf)?;
+            let id = Arc::new(id);
+            Ok(Peer { id, expires_unix })
+        });
+        known.map_err(|error| TlsFailure(error.to_string()))
     }
 
     fn deliver(&mut self, decoded: &mut dyn FnMut(Decoded<'_>)) {

@@ -100,6 +100,17 @@ pub fn certificate_identity(certificate: &CertificateDer<'_>) -> Result<SpiffeId
         .ok_or_else(|| IdentityError::NotSpiffe(uri.to_owned()))
 }
 
+/// The last second in which a certificate is good. Seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`IdentityError::Unreadable`] when it is no certificate.
+pub(super) fn certificate_expiry(certificate: &CertificateDer<'_>) -> Result<u64, IdentityError> {
+    let (_, parsed) =
+        X509Certificate::from_der(certificate).map_err(|_| IdentityError::Unreadable)?;
+    let seconds = parsed.validity().not_after.timestamp();
+    Ok(u64::try_from(seconds).unwrap_or(0))
+}
+
 /// What both roles check.
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -111,7 +122,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    fn verify(
+    pub(super) fn verify(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],

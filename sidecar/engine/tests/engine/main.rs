@@ -8,6 +8,8 @@ mod discovery;
 mod drain;
 mod flow;
 mod identity;
+mod lifetimes;
 mod no_endpoint;
 mod pool;
 mod trace;
+mod trust;

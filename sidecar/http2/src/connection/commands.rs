@@ -213,6 +213,7 @@ impl Connection {
             receive_window: ReceiveWindow::new(self.config.initial_window),
             send_window: i64::from(self.peer_initial_window),
             queue: ByteQueue::default(),
+            stuck_since: None,
             trailers: None,
             is_in_round: false,
             is_head_request: false,

@@ -7,6 +7,9 @@ use super::role::Role;
 use crate::frame::{FrameHead, PeerSettings, flag, number, write};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
 
+/// Octets of a GOAWAY's debug data that are told.
+const GOAWAY_DEBUG_MAX: usize = 64;
+
 impl Connection {
     pub(super) fn take_settings(
         &mut self,
@@ -80,6 +83,8 @@ impl Connection {
             .split_at_checked(4)
             .filter(|(_, rest)| rest.len() >= 4)
             .ok_or(size)?;
+        let (code, debug) = code.split_at(4);
+        let debug = Box::from(&debug[..debug.len().min(GOAWAY_DEBUG_MAX)]);
         let (last, code) = (
             StreamId::new(number(last)),
             ErrorCode::from_u32(number(code)),
@@ -89,7 +94,7 @@ impl Connection {
         if matches!(self.role, Role::Client { .. }) {
             self.drop_streams_above(last);
         }
-        Ok(Some(Event::Goaway { last, code }))
+        Ok(Some(Event::Goaway { last, code, debug }))
     }
 
     fn drop_streams_above(&mut self, last: StreamId) {

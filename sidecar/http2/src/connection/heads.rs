@@ -19,6 +19,8 @@ pub(super) struct Block {
     depends_on_itself: bool,
     octets: Vec<u8>,
     continuations: u32,
+    /// The number of its first frame.
+    pub(super) frame: u64,
 }
 
 /// A decoded block on its stream.
@@ -54,6 +56,7 @@ impl Connection {
             depends_on_itself,
             octets,
             continuations: 0,
+            frame: self.frames,
         });
         Ok(None)
     }

@@ -17,6 +17,7 @@ mod role;
 mod send;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use commands::{CannotOpen, GoawayKind};
 pub use counters::{Counters, Flood};
@@ -64,6 +65,8 @@ pub struct Connection {
     /// What the peer may still send on the connection.
     receive_window: u32,
     has_settings: bool,
+    /// Frames that began so far; tells one unfinished frame from the next.
+    frames: u64,
     empty_data_in_a_row: u32,
     budgets: Budgets,
     /// Streams to be told as above the peer's GOAWAY.
@@ -126,6 +129,7 @@ impl Connection {
             body: None,
             receive_window: CONNECTION_WINDOW,
             has_settings: false,
+            frames: 0,
             empty_data_in_a_row: 0,
             budgets: Budgets::new(&config),
             unprocessed: VecDeque::new(),

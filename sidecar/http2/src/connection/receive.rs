@@ -28,6 +28,7 @@ impl Connection {
     /// SETTINGS come first (RFC 9113 3.4), and nothing comes between the frames of a field block
     /// (RFC 9113 6.10).
     fn check_order(&mut self, head: &FrameHead) -> Result<(), ConnectionError> {
+        self.frames += 1;
         if !self.has_settings {
             if head.kind != Kind::Settings || head.has(flag::ACK) {
                 return Err(ConnectionError::protocol("the first frame is not SETTINGS"));

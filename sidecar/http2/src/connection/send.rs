@@ -161,6 +161,7 @@ impl Connection {
             write::data(self.output.tail(), id, &waiting[..share], is_end);
             self.budgets.earn_for_data_sent();
             stream.queue.consume(share);
+            stream.stuck_since = None;
             stream.send_window -= share as i64;
             self.sender.charge(id, share);
         }

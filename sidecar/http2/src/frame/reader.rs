@@ -56,6 +56,15 @@ impl Reader {
         Reader { state: NEXT_HEAD }
     }
 
+    /// A frame has begun that is told when it is whole: not DATA, whose octets pass as they come.
+    pub(crate) fn is_inside_frame(&self) -> bool {
+        match &self.state {
+            State::Head(_, have) => *have > 0,
+            State::Payload(..) | State::PadLength(_) => true,
+            State::Preface(_) | State::Data { .. } | State::Skip(_) => false,
+        }
+    }
+
     /// Takes input until a piece is whole. `None`: the input is used up.
     ///
     /// # Errors

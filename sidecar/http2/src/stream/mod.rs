@@ -10,6 +10,8 @@ pub(crate) use receive_window::{Grown, Growth, ReceiveWindow, Update};
 pub(crate) use state::{Receiving, Sending};
 pub(crate) use table::Streams;
 
+use std::time::Duration;
+
 use crate::{Fields, StreamId};
 
 pub(crate) struct Stream {
@@ -21,6 +23,8 @@ pub(crate) struct Stream {
     pub(crate) send_window: i64,
     /// Body octets that are not framed yet.
     pub(crate) queue: ByteQueue,
+    /// Since when a watch sees octets in `queue` of which none goes; see `connection/watch.rs`.
+    pub(crate) stuck_since: Option<Duration>,
     /// To be sent when `queue` is empty.
     pub(crate) trailers: Option<Fields>,
     /// Is in the connection's round of streams that may send.

@@ -148,6 +148,7 @@ mod tests {
             receive_window: ReceiveWindow::new(65_535),
             send_window: 0,
             queue: ByteQueue::default(),
+            stuck_since: None,
             trailers: None,
             is_in_round: false,
             is_head_request: false,

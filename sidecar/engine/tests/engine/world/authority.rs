@@ -1,11 +1,34 @@
 //! Certificates for the parties of a world.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use outrider_engine::{MaterialError, TlsMaterial};
 use rcgen::CertificateParams;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::time_provider::DefaultTimeProvider;
+use rustls::pki_types::{PrivateKeyDer, UnixTime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+
+/// A wall clock that a test moves. Seconds since 1970-01-01 UTC.
+#[derive(Clone, Debug)]
+pub struct WallClock(Arc<AtomicU64>);
+
+impl WallClock {
+    pub fn at(seconds: u64) -> WallClock {
+        WallClock(Arc::new(AtomicU64::new(seconds)))
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl TimeProvider for WallClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now = Duration::from_secs(self.0.load(Ordering::Relaxed));
+        Some(UnixTime::since_unix_epoch(now))
+    }
+}
 
 /// A throw-away authority and the certificates it issues.
 pub struct Authority {
@@ -36,6 +59,17 @@ impl Authority {
         uris: &[&str],
         change: impl FnOnce(&mut CertificateParams),
     ) -> Result<Arc<TlsMaterial>, MaterialError> {
+        self.issue_on(Arc::new(DefaultTimeProvider), &[self], uris, change)
+    }
+
+    /// The same, judged by the clock `time`; the bundle holds the roots of `believed`.
+    pub fn issue_on(
+        &self,
+        time: Arc<dyn TimeProvider>,
+        believed: &[&Authority],
+        uris: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Arc<TlsMaterial>, MaterialError> {
         let key = rcgen::KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         let uri = |uri: &&str| rcgen::SanType::URI((*uri).try_into().expect("a URI"));
@@ -43,8 +77,10 @@ impl Authority {
         change(&mut params);
         let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let bundle = [self.certificate.der().clone()];
-        let time = Arc::new(DefaultTimeProvider);
+        let bundle: Vec<_> = believed
+            .iter()
+            .map(|authority| authority.certificate.der().clone())
+            .collect();
         TlsMaterial::new(vec![leaf.der().clone()], key, &bundle, time).map(Arc::new)
     }
 }

@@ -6,7 +6,7 @@
 mod authority;
 pub mod mesh;
 
-pub use authority::Authority;
+pub use authority::{Authority, WallClock};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -39,6 +39,8 @@ pub struct Peer {
     pub seen: Vec<Seen>,
     /// Gives window back for what it receives; a stalled reader does not.
     pub reads: bool,
+    /// Pings of ours that were answered.
+    pub pongs: u32,
 }
 
 #[derive(Default)]
@@ -108,6 +110,7 @@ impl World {
             http2,
             seen: Vec::new(),
             reads: true,
+            pongs: 0,
         });
         self.peers.len() - 1
     }
@@ -249,6 +252,17 @@ impl World {
         self.settle();
     }
 
+    /// A peer says these octets, whatever its own HTTP/2 thinks of them.
+    pub fn say(&mut self, peer: usize, bytes: &[u8]) {
+        self.deliver(End::Peer(peer), bytes);
+        self.settle();
+    }
+
+    /// Is a peer still connected?
+    pub fn is_connected(&self, peer: usize) -> bool {
+        self.wires.contains_key(&End::Peer(peer))
+    }
+
     /// Cuts a peer's wire as a reset.
     pub fn cut(&mut self, peer: usize) {
         if let Some(other) = self.wires.remove(&End::Peer(peer)) {
@@ -282,10 +296,8 @@ impl Peer {
                 }
                 Event::Reset { stream, cause } => self.seen.push(Seen::Reset(stream, cause)),
                 Event::Goaway { last, .. } => self.seen.push(Seen::Goaway(last.value())),
-                Event::Interim { .. }
-                | Event::HeadTooLarge { .. }
-                | Event::SettingsChanged
-                | Event::Pong { .. } => {}
+                Event::Pong { .. } => self.pongs += 1,
+                Event::Interim { .. } | Event::HeadTooLarge { .. } | Event::SettingsChanged => {}
                 Event::Failed(error) => panic!("a peer of the test saw {error:?}"),
             }
         }

@@ -68,7 +68,7 @@ pub fn told(event: Event<'_>) -> Told {
             count,
         },
         Event::Reset { stream, cause } => Told::Reset(stream.value(), cause),
-        Event::Goaway { last, code } => Told::Goaway {
+        Event::Goaway { last, code, .. } => Told::Goaway {
             last: last.value(),
             code,
         },

@@ -8,3 +8,4 @@ mod flow;
 mod messages;
 mod sending;
 mod vectors;
+mod watch;

@@ -1,0 +1,101 @@
+//! What must end soon after it began: a handshake, a header block.
+
+use outrider_http2::{ErrorCode, GoawayKind};
+
+use crate::call::AttemptError;
+use crate::connection::{DrainStep, Role};
+use crate::contract::ConnectionId;
+use crate::engine::Engine;
+use crate::record::EndCause;
+use crate::timers::Timer;
+use crate::tls::Transport;
+
+impl Engine {
+    /// TLS, the preface and SETTINGS of a new downstream connection have this long, together. One
+    /// TLS handshake too many ends the oldest: an honest one takes a few round trips, so the oldest
+    /// is the one that is not.
+    pub(crate) fn begin_handshake(&mut self, id: ConnectionId) {
+        let due = self.now + self.lifetimes(id).handshake;
+        let timer = self.timers.arm(due, Timer::Handshake(id));
+        let Some(connection) = self.connection_mut(id) else {
+            return self.timers.cancel(timer);
+        };
+        connection.timer = Some(timer);
+        if matches!(connection.transport, Some(Transport::Plain)) {
+            return;
+        }
+        self.handshakes.insert(id.serial, id);
+        if self.handshakes.len() > self.settings.handshakes_max
+            && let Some((_, oldest)) = self.handshakes.pop_first()
+        {
+            let words = "too many handshakes are under way";
+            self.give_up(oldest, EndCause::HandshakeEvicted, words);
+        }
+    }
+
+    /// The TLS handshake is over, well or not.
+    pub(crate) fn end_handshake(&mut self, id: ConnectionId) {
+        self.handshakes.remove(&id.serial);
+    }
+
+    /// The peer's SETTINGS are the end of its preface (RFC 9113 3.4).
+    pub(crate) fn greeted(&mut self, id: ConnectionId) {
+        let open = self.connection(id).is_some_and(|connection| {
+            matches!(
+                connection.role,
+                Role::Downstream {
+                    drain: DrainStep::Open,
+                    ..
+                }
+            )
+        });
+        if open {
+            self.cancel_connection_timer(id);
+            self.begin_life(id);
+        }
+    }
+
+    /// Bytes were read and taken in.
+    pub(crate) fn heard(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let life = &connection.life;
+        if !life.begun || connection.closing {
+            return;
+        }
+        let is_resting = life.is_resting;
+        let (watched, unfinished) = (life.block, connection.http2.unfinished());
+        if is_resting {
+            self.wake(id);
+        }
+        if watched.map(|(number, _)| number) != unfinished {
+            self.watch_block(id, unfinished);
+        }
+    }
+
+    /// Another block has begun, or none is under way.
+    fn watch_block(&mut self, id: ConnectionId, unfinished: Option<u64>) {
+        let due = self.now + self.lifetimes(id).header_block;
+        let block = unfinished.map(|number| (number, self.timers.arm(due, Timer::Block(id))));
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        if let Some((_, timer)) = std::mem::replace(&mut connection.life.block, block) {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// Until the block ends nothing else can be read on the connection (RFC 9113 6.10).
+    pub(crate) fn block_timed_out(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.life.block = None;
+        let (code, kind) = (ErrorCode::EnhanceYourCalm, GoawayKind::Final);
+        connection.http2.goaway(code, kind);
+        self.count_end(id, EndCause::HeaderBlock);
+        let words = "a header block took too long".to_owned();
+        self.connection_lost(id, &AttemptError::protocol(words));
+    }
+}

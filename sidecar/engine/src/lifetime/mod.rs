@@ -1,0 +1,274 @@
+//! How long a connection lives: one look now and then decides all that is about time.
+//!
+//! No call arms or cancels a timer here. A connection in use is looked at every few seconds; one at
+//! rest has at most one timer, for its idle end, its age or its certificate. Beginnings (handshake,
+//! header block) are in `begin.rs`, what is held and not taken in `stalled.rs`, whom to believe for
+//! how long in `trust.rs`, the ends in `end.rs`. The rules are `policy`'s [`Lifetimes`].
+
+mod begin;
+mod end;
+mod stalled;
+mod trust;
+
+use outrider_policy::{Keepalive, KeepaliveRules, Lifetimes, Presence, Tick};
+
+use crate::connection::{Connection, DrainStep, Role};
+use crate::contract::{ConnectionId, Side};
+use crate::engine::Engine;
+use crate::record::EndCause;
+use crate::timers::{Timer, TimerKey};
+
+/// What a ping says; its answer says the same.
+const PING: [u8; 8] = *b"presence";
+
+/// What is known of a connection's life.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    /// When the next look is due, and its timer.
+    look: Option<(Tick, TimerKey)>,
+    /// It has begun: streams may be opened.
+    begun: bool,
+    /// Nothing is open or held and nobody is asked: looks may be far apart until something comes.
+    pub(crate) is_resting: bool,
+    /// When the last octet came, and when the socket last took one.
+    pub(crate) heard_at: Tick,
+    pub(crate) written_at: Tick,
+    keepalive: Keepalive,
+    /// As the last look saw it: streams opened so far, and since when none was open.
+    streams_opened: u32,
+    rests_since: Option<Tick>,
+    /// When it is replaced in good order, and why.
+    replace: Option<(Tick, EndCause)>,
+    /// Last second of the peer's certificate. Seconds since 1970-01-01 UTC.
+    pub(crate) expires_unix: Option<u64>,
+    /// When a connection that is not believed any more is cut off.
+    distrusted_at: Option<Tick>,
+    /// The frame that has begun and is not whole, and its timer.
+    block: Option<(u64, TimerKey)>,
+}
+
+impl Engine {
+    /// Is the peer of this connection another sidecar, by configuration? Such a peer reads whatever
+    /// comes, so one that acknowledges nothing for long has vanished.
+    pub fn is_between_sidecars(&self, id: ConnectionId) -> bool {
+        self.connection(id).is_some_and(|it| match &it.role {
+            Role::Downstream { side, .. } => *side == Side::Inbound,
+            Role::Upstream(upstream) => upstream.cluster.is_secured(),
+        })
+    }
+
+    /// Streams may be opened: from now on the connection is looked at.
+    pub(crate) fn begin_life(&mut self, id: ConnectionId) {
+        let now = self.now;
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        if std::mem::replace(&mut connection.life.begun, true) {
+            return;
+        }
+        connection.life.heard_at = now;
+        connection.life.written_at = now;
+        connection.life.is_resting = true;
+        connection.life.rests_since = Some(now);
+        self.schedule_look(id, None);
+    }
+
+    /// Octets came, or a stream is opened: a connection at rest is looked at again.
+    pub(crate) fn wake(&mut self, id: ConnectionId) {
+        let soon = self.now + self.look_interval(id);
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.life.is_resting = false;
+        self.schedule_look(id, Some(soon));
+    }
+
+    /// Looks after a connection.
+    pub(crate) fn look(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.life.look = None;
+        if connection.closing {
+            return;
+        }
+        if !self.is_believed(id) {
+            return self.cut(id);
+        }
+        self.replace_if_due(id);
+        if self.is_output_stuck(id) {
+            return self.give_up(id, EndCause::Stalled, "the peer takes nothing");
+        }
+        self.reset_stalled(id);
+        let asked_until = match self.presence(id) {
+            Presence::Gone => {
+                return self.give_up(id, EndCause::Silent, "the peer has vanished");
+            }
+            Presence::Ping(until) => {
+                self.ping(id);
+                Some(until)
+            }
+            Presence::LookAt(until) => Some(until),
+            Presence::Unneeded => None,
+        };
+        self.note_rest(id, asked_until.is_some());
+        if self.is_idle_too_long(id) {
+            return self.end_idle(id);
+        }
+        let is_resting = self.connection(id).is_none_or(|it| it.life.is_resting);
+        let soon = (!is_resting).then(|| self.now + self.look_interval(id));
+        self.schedule_look(id, soon.into_iter().chain(asked_until).min());
+    }
+
+    fn presence(&mut self, id: ConnectionId) -> Presence {
+        let (now, rules) = (self.now, self.keepalive_rules(id));
+        let (Some(rules), Some(connection)) = (rules, self.connection_mut(id)) else {
+            return Presence::Unneeded;
+        };
+        let is_busy = connection.http2.open_streams() > 0;
+        let life = &mut connection.life;
+        let (keepalive, presence) = life.keepalive.look(&rules, now, life.heard_at, is_busy);
+        life.keepalive = keepalive;
+        presence
+    }
+
+    fn ping(&mut self, id: ConnectionId) {
+        self.counters.keepalive_pings += 1;
+        if let Some(http2) = self.http2(id) {
+            http2.ping(PING);
+        }
+    }
+
+    /// A server minds our pings: from now on it gets half as many.
+    pub(crate) fn pinged_too_often(&mut self, id: ConnectionId) {
+        self.counters.keepalive_complaints += 1;
+        if let Some(upstream) = self.upstream_mut(id) {
+            let complaints = &upstream.endpoint.ping_complaints;
+            complaints.set(complaints.get().saturating_add(1));
+        }
+    }
+
+    /// How this peer is asked whether it is there. The own application is not asked: it is on this
+    /// machine, where the system says so when it ends.
+    fn keepalive_rules(&self, id: ConnectionId) -> Option<KeepaliveRules> {
+        let Lifetimes {
+            keepalive,
+            foreign_keepalive,
+            ..
+        } = self.lifetimes(id);
+        let connection = self.connection(id)?;
+        match (&connection.role, &connection.peer) {
+            (_, Some(_)) => Some(keepalive),
+            (Role::Upstream(upstream), None) => {
+                Some(foreign_keepalive.backed_off(upstream.endpoint.ping_complaints.get()))
+            }
+            (Role::Downstream { .. }, None) => None,
+        }
+    }
+
+    /// Notes whether anything is open or held, and since when nothing is.
+    fn note_rest(&mut self, id: ConnectionId, is_asked: bool) {
+        let now = self.now;
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let opened = connection.http2.streams_opened();
+        let is_busy = connection.http2.open_streams() > 0
+            || opened != connection.life.streams_opened
+            || !connection.output().is_empty();
+        let life = &mut connection.life;
+        life.streams_opened = opened;
+        life.is_resting = !is_busy && !is_asked;
+        life.rests_since = (!is_busy).then(|| life.rests_since.unwrap_or(now));
+    }
+
+    fn is_idle_too_long(&self, id: ConnectionId) -> bool {
+        let idle_at = self.connection(id).and_then(|it| self.idle_at(it));
+        idle_at.is_some_and(|idle_at| self.now >= idle_at)
+    }
+
+    /// When a connection without streams is closed, unless it is ending already.
+    fn idle_at(&self, connection: &Connection) -> Option<Tick> {
+        let idle = self.lifetimes_of(connection).idle?;
+        let since = connection.life.rests_since?;
+        is_open(connection).then(|| since + idle)
+    }
+
+    pub(super) fn lifetimes(&self, id: ConnectionId) -> Lifetimes {
+        let connection = self.connection(id);
+        *connection.map_or(&self.snapshot.lifetimes, |it| self.lifetimes_of(it))
+    }
+
+    /// What holds for a connection: its cluster's word, or the own service's.
+    fn lifetimes_of<'s>(&'s self, connection: &'s Connection) -> &'s Lifetimes {
+        match &connection.role {
+            Role::Upstream(upstream) if !upstream.cluster.is_app => {
+                &upstream.cluster.config.policy.lifetimes
+            }
+            Role::Upstream(_) | Role::Downstream { .. } => &self.snapshot.lifetimes,
+        }
+    }
+
+    /// Between two looks at a connection in use: short against every limit that a look sees to.
+    fn look_interval(&self, id: ConnectionId) -> std::time::Duration {
+        let stalled = self.lifetimes(id).stalled / LOOKS_PER_STALL;
+        let every = self.keepalive_rules(id).map(|rules| rules.every);
+        every.map_or(stalled, |every| every.min(stalled))
+    }
+
+    /// Arms the next look: at `soon`, or when the first of the far limits is reached.
+    fn schedule_look(&mut self, id: ConnectionId, soon: Option<Tick>) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let due = soon.into_iter().chain(self.far_dues(connection)).min();
+        // The end of time does not come.
+        let due = due.filter(|due| *due < Tick::MAX);
+        let armed = connection.life.look;
+        if armed.map(|(at, _)| at) == due {
+            return;
+        }
+        if let Some((_, timer)) = armed {
+            self.timers.cancel(timer);
+        }
+        let look = due.map(|due| (due, self.timers.arm(due, Timer::Look(id))));
+        if let Some(connection) = self.connection_mut(id) {
+            connection.life.look = look;
+        }
+    }
+
+    fn far_dues(&self, connection: &Connection) -> impl Iterator<Item = Tick> + use<> {
+        let life = &connection.life;
+        let idle_at = self.idle_at(connection).filter(|_| life.is_resting);
+        let replaced_at = life.replace.map(|(at, _)| at);
+        let expires_at = self.expires_at(life);
+        [idle_at, replaced_at, expires_at, life.distrusted_at]
+            .into_iter()
+            .flatten()
+    }
+
+    /// The timers of a connection's life, given back when it goes.
+    pub(crate) fn end_life(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let life = &mut connection.life;
+        let look = life.look.take().map(|(_, timer)| timer);
+        let block = life.block.take().map(|(_, timer)| timer);
+        for timer in look.into_iter().chain(block) {
+            self.timers.cancel(timer);
+        }
+    }
+}
+
+/// A stream is called stalled after eight to nine eighths of the time it has.
+const LOOKS_PER_STALL: u32 = 8;
+
+/// Not told to go and not going: new streams are taken.
+fn is_open(connection: &Connection) -> bool {
+    let told = match &connection.role {
+        Role::Downstream { drain, .. } => *drain != DrainStep::Open,
+        Role::Upstream(upstream) => upstream.stage == crate::connection::Stage::Retired,
+    };
+    !told && !connection.closing
+}

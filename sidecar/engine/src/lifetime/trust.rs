@@ -1,0 +1,118 @@
+//! For how long a peer is believed: its certificate ends, or its root leaves the bundle.
+//!
+//! Timers run on the monotonic clock and validity on the wall clock, so every look asks the wall
+//! clock again. A connection is replaced in good order before a certificate of either end expires;
+//! what still runs at the expiry of the peer's is cut off.
+
+use std::time::Duration;
+
+use outrider_policy::{Tick, jittered};
+
+use super::Life;
+use crate::connection::Role;
+use crate::contain::Subject;
+use crate::contract::ConnectionId;
+use crate::engine::Engine;
+use crate::record::EndCause;
+use crate::tls::{PeerRole, TlsMaterial};
+
+/// Time to finish calls on a connection whose peer has just lost our trust. Promised: gone in 5 s.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// A connection is replaced so long before a certificate ends, at the earliest twice as long.
+const MARGIN_MAX: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// The handshake is done: the peer's certificate is good until `expires_unix`, and the
+    /// connection is to be replaced at its age or before either certificate ends.
+    pub(crate) fn begin_trust(&mut self, id: ConnectionId, expires_unix: u64) {
+        let Some(material) = self.material.clone() else {
+            return;
+        };
+        let ends_unix = expires_unix.min(material.expires_unix());
+        let left = Duration::from_secs(ends_unix.saturating_sub(material.now_unix()));
+        let random = self.random.next_u64();
+        let margin = (left / 10).min(MARGIN_MAX).mul_f64(1.0 + share(random));
+        let certificate = (left.saturating_sub(margin), EndCause::Certificate);
+        let age = self.lifetimes(id).age;
+        let age = age.map(|age| (jittered(age, random), EndCause::Age));
+        let first = age.filter(|age| age.0 < certificate.0);
+        let (after, cause) = first.unwrap_or(certificate);
+        let replace = Some((self.now + after, cause));
+        if let Some(connection) = self.connection_mut(id) {
+            connection.life.expires_unix = Some(expires_unix);
+            connection.life.replace = replace;
+        }
+    }
+
+    /// When the peer's certificate ends, by the wall clock as it stands.
+    pub(super) fn expires_at(&self, life: &Life) -> Option<Tick> {
+        let (expires_unix, material) = (life.expires_unix?, self.material.as_ref()?);
+        // Good through its last second.
+        let left = (expires_unix + 1).saturating_sub(material.now_unix());
+        Some(self.now + Duration::from_secs(left))
+    }
+
+    pub(super) fn is_believed(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connection(id) else {
+            return true;
+        };
+        let life = &connection.life;
+        let ends = [self.expires_at(life), life.distrusted_at];
+        ends.into_iter().flatten().all(|end| self.now < end)
+    }
+
+    /// New material: the clock may have jumped since the last, and the bundle may have shrunk.
+    pub(crate) fn recheck_peers(&mut self, before: Option<&TlsMaterial>) {
+        let Some(material) = self.material.clone() else {
+            return;
+        };
+        if before.is_none_or(|before| before.believes_same_roots(&material)) {
+            return;
+        }
+        for id in self.secured_ids() {
+            if !self.is_vouched_for(id, &material) {
+                self.about(Subject::Connection(id), |engine| engine.distrust(id));
+            }
+        }
+    }
+
+    fn secured_ids(&self) -> Vec<ConnectionId> {
+        let secured = self.connections.iter();
+        let secured = secured.filter(|(_, connection)| connection.life.expires_unix.is_some());
+        secured
+            .map(|(slot, connection)| ConnectionId {
+                slot: slot as u32,
+                serial: connection.serial,
+            })
+            .collect()
+    }
+
+    fn is_vouched_for(&self, id: ConnectionId, material: &TlsMaterial) -> bool {
+        let Some(connection) = self.connection(id) else {
+            return true;
+        };
+        let role = match connection.role {
+            Role::Downstream { .. } => PeerRole::Client,
+            Role::Upstream(_) => PeerRole::Server,
+        };
+        let transport = connection.transport.as_ref();
+        transport.is_none_or(|transport| material.believes(transport.peer_chain(), role))
+    }
+
+    /// The peer's root was withdrawn: no new streams, and a moment for those that run.
+    fn distrust(&mut self, id: ConnectionId) {
+        let (now, end) = (self.now, self.now + LAST_WORDS);
+        if let Some(connection) = self.connection_mut(id) {
+            connection.life.distrusted_at.get_or_insert(end);
+            connection.life.replace = Some((now, EndCause::Certificate));
+        }
+        self.replace_if_due(id);
+        self.schedule_look(id, Some(end));
+    }
+}
+
+/// A number of 0 to 1.
+fn share(random: u64) -> f64 {
+    f64::from((random >> 32) as u32) / f64::from(u32::MAX)
+}
