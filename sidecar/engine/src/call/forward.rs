@@ -129,6 +129,12 @@ pub(crate) fn trailer_fields(fields: &Fields) -> impl Iterator<Item = Field<'_>>
         .filter(|field| !matches!(field.name, CALLER_IDENTITY | UNPROCESSED))
 }
 
+/// A head whose body follows on its way back. A gRPC answer promises no length: it may end with a
+/// status of ours instead, and would then be malformed.
+pub(crate) fn head_fields(fields: &Fields, is_grpc: bool) -> impl Iterator<Item = Field<'_>> {
+    answer_fields(fields).filter(move |field| !is_grpc || field.name != b"content-length")
+}
+
 /// The answer's fields on their way back: the mesh's own mark is taken off.
 pub(crate) fn answer_fields(fields: &Fields) -> impl Iterator<Item = Field<'_>> {
     fields.iter().filter(|field| field.name != UNPROCESSED)

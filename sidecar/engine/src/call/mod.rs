@@ -21,6 +21,7 @@ mod discover;
 mod finish;
 mod forward;
 mod judge;
+mod last;
 mod respond;
 mod retry;
 

@@ -4,10 +4,11 @@
 //! on. For methods declared unary and idempotent the answer is held, up to 64 KiB, until its
 //! trailers, so that an error said there can still be retried.
 
-use outrider_http2::Fields;
+use outrider_http2::{Field, Fields};
 use outrider_policy::{Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http};
 
-use super::forward::answer_fields;
+use super::forward::{answer_fields, head_fields};
+use super::last::{GRPC_STATUS, Last};
 use super::{Call, CallId};
 use crate::engine::Engine;
 use crate::refusal::{Reason, Refusal, UNPROCESSED};
@@ -40,14 +41,6 @@ pub(crate) struct Response {
 struct Held {
     head: Fields,
     body: Vec<u8>,
-}
-
-/// The last thing an endpoint says.
-enum Last {
-    /// Trailers-only, or a head without a body.
-    Head(Fields),
-    Data,
-    Trailers(Fields),
 }
 
 impl Engine {
@@ -119,9 +112,9 @@ impl Engine {
         let Some(call) = self.calls.get(id.0 as usize) else {
             return;
         };
-        if call.response.owes_trailers && matches!(last, Last::Data) {
-            let sentence =
-                "the endpoint ended its answer without trailers, so without a gRPC status";
+        if call.is_grpc
+            && let Some(sentence) = last.fault(call.response.owes_trailers)
+        {
             self.end_attempt(id, Reason::UpstreamProtocol.code(), Class::EndpointFault);
             return self.end_refused(id, Refusal::late(Reason::UpstreamProtocol, sentence));
         }
@@ -142,27 +135,36 @@ impl Engine {
         if self.retry(id, code, processed, false, pushback) {
             return;
         }
-        self.pass_last(id, last);
+        self.pass_last(id, last, code);
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
             call.response.over = Some((code, class));
         }
         self.finish(id, code, class);
     }
 
-    fn pass_last(&mut self, id: CallId, last: &Last) {
+    /// A gRPC caller gets a gRPC status even of what is no gRPC answer: what gRPC makes of the HTTP
+    /// status, which is never a success.
+    fn pass_last(&mut self, id: CallId, last: &Last, code: Code) {
         self.release(id);
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
         let (downstream, stream) = (call.downstream, call.stream);
+        let made = (call.is_grpc && last.code().is_none()).then(|| (code as u32).to_string());
+        let mut made = made
+            .iter()
+            .map(|status| Field::new(GRPC_STATUS, status.as_bytes()));
         call.response.head_passed = true;
         let Some(http2) = self.http2(downstream) else {
             return;
         };
         match last {
-            Last::Head(fields) => http2.head(stream, answer_fields(fields), true),
-            Last::Data => http2.data(stream, &[], true),
-            Last::Trailers(fields) => http2.trailers(stream, answer_fields(fields)),
+            Last::Head(fields) => http2.head(stream, answer_fields(fields).chain(made), true),
+            Last::Data => match made.next() {
+                Some(status) => http2.trailers(stream, [status]),
+                None => http2.data(stream, &[], true),
+            },
+            Last::Trailers(fields) => http2.trailers(stream, answer_fields(fields).chain(made)),
         }
     }
 
@@ -171,12 +173,12 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        let (downstream, stream) = (call.downstream, call.stream);
+        let (downstream, stream, is_grpc) = (call.downstream, call.stream, call.is_grpc);
         call.response.head_passed = true;
         let forgotten = call.body.forget();
         self.replay_bytes = self.replay_bytes.saturating_sub(forgotten);
         if let Some(http2) = self.http2(downstream) {
-            http2.head(stream, answer_fields(fields), false);
+            http2.head(stream, head_fields(fields, is_grpc), false);
         }
     }
 
@@ -259,11 +261,7 @@ fn verdict(call: &Call, last: &Last) -> (Code, Class) {
         };
         return (code, classify_http(status));
     }
-    let said = match last {
-        Last::Head(fields) | Last::Trailers(fields) => fields.find(b"grpc-status").map(Code::parse),
-        Last::Data => None,
-    };
-    let code = said.unwrap_or_else(|| Code::from_http(status));
+    let code = last.code().unwrap_or_else(|| Code::from_http(status));
     (code, classify_grpc(code, Origin::Application))
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::world::Seen;
 use crate::world::mesh::{FIND, GET, Mesh, ORDERS, address};
+use crate::world::{Seen, fields};
 use outrider_engine::{Outcome, Reason, Side};
 use outrider_http2::{ErrorCode, ResetCause};
 use outrider_policy::Code;
@@ -229,7 +229,7 @@ fn bidi_messages_are_passed_on_as_they_come() {
     mesh.world.settle();
     let server = mesh.servers()[0];
     let (at, _) = mesh.world.peers[server].heads()[0].clone();
-    let head = crate::world::fields(&[(":status", "200"), ("content-type", "application/grpc")]);
+    let head = fields(&[(":status", "200"), ("content-type", "application/grpc")]);
     mesh.world.peers[server].http2.head(at, head.iter(), false);
     for n in 0..10u8 {
         mesh.client().http2.data(stream, &[n], false);
@@ -332,7 +332,7 @@ fn streams_that_are_committed_keep_no_request_for_a_retry() {
         for server in mesh.servers() {
             for (at, _) in mesh.world.peers[server].heads() {
                 let head = [(":status", "200"), ("content-type", "application/grpc")];
-                let head = crate::world::fields(&head);
+                let head = fields(&head);
                 mesh.world.peers[server].http2.head(at, head.iter(), false);
             }
         }
@@ -374,4 +374,54 @@ fn a_head_over_the_limits_is_answered_and_its_stream_freed() {
     assert_eq!(mesh.client().status().as_deref(), Some("8"));
     let reset = Seen::Reset(stream, ResetCause::Peer(ErrorCode::NoError));
     assert_eq!(mesh.client().seen.last(), Some(&reset));
+}
+
+#[test]
+fn an_answer_without_a_grpc_status_gets_one_that_is_no_success() {
+    let html: &[(&str, &str)] = &[(":status", "503"), ("content-type", "text/html")];
+    let plain: &[(&str, &str)] = &[(":status", "204")];
+    let grpc: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/grpc")];
+    for (head, body, expected) in [
+        (html, false, "14"),
+        (html, true, "14"),
+        (plain, false, "2"),
+        (grpc, false, "13"),
+        (grpc, true, "13"),
+    ] {
+        let mut mesh = Mesh::new(1);
+        mesh.client()
+            .call("orders", "/shop.v1.Orders/Place", &[], true);
+        mesh.world.settle();
+        let server = mesh.servers()[0];
+        let (at, _) = mesh.world.peers[server].heads()[0].clone();
+        let application = &mut mesh.world.peers[server].http2;
+        application.head(at, fields(head).iter(), !body);
+        application.data(at, b"<html>", true);
+        mesh.world.settle();
+        let status = mesh.client().status();
+        assert_eq!(status.as_deref(), Some(expected), "{head:?} {body}");
+        mesh.assert_quiet();
+    }
+}
+
+#[test]
+fn a_grpc_answer_promises_no_length_that_we_might_not_keep() {
+    let mut mesh = Mesh::new(1);
+    mesh.client()
+        .call("orders", "/shop.v1.Orders/Place", &[], true);
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    let (at, _) = mesh.world.peers[server].heads()[0].clone();
+    let head = [
+        (":status", "200"),
+        ("content-type", "application/grpc"),
+        ("content-length", "5"),
+    ];
+    mesh.world.peers[server]
+        .http2
+        .head(at, fields(&head).iter(), false);
+    mesh.world.settle();
+    mesh.world.cut(server);
+    assert_eq!(mesh.client().field("content-length"), None);
+    assert_eq!(mesh.client().status().as_deref(), Some("14"));
 }
