@@ -6,6 +6,7 @@
 //! we expect of ourselves; whether the process lives, how much memory it takes and what others feel
 //! meanwhile is measured from outside.
 
+pub mod backends;
 pub mod clients;
 pub mod ground;
 
