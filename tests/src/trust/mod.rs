@@ -1,14 +1,62 @@
-//! The trust command: hostile peers against our sidecar and against the proxies of others.
+//! The trust command: hostile peers, conformance and interop against our sidecar, and the hostile
+//! peers against the proxies of others that are on this machine. `docs/TRUST.md` is what it writes.
 
+mod conformance;
+mod long;
+mod options;
+mod peers;
+mod report;
 mod sidecar;
+mod suite;
 
 use std::process::ExitCode;
 
-/// Reads the command line and does what it says.
+use options::Options;
+
+/// Reads the command line and does what it says. 1: we broke a promise; 2: it could not be tried.
 pub fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.first().is_some_and(|word| word == "sidecar") {
         return sidecar::run(&words[1..]);
     }
-    ExitCode::SUCCESS
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let outcome = match (runtime, Options::parse(&words)) {
+        (Ok(runtime), Ok(options)) => runtime.block_on(run(options)),
+        (Err(error), _) => Err(error.to_string()),
+        (_, Err(usage)) => Err(usage),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("trust: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<bool, String> {
+    if options.long {
+        return long::run(&options).await;
+    }
+    let ours = suite::ours(&options).await?;
+    let conformance = conformance::run(&options).await?;
+    let interop = conformance::interop(&options).await;
+    let mut columns = vec![ours];
+    for peer in peers::found(&options) {
+        columns.push(suite::of_others(&options, &peer).await);
+    }
+    let text = report::text(&columns, &[conformance.line, interop.line]);
+    println!("{text}");
+    if options.write {
+        report::write(&text).map_err(|error| format!("docs/TRUST.md: {error}"))?;
+    }
+    let broken = columns[0].broken();
+    for promise in &broken {
+        eprintln!("broken: {promise}");
+    }
+    Ok(broken.is_empty() && conformance.holds && interop.holds)
 }

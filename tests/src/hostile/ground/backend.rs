@@ -13,7 +13,8 @@ use crate::hostile::tap::{Seen, Tap};
 
 /// A gRPC server as far as a proxy can tell. What it does is in the last part of the path: `Echo`
 /// answers with the request's body, `Large` with 1 MiB, `Hold` not until it is reset, and `Deaf`
-/// does not read the body either.
+/// does not read the body either. A path that ends in a slash is answered as plain HTTP, with 4 KiB:
+/// h2spec looks at how DATA of it is cut.
 #[derive(Debug)]
 pub struct Backend {
     /// Where it listens.
@@ -76,6 +77,9 @@ async fn answer(
         std::future::poll_fn(|context| respond.poll_reset(context)).await?;
         return Err(Reason::CANCEL.into());
     }
+    if method.is_empty() {
+        return answer_plainly(body, respond).await;
+    }
     let mut response = Response::new(());
     let grpc = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert("content-type", grpc);
@@ -91,4 +95,15 @@ async fn answer(
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     stream.send_trailers(trailers)
+}
+
+async fn answer_plainly(
+    mut body: RecvStream,
+    mut respond: SendResponse<Bytes>,
+) -> Result<(), h2::Error> {
+    while let Some(chunk) = body.data().await {
+        body.flow_control().release_capacity(chunk?.len())?;
+    }
+    let mut stream = respond.send_response(Response::new(()), false)?;
+    stream.send_data(Bytes::from_static(&[b'x'; 4_096]), true)
 }

@@ -43,15 +43,29 @@ pub fn outrider_arguments(folder: &Path) -> Vec<String> {
 }
 
 impl Proxy {
-    /// Starts our sidecar: `program` takes the words of [`outrider_arguments`] and says its addresses
-    /// on standard output. `folder` is for its files, `backend` is where its one service runs.
+    /// Our sidecar with [`SERVICE`] as its one service; see [`Proxy::named`].
     ///
     /// # Errors
     /// It does not start.
     pub async fn ours(program: &Path, folder: &Path, backend: SocketAddr) -> io::Result<Proxy> {
+        Proxy::named(program, folder, SERVICE, backend).await
+    }
+
+    /// Starts our sidecar: `program` takes the words of [`outrider_arguments`] and says its addresses
+    /// on standard output. `folder` is for its files, `backend` is where its one service runs, which
+    /// is called `name`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn named(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        backend: SocketAddr,
+    ) -> io::Result<Proxy> {
         let documents = folder.join("documents");
         std::fs::create_dir_all(&documents)?;
-        write_document(&documents, "victim.yaml", &service(backend));
+        write_document(&documents, "victim.yaml", &service(name, backend));
         let mut command = Command::new(program);
         command.args(outrider_arguments(folder)).kill_on_drop(true);
         command.env("OUTRIDER_LOG", "error").stdout(Stdio::piped());
@@ -114,9 +128,9 @@ impl Proxy {
     }
 }
 
-fn service(backend: SocketAddr) -> String {
+fn service(name: &str, backend: SocketAddr) -> String {
     format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {SERVICE} }}\nspec:\n  \
+        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
          tls: none\n  endpoints: {{ static: [ {{ address: \"{backend}\" }} ] }}\n"
     )
 }

@@ -1,0 +1,88 @@
+//! h2spec and the quick part of interop, as lines of the report.
+
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::options::Options;
+use super::peers;
+use crate::hostile::ground::{Backend, Proxy};
+use crate::interop::{self, matrix};
+
+/// One line of the report.
+pub struct Line {
+    /// As Markdown.
+    pub line: String,
+    /// Nothing in it breaks a promise.
+    pub holds: bool,
+}
+
+/// h2spec's strict cases, as `tests/tests/h2spec.rs` has them.
+const CASES: &str = "146 tests, 146 passed, 0 skipped, 0 failed";
+/// Longest a run may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// h2spec against our outbound port.
+///
+/// # Errors
+/// The sidecar does not start.
+pub async fn run(options: &Options) -> Result<Line, String> {
+    let Some(program) = peers::find("h2spec").filter(|_| options.only.is_none()) else {
+        return Ok(left_out("h2spec: not run"));
+    };
+    let backend = Backend::start().await;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let proxy = Proxy::named(&options.program, folder.path(), HOST, backend.address).await;
+    let proxy = proxy.map_err(|error| format!("the sidecar does not start: {error}"))?;
+    let mut command = Command::new(program);
+    command.args(["--strict", "--host", HOST, "--timeout", "5", "--port"]);
+    command.arg(proxy.address.port().to_string());
+    command.env("GODEBUG", "netdns=cgo").kill_on_drop(true);
+    let said = match timeout(PATIENCE, command.output()).await {
+        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Ok(Err(error)) => return Err(format!("h2spec: {error}")),
+        Err(_) => String::new(),
+    };
+    let last = said.lines().rev().find(|line| line.contains(" tests, "));
+    let last = last.unwrap_or("it did not end");
+    Ok(Line {
+        line: format!("h2spec --strict: {last}"),
+        holds: last == CASES,
+    })
+}
+
+/// 127.0.0.1 to h2spec, and a name to the mesh; see `tests/tests/h2spec.rs`.
+const HOST: &str = "2130706433";
+
+/// Each client of others against two servers, through a pair of sidecars with mutual TLS.
+pub async fn interop(options: &Options) -> Line {
+    let (present, missing) = interop::present();
+    if options.only.is_some() || present.is_empty() {
+        return left_out("interop: not run; see docs/INTEROP.md");
+    }
+    let rows = interop::quick(&present).await;
+    let counts = matrix::count(&rows);
+    let absent = match missing.is_empty() {
+        true => String::new(),
+        false => format!("; not here: {}", missing.join(", ")),
+    };
+    Line {
+        line: format!(
+            "interop, quick part: {} of {} cases pass through a pair of sidecars, {} are not \
+             offered by the peers themselves, {} fail{absent}",
+            counts.passed,
+            rows.len(),
+            counts.not_offered,
+            counts.failed,
+        ),
+        holds: counts.failed == 0,
+    }
+}
+
+fn left_out(line: &str) -> Line {
+    Line {
+        line: line.to_owned(),
+        holds: true,
+    }
+}

@@ -1,0 +1,70 @@
+//! The trust command's line.
+
+use std::path::PathBuf;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Put the table into docs/TRUST.md.
+    pub write: bool,
+    /// The soaks instead.
+    pub long: bool,
+    /// No proxies of others.
+    pub ours_only: bool,
+    /// Only classes whose name contains this.
+    pub only: Option<String>,
+    /// The program that has `sidecar`.
+    pub program: PathBuf,
+}
+
+const USAGE: &str = "usage: trust [--write] [--long] [--ours] [--only PART-OF-A-CLASS'S-NAME]
+
+  --write  put the table into docs/TRUST.md, with date and commit
+  --long   the soaks: long fuzzing, 10,000 simulation seeds, 1,000,000 calls with cancellation
+  --ours   leave the proxies of others out
+  --only   only classes whose name contains this";
+
+impl Options {
+    /// Reads `words`.
+    ///
+    /// # Errors
+    /// The usage, or that there is no sidecar to be tried.
+    pub fn parse(words: &[String]) -> Result<Options, String> {
+        let mut options = Options {
+            write: false,
+            long: false,
+            ours_only: false,
+            only: None,
+            program: program()?,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--write" => options.write = true,
+                "--long" => options.long = true,
+                "--ours" => options.ours_only = true,
+                "--only" => options.only = Some(words.next().ok_or(USAGE)?.clone()),
+                _ => return Err(USAGE.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+
+    /// Is a class of this name asked for?
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|part| name.contains(part))
+    }
+}
+
+/// `outrider` beside this program.
+fn program() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let program = own.with_file_name("outrider");
+    match program.is_file() {
+        true => Ok(program),
+        false => Err(format!(
+            "{} is missing; build it with `cargo build --release`",
+            program.display()
+        )),
+    }
+}

@@ -1,0 +1,163 @@
+//! The table, ours beside the others', and its place in docs/TRUST.md.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use super::suite::{Column, promises};
+use crate::hostile::clients;
+use crate::hostile::ground::Trial;
+
+/// Everything measured, as Markdown.
+pub fn text(columns: &[Column], lines: &[String]) -> String {
+    let mut text = format!("{}\n\n", conditions());
+    for line in lines {
+        text.push_str(&format!("- {line}\n"));
+    }
+    let size = crate::hostile::size(&clients::all());
+    text.push_str(&format!(
+        "- hostile clients: {size}, each class against a fresh process\n\n"
+    ));
+    table(&mut text, columns).expect("a string takes all");
+    text
+}
+
+/// When, where, what.
+fn conditions() -> String {
+    let said = |program: &str, words: &[&str]| {
+        let output = Command::new(program).args(words).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        text.unwrap_or_default()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "Measured on {} at commit `{}`, Linux {}, {cores} processors shared by attacker, proxy, \
+         backend and the others.",
+        said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
+        said("git", &["rev-parse", "--short", "HEAD"]),
+        said("uname", &["-r"]),
+    )
+}
+
+fn table(text: &mut String, columns: &[Column]) -> std::fmt::Result {
+    write!(text, "| class |")?;
+    for column in columns {
+        write!(text, " {} |", column.name)?;
+    }
+    writeln!(text, "\n|---|{}", "---|".repeat(columns.len()))?;
+    for (row, (name, _)) in columns[0].trials.iter().enumerate() {
+        write!(text, "| `{name}` |")?;
+        for column in columns {
+            write!(text, " {} |", cell(&column.trials[row].1))?;
+        }
+        writeln!(text)?;
+    }
+    write!(text, "| **all** |")?;
+    for column in columns {
+        write!(text, " {} |", summary(column))?;
+    }
+    writeln!(text)
+}
+
+/// `5/5, +1.2 MiB, p99 3 ms`; what breaks a promise of ours is bold.
+fn cell(trial: &Result<Trial, String>) -> String {
+    let trial = match trial {
+        Ok(trial) => trial,
+        Err(why) => return format!("**{why}**"),
+    };
+    if !trial.lives {
+        return "**the process ended**".to_owned();
+    }
+    let p99 = trial.felt.p99().as_secs_f64() * 1e3;
+    let mut cells = vec![
+        format!("{}/{}", trial.forms - trial.broken.len(), trial.forms),
+        format!("+{:.1} MiB", mib(trial.growth_at_peak)),
+        format!("p99 {p99:.1} ms"),
+    ];
+    if !trial.felt.failures.is_empty() {
+        cells.push(format!("{} failures of others", trial.felt.failures.len()));
+    }
+    match &trial.fresh {
+        Ok(took) if took.as_millis() > 100 => cells.push(format!("new connection {took:.0?}")),
+        Ok(_) => {}
+        Err(_) => cells.push("new connection not served".to_owned()),
+    }
+    let text = cells.join(", ");
+    match promises(trial).is_empty() {
+        true => text,
+        false => format!("**{text}**"),
+    }
+}
+
+fn summary(column: &Column) -> String {
+    let trials: Vec<&Trial> = column
+        .trials
+        .iter()
+        .filter_map(|(_, trial)| trial.as_ref().ok())
+        .collect();
+    let forms: usize = trials.iter().map(|trial| trial.forms).sum();
+    let broken: usize = trials.iter().map(|trial| trial.broken.len()).sum();
+    let lives = trials.iter().filter(|trial| trial.lives).count();
+    let peak = trials
+        .iter()
+        .map(|trial| trial.growth_at_peak)
+        .max()
+        .unwrap_or(0);
+    let p99 = trials
+        .iter()
+        .map(|trial| trial.felt.p99())
+        .max()
+        .unwrap_or_default();
+    let failures: usize = trials.iter().map(|trial| trial.felt.failures.len()).sum();
+    format!(
+        "lives {lives}/{}, {}/{forms} forms as we expect, +{:.1} MiB, worst p99 {:.1} ms, \
+         {failures} failures of others",
+        column.trials.len(),
+        forms - broken,
+        mib(peak),
+        p99.as_secs_f64() * 1e3
+    )
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+const BEGIN: &str = "<!-- measured: begin -->";
+const END: &str = "<!-- measured: end -->";
+
+/// Puts `text` between the marks of docs/TRUST.md.
+///
+/// # Errors
+/// What the system says, or that the marks are gone.
+pub fn write(text: &str) -> std::io::Result<()> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TRUST.md");
+    let old = std::fs::read_to_string(&page)?;
+    let new = replaced(&old, text).ok_or_else(|| std::io::Error::other("the marks are gone"))?;
+    std::fs::write(page, new)
+}
+
+fn replaced(page: &str, text: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{}\n{END}{after}", text.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let page = format!("a\n{BEGIN}\nold\n{END}\nb");
+        let new = replaced(&page, "new\n");
+        assert_eq!(new, Some(format!("a\n{BEGIN}\nnew\n{END}\nb")));
+        assert_eq!(replaced("a", "new"), None);
+    }
+
+    #[test]
+    fn the_page_has_its_marks() {
+        let page = include_str!("../../../docs/TRUST.md");
+        assert!(replaced(page, "").is_some());
+    }
+}
