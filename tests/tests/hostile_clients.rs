@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use outrider_tests::Admin;
 use outrider_tests::hostile::ground::{Backend, Proxy, SERVICE, Trial};
 use outrider_tests::hostile::{self, Target, clients};
 
@@ -41,6 +42,36 @@ async fn holds(name: &str) {
         "{name}\n  {}",
         complaints.join("\n  ")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_that_trip_are_counted_by_name() {
+    let backend = Backend::start().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = Path::new(env!("CARGO_BIN_EXE_trust"));
+    let proxy = Proxy::ours(program, folder.path(), backend.address).await;
+    let proxy = proxy.expect("the sidecar starts");
+    let target = Target {
+        address: proxy.address,
+        authority: SERVICE.to_owned(),
+        seen: backend.seen,
+        volume: VOLUME,
+    };
+    for class in ["ping_flood_cve_2019_9512", "rapid_reset_cve_2023_44487"] {
+        let ended = (clients::named(class).run)(target.clone(), 1).await;
+        assert_eq!(ended, Ok(()), "{class}");
+    }
+
+    let admin = Admin::new(proxy.admin.expect("ours has one"));
+    let count = async |limit: &str| {
+        let series = format!("outrider_http2_limits_total{{end=\"downstream\",limit=\"{limit}\"}}");
+        admin.metric(&series).await
+    };
+    assert_eq!(count("flood_pings").await, 1.0);
+    assert!(count("resets_received").await >= 200.0);
+    assert!(count("refused_for_resets").await >= 500.0);
+    assert_eq!(count("flood_idle_frames").await, 1.0, "refused streams");
+    assert_eq!(count("flood_settings").await, 0.0);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::cluster::{ClusterState, EndpointState};
 use crate::codec::Codec;
 use crate::contract::Side;
 use crate::lifetime::Life;
+use crate::record::Counters;
 use crate::timers::TimerKey;
 use crate::tls::Transport;
 
@@ -96,6 +97,14 @@ pub(crate) enum DrainStep {
     Noticed,
     /// GOAWAY with the last stream is out; closes with its last call.
     Final,
+}
+
+impl Counters {
+    /// Takes over what the connection has counted; once for each connection.
+    pub(crate) fn note_limits(&mut self, connection: &Connection) {
+        let is_upstream = connection.upstream().is_some();
+        self.http2_limits[usize::from(is_upstream)] += connection.http2.counters();
+    }
 }
 
 impl Connection {

@@ -281,6 +281,7 @@ impl Engine {
                 Role::Downstream { side, .. } => gauges.downstream[side as usize] += 1,
                 Role::Upstream(_) => gauges.upstream += 1,
             }
+            gauges.counters.note_limits(connection);
         }
         gauges.clusters = self
             .clusters

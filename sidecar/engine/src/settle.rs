@@ -196,7 +196,8 @@ impl Engine {
         if self.connection(id).is_none() {
             return;
         }
-        self.connections.remove(id.slot as usize);
+        let gone = self.connections.remove(id.slot as usize);
+        self.counters.note_limits(&gone);
         self.actions.push_back(Action::Close(id));
         self.advance_drain();
         debug_assert!(

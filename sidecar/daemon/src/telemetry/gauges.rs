@@ -7,8 +7,8 @@ use outrider_engine::{ClusterGauge, Contained, EndCause, Gauges, Side};
 use prometheus_client::metrics::counter::Counter;
 
 use super::labels::{
-    CauseLabels, EndLabels, EndedLabels, EndpointLabels, HandshakeLabels, MissingLabels,
-    SideLabels, WaitLabels,
+    CauseLabels, EndLabels, EndedLabels, EndpointLabels, HandshakeLabels, LimitLabels,
+    MissingLabels, SideLabels, WaitLabels,
 };
 use super::metrics::Metrics;
 use crate::log;
@@ -131,6 +131,7 @@ impl Metrics {
                 .sum();
             raise(&self.contained_panics.get_or_create_owned(&labels), total);
         }
+        self.show_limits(gauges);
         // The engine counts inbound first.
         for (index, side) in [Side::Inbound, Side::Outbound].into_iter().enumerate() {
             let side = side.name();
@@ -154,6 +155,22 @@ impl Metrics {
                 &plaintext,
                 total(|gauges| gauges.counters.plaintext_connections),
             );
+        }
+    }
+}
+
+impl Metrics {
+    /// The engine counts downstream first.
+    fn show_limits(&self, gauges: &[Gauges]) {
+        for (index, end) in ["downstream", "upstream"].into_iter().enumerate() {
+            let mut all = outrider_http2::Counters::default();
+            for gauges in gauges {
+                all += &gauges.counters.http2_limits[index];
+            }
+            for (limit, total) in all.by_limit() {
+                let labels = LimitLabels { end, limit };
+                raise(&self.http2_limits.get_or_create_owned(&labels), total);
+            }
         }
     }
 }

@@ -96,6 +96,13 @@ pub struct CauseLabels {
     pub cause: &'static str,
 }
 
+/// By end of the connection and by which limit tripped; both are closed lists.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct LimitLabels {
+    pub end: &'static str,
+    pub limit: &'static str,
+}
+
 /// By result, a closed list.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ResultLabels {

@@ -38,6 +38,20 @@ impl Flood {
         Flood::FieldList,
     ];
 
+    /// Stable name, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flood::Resets => "flood_resets",
+            Flood::WindowUpdates => "flood_window_updates",
+            Flood::Settings => "flood_settings",
+            Flood::Pings => "flood_pings",
+            Flood::IdleFrames => "flood_idle_frames",
+            Flood::EmptyData => "flood_empty_data",
+            Flood::FieldBlock => "flood_field_block",
+            Flood::FieldList => "flood_field_list",
+        }
+    }
+
     pub(super) fn reason(self) -> &'static str {
         match self {
             Flood::Resets => "too many resets",
@@ -77,6 +91,19 @@ impl Counters {
     /// Connections that ended for this flood; of one connection 0 or 1.
     pub fn floods(&self, flood: Flood) -> u64 {
         self.floods[flood as usize]
+    }
+
+    /// Every limit by its stable name, for metrics.
+    pub fn by_limit(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let on_streams = [
+            ("resets_received", self.resets_received),
+            ("resets_for_violations", self.resets_for_violations),
+            ("refused_over_limit", self.refused_over_limit),
+            ("refused_for_resets", self.refused_for_resets),
+            ("heads_too_large", self.heads_too_large),
+        ];
+        let floods = Flood::ALL.map(|flood| (flood.name(), self.floods(flood)));
+        on_streams.into_iter().chain(floods)
     }
 
     pub(super) fn note_flood(&mut self, flood: Flood) {
