@@ -13,7 +13,7 @@
 
 use outrider_policy::Tick;
 
-use super::admit::shown;
+use super::grammar::shown;
 use super::{Call, CallId, Phase};
 use crate::cluster::ClusterState;
 use crate::config::Discovery;

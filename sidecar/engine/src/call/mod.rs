@@ -20,6 +20,7 @@ mod body;
 mod discover;
 mod finish;
 mod forward;
+mod grammar;
 mod judge;
 mod last;
 mod respond;

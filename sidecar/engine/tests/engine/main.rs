@@ -2,6 +2,7 @@
 
 mod world;
 
+mod answer;
 mod blame;
 mod call;
 mod discovery;
