@@ -9,6 +9,7 @@
 pub mod backends;
 pub mod clients;
 pub mod ground;
+pub mod requests;
 
 mod call;
 mod said;

@@ -168,7 +168,7 @@ impl FieldReader {
             Role::OfRequests { next } => {
                 let stream = *next;
                 *next += 2;
-                in_frames(stream, &block)
+                in_frames(stream, 0, &block)
             }
             Role::OfResponses => self.as_response(frame.stream, &block),
         };
@@ -195,11 +195,11 @@ impl FieldReader {
         let stream = opened.map_or(0, |id| id.value());
         self.connection.written(self.connection.output().len());
         if !is_trailers {
-            return in_frames(stream, block);
+            return in_frames(stream, 0, block);
         }
         let status_200 = Block::new().indexed(8);
         let mut wire = Frame::headers(stream, 0, status_200.octets()).encode();
-        wire.extend(in_frames(stream, block));
+        wire.extend(in_frames(stream, flag::END_STREAM, block));
         wire
     }
 
@@ -226,12 +226,13 @@ impl FieldReader {
     }
 }
 
-/// HEADERS and CONTINUATION of at most 16,384 octets.
-fn in_frames(stream: u32, block: &[u8]) -> Vec<u8> {
+/// HEADERS and CONTINUATION of at most 16,384 octets. A head has no end here, or one with a
+/// content-length would be malformed.
+fn in_frames(stream: u32, end: u8, block: &[u8]) -> Vec<u8> {
     let mut pieces = block.chunks(16_384).peekable();
     let mut wire = Vec::new();
     let mut kind = kind::HEADERS;
-    let mut flags = flag::END_STREAM;
+    let mut flags = end;
     while let Some(piece) = pieces.next() {
         if pieces.peek().is_none() {
             flags |= flag::END_HEADERS;
@@ -283,6 +284,14 @@ mod tests {
         let expected = [("grpc-status", "14"), ("x-a", "1")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(trailers.as_deref(), Some(&expected[..]));
+    }
+
+    #[test]
+    fn a_reader_takes_heads_with_a_content_length() {
+        let mut reader = FieldReader::of_responses();
+        let head = grpc_response().literal("content-length", "5");
+        let fields = reader.read(&Frame::headers(1, 0, head.octets()));
+        assert!(fields.is_some());
     }
 
     #[test]
