@@ -6,6 +6,7 @@
 //! frames that no library would.
 
 pub mod ads;
+pub mod aging;
 pub mod cancelling;
 pub mod hostile;
 pub mod interop;
