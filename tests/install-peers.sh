@@ -19,7 +19,7 @@ readonly JAEGER=v1.62.0
 # The 2.x tags above it are not to be had by `go install`.
 readonly H2SPEC=v2.2.1+incompatible
 readonly COMPOSE=v5.0.2
-# Versions of the programs of the interop matrix: tests/peers/{go/go.mod,java/pom.xml,node/package.json}.
+# Versions of the programs of the interop matrix: tests/peers/{go/go.mod,{java,dubbo}/pom.xml,node/package.json}.
 SOURCES=$(dirname "$(realpath "$0")")/peers
 readonly SOURCES
 
@@ -171,20 +171,22 @@ install_go_programs() {
     record_made_from go "${files[@]}"
 }
 
-# grpc-java's interop programs with all that they need, and our classes over them.
+# What peers/$1/pom.xml names with all that it needs, the jars $2..., and our classes over them.
 install_java_programs() {
-    local files
-    mapfile -t files < <(find "$SOURCES/java" -type f | sort)
-    if made_from java "${files[@]}"; then
-        say "programs over grpc-java are there"
+    local name=$1 files
+    shift
+    mapfile -t files < <(find "$SOURCES/$name" -type f | sort)
+    if made_from "$name" "${files[@]}"; then
+        say "programs of peers/$name are there"
         return
     fi
-    say "getting grpc-java's interop programs"
-    mvn -q -B -f "$SOURCES/java/pom.xml" dependency:copy-dependencies \
-        -DincludeScope=runtime "-DoutputDirectory=$PEERS/java/lib"
-    find "$SOURCES/java" -name '*.java' -print0 |
-        xargs -0 javac -nowarn -cp "$PEERS/java/lib/*" -d "$PEERS/java/classes"
-    record_made_from java "${files[@]}"
+    say "getting the programs of peers/$name with Maven"
+    mvn -q -B -f "$SOURCES/$name/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime "-DoutputDirectory=$PEERS/$name/lib"
+    [ $# -eq 0 ] || cp "$@" "$PEERS/$name/lib"
+    find "$SOURCES/$name" -name '*.java' -print0 |
+        xargs -0 javac -nowarn -encoding UTF-8 -cp "$PEERS/$name/lib/*" -d "$PEERS/$name/classes"
+    record_made_from "$name" "${files[@]}"
 }
 
 install_node_modules() {
@@ -204,7 +206,9 @@ install_envoy
 install_jaeger
 install_h2spec
 install_go_programs
-install_java_programs
+install_java_programs java
+# Its messages are those of grpc-java's interop programs.
+install_java_programs dubbo "$PEERS"/java/lib/grpc-interop-testing-*.jar
 install_node_modules
 install_compose
 say "done; tests that need them run with OUTRIDER_REQUIRE_TOOLS=1"

@@ -16,7 +16,7 @@ struct Unit {
     well_known: Option<&'static str>,
 }
 
-const UNITS: [Unit; 2] = [
+const UNITS: [Unit; 3] = [
     Unit {
         files: &[
             "proto/outrider/v1/policy.proto",
@@ -30,6 +30,12 @@ const UNITS: [Unit; 2] = [
         files: &["examples/proto/shop.proto"],
         include: "examples/proto",
         out: "examples/src/gen",
+        well_known: None,
+    },
+    Unit {
+        files: &["tests/peers/proto/testing.proto"],
+        include: "tests/peers/proto",
+        out: "tests/src/gen",
         well_known: None,
     },
 ];

@@ -29,7 +29,7 @@ pub fn count(rows: &[Row]) -> Counts {
     counts
 }
 
-/// A Markdown table for each client, and below them why what did not pass did not.
+/// A Markdown table for each client.
 pub fn tables(rows: &[Row]) -> String {
     let mut text = String::new();
     for client in Peer::ALL {
@@ -38,7 +38,6 @@ pub fn tables(rows: &[Row]) -> String {
             table(&mut text, client, &rows).expect("a string takes all");
         }
     }
-    reasons(&mut text, rows).expect("a string takes all");
     text
 }
 
@@ -79,8 +78,8 @@ fn cell(rows: &[&Row], server: Peer, case: Case) -> &'static str {
 /// Longest piece of what a program said. Characters; more is a stack.
 const REASON_MAX: usize = 120;
 
-/// A line for each server and case, with what the first client said.
-fn reasons(text: &mut String, rows: &[Row]) -> std::fmt::Result {
+/// A line for each server and case that did not pass, with what the first client said.
+pub fn reasons(rows: &[Row]) -> String {
     let mut known = BTreeMap::new();
     for row in rows {
         let (kind, reason) = match &row.outcome {
@@ -91,18 +90,15 @@ fn reasons(text: &mut String, rows: &[Row]) -> std::fmt::Result {
         let told = (row.client, reason);
         known.entry((kind, row.server, row.case)).or_insert(told);
     }
-    if !known.is_empty() {
-        writeln!(text, "What did not pass, and what the first client said:\n")?;
-    }
-    for ((kind, server, case), (client, reason)) in known {
-        let (server, client) = (server.name(), client.name());
+    let line = |((kind, server, case), (client, reason)): ((&str, Peer, Case), (Peer, &String))| {
         let reason: String = reason.chars().take(REASON_MAX).collect();
-        writeln!(
-            text,
-            "- `{kind}` {} with {server}: {client} says `{}`",
+        format!(
+            "- `{kind}` {} with {}: {} says `{}`\n",
             case.0,
-            reason.replace('`', "'")
-        )?;
-    }
-    Ok(())
+            server.name(),
+            client.name(),
+            reason.replace('`', "'"),
+        )
+    };
+    known.into_iter().map(line).collect()
 }

@@ -1,14 +1,16 @@
 //! One server behind a pair of sidecars with mutual TLS.
 //!
-//! The official clients send an `:authority` of host and port. A loopback address is no service, so
-//! the caller's sidecar finds it by the gRPC service in the path: the document lists both services of
-//! the protocol, `UnimplementedService` too, so that the server itself says what it lacks.
+//! The clients send an `:authority` of host and port. A loopback address is no service, so the caller's
+//! sidecar finds it by the gRPC service in the path: the document lists both services of the protocol,
+//! `UnimplementedService` too, so that the server itself says what it lacks. Dubbo, which has no word
+//! for loopback, calls the service by its name.
 
 use std::net::SocketAddr;
 
 use outrider_daemon::Options;
 use tempfile::TempDir;
 
+use super::peer::SERVICE;
 use super::tap::Tap;
 use crate::{Authority, Sidecar, write_document};
 
@@ -33,8 +35,8 @@ impl Pair {
         say(documents, SocketAddr::from(([127, 0, 0, 1], 1)));
         let callee = Sidecar::start(Options {
             app: Some(tap.address),
-            identity: Some(authority.issue(of_callee.path(), "interop")),
-            ..quiet("interop", documents, of_callee)
+            identity: Some(authority.issue(of_callee.path(), SERVICE)),
+            ..quiet(SERVICE, documents, of_callee)
         });
         let callee = callee.await.expect("the callee's sidecar starts");
         let inbound = callee.addresses().inbound;
@@ -55,7 +57,7 @@ impl Pair {
 
 fn say(documents: &TempDir, endpoint: SocketAddr) {
     let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: interop }}\nspec:\n  \
+        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {SERVICE} }}\nspec:\n  \
          grpcServices: [grpc.testing.TestService, grpc.testing.UnimplementedService]\n  \
          tls: mesh\n  endpoints: {{ static: [ {{ address: \"{endpoint}\" }} ] }}\n"
     );

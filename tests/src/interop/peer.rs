@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::case::{self, Case};
+use super::case::Case;
+
+/// The name of the service that every server is, in the mesh and in `peers/dubbo/hosts`.
+pub const SERVICE: &str = "interop";
 
 /// An implementation of gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +24,10 @@ pub enum Peer {
     Python,
     /// grpc-js: programs of ours.
     Node,
+    /// tonic: programs of ours that need no process.
+    Tonic,
+    /// Dubbo 3 with Triple: programs of ours.
+    Dubbo,
 }
 
 /// How a client program says how its cases ended.
@@ -61,9 +68,31 @@ const OF_OFFICIAL_GO: [&str; 14] = [
     "timeout_on_sleeping_server",
 ];
 
+/// Cases that Dubbo's interfaces have words for: it has no cancellation, and opens a stream with its
+/// first message.
+const OF_DUBBO: [&str; 10] = [
+    "empty_unary",
+    "large_unary",
+    "client_streaming",
+    "server_streaming",
+    "ping_pong",
+    "status_code_and_message",
+    "special_status_message",
+    "every_status_code",
+    "half_close",
+    "round_trips",
+];
+
 impl Peer {
     /// All, in the order of the matrix.
-    pub const ALL: [Peer; 4] = [Peer::Go, Peer::Java, Peer::Python, Peer::Node];
+    pub const ALL: [Peer; 6] = [
+        Peer::Go,
+        Peer::Java,
+        Peer::Python,
+        Peer::Node,
+        Peer::Tonic,
+        Peer::Dubbo,
+    ];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -72,6 +101,8 @@ impl Peer {
             Peer::Java => "grpc-java",
             Peer::Python => "grpcio",
             Peer::Node => "grpc-js",
+            Peer::Tonic => "tonic",
+            Peer::Dubbo => "Dubbo",
         }
     }
 
@@ -85,6 +116,8 @@ impl Peer {
             ),
             Peer::Python => ("install-peers.sh", "GRPCIO="),
             Peer::Node => ("peers/node/package.json", "grpc-js\": \""),
+            Peer::Tonic => ("../Cargo.toml", "tonic = { version = \""),
+            Peer::Dubbo => ("peers/dubbo/pom.xml", "dubbo</artifactId>\n      <version>"),
         };
         let text = std::fs::read_to_string(sources().join(file)).unwrap_or_default();
         let version = text.split_once(mark).map(|(_, rest)| rest).unwrap_or("?");
@@ -99,27 +132,35 @@ impl Peer {
             Peer::Java => &["java/made-from"],
             Peer::Python => &["grpcio/bin/python"],
             Peer::Node => &["node/made-from"],
+            Peer::Tonic => &[],
+            Peer::Dubbo => &["dubbo/made-from"],
         };
         let mut paths = files.iter().map(|file| installed().join(file));
         paths.find(|path| !path.exists())
     }
 
-    /// What serves `grpc.testing.TestService` in plaintext at `address`.
-    pub fn server(self, address: SocketAddr) -> Command {
+    /// What serves `grpc.testing.TestService` in plaintext at `address`; none is needed for tonic.
+    pub fn server(self, address: SocketAddr) -> Option<Command> {
         let port = address.port();
+        let ours = ["server".to_owned(), port.to_string()];
         match self {
-            Peer::Go => with(program("go/official-server"), [format!("-port={port}")]),
+            Peer::Go => {
+                let arguments = [format!("-port={port}")];
+                Some(with(program("go/official-server"), arguments))
+            }
             Peer::Java => {
                 let class = "io.grpc.testing.integration.TestServiceServer";
                 let arguments = ["--use_tls=false".to_owned(), format!("--port={port}")];
-                with(java(class), arguments)
+                Some(with(java(class), arguments))
             }
-            Peer::Python => with(python(), ["server".to_owned(), port.to_string()]),
-            Peer::Node => with(node(), ["server".to_owned(), port.to_string()]),
+            Peer::Python => Some(with(python(), ours)),
+            Peer::Node => Some(with(node(), ours)),
+            Peer::Tonic => None,
+            Peer::Dubbo => Some(with(dubbo(), ours)),
         }
     }
 
-    /// The processes that run `cases` against `target`.
+    /// The processes that run `cases` against `target`; tonic has none.
     pub fn client(self, target: SocketAddr, cases: &[Case]) -> Vec<Run> {
         match self {
             Peer::Go => go_client(target, cases),
@@ -128,12 +169,20 @@ impl Peer {
                 .collect(),
             Peer::Python => by_line(python(), target, cases).into_iter().collect(),
             Peer::Node => by_line(node(), target, cases).into_iter().collect(),
+            Peer::Tonic => Vec::new(),
+            Peer::Dubbo => {
+                let run = by_name(dubbo(), SERVICE, target.port(), cases);
+                run.into_iter().collect()
+            }
         }
     }
 
-    /// Cases this client is asked for.
-    pub fn cases(self) -> Vec<Case> {
-        case::all().collect()
+    /// Whether it is asked for `case`, as a client or as a server.
+    pub fn offers(self, case: Case) -> bool {
+        match self {
+            Peer::Dubbo => OF_DUBBO.contains(&case.0),
+            Peer::Go | Peer::Java | Peer::Python | Peer::Node | Peer::Tonic => true,
+        }
     }
 }
 
@@ -158,13 +207,14 @@ fn go_client(target: SocketAddr, cases: &[Case]) -> Vec<Run> {
     runs
 }
 
-/// A program of ours: `client HOST PORT CASE...`.
+/// A program of ours at a loopback address.
 fn by_line(command: Command, target: SocketAddr, cases: &[Case]) -> Option<Run> {
-    let address = [
-        "client".to_owned(),
-        target.ip().to_string(),
-        target.port().to_string(),
-    ];
+    by_name(command, &target.ip().to_string(), target.port(), cases)
+}
+
+/// A program of ours: `client HOST PORT CASE...`.
+fn by_name(command: Command, host: &str, port: u16, cases: &[Case]) -> Option<Run> {
+    let address = ["client".to_owned(), host.to_owned(), port.to_string()];
     let names = cases.iter().map(|case| case.0.to_owned());
     (!cases.is_empty()).then(|| Run {
         command: with(command, address.into_iter().chain(names)),
@@ -178,10 +228,22 @@ fn with(mut command: Command, arguments: impl IntoIterator<Item = String>) -> Co
     command
 }
 
-/// A class on grpc-java's and our classes; most of its time is its start.
+/// A class of grpc-java's, or ours beside it.
 fn java(class: &str) -> Command {
-    let classes = installed().join("java/classes");
-    let library = installed().join("java/lib/*");
+    jvm("java", class)
+}
+
+fn dubbo() -> Command {
+    let hosts = sources().join("peers/dubbo/hosts");
+    let mut command = jvm("dubbo", "interop.DubboInterop");
+    let option = format!("-Djdk.net.hosts.file={}", hosts.display());
+    command.env("JDK_JAVA_OPTIONS", option);
+    command
+}
+
+/// A JVM that starts fast: that is most of its time.
+fn jvm(folder: &str, class: &str) -> Command {
+    let [classes, library] = ["classes", "lib/*"].map(|path| installed().join(folder).join(path));
     let mut command = quiet(Command::new("java"));
     command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
     command.arg(format!("{}:{}", classes.display(), library.display()));

@@ -15,28 +15,37 @@ use tokio::time::{interval, timeout};
 use super::case::{CANCEL_SEEN, CANCELLED_CALLS, Case};
 use super::peer::{Peer, Run, Tells};
 use super::tap::Tap;
+use super::tonic;
 
 /// Longest a server may take to listen, and a client for one case; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is said of a case when its client says nothing, which is nobody's excuse.
+pub const SILENCE: &str = "nothing was said of it";
+
 /// How a case ended: nothing, or what was wrong.
 pub type Ended = Result<(), String>;
 
-/// A server of others. Killed when dropped.
+/// A server of others. Killed when dropped; tonic's ends with the runtime.
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    _process: Child,
-    _folder: TempDir,
+    _process: Option<(Child, TempDir)>,
 }
 
 impl Server {
     /// Starts the server of `peer`; returns when it listens.
     pub async fn start(peer: Peer) -> Server {
+        let address = free_address().await;
+        let Some(command) = peer.server(address) else {
+            return Server {
+                address: tonic::server::start().await,
+                _process: None,
+            };
+        };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = folder.path().join("log");
-        let address = free_address().await;
-        let mut process = start(peer.server(address), &log).expect("the server starts");
+        let mut process = start(command, &log).expect("the server starts");
         let listens = tokio::select! {
             listens = timeout(PATIENCE, until_listening(address)) => listens.is_ok(),
             _ = process.wait() => false,
@@ -44,8 +53,7 @@ impl Server {
         assert!(listens, "{} does not serve: {}", peer.name(), tail(&log));
         Server {
             address,
-            _process: process,
-            _folder: folder,
+            _process: Some((process, folder)),
         }
     }
 }
@@ -90,7 +98,7 @@ pub async fn run(run: Run, tap: &Tap) -> Vec<(Case, Ended)> {
     };
     for case in run.cases {
         if !ended.iter().any(|(told, _)| *told == case) {
-            ended.push((case, Err("nothing was said of it".to_owned())));
+            ended.push((case, Err(SILENCE.to_owned())));
         }
     }
     for (_, ended) in &mut ended {
@@ -129,7 +137,8 @@ async fn by_line(mut process: Child, cases: &[Case], tap: &Tap) -> Vec<(Case, En
     told
 }
 
-async fn cancelled(tap: &Tap, count: u64) -> Ended {
+/// What [`CANCEL_SEEN`] asks for beyond the client's word: `count` cancellations in all.
+pub async fn cancelled(tap: &Tap, count: u64) -> Ended {
     let seen = timeout(PATIENCE, tap.until_cancelled(count)).await;
     seen.map_err(|_| format!("{} of {count} cancellations arrived", tap.cancelled()))
 }
