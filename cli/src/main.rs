@@ -3,6 +3,7 @@
 //! One file per command. Knows no rule of the mesh itself. Exit codes: 0 done, 1 failed while
 //! running, 2 wrong usage or configuration.
 
+mod allocator;
 mod apply;
 mod author;
 mod control_plane;

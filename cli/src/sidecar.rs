@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
-use outrider_daemon::{AccessLog, IdentityFiles, Membership, Options, Source};
+use outrider_daemon::{AccessLog, IdentityFiles, Membership, MemoryLimit, Options, Source};
 use tonic::transport::Uri;
 
-use crate::{failure::Failure, parent};
+use crate::{allocator, failure::Failure, parent};
 
 /// Every flag can also be given as the environment variable shown.
 #[derive(Debug, clap::Args)]
@@ -108,6 +108,9 @@ pub struct Args {
     /// Collector that takes spans by OTLP/gRPC, http://HOST:PORT.
     #[arg(long, env = "OUTRIDER_OTLP", value_name = "URL")]
     otlp: Option<Uri>,
+    /// Memory the process may use, in MiB; 0 for no limit. Without it: what its control group allows.
+    #[arg(long, env = "OUTRIDER_MEMORY_LIMIT", value_name = "MIB")]
+    memory_limit: Option<u32>,
     /// Exit when standard input ends (see `parent`).
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
@@ -121,10 +124,15 @@ enum AccessLogArg {
 
 /// Runs the sidecar until it has drained after SIGTERM.
 pub fn run(args: Args) -> Result<(), Failure> {
-    if args.exit_with_stdin {
+    let exit_with_stdin = args.exit_with_stdin;
+    let options = options(args);
+    if options.memory_limit.bytes().is_some() {
+        allocator::give_back_soon();
+    }
+    if exit_with_stdin {
         parent::exit_with_stdin();
     }
-    outrider_daemon::run(options(args)).map_err(|error| Failure::startup(&error))
+    outrider_daemon::run(options).map_err(|error| Failure::startup(&error))
 }
 
 fn options(args: Args) -> Options {
@@ -170,5 +178,8 @@ fn options(args: Args) -> Options {
         },
         access_log_file: args.access_log_file,
         otlp: args.otlp,
+        memory_limit: args
+            .memory_limit
+            .map_or(MemoryLimit::Cgroup, MemoryLimit::Mebibytes),
     }
 }

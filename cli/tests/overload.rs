@@ -4,10 +4,11 @@
 use std::fs;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use outrider_tests::raw::{Frame, Peer, Sent, flag, grpc_request, setting};
 use outrider_tests::{Admin, Application, Caller, write_document};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -33,6 +34,7 @@ impl Sidecar {
             .args(["-c", &format!("{limits}; exec \"$@\""), "sh"])
             .args([env!("CARGO_BIN_EXE_outrider"), "sidecar"])
             .args(["--service", "client", "--exit-with-stdin"])
+            .args(["--access-log-file", "/dev/null"])
             .args(["--outbound", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .arg("--documents")
             .arg(documents)
@@ -66,6 +68,19 @@ impl Sidecar {
         let fields: Vec<&str> = fields.split(' ').collect();
         let tick = |field: usize| fields[field - 3].parse::<u64>().expect("a number");
         tick(14) + tick(15)
+    }
+
+    /// The most anonymous memory it ever held, as far as the system tells: all that was resident at
+    /// the peak, less the files of today.
+    fn peak_bytes(&self) -> usize {
+        let id = self.process.id().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let kib = |name: &str| -> usize {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            number.and_then(|number| number.parse().ok()).expect(name)
+        };
+        (kib("VmHWM:") - kib("RssFile:")) << 10
     }
 
     /// Returns when `metric` is at least `value`; its admin page is served meanwhile.
@@ -136,4 +151,152 @@ async fn descriptors_that_are_used_up_stop_only_new_connections() {
     };
     let back = timeout(Duration::from_secs(1), back).await;
     assert_eq!(back.as_deref(), Ok("0"), "a second after there is room");
+}
+
+/// MiB that a sidecar may use in the test of memory.
+const LIMIT_MIB: usize = 64;
+
+/// Streams of a caller that takes nothing; the own application may have 1,024 on a connection.
+const STALLED: u32 = 1_000;
+
+/// Octets that each of them sends and has echoed: nearly a stream's first window.
+const ECHOED: usize = 60_000;
+
+/// The largest payload of a frame that every peer takes (RFC 9113 4.2).
+const PAYLOAD_MAX: usize = 16_384;
+
+/// A caller with many streams, all of them open before the first octet of a body is sent.
+async fn stall(sidecar: &Sidecar) -> Peer {
+    let no_window = [(setting::INITIAL_WINDOW_SIZE, 0)];
+    let peer = Peer::greet(sidecar.outbound, &no_window).await;
+    let mut peer = peer.expect("a connection");
+    let streams = || (0..STALLED).map(|count| 2 * count + 1);
+    let head = grpc_request("orders", GET);
+    for stream in streams() {
+        let head = Frame::headers(stream, flag::END_HEADERS, head.octets());
+        assert_eq!(peer.send_reading(&head.encode()).await, Sent::All);
+    }
+    let payload = vec![1; PAYLOAD_MAX];
+    for stream in streams() {
+        let mut left = ECHOED;
+        while left > 0 {
+            let size = left.min(PAYLOAD_MAX);
+            left -= size;
+            let end = if left == 0 { flag::END_STREAM } else { 0 };
+            let data = Frame::data(stream, end, &payload[..size]);
+            // A stream that is reset meanwhile is as good.
+            peer.send_reading(&data.encode()).await;
+        }
+    }
+    peer
+}
+
+/// Under `limits`, which leave it [`LIMIT_MIB`], a sidecar gives up what nobody takes, and goes on.
+async fn gives_up_what_nobody_takes(limits: &str) {
+    let documents = tempfile::tempdir().expect("a temporary folder");
+    let (orders, payments) = (Application::start("o").await, Application::start("p").await);
+    write_services(
+        documents.path(),
+        [("orders", orders.address), ("payments", payments.address)],
+    );
+    let mut sidecar = Sidecar::start(limits, documents.path()).await;
+    let limit = sidecar.admin.metric("outrider_memory_limit_bytes ").await;
+    assert_eq!(limit, (LIMIT_MIB << 20) as f64);
+    let early = Caller::connect(sidecar.outbound).await;
+    assert_eq!(call(&early, "payments").await, "0");
+
+    let stalled = stall(&sidecar).await;
+    let given_up = "outrider_memory_given_up_total{what=\"stream\"} ";
+    sidecar.until(given_up, 1.0).await;
+    let ended = sidecar.process.try_wait().expect("it is a child");
+    assert_eq!(ended, None, "it lives");
+    let (peak, since) = (sidecar.peak_bytes(), Instant::now());
+    assert!(peak < LIMIT_MIB << 20, "{peak} bytes");
+
+    drop(stalled);
+    // A call that is refused before its body is sent may end as an error of its stream.
+    let refused = async || {
+        early
+            .call("payments", GET, b"hello")
+            .await
+            .map(|reply| reply.grpc_status != "0")
+    };
+    let back = async { while refused().await.unwrap_or(true) {} };
+    let back = timeout(Duration::from_secs(5), back).await;
+    assert!(back.is_ok(), "calls are taken again");
+    let (peak, ms) = (peak >> 20, since.elapsed().as_millis());
+    println!("memory: at most {peak} of {LIMIT_MIB} MiB, calls again after {ms} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_is_used_up_is_got_back_from_those_who_do_not_read() {
+    gives_up_what_nobody_takes(&format!("export OUTRIDER_MEMORY_LIMIT={LIMIT_MIB}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_group_of_64_mib_kills_nobody() {
+    let Some(group) = Group::new(LIMIT_MIB << 20) else {
+        let required = std::env::var_os("OUTRIDER_REQUIRE_TOOLS").is_some();
+        assert!(!required, "no control group can be made here");
+        return println!("!!! SKIPPED: no control group can be made here");
+    };
+    gives_up_what_nobody_takes(&group.enter()).await;
+    assert_eq!(group.kills(), 0);
+}
+
+/// A control group of this test, empty again when the test ends.
+struct Group {
+    folder: PathBuf,
+    /// Where it counts the processes that the system killed in it.
+    events: &'static str,
+}
+
+impl Group {
+    /// One that may use so many bytes; `None` where none can be made.
+    fn new(bytes: usize) -> Option<Group> {
+        let name = format!("outrider-test-{}", std::process::id());
+        let versions = [
+            ("/sys/fs/cgroup", "memory.max", "memory.events"),
+            (
+                "/sys/fs/cgroup/memory",
+                "memory.limit_in_bytes",
+                "memory.oom_control",
+            ),
+        ];
+        versions.into_iter().find_map(|(mount, limit, events)| {
+            let folder = Path::new(mount).join(&name);
+            fs::create_dir(&folder).ok()?;
+            let group = Group { folder, events };
+            // Not there: another controller's, or none of memory.
+            let file = group.folder.join(limit);
+            file.exists().then_some(())?;
+            fs::write(file, bytes.to_string()).ok()?;
+            Some(group)
+        })
+    }
+
+    /// What a shell says to be in it.
+    fn enter(&self) -> String {
+        format!("echo $$ > {}/cgroup.procs", self.folder.display())
+    }
+
+    fn kills(&self) -> u64 {
+        let events = fs::read_to_string(self.folder.join(self.events)).expect("it is there");
+        let mut lines = events.lines();
+        let count = lines.find_map(|line| line.strip_prefix("oom_kill "));
+        count.and_then(|count| count.parse().ok()).expect("a count")
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Refused for as long as somebody who was killed is not gone yet.
+        while fs::read_to_string(self.folder.join("cgroup.procs")).is_ok_and(|all| !all.is_empty())
+        {
+            std::thread::yield_now();
+        }
+        if let Err(error) = fs::remove_dir(&self.folder) {
+            println!("{} stays: {error}", self.folder.display());
+        }
+    }
 }

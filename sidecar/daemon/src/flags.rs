@@ -48,6 +48,7 @@ pub const FLAGS: &[Flag] = &[
     Flag { name: "--access-log", kind: "choice", unit: "-", default: "`errors`", range: "`errors`, `all`" },
     Flag { name: "--access-log-file", kind: "file", unit: "-", default: "standard error", range: "appendable" },
     Flag { name: "--otlp", kind: "URL", unit: "-", default: "-", range: "`http://HOST:PORT`" },
+    Flag { name: "--memory-limit", kind: "number", unit: "MiB", default: "the control group's", range: "0: none" },
 ];
 
 #[cfg(test)]
@@ -104,8 +105,9 @@ mod tests {
             access_log: _,
             access_log_file: _,
             otlp: _,
+            memory_limit: _,
         } = Options::new("orders", "documents");
-        let options_count = 13;
+        let options_count = 14;
         let of_the_source = 5;
         let files_of_the_identity = 3;
         assert_eq!(

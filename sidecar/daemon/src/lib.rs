@@ -24,6 +24,7 @@ pub mod xds;
 mod admin;
 mod telemetry;
 
+mod cgroup;
 mod clock;
 mod log;
 mod panics;
@@ -35,7 +36,7 @@ use std::path::Path;
 
 pub use error::{IdentityError, StartupError};
 pub use flags::{FLAGS, Flag};
-pub use options::{AccessLog, DRAIN_SECONDS_MAX, IdentityFiles, Options, WORKERS_MAX};
+pub use options::{AccessLog, DRAIN_SECONDS_MAX, IdentityFiles, MemoryLimit, Options, WORKERS_MAX};
 pub use process::Addresses;
 pub use running::{Running, start};
 pub use source::{Membership, Source};

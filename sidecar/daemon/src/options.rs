@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tonic::transport::Uri;
 
+use crate::cgroup;
 use crate::error::StartupError;
 use crate::source::{Membership, Source};
 
@@ -46,6 +47,30 @@ pub struct Options {
     pub access_log_file: Option<PathBuf>,
     /// Where spans are exported to by OTLP/gRPC: `http://HOST:PORT`. `None`: no spans are made.
     pub otlp: Option<Uri>,
+    /// How much memory the process may use. Default [`MemoryLimit::Cgroup`].
+    pub memory_limit: MemoryLimit,
+}
+
+/// Where the memory limit comes from. From 80 % of it no new streams are taken, from 90 % no new
+/// connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// What the control group of the process allows, if that is limited.
+    #[default]
+    Cgroup,
+    /// So many MiB; 0 for no limit at all.
+    Mebibytes(u32),
+}
+
+impl MemoryLimit {
+    /// The limit in bytes; `None` when there is none.
+    pub fn bytes(self) -> Option<u64> {
+        match self {
+            MemoryLimit::Cgroup => cgroup::memory_limit(),
+            MemoryLimit::Mebibytes(0) => None,
+            MemoryLimit::Mebibytes(count) => Some(u64::from(count) << 20),
+        }
+    }
 }
 
 /// The three PEM files of an identity. They are read again when they change, always together.
@@ -106,6 +131,7 @@ impl Options {
             access_log: AccessLog::default(),
             access_log_file: None,
             otlp: None,
+            memory_limit: MemoryLimit::default(),
         }
     }
 }

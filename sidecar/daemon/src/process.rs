@@ -22,7 +22,7 @@ use crate::life::Life;
 use crate::opened::Opened;
 use crate::options::Options;
 use crate::telemetry::{AccessLogWriter, Metrics, Origin, Recorder, Spans};
-use crate::worker::{self, BATCHES_MAX, First};
+use crate::worker::{self, BATCHES_MAX, First, Memory};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,11 +60,11 @@ pub async fn serve(
         inbound: traffic.inbound,
         admin,
     };
-
     configuration.resolve_first(opened.names_wait()).await;
     let first = First {
         snapshot: configuration.renew(),
         identity: opened.material(),
+        memory: Memory::new(options.memory_limit.bytes()),
     };
     let (reports_in, reports) = mpsc::channel(BATCHES_MAX);
     let workers = worker::start(clock, &settings(&options), &first, doors, &reports_in)

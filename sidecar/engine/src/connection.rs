@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use crate::call::CallId;
 use crate::cluster::{ClusterState, EndpointState};
 use crate::codec::Codec;
-use crate::contract::Side;
+use crate::contract::{ConnectionId, Side};
 use crate::lifetime::Life;
 use crate::record::Counters;
 use crate::timers::TimerKey;
@@ -124,6 +124,14 @@ impl Connection {
             closing: false,
             timer: None,
             life: Life::default(),
+        }
+    }
+
+    /// Its name, in the `slot` where it is.
+    pub(crate) fn id(&self, slot: usize) -> ConnectionId {
+        ConnectionId {
+            slot: slot as u32,
+            serial: self.serial,
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use outrider_http2 as http2;
 #[cfg(any(test, feature = "simulation"))]
 use outrider_policy::SpiffeId;
-use outrider_policy::Tick;
+use outrider_policy::{Pressure, Tick};
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
@@ -58,6 +58,7 @@ pub struct Engine {
     pub(crate) drain: Option<Drain>,
     /// Names asked for that no route leads to, yet or at all; and the calls that wait for each.
     pub(crate) wanted: BTreeMap<String, usize>,
+    pub(crate) pressure: Pressure,
     /// Calls that wait for a service, and for an endpoint.
     pub(crate) discovering: [usize; 2],
     /// Whose event is handled now; what a panic would end.
@@ -94,6 +95,7 @@ impl Engine {
             counters: Counters::default(),
             drain: None,
             wanted: BTreeMap::new(),
+            pressure: Pressure::Low,
             discovering: [0, 0],
             subject: Subject::Nothing,
             stock_due: false,

@@ -19,6 +19,7 @@ mod connection;
 mod drain;
 mod lifetime;
 mod pool;
+mod relief;
 mod settle;
 
 mod alarm;

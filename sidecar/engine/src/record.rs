@@ -241,4 +241,8 @@ pub struct Counters {
     pub discovery_answered: [u64; 2],
     /// The same for waits whose call ended first: too late, cancelled, shutting down.
     pub discovery_given_up: [u64; 2],
+    /// Calls ended because the process was near its memory limit.
+    pub relief_streams: u64,
+    /// Connections closed for the same reason.
+    pub relief_connections: u64,
 }

@@ -26,6 +26,8 @@ pub enum Reason {
     NoEndpoint,
     /// A ceiling on calls in flight or waiting.
     Overloaded,
+    /// The process is near its memory limit.
+    MemoryLimit,
     /// The deadline passed.
     DeadlineExceeded,
     /// The last attempt could not reach an endpoint, or lost it.
@@ -46,7 +48,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 15] = [
+    pub const ALL: [Reason; 16] = [
         Reason::NoRoute,
         Reason::BadRequest,
         Reason::BadTimeout,
@@ -54,6 +56,7 @@ impl Reason {
         Reason::NotDiscovered,
         Reason::NoEndpoint,
         Reason::Overloaded,
+        Reason::MemoryLimit,
         Reason::DeadlineExceeded,
         Reason::UpstreamFailed,
         Reason::NoSocket,
@@ -74,6 +77,7 @@ impl Reason {
             Reason::NotDiscovered => "NOT_DISCOVERED",
             Reason::NoEndpoint => "NO_ENDPOINT",
             Reason::Overloaded => "OVERLOADED",
+            Reason::MemoryLimit => "MEMORY_LIMIT",
             Reason::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Reason::UpstreamFailed => "UPSTREAM_FAILED",
             Reason::NoSocket => "NO_SOCKET",
@@ -91,9 +95,10 @@ impl Reason {
             Reason::NoRoute => Code::Unimplemented,
             Reason::BadRequest => Code::Unimplemented,
             Reason::BadTimeout => Code::InvalidArgument,
-            Reason::HeadersTooLarge | Reason::Overloaded | Reason::Stalled => {
-                Code::ResourceExhausted
-            }
+            Reason::HeadersTooLarge
+            | Reason::Overloaded
+            | Reason::MemoryLimit
+            | Reason::Stalled => Code::ResourceExhausted,
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::UpstreamFailed
@@ -105,10 +110,12 @@ impl Reason {
         }
     }
 
-    /// Time is up: the status does not wait behind data that the caller does not read.
-    pub(crate) fn is_of_time(self) -> bool {
+    /// Time or memory is up: the status does not wait behind data that the caller does not read.
+    pub(crate) fn is_urgent(self) -> bool {
         match self {
-            Reason::DeadlineExceeded | Reason::Stalled | Reason::Draining => true,
+            Reason::DeadlineExceeded | Reason::Stalled | Reason::MemoryLimit | Reason::Draining => {
+                true
+            }
             Reason::NoRoute
             | Reason::BadRequest
             | Reason::BadTimeout
@@ -130,7 +137,7 @@ impl Reason {
             Reason::NoRoute | Reason::BadRequest | Reason::BadTimeout | Reason::HeadersTooLarge => {
                 Class::CallerFault
             }
-            Reason::Overloaded => Class::Overload,
+            Reason::Overloaded | Reason::MemoryLimit => Class::Overload,
             // Ours, or of both; no word about the endpoint.
             Reason::NoSocket | Reason::Stalled | Reason::Draining | Reason::SidecarFault => {
                 Class::Neutral
@@ -151,6 +158,7 @@ impl Reason {
             Reason::BadRequest | Reason::BadTimeout => 400,
             Reason::HeadersTooLarge => 431,
             Reason::Overloaded => 429,
+            Reason::MemoryLimit => 503,
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::UpstreamFailed
@@ -209,6 +217,9 @@ pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
     push_grpc_status(&mut fields, refusal, hop);
     if mark && refusal.unprocessed {
         push(&mut fields, UNPROCESSED, b"1");
+    } else if refusal.unprocessed && refusal.reason == Reason::MemoryLimit {
+        // Another endpoint may be tried at once; the same sidecar had better not (gRFC A6).
+        push(&mut fields, b"grpc-retry-pushback-ms", b"1000");
     }
     fields
 }
@@ -235,7 +246,7 @@ pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields,
         b"content-length",
         body.len().to_string().as_bytes(),
     );
-    if refusal.reason == Reason::Overloaded {
+    if matches!(refusal.reason, Reason::Overloaded | Reason::MemoryLimit) {
         // RFC 9110 10.2.3 counts in whole seconds.
         push(&mut fields, b"retry-after", b"1");
     }

@@ -48,7 +48,7 @@ pub use health::{
 pub use identity::{BadSpiffeId, SpiffeId};
 pub use lifetimes::{Keepalive, KeepaliveRules, Lifetimes, Presence, jittered};
 pub use limits::Limits;
-pub use overload::{DescriptorRules, End, OpenConnections};
+pub use overload::{DescriptorRules, End, MemoryRules, OpenConnections, Pressure, Relief};
 pub use path::{BadPath, GrpcPath, check_plain_path};
 pub use retry::{
     AttemptEnd, BackOff, BudgetRules, CallFacts, Processed, Pushback, RetryBudget, RetryPolicy,

@@ -77,7 +77,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         .max()
         .unwrap_or(Duration::ZERO);
     admin.metrics.show(&gauges, silence.as_secs_f64());
-    admin.metrics.show_descriptors(admin.workers.descriptors());
+    admin.metrics.show_resources(admin.workers.resources());
     let age = admin
         .clock
         .now()

@@ -7,12 +7,12 @@ use outrider_engine::{ClusterGauge, Contained, EndCause, Gauges, Side};
 use prometheus_client::metrics::counter::Counter;
 
 use super::labels::{
-    CauseLabels, EndLabels, EndedLabels, EndpointLabels, HandshakeLabels, LimitLabels,
-    MissingLabels, SideLabels, WaitLabels,
+    CauseLabels, EndLabels, EndedLabels, EndpointLabels, GivenUpLabels, HandshakeLabels,
+    LimitLabels, MissingLabels, SideLabels, WaitLabels,
 };
 use super::metrics::Metrics;
 use crate::log;
-use crate::worker::Descriptors;
+use crate::worker::Resources;
 
 impl Metrics {
     /// Shows what the workers hold now. `silence_seconds` is the age of the oldest heartbeat.
@@ -59,10 +59,17 @@ impl Metrics {
     }
 
     /// Shows what the process has left for traffic.
-    pub fn show_descriptors(&self, descriptors: &Descriptors) {
+    pub fn show_resources(&self, resources: &Resources) {
+        let Resources {
+            descriptors,
+            memory,
+        } = resources;
         self.connections_max
             .set(descriptors.connections_max().into());
         raise(&self.accept_pauses, descriptors.pauses());
+        let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.memory_used.set(bytes(memory.used_bytes()));
+        self.memory_limit.set(bytes(memory.limit_bytes()));
     }
 
     /// The engine counts services first.
@@ -132,6 +139,15 @@ impl Metrics {
             raise(&self.contained_panics.get_or_create_owned(&labels), total);
         }
         self.show_limits(gauges);
+        let given_up = |what| self.given_up.get_or_create_owned(&GivenUpLabels { what });
+        raise(
+            &given_up("stream"),
+            sum(|gauges| gauges.counters.relief_streams),
+        );
+        raise(
+            &given_up("connection"),
+            sum(|gauges| gauges.counters.relief_connections),
+        );
         // The engine counts inbound first.
         for (index, side) in [Side::Inbound, Side::Outbound].into_iter().enumerate() {
             let side = side.name();

@@ -56,6 +56,12 @@ pub struct EndedLabels {
     pub ended: &'static str,
 }
 
+/// By what was ended for want of memory, a closed list.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct GivenUpLabels {
+    pub what: &'static str,
+}
+
 /// By what a call waits for, a closed list.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct MissingLabels {

@@ -17,9 +17,9 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::bounded::Bounded;
 use super::labels::{
-    CallLabels, CauseLabels, EndLabels, EndedLabels, EndpointLabels, HandshakeLabels, Labels,
-    LimitLabels, MethodLabels, MissingLabels, RefusalLabels, ResultLabels, ServiceLabels,
-    SideLabels, WaitLabels,
+    CallLabels, CauseLabels, EndLabels, EndedLabels, EndpointLabels, GivenUpLabels,
+    HandshakeLabels, Labels, LimitLabels, MethodLabels, MissingLabels, RefusalLabels, ResultLabels,
+    ServiceLabels, SideLabels, WaitLabels,
 };
 use crate::member::MemberStatus;
 
@@ -74,6 +74,9 @@ pub struct Metrics {
     pub(super) streams_stalled: Family<EndLabels, Counter>,
     pub(super) keepalive_pings: Counter,
     pub(super) keepalive_complaints: Counter,
+    pub(super) memory_used: Gauge,
+    pub(super) memory_limit: Gauge,
+    pub(super) given_up: Family<GivenUpLabels, Counter>,
     pub(super) worker_silence: FloatGauge,
     pub(super) records_dropped: Counter,
     pub(super) access_lines_lost: Counter,
@@ -133,6 +136,9 @@ impl Metrics {
             streams_stalled: register(r, "streams_stalled", "Streams reset because their peer took nothing of what was held for it", Family::default()),
             keepalive_pings: register(r, "keepalive_pings", "Pings sent to silent peers", Counter::default()),
             keepalive_complaints: register(r, "keepalive_complaints", "Times a server called our pings too many", Counter::default()),
+            memory_used: register(r, "memory_used_bytes", "Anonymous resident memory of the process", Gauge::default()),
+            memory_limit: register(r, "memory_limit_bytes", "What the process may use", Gauge::default()),
+            given_up: register(r, "memory_given_up", "Calls and connections ended for want of memory", Family::default()),
             worker_silence: register(r, "worker_silence_seconds", "Time since the slowest worker began a turn", FloatGauge::default()),
             records_dropped: register(r, "records_dropped", "Call records dropped because the queue was full", Counter::default()),
             access_lines_lost: register(r, "access_log_lines_lost", "Access log lines that could not be written", Counter::default()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use outrider_engine::Side;
-use outrider_policy::{End, Tick};
+use outrider_policy::{End, Pressure, Tick};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::descriptors::{Descriptors, Permit};
@@ -59,11 +59,32 @@ struct Door {
     is_short: bool,
 }
 
+/// What there is for one more connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Room<'a> {
+    pub descriptors: &'a Descriptors,
+    pub pressure: Pressure,
+}
+
+impl Room<'_> {
+    fn permit(self) -> Result<Permit, Shortage> {
+        match self.pressure {
+            Pressure::Low | Pressure::High => {
+                let permit = self.descriptors.permit(End::Downstream);
+                permit.ok_or(Shortage::Descriptors)
+            }
+            Pressure::Critical => Err(Shortage::Memory),
+        }
+    }
+}
+
 /// Why no connection is accepted for now.
 #[derive(Debug, thiserror::Error)]
 enum Shortage {
     #[error("the file descriptors for connections from callers are in use")]
     Descriptors,
+    #[error("the process is near its memory limit")]
+    Memory,
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -155,15 +176,15 @@ impl Doors {
         known
     }
 
-    /// Accepts what waits, within this turn's share and while there are `descriptors`.
+    /// Accepts what waits, within this turn's share and while there is `room`.
     pub fn accept(
         &mut self,
         now: Tick,
-        descriptors: &Descriptors,
+        room: Room<'_>,
         mut take: impl FnMut(Side, (TcpStream, Permit), SocketAddr),
     ) {
         for door in &mut self.doors {
-            door.accept(now, descriptors, &mut take);
+            door.accept(now, room, &mut take);
         }
     }
 
@@ -195,7 +216,7 @@ impl Door {
     fn accept(
         &mut self,
         now: Tick,
-        descriptors: &Descriptors,
+        room: Room<'_>,
         take: &mut impl FnMut(Side, (TcpStream, Permit), SocketAddr),
     ) {
         if !self.ready || self.paused_until.is_some_and(|until| now < until) {
@@ -203,12 +224,10 @@ impl Door {
         }
         self.paused_until = None;
         for _ in 0..ACCEPTS_PER_TURN {
-            let accepted = match descriptors.permit(End::Downstream) {
-                Some(permit) => self.accept_one(permit, take),
-                None => Err(Shortage::Descriptors),
-            };
+            let permit = room.permit();
+            let accepted = permit.and_then(|permit| self.accept_one(permit, take));
             if let Err(shortage) = accepted {
-                return self.pause(now, descriptors, &shortage);
+                return self.pause(now, room.descriptors, &shortage);
             }
             if !self.ready {
                 return;

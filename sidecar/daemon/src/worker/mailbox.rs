@@ -11,7 +11,7 @@ use outrider_engine::{Gauges, TlsMaterial};
 use outrider_policy::Tick;
 use tokio::sync::{mpsc, oneshot};
 
-use super::descriptors::Descriptors;
+use super::Resources;
 use crate::clock::Clock;
 
 /// Commands a worker may have waiting. The control thread waits for room, so a stalled worker
@@ -48,7 +48,7 @@ pub struct Handle {
 pub struct Workers {
     clock: Clock,
     handles: Arc<[Handle]>,
-    descriptors: Descriptors,
+    resources: Resources,
 }
 
 /// Longest wait for the gauges of all workers. A worker that takes longer is stalled; the answer is made
@@ -56,17 +56,17 @@ pub struct Workers {
 const GAUGES_WAIT: Duration = Duration::from_millis(500);
 
 impl Workers {
-    pub fn new(clock: Clock, handles: Vec<Handle>, descriptors: Descriptors) -> Workers {
+    pub fn new(clock: Clock, handles: Vec<Handle>, resources: Resources) -> Workers {
         Workers {
             clock,
             handles: handles.into(),
-            descriptors,
+            resources,
         }
     }
 
-    /// What all of them together may open.
-    pub fn descriptors(&self) -> &Descriptors {
-        &self.descriptors
+    /// What all of them together may use.
+    pub fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// No workers at all, for tests of what stands around them.
@@ -79,7 +79,11 @@ impl Workers {
     #[cfg(test)]
     pub fn of(clock: Clock, handles: Vec<Handle>) -> Workers {
         let rules = outrider_policy::DescriptorRules::divide(u64::MAX, 0);
-        Workers::new(clock, handles, Descriptors::new(rules))
+        let resources = Resources {
+            descriptors: super::Descriptors::new(rules),
+            memory: super::Memory::default(),
+        };
+        Workers::new(clock, handles, resources)
     }
 
     /// Tells every worker, waiting for room in its mailbox. A worker that has ended is skipped;

@@ -2,13 +2,14 @@
 //!
 //! The only part of the sidecar that touches the traffic's sockets. Decides nothing about calls:
 //! it tells the engine what happened on its sockets and does what the engine asks. Reading order:
-//! `turn` (the loop), `sockets` (one connection), `doors` (listeners), `descriptors` (how many of both
-//! there may be), `mailbox` (what the control thread says), `outbox` (what it hears).
+//! `turn` (the loop), `sockets` (one connection), `doors` (listeners), `descriptors` and `memory` (how
+//! much there may be), `mailbox` (what the control thread says), `outbox` (what it hears).
 
 mod descriptors;
 mod doors;
 mod leaving;
 mod mailbox;
+mod memory;
 mod outbox;
 mod sockets;
 mod turn;
@@ -28,10 +29,12 @@ use crate::clock::{self, Clock};
 pub use descriptors::Descriptors;
 pub use doors::open;
 pub use mailbox::{Command, Handle, Workers};
+pub use memory::Memory;
 pub use outbox::{BATCHES_MAX, Report};
 
 use doors::Doors;
 use mailbox::{COMMANDS_MAX, Heartbeat};
+use memory::MemoryWatch;
 use outbox::Outbox;
 use sockets::Sockets;
 use turn::Worker;
@@ -52,6 +55,17 @@ pub struct First {
     pub snapshot: Arc<Snapshot>,
     /// The identity to start with; `None` when TLS is not used.
     pub identity: Option<Arc<TlsMaterial>>,
+    /// What the process may use.
+    pub memory: Memory,
+}
+
+/// What all workers share of the machine. Copies are the same.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    /// What they may open.
+    pub descriptors: Descriptors,
+    /// What they may hold.
+    pub memory: Memory,
 }
 
 /// Starts a worker for each set of listeners.
@@ -66,18 +80,21 @@ pub fn start(
     reports: &mpsc::Sender<Report>,
 ) -> io::Result<Workers> {
     let mut handles = Vec::with_capacity(listeners.len());
-    let descriptors = Descriptors::measured();
+    let resources = Resources {
+        descriptors: Descriptors::measured(),
+        memory: first.memory.clone(),
+    };
     for (number, doors) in listeners.into_iter().enumerate() {
         handles.push(start_one(
             clock,
             settings.clone(),
             first.clone(),
             number,
-            (doors, descriptors.clone()),
+            (doors, resources.clone()),
             reports.clone(),
         )?);
     }
-    Ok(Workers::new(clock, handles, descriptors))
+    Ok(Workers::new(clock, handles, resources))
 }
 
 fn start_one(
@@ -85,7 +102,7 @@ fn start_one(
     settings: Settings,
     first: First,
     number: usize,
-    (mut doors, descriptors): (Doors, Descriptors),
+    (mut doors, resources): (Doors, Resources),
     reports: mpsc::Sender<Report>,
 ) -> io::Result<Handle> {
     let poll = Poll::new()?;
@@ -106,7 +123,8 @@ fn start_one(
         poll,
         events: Events::with_capacity(EVENTS_PER_TURN),
         doors,
-        descriptors,
+        descriptors: resources.descriptors,
+        memory: MemoryWatch::new(resources.memory),
         sockets: Sockets::default(),
         inbox,
         outbox: Outbox::new(number, reports.clone()),
@@ -198,6 +216,7 @@ mod tests {
         let first = First {
             snapshot: Arc::default(),
             identity: Some(identity(&options, &files)),
+            memory: Memory::default(),
         };
         let settings = Settings::new("orders");
         let (reports, _received) = mpsc::channel(BATCHES_MAX);

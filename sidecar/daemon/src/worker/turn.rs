@@ -16,8 +16,9 @@ use outrider_policy::{End, Tick};
 use tokio::sync::mpsc::Receiver;
 
 use super::descriptors::{Descriptors, Permit};
-use super::doors::Doors;
+use super::doors::{Doors, Room};
 use super::mailbox::{Command, Heartbeat};
+use super::memory::MemoryWatch;
 use super::outbox::Outbox;
 use super::sockets::{self, Progress, Sockets, WAKER};
 use crate::clock::Clock;
@@ -36,6 +37,7 @@ pub struct Worker {
     pub events: Events,
     pub doors: Doors,
     pub descriptors: Descriptors,
+    pub memory: MemoryWatch,
     pub sockets: Sockets,
     pub inbox: Receiver<Command>,
     pub outbox: Outbox,
@@ -65,6 +67,7 @@ impl Worker {
         self.wait()?;
         let now = self.clock.now();
         self.heartbeat.beat(now);
+        self.watch_memory(now);
         let connects = self.note_events(now);
         let next = self.obey(now);
         self.accept(now);
@@ -76,6 +79,7 @@ impl Worker {
         self.act(now);
         self.write(now);
         self.act(now);
+        self.relieve_memory(now);
         if self.engine.is_outbound_told() {
             self.doors.close(Side::Outbound);
         }
@@ -107,6 +111,7 @@ impl Worker {
         let due = [
             self.engine.wake_at(),
             self.doors.wake_at(),
+            self.memory.wake_at(),
             self.outbox.wake_at(),
             self.sockets.wake_at(),
         ];
@@ -162,16 +167,36 @@ impl Worker {
         Next::Turn
     }
 
+    fn watch_memory(&mut self, now: Tick) {
+        if let Some(pressure) = self.memory.look(now) {
+            self.engine.pressure(pressure);
+        }
+    }
+
+    /// After the writes: what is still held then, nobody takes.
+    fn relieve_memory(&mut self, now: Tick) {
+        let Worker { memory, engine, .. } = self;
+        if let Some(keep) = memory.relief(now, || engine.held_bytes()) {
+            engine.relieve(now, keep);
+            self.act(now);
+        }
+    }
+
     fn accept(&mut self, now: Tick) {
         let Worker {
             doors,
             descriptors,
+            memory,
             sockets,
             engine,
             poll,
             ..
         } = self;
-        doors.accept(now, descriptors, |side, stream, peer| {
+        let room = Room {
+            descriptors,
+            pressure: memory.pressure(),
+        };
+        doors.accept(now, room, |side, stream, peer| {
             let name = || engine.accepted(now, side, peer);
             match sockets.insert(poll.registry(), stream, false, name) {
                 Ok(id) if engine.is_between_sidecars(id) => sockets.expect_acknowledgements(id),
@@ -213,6 +238,10 @@ impl Worker {
                 Some((id, how)) => self.engine.closed(now, id, how),
                 // Unfinished, it goes on in the next turn, after the others.
                 None => self.sockets.list_to_read(key),
+            }
+            // One turn may take in more than there is room for.
+            if self.memory.is_limited() {
+                self.watch_memory(self.clock.now());
             }
         }
     }

@@ -171,6 +171,7 @@ impl Engine {
 
     fn admit(&mut self, call: &mut Call) -> Result<(), Held> {
         check(call)?;
+        self.spare_memory(call)?;
         self.route(call)?;
         self.sample(call);
         self.set_deadline(call)?;

@@ -71,7 +71,7 @@ impl Engine {
             (true, false) => http2.head(stream, grpc_answer(refusal, &hop, mark).iter(), true),
             (true, true) => {
                 let trailers = grpc_trailers(refusal, &hop);
-                match refusal.reason.is_of_time() {
+                match refusal.reason.is_urgent() {
                     true => http2.cut_short(stream, trailers.iter()),
                     false => http2.trailers(stream, trailers.iter()),
                 }

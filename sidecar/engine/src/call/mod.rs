@@ -3,7 +3,7 @@
 //! The happy path, in order (each name is a function; see `docs/LIFE_OF_A_CALL.md`):
 //!
 //! ```text
-//! arrived -> admit (check, identify, route, deadline, limit) -> start
+//! arrived -> admit (check, memory, route, deadline, limit) -> start
 //!         -> attempt (pick, connect, send) -> request_data ... request_end
 //!         -> response_head -> response_data ... -> response_end -> finish
 //! ```

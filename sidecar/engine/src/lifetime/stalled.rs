@@ -65,7 +65,8 @@ impl Engine {
         }
     }
 
-    fn reset_remains(&mut self, id: ConnectionId, stream: StreamId) {
+    /// Resets a stream whose call is over.
+    pub(crate) fn reset_remains(&mut self, id: ConnectionId, stream: StreamId) {
         // To gRPC callers this code is RESOURCE_EXHAUSTED.
         if let Some(http2) = self.http2(id) {
             http2.reset(stream, ErrorCode::EnhanceYourCalm);

@@ -12,5 +12,6 @@ mod identity;
 mod lifetimes;
 mod no_endpoint;
 mod pool;
+mod relief;
 mod trace;
 mod trust;

@@ -224,6 +224,13 @@ impl Connection {
             .map_or(0, |stream| stream.queue.len())
     }
 
+    /// The streams with octets that wait, and how many.
+    pub fn waiting(&self) -> impl Iterator<Item = (StreamId, usize)> {
+        let all = self.streams.iter();
+        all.map(|stream| (stream.id, stream.queue.len()))
+            .filter(|(_, queued)| *queued > 0)
+    }
+
     /// False while too many answers to the peer are unsent: stop reading its socket.
     pub fn wants_read(&self) -> bool {
         self.output.answers() < self.config.control_frames_max

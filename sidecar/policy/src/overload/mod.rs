@@ -1,7 +1,9 @@
-//! What the process does when the machine gives no more.
+//! What the process does when the machine gives no more: descriptors and memory.
 //!
 //! Decides who is let in and who is turned away; what there is, is measured by the caller.
 
 mod descriptors;
+mod memory;
 
 pub use descriptors::{DescriptorRules, End, OpenConnections};
+pub use memory::{MemoryRules, Pressure, Relief};

@@ -1,0 +1,180 @@
+//! Memory near its limit: new calls are refused, and what is held is given up, the largest first.
+//!
+//! How near the limit is, and how much to give up, is `policy`'s decision and is told here. What a
+//! call holds is known here: its octets that no peer takes, its head, and what is kept for a retry;
+//! and what is left of an answer when its call is over.
+//! Whoever waits for a stalled reader has waited long; who reads is spared as long as may be.
+
+use std::cmp::Reverse;
+
+use outrider_http2::StreamId;
+use outrider_policy::{Pressure, Tick};
+
+use crate::call::{AttemptError, Call, CallId};
+use crate::connection::{Connection, Role};
+use crate::contain::Subject;
+use crate::contract::ConnectionId;
+use crate::engine::Engine;
+use crate::refusal::{Reason, Refusal};
+
+/// What holds less is not worth a failed call. Bytes.
+const HELD_BYTES_MIN: usize = 4 << 10;
+
+/// A connection with as much unsent output as this has a peer that takes nothing. Bytes.
+const UNSENT_BYTES_MIN: usize = 64 << 10;
+
+/// The probes by which the mesh and its operators learn that we live (gRPC health checking).
+const HEALTH: &[u8] = b"/grpc.health.v1.Health/";
+
+/// What could be given up.
+struct Holding {
+    what: What,
+    bytes: usize,
+    /// Some of it waits for a peer that does not take it.
+    is_stalled: bool,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Call(CallId),
+    /// The rest of an answer whose call is over.
+    Answer(ConnectionId, StreamId),
+    /// A caller that takes nothing.
+    Connection(ConnectionId),
+}
+
+impl Engine {
+    /// From now on the process is so near its limit.
+    pub fn pressure(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+    }
+
+    /// What could be given up. Bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.holdings().iter().map(|holding| holding.bytes).sum()
+    }
+
+    /// Gives up what is held until no more than `bytes_max` are: stalled streams, then other calls,
+    /// then connections that take nothing; of each the largest first. For the end of a turn, when all
+    /// that sockets take is written.
+    pub fn relieve(&mut self, now: Tick, bytes_max: usize) {
+        self.now = now;
+        let mut holdings = self.holdings();
+        let mut held: usize = holdings.iter().map(|holding| holding.bytes).sum();
+        if held <= bytes_max {
+            return;
+        }
+        holdings.sort_by_key(|holding| Reverse((holding.rank(), holding.bytes)));
+        for holding in holdings {
+            if held <= bytes_max {
+                return;
+            }
+            held = held.saturating_sub(holding.bytes);
+            self.let_go(holding.what);
+        }
+    }
+
+    /// A new call under pressure is refused before it costs more than its head.
+    pub(crate) fn spare_memory(&self, call: &Call) -> Result<(), Refusal> {
+        let path = call.request.find(b":path").unwrap_or_default();
+        match self.pressure {
+            Pressure::Low => Ok(()),
+            Pressure::High | Pressure::Critical if path.starts_with(HEALTH) => Ok(()),
+            Pressure::High | Pressure::Critical => Err(Refusal::early(
+                Reason::MemoryLimit,
+                "this sidecar is near its memory limit and takes no new calls for now",
+            )),
+        }
+    }
+
+    /// In no order.
+    fn holdings(&self) -> Vec<Holding> {
+        let calls = self.calls.iter();
+        let calls = calls.map(|(slot, call)| self.holding(CallId(slot as u32), call));
+        let holdings = calls.chain(self.answers()).chain(self.unsent());
+        holdings
+            .filter(|holding| holding.bytes >= HELD_BYTES_MIN)
+            .collect()
+    }
+
+    fn holding(&self, id: CallId, call: &Call) -> Holding {
+        let queued = |at, stream| {
+            let connection: Option<&Connection> = self.connection(at);
+            connection.map_or(0, |connection| connection.http2.queued(stream))
+        };
+        let upstream = call.upstream();
+        let stalled = queued(call.downstream, call.stream)
+            + upstream.map_or(0, |(at, stream)| queued(at, stream));
+        Holding {
+            what: What::Call(id),
+            bytes: stalled + call.body.bytes.len() + call.request.size(),
+            is_stalled: stalled > 0,
+        }
+    }
+
+    /// What waits on streams whose calls are over.
+    fn answers(&self) -> impl Iterator<Item = Holding> {
+        self.connections.iter().flat_map(|(slot, connection)| {
+            let id = connection.id(slot);
+            let stalled = connection.http2.waiting();
+            let answers = stalled.filter(|(stream, _)| !connection.streams.contains_key(stream));
+            answers.map(move |(stream, bytes)| Holding {
+                what: What::Answer(id, stream),
+                bytes,
+                is_stalled: true,
+            })
+        })
+    }
+
+    /// Connections from callers with much unsent.
+    fn unsent(&self) -> impl Iterator<Item = Holding> {
+        let connections = self.connections.iter();
+        let downstream = connections
+            .filter(|(_, connection)| matches!(connection.role, Role::Downstream { .. }));
+        let unsent = downstream.map(|(slot, connection)| Holding {
+            what: What::Connection(connection.id(slot)),
+            bytes: connection.output().len(),
+            is_stalled: false,
+        });
+        unsent.filter(|holding| holding.bytes >= UNSENT_BYTES_MIN)
+    }
+
+    fn let_go(&mut self, what: What) {
+        match what {
+            What::Call(id) => self.tell(id, |engine| engine.end_for_memory(id)),
+            What::Answer(id, stream) => self.about(Subject::Connection(id), |engine| {
+                engine.counters.relief_streams += 1;
+                engine.reset_remains(id, stream);
+            }),
+            What::Connection(id) => {
+                self.about(Subject::Connection(id), |engine| {
+                    engine.close_for_memory(id)
+                });
+            }
+        }
+    }
+
+    fn close_for_memory(&mut self, id: ConnectionId) {
+        self.counters.relief_connections += 1;
+        let words = "closed for want of memory: its peer takes nothing";
+        self.connection_lost(id, &AttemptError::lost(words.to_owned()));
+        self.forget_connection(id);
+    }
+
+    fn end_for_memory(&mut self, id: CallId) {
+        self.counters.relief_streams += 1;
+        let sentence = "ended for want of memory: this sidecar is near its limit";
+        self.end_refused(id, Refusal::late(Reason::MemoryLimit, sentence));
+    }
+}
+
+impl Holding {
+    /// Those of a higher one are given up first.
+    fn rank(&self) -> u8 {
+        match self.what {
+            What::Call(_) | What::Answer(..) if self.is_stalled => 2,
+            What::Call(_) | What::Answer(..) => 1,
+            What::Connection(_) => 0,
+        }
+    }
+}
