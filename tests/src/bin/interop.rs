@@ -50,7 +50,7 @@ fn page(rows: &[Row]) -> String {
         counts.failed,
     );
     write.expect("a string takes all");
-    text + &matrix::tables(rows) + &matrix::reasons(rows)
+    text + &matrix::tables(rows) + REASONS + &matrix::reasons(rows)
 }
 
 fn versions() -> String {
@@ -63,6 +63,12 @@ fn output(program: &str, arguments: &[&str]) -> String {
     let text = output.map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&text).trim().to_owned()
 }
+
+const REASONS: &str = "### What did not pass
+
+With the words of the first client that met it.
+
+";
 
 const INTRODUCTION: &str = "# Interop
 
@@ -89,7 +95,7 @@ ask for is in [`tests/peers/README.md`](../tests/peers/README.md).
   by their authority. An application on Dubbo needs the same.
 - **`pass`** is through the pair. **`-`** means that the two do not offer each other the case: it failed
   through the pair and then without sidecars too. **`FAIL`** is the mesh's fault: it failed only
-  through the pair, and passed three times without.
+  through the pair, and passed three times without. An empty cell was not asked for.
 - `cancel_seen` is judged on the wire: a relay before the server counts RST_STREAM frames.
 - tonic's client has no error for a call that it cancels itself: dropping the call is the cancellation,
   and the connection must serve on. Its own timer says CANCELLED; the case takes that or

@@ -33,15 +33,30 @@ pub struct Server {
     _process: Option<(Child, TempDir)>,
 }
 
+/// Times a server is started before that is a failure: its port is free when it is chosen, and may be
+/// somebody else's when it is bound.
+const STARTS: usize = 3;
+
 impl Server {
     /// Starts the server of `peer`; returns when it listens.
     pub async fn start(peer: Peer) -> Server {
+        let mut last = String::new();
+        for _ in 0..STARTS {
+            match Server::start_once(peer).await {
+                Ok(server) => return server,
+                Err(reason) => last = reason,
+            }
+        }
+        panic!("{} does not serve: {last}", peer.name());
+    }
+
+    async fn start_once(peer: Peer) -> Result<Server, String> {
         let address = free_address().await;
         let Some(command) = peer.server(address) else {
-            return Server {
+            return Ok(Server {
                 address: tonic::server::start().await,
                 _process: None,
-            };
+            });
         };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = folder.path().join("log");
@@ -50,11 +65,13 @@ impl Server {
             listens = timeout(PATIENCE, until_listening(address)) => listens.is_ok(),
             _ = process.wait() => false,
         };
-        assert!(listens, "{} does not serve: {}", peer.name(), tail(&log));
-        Server {
+        if !listens {
+            return Err(tail(&log));
+        }
+        Ok(Server {
             address,
             _process: Some((process, folder)),
-        }
+        })
     }
 }
 
