@@ -1,14 +1,18 @@
 //! What is due: each timer's one consequence.
 
 use crate::call::AttemptError;
+use crate::contain::Subject;
 use crate::contract::{ConnectFailure, ConnectionId};
 use crate::engine::Engine;
+use crate::fuse::At;
 use crate::record::EndCause;
 use crate::timers::Timer;
 
 impl Engine {
     pub(crate) fn fire(&mut self, timer: Timer) {
-        self.fuse.burn(crate::fuse::At::Call);
+        if let Subject::Call(_) = timer.subject() {
+            self.fuse.burn(At::Call);
+        }
         match timer {
             Timer::Deadline(id) => {
                 if let Some(call) = self.calls.get_mut(id.0 as usize) {

@@ -140,8 +140,11 @@ impl Engine {
                 }
             }
             Event::Reset { stream, cause } => {
+                let is_going = self
+                    .connection(id)
+                    .is_some_and(|connection| connection.http2.peer_goaway());
                 if let Some(call) = self.call_on(id, stream) {
-                    self.attempt_failed(call, &reset_error(cause));
+                    self.attempt_failed(call, &reset_error(cause, is_going));
                 }
             }
             Event::Goaway { code, debug, .. } => self.endpoint_goes(id, code, &debug),
@@ -183,11 +186,14 @@ impl Engine {
     }
 }
 
-fn reset_error(cause: ResetCause) -> AttemptError {
+/// `is_going`: the endpoint has said GOAWAY.
+fn reset_error(cause: ResetCause, is_going: bool) -> AttemptError {
     match cause {
-        ResetCause::Peer(ErrorCode::RefusedStream) => {
-            AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
-        }
+        // Who goes may refuse what crossed its notice instead of leaving it out of the last step.
+        ResetCause::Peer(ErrorCode::RefusedStream) => AttemptError {
+            above_goaway: is_going,
+            ..AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
+        },
         ResetCause::Peer(code) => {
             AttemptError::lost(format!("the endpoint reset the stream ({code:?})"))
         }

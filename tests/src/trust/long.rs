@@ -33,6 +33,19 @@ const SOAKS: &[Soak] = &[
         ],
         variables: &[("OUTRIDER_SEEDS", "10000")],
     },
+    Soak {
+        name: "servers that age connections, ten minutes each",
+        words: &[
+            "cargo",
+            "test",
+            "--release",
+            "-p",
+            "outrider-tests",
+            "--test",
+            "goaway",
+        ],
+        variables: &[("OUTRIDER_AGING_SECONDS", "600")],
+    },
 ];
 
 /// Runs every soak and says how each ended.

@@ -8,6 +8,7 @@ mod call;
 mod discovery;
 mod drain;
 mod flow;
+mod goaway;
 mod identity;
 mod lifetimes;
 mod no_endpoint;
