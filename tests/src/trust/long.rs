@@ -54,6 +54,12 @@ const SOAKS: &[Soak] = &[
 /// Never; what cannot be started has failed.
 pub async fn run(options: &Options) -> Result<bool, String> {
     let mut holds = true;
+    if options.wants("cancellation") {
+        eprintln!("=== 1,000,000 calls, 10 % cancelled in bursts of 100, 10 % past their deadline");
+        let passed = super::stalls::cancellation().await;
+        println!("- 1,000,000 calls with cancellation, through one sidecar and two: {passed}");
+        holds &= passed;
+    }
     for soak in SOAKS.iter().filter(|soak| options.wants(soak.name)) {
         eprintln!("=== {}", soak.name);
         let began = Instant::now();

@@ -6,7 +6,9 @@ mod long;
 mod options;
 mod peers;
 mod report;
+mod servers;
 mod sidecar;
+mod stalls;
 mod suite;
 
 use std::process::ExitCode;
@@ -45,11 +47,13 @@ async fn run(options: Options) -> Result<bool, String> {
     let ours = suite::ours(&options).await?;
     let conformance = conformance::run(&options).await?;
     let interop = conformance::interop(&options).await;
+    let stalls = stalls::run(&options).await;
     let mut columns = vec![ours];
     for peer in peers::found(&options) {
         columns.push(suite::of_others(&options, &peer).await);
     }
-    let text = report::text(&columns, &[conformance.line, interop.line]);
+    let lines = [conformance, interop, stalls];
+    let text = report::text(&columns, &lines);
     println!("{text}");
     if options.write {
         report::write(&text).map_err(|error| format!("docs/TRUST.md: {error}"))?;
@@ -58,5 +62,5 @@ async fn run(options: Options) -> Result<bool, String> {
     for promise in &broken {
         eprintln!("broken: {promise}");
     }
-    Ok(broken.is_empty() && conformance.holds && interop.holds)
+    Ok(broken.is_empty() && lines.iter().all(|line| line.holds))
 }

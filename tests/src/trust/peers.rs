@@ -12,7 +12,7 @@ use super::options::Options;
 use crate::hostile::ground::Proxy;
 
 /// A proxy that is on this machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     kind: Kind,
     program: PathBuf,

@@ -4,22 +4,37 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
+use super::conformance::Line;
+use super::servers::Endured;
 use super::suite::{Column, promises};
-use crate::hostile::clients;
 use crate::hostile::ground::Trial;
+use crate::hostile::{backends, clients};
 
 /// Everything measured, as Markdown.
-pub fn text(columns: &[Column], lines: &[String]) -> String {
+pub fn text(columns: &[Column], lines: &[Line]) -> String {
     let mut text = format!("{}\n\n", conditions());
     for line in lines {
-        text.push_str(&format!("- {line}\n"));
+        text.push_str(&format!("- {}\n", line.line));
     }
     let size = crate::hostile::size(&clients::all());
     text.push_str(&format!(
-        "- hostile clients: {size}, each class against a fresh process\n\n"
+        "- hostile clients: {size}, each class against a fresh process\n- hostile backends: {} \
+         forms, each behind a fresh process\n\n",
+        backends::all().len()
     ));
     table(&mut text, columns).expect("a string takes all");
+    failures(&mut text, columns);
     text
+}
+
+/// How hostile backends got through to callers, in words.
+fn failures(text: &mut String, columns: &[Column]) {
+    for column in columns {
+        if !column.servers.broken.is_empty() {
+            let broken = column.servers.broken.join("; ");
+            text.push_str(&format!("\n{}, hostile backends: {broken}.\n", column.name));
+        }
+    }
 }
 
 /// When, where, what.
@@ -52,7 +67,11 @@ fn table(text: &mut String, columns: &[Column]) -> std::fmt::Result {
         }
         writeln!(text)?;
     }
-    write!(text, "| **all** |")?;
+    write!(text, "| hostile backends |")?;
+    for column in columns {
+        write!(text, " {} |", servers_cell(&column.servers))?;
+    }
+    write!(text, "\n| **all** |")?;
     for column in columns {
         write!(text, " {} |", summary(column))?;
     }
@@ -87,6 +106,17 @@ fn cell(trial: &Result<Trial, String>) -> String {
         true => text,
         false => format!("**{text}**"),
     }
+}
+
+/// Callers that got a status in time and no success, and whom a good backend served again.
+fn servers_cell(endured: &Endured) -> String {
+    format!(
+        "{}/{}, slowest status {:.0} ms, good again after {:.0} ms",
+        endured.forms - endured.broken.len(),
+        endured.forms,
+        endured.slowest.as_secs_f64() * 1e3,
+        endured.recovered.as_secs_f64() * 1e3
+    )
 }
 
 fn summary(column: &Column) -> String {

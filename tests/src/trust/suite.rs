@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::options::Options;
 use super::peers::Peer;
+use super::servers::{self, Endured};
 use crate::hostile::ground::{Backend, PEAK_BYTES_MAX, Proxy, SERVICE, Trial, fresh_connection};
 use crate::hostile::{Class, Target, clients};
 
@@ -18,6 +19,8 @@ pub struct Column {
     pub name: String,
     /// A trial for each class, or why there is none.
     pub trials: Vec<(&'static str, Result<Trial, String>)>,
+    /// What it made of hostile backends.
+    pub servers: Endured,
 }
 
 /// Our sidecar. The good backend of others is ours, too: all see the same.
@@ -36,6 +39,7 @@ pub async fn ours(options: &Options) -> Result<Column, String> {
     Ok(Column {
         name: "Outrider".to_owned(),
         trials,
+        servers: servers::run(options, None).await,
     })
 }
 
@@ -48,6 +52,7 @@ pub async fn of_others(options: &Options, peer: &Peer) -> Column {
     Column {
         name: peer.title(),
         trials,
+        servers: servers::run(options, Some(peer)).await,
     }
 }
 
@@ -105,13 +110,13 @@ async fn until_served(proxy: &Proxy) -> Result<(), String> {
     Ok(())
 }
 
-fn folder() -> Result<tempfile::TempDir, String> {
+/// A folder that a proxy may read although it drops its rights, as nginx does.
+pub fn folder() -> Result<tempfile::TempDir, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     allow_others(folder.path()).map_err(|error| error.to_string())?;
     Ok(folder)
 }
 
-/// nginx drops its rights and reads its folder all the same.
 fn allow_others(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
@@ -124,7 +129,8 @@ impl Column {
             Ok(trial) => promises(trial),
             Err(why) => vec![format!("{name}: {why}")],
         };
-        self.trials.iter().flat_map(broken).collect()
+        let broken = self.trials.iter().flat_map(broken);
+        broken.chain(self.servers.broken.iter().cloned()).collect()
     }
 }
 

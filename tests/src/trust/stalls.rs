@@ -1,0 +1,60 @@
+//! Stalled readers as a line of the report, and the long run of cancellation.
+
+use std::time::Duration;
+
+use super::conformance::Line;
+use super::options::Options;
+use crate::Hops;
+use crate::stalled::{Situation, measure};
+
+/// Calls of each victim in each situation.
+const CALLS: usize = 200;
+/// Longest wait before a call counts as failed.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The promise.
+const P99_MAX: Duration = Duration::from_millis(10);
+
+/// One stalled reader never blocks another call: every situation, through our sidecars.
+pub async fn run(options: &Options) -> Line {
+    if !options.wants("stalled_readers") {
+        return Line::left_out("stalled readers: not run");
+    }
+    let situations = Situation::all();
+    let count = situations.len();
+    let mut worst = Duration::ZERO;
+    let mut broken = Vec::new();
+    for situation in situations {
+        match measure(situation, CALLS, PATIENCE).await {
+            Ok(figures) => {
+                worst = worst.max(figures.p99());
+                if figures.p99() > P99_MAX {
+                    broken.push(format!("{situation:?}: p99 {:?}", figures.p99()));
+                }
+            }
+            Err(why) => broken.push(format!("{situation:?}: {why}")),
+        }
+    }
+    for situation in &broken {
+        eprintln!("broken: {situation}");
+    }
+    Line {
+        line: format!(
+            "stalled readers: in {} of {count} situations others' p99 is at most 10 ms; worst p99 \
+             {:.1} ms",
+            count - broken.len(),
+            worst.as_secs_f64() * 1e3
+        ),
+        holds: broken.is_empty(),
+    }
+}
+
+/// A million calls on one connection, a tenth cancelled in bursts of 100, a tenth past their deadline.
+pub async fn cancellation() -> bool {
+    let mut holds = true;
+    for hops in Hops::ALL {
+        let ended = crate::cancelling::run(hops, 1_000_000).await;
+        eprintln!("{hops:?}: {ended:?}");
+        holds &= ended.is_ok();
+    }
+    holds
+}
