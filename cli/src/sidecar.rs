@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
-use outrider_daemon::{AccessLog, IdentityFiles, Membership, MemoryLimit, Options, Source};
+use outrider_daemon::{AccessLog, IdentityFiles, Limits, Membership, MemoryLimit, Options, Source};
 use tonic::transport::Uri;
 
 use crate::{allocator, failure::Failure, parent};
@@ -111,6 +111,9 @@ pub struct Args {
     /// Memory the process may use, in MiB; 0 for no limit. Without it: what its control group allows.
     #[arg(long, env = "OUTRIDER_MEMORY_LIMIT", value_name = "MIB")]
     memory_limit: Option<u32>,
+    /// What the peer of one connection may do: NAME=VALUE with commas between.
+    #[arg(long, env = "OUTRIDER_LIMITS", value_name = "NAME=VALUE,...")]
+    limits: Option<Limits>,
     /// Exit when standard input ends (see `parent`).
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
@@ -181,5 +184,6 @@ fn options(args: Args) -> Options {
         memory_limit: args
             .memory_limit
             .map_or(MemoryLimit::Cgroup, MemoryLimit::Mebibytes),
+        limits: args.limits.unwrap_or_default(),
     }
 }

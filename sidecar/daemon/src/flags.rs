@@ -49,6 +49,7 @@ pub const FLAGS: &[Flag] = &[
     Flag { name: "--access-log-file", kind: "file", unit: "-", default: "standard error", range: "appendable" },
     Flag { name: "--otlp", kind: "URL", unit: "-", default: "-", range: "`http://HOST:PORT`" },
     Flag { name: "--memory-limit", kind: "number", unit: "MiB", default: "the control group's", range: "0: none" },
+    Flag { name: "--limits", kind: "list", unit: "-", default: "see below", range: "`NAME=VALUE,...`" },
 ];
 
 #[cfg(test)]
@@ -106,8 +107,9 @@ mod tests {
             access_log_file: _,
             otlp: _,
             memory_limit: _,
+            limits: _,
         } = Options::new("orders", "documents");
-        let options_count = 14;
+        let options_count = 15;
         let of_the_source = 5;
         let files_of_the_identity = 3;
         assert_eq!(

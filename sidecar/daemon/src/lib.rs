@@ -12,6 +12,7 @@ mod running;
 
 mod error;
 mod flags;
+mod limits;
 mod options;
 mod source;
 
@@ -36,6 +37,7 @@ use std::path::Path;
 
 pub use error::{IdentityError, StartupError};
 pub use flags::{FLAGS, Flag};
+pub use limits::{LimitError, Limits};
 pub use options::{AccessLog, DRAIN_SECONDS_MAX, IdentityFiles, MemoryLimit, Options, WORKERS_MAX};
 pub use process::Addresses;
 pub use running::{Running, start};

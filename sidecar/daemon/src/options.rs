@@ -11,6 +11,7 @@ use tonic::transport::Uri;
 
 use crate::cgroup;
 use crate::error::StartupError;
+use crate::limits::Limits;
 use crate::source::{Membership, Source};
 
 /// Everything a sidecar is told at its start. [`Options::new`] gives the defaults.
@@ -49,6 +50,8 @@ pub struct Options {
     pub otlp: Option<Uri>,
     /// How much memory the process may use. Default [`MemoryLimit::Cgroup`].
     pub memory_limit: MemoryLimit,
+    /// What the peer of one connection may do.
+    pub limits: Limits,
 }
 
 /// Where the memory limit comes from. From 80 % of it no new streams are taken, from 90 % no new
@@ -132,6 +135,7 @@ impl Options {
             access_log_file: None,
             otlp: None,
             memory_limit: MemoryLimit::default(),
+            limits: Limits::default(),
         }
     }
 }

@@ -114,6 +114,9 @@ pub async fn serve(
 fn settings(options: &Options) -> Settings {
     Settings {
         app: options.app,
+        outbound_streams_max: options.limits.outbound_streams,
+        inbound_streams_max: options.limits.inbound_streams,
+        http2: options.limits.http2.clone(),
         ..Settings::new(&options.service)
     }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_http2 as http2;
 use outrider_policy::{BudgetRules, HealthRules, Lifetimes, Limits, RouteTable, SpiffeId};
 
 use crate::word::SharedBudget;
@@ -166,6 +167,8 @@ pub struct Settings {
     pub outbound_streams_max: u32,
     /// Streams a connection from another sidecar may have open. Default 100.
     pub inbound_streams_max: u32,
+    /// What the peer of any connection may do. Streams and trust are set for each by what it is.
+    pub http2: http2::Config,
     /// Inbound TLS handshakes under way at once; one more ends the oldest. Default 512.
     pub handshakes_max: usize,
     /// Window growth shared by all connections of a worker. Bytes; default 8 MiB.
@@ -187,6 +190,7 @@ impl Settings {
             app: None,
             outbound_streams_max: 1024,
             inbound_streams_max: 100,
+            http2: http2::Config::default(),
             handshakes_max: 512,
             window_growth_bytes: 8 << 20,
             replay_bytes_max: 8 << 20,

@@ -147,7 +147,7 @@ impl Engine {
         let mut config = http2::Config {
             max_concurrent_streams: Some(streams),
             peer_is_trusted: side == Side::Inbound,
-            ..http2::Config::default()
+            ..self.settings.http2.clone()
         };
         if side == Side::Inbound {
             // It cancels for all its callers, and for every deadline: twice both at the same time.

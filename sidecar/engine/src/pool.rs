@@ -76,7 +76,7 @@ impl Engine {
     ) -> ConnectionId {
         let config = http2::Config {
             peer_is_trusted: cluster.is_secured(),
-            ..http2::Config::default()
+            ..self.settings.http2.clone()
         };
         let http2 = http2::Connection::client(config, &self.window_pool);
         let upstream = Upstream {

@@ -100,7 +100,7 @@ impl Engine {
         if described.is_err() {
             return self.enter(call, described);
         }
-        let limits = outrider_http2::Config::default();
+        let limits = &self.settings.http2;
         let sentence = format!(
             "the request's header list has {} octets in {} fields; the limits are {} and {}",
             size.0, size.1, limits.header_list_bytes_max, limits.header_fields_max

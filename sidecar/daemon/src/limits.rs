@@ -1,0 +1,177 @@
+//! Limits on what the peer of one connection may do, as an operator writes them.
+//!
+//! Decides names and ranges. What each limit stops is said in `outrider_http2::Config`, what the
+//! defaults are worth in `docs/TRUST.md`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use outrider_http2::{Budget, Config};
+
+/// Limits of every connection. [`Limits::default`] are the documented ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Streams that the own application may have open on a connection. Default 1,024.
+    pub outbound_streams: u32,
+    /// Streams that another sidecar may have open on a connection. Default 100.
+    pub inbound_streams: u32,
+    /// Everything else.
+    pub http2: Config,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            outbound_streams: 1_024,
+            inbound_streams: 100,
+            http2: Config::default(),
+        }
+    }
+}
+
+/// What is wrong with a list of limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitError {
+    item: String,
+    problem: &'static str,
+}
+
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.item, self.problem)
+    }
+}
+
+impl std::error::Error for LimitError {}
+
+/// `NAME=VALUE` with commas between; of a budget the value is `BURST/PER-SECOND`. What is not named
+/// keeps its default.
+impl FromStr for Limits {
+    type Err = LimitError;
+
+    fn from_str(text: &str) -> Result<Limits, LimitError> {
+        let mut limits = Limits::default();
+        for item in text.split(',') {
+            limits.take(item).map_err(|problem| LimitError {
+                item: item.to_owned(),
+                problem,
+            })?;
+        }
+        Ok(limits)
+    }
+}
+
+impl Limits {
+    fn take(&mut self, item: &str) -> Result<(), &'static str> {
+        let (name, value) = item.split_once('=').ok_or("not NAME=VALUE")?;
+        let Limits {
+            outbound_streams,
+            inbound_streams,
+            http2,
+        } = self;
+        match name {
+            "outbound-streams" => *outbound_streams = number(value, 1, 1_000_000)?,
+            "inbound-streams" => *inbound_streams = number(value, 1, 1_000_000)?,
+            "header-list-bytes" => {
+                http2.header_list_bytes_max = number(value, 4_096, 1 << 20)?;
+                // What four times the limit needs in full frames, and a quarter more.
+                let frames = 4 * http2.header_list_bytes_max / 16_384;
+                http2.continuation_frames_max = (frames + frames / 4).max(5);
+            }
+            "header-fields" => http2.header_fields_max = number(value, 16, 10_000)?,
+            "empty-data" => http2.empty_data_max = number(value, 1, 1_000_000)?,
+            "control-frames" => http2.control_frames_max = number(value, 10, 1_000_000)?,
+            "resets" => http2.resets = budget(value)?,
+            "window-updates" => http2.window_updates = budget(value)?,
+            "settings" => http2.settings = budget(value)?,
+            "pings" => http2.pings = budget(value)?,
+            "idle-frames" => http2.idle_frames = budget(value)?,
+            _ => return Err("no such limit"),
+        }
+        Ok(())
+    }
+}
+
+fn number(text: &str, least: u32, most: u32) -> Result<u32, &'static str> {
+    let value = text.parse().map_err(|_| "not a whole number")?;
+    match (least..=most).contains(&value) {
+        true => Ok(value),
+        false => Err("out of its range"),
+    }
+}
+
+fn budget(text: &str) -> Result<Budget, &'static str> {
+    let (burst, refill) = text.split_once('/').ok_or("not BURST/PER-SECOND")?;
+    Ok(Budget {
+        burst: number(burst, 1, 1_000_000)?,
+        refill_per_second: number(refill, 0, 1_000_000)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_changes_and_the_rest_keeps_its_default() {
+        let limits = "outbound-streams=7,resets=300/60,header-list-bytes=65536".parse();
+        let mut expected = Limits {
+            outbound_streams: 7,
+            ..Limits::default()
+        };
+        expected.http2.resets = Budget {
+            burst: 300,
+            refill_per_second: 60,
+        };
+        expected.http2.header_list_bytes_max = 65_536;
+        expected.http2.continuation_frames_max = 20;
+        assert_eq!(limits, Ok(expected));
+    }
+
+    #[test]
+    fn the_default_header_limit_gives_the_default_frames() {
+        assert_eq!("header-list-bytes=32768".parse(), Ok(Limits::default()));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_item() {
+        for (text, expected) in [
+            ("", "``: not NAME=VALUE"),
+            ("resets=1", "`resets=1`: not BURST/PER-SECOND"),
+            ("pings=1/1,pongs=1/1", "`pongs=1/1`: no such limit"),
+            ("header-fields=1", "`header-fields=1`: out of its range"),
+            ("resets=0/1", "`resets=0/1`: out of its range"),
+            ("empty-data=x", "`empty-data=x`: not a whole number"),
+        ] {
+            let error = text.parse::<Limits>().map_err(|error| error.to_string());
+            assert_eq!(error, Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_limit_is_documented() {
+        let page = include_str!("../../../docs/CONFIG.md");
+        for name in [
+            "outbound-streams",
+            "inbound-streams",
+            "header-list-bytes",
+            "header-fields",
+            "empty-data",
+            "control-frames",
+            "resets",
+            "window-updates",
+            "settings",
+            "pings",
+            "idle-frames",
+        ] {
+            assert!(page.contains(&format!("| `{name}` |")), "{name}");
+            let value = if page.contains(&format!("| `{name}` | budget |")) {
+                "1000/100"
+            } else {
+                "4096"
+            };
+            let parsed = format!("{name}={value}").parse::<Limits>();
+            assert!(parsed.is_ok(), "{parsed:?}");
+        }
+    }
+}
