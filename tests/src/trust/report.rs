@@ -6,9 +6,9 @@ use std::process::Command;
 
 use super::conformance::Line;
 use super::servers::Endured;
-use super::suite::{Column, promises};
+use super::suite::{self, Column, promises};
+use crate::hostile::backends;
 use crate::hostile::ground::Trial;
-use crate::hostile::{backends, clients};
 
 /// Everything measured, as Markdown.
 pub fn text(columns: &[Column], lines: &[Line]) -> String {
@@ -16,9 +16,9 @@ pub fn text(columns: &[Column], lines: &[Line]) -> String {
     for line in lines {
         text.push_str(&format!("- {}\n", line.line));
     }
-    let size = crate::hostile::size(&clients::all());
+    let size = crate::hostile::size(&suite::all());
     text.push_str(&format!(
-        "- hostile clients: {size}, each class against a fresh process\n- hostile backends: {} \
+        "- hostile clients and requests: {size}, each class against a fresh process\n- hostile backends: {} \
          forms, each behind a fresh process\n\n",
         backends::all().len()
     ));

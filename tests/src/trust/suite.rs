@@ -7,7 +7,7 @@ use super::options::Options;
 use super::peers::Peer;
 use super::servers::{self, Endured};
 use crate::hostile::ground::{Backend, PEAK_BYTES_MAX, Proxy, SERVICE, Trial, fresh_connection};
-use crate::hostile::{Class, Target, clients};
+use crate::hostile::{Class, Target, clients, requests};
 
 /// Frames of a flood.
 const VOLUME: usize = 100_000;
@@ -64,8 +64,13 @@ async fn against(peer: &Peer, class: &Class) -> Result<Trial, String> {
     attacked(proxy, &backend, class).await
 }
 
+/// Hostile clients, then hostile requests.
+pub fn all() -> Vec<Class> {
+    [clients::all(), requests::all()].concat()
+}
+
 fn classes(options: &Options) -> Vec<Class> {
-    let mut classes = clients::all();
+    let mut classes = all();
     classes.retain(|class| options.wants(class.name));
     classes
 }
