@@ -252,6 +252,7 @@ fn a_banned_word_counts_in_code_only() {
         count("fn f<'a>(x: &'a u8) { let c = 'a'; RwLock::new(x) }"),
         1
     );
+    assert_eq!(count("fn f<'a>(&'a self) { f('é'); RwLock::new(self) }"), 1);
 }
 
 #[test]

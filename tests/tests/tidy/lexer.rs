@@ -221,14 +221,14 @@ fn prefixed_length(rest: &[u8]) -> usize {
 fn character_length(rest: &[u8]) -> usize {
     match rest.get(1) {
         Some(b'\\') => quoted_length(rest, b'\''),
+        // `'a'` is a character, `'a, 'b` and `'a>(&'a` are lifetimes.
+        Some(first) if first.is_ascii() => match rest.get(2) {
+            Some(b'\'') => 3,
+            Some(_) | None => 0,
+        },
         Some(_) => {
             let end = rest.iter().skip(2).take(4).position(|&byte| byte == b'\'');
-            let name = rest[1..].iter().take_while(|&&byte| is_word(byte)).count();
-            // `'a'` is a character, `'a, 'b` are lifetimes.
-            match end {
-                Some(end) if name <= 1 || end + 1 == name => end + 3,
-                _ => 0,
-            }
+            end.map_or(0, |end| end + 3)
         }
         None => 0,
     }
