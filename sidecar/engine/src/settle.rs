@@ -139,7 +139,7 @@ impl Engine {
         let Some(upstream) = connection.upstream_mut() else {
             return;
         };
-        let is_ready = upstream.stage == Stage::Ready;
+        let has_ready_waiters = upstream.stage == Stage::Ready && !upstream.waiters.is_empty();
         let was_watched = upstream.blocked_timer.is_some();
         if moved || !narrow {
             upstream.blocked = false;
@@ -147,7 +147,7 @@ impl Engine {
                 self.timers.cancel(timer);
             }
         }
-        if is_ready && (!narrow || moved && was_watched) {
+        if has_ready_waiters && (!narrow || moved && was_watched) {
             self.send_waiting(id);
         }
         if narrow
