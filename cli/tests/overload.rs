@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use outrider_tests::hostile::ground::{Backend, SERVICE};
+use outrider_tests::hostile::{Target, clients};
 use outrider_tests::raw::{Frame, Peer, Sent, flag, grpc_request, setting};
 use outrider_tests::{Admin, Application, Caller, write_document};
 use serde_json::Value;
@@ -30,12 +32,17 @@ struct Sidecar {
 impl Sidecar {
     /// Starts one after `limits`, shell commands that hold for it.
     async fn start(limits: &str, documents: &Path) -> Sidecar {
+        Sidecar::start_at("127.0.0.1:0", limits, documents).await
+    }
+
+    /// The same, for callers at the address `outbound`.
+    async fn start_at(outbound: &str, limits: &str, documents: &Path) -> Sidecar {
         let mut process = Command::new("sh")
             .args(["-c", &format!("{limits}; exec \"$@\""), "sh"])
             .args([env!("CARGO_BIN_EXE_outrider"), "sidecar"])
             .args(["--service", "client", "--exit-with-stdin"])
             .args(["--access-log-file", "/dev/null"])
-            .args(["--outbound", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--outbound", outbound, "--admin", "127.0.0.1:0"])
             .arg("--documents")
             .arg(documents)
             // Held by `Child`: when this test dies in any way, the process sees its input end.
@@ -235,13 +242,78 @@ async fn memory_that_is_used_up_is_got_back_from_those_who_do_not_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_group_of_64_mib_kills_nobody() {
-    let Some(group) = Group::new(LIMIT_MIB << 20) else {
-        let required = std::env::var_os("OUTRIDER_REQUIRE_TOOLS").is_some();
-        assert!(!required, "no control group can be made here");
-        return println!("!!! SKIPPED: no control group can be made here");
+    let Some(group) = Group::new("stalled") else {
+        return;
     };
     gives_up_what_nobody_takes(&group.enter()).await;
     assert_eq!(group.kills(), 0);
+}
+
+/// Frames of a flood: more than any budget allows.
+const VOLUME: usize = 5_000;
+
+/// Longest that one form of a class may take.
+const FORM_MAX: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_hostile_clients_together_kill_nobody_in_64_mib() {
+    let Some(group) = Group::new("hostile") else {
+        return;
+    };
+    let documents = tempfile::tempdir().expect("a temporary folder");
+    let (backend, payments) = (Backend::start().await, Application::start("p").await);
+    write_services(
+        documents.path(),
+        [(SERVICE, backend.address), ("payments", payments.address)],
+    );
+    let mut sidecar = Sidecar::start(&group.enter(), documents.path()).await;
+    let target = Target {
+        address: sidecar.outbound,
+        authority: SERVICE.to_owned(),
+        seen: backend.seen,
+        volume: VOLUME,
+    };
+    for class in clients::all() {
+        for form in 0..class.forms.len() {
+            // How each ends is another test's question; here it may also be refused for want of memory.
+            let _ = timeout(FORM_MAX, (class.run)(target.clone(), form)).await;
+            let ended = sidecar.process.try_wait().expect("it is a child");
+            assert_eq!(ended, None, "{}: {}", class.name, class.forms[form]);
+        }
+    }
+    assert_eq!(group.kills(), 0);
+    let peak = sidecar.peak_bytes() >> 20;
+    let caller = Caller::connect(sidecar.outbound).await;
+    assert_eq!(call(&caller, "payments").await, "0");
+    println!("hostile clients: at most {peak} of {LIMIT_MIB} MiB");
+}
+
+#[tokio::test]
+async fn a_sidecar_that_is_killed_serves_again_where_it_did() {
+    let documents = tempfile::tempdir().expect("a temporary folder");
+    let (orders, payments) = (Application::start("o").await, Application::start("p").await);
+    write_services(
+        documents.path(),
+        [("orders", orders.address), ("payments", payments.address)],
+    );
+    let mut killed = Sidecar::start("true", documents.path()).await;
+    let caller = Caller::connect(killed.outbound).await;
+    assert_eq!(call(&caller, "orders").await, "0");
+    killed
+        .process
+        .kill()
+        .await
+        .expect("it is there to be killed");
+
+    let since = Instant::now();
+    let address = killed.outbound.to_string();
+    let again = Sidecar::start_at(&address, "true", documents.path()).await;
+    let caller = Caller::connect(again.outbound).await;
+    assert_eq!(call(&caller, "orders").await, "0");
+    println!(
+        "restart: a call answered after {} ms",
+        since.elapsed().as_millis()
+    );
 }
 
 /// A control group of this test, empty again when the test ends.
@@ -252,9 +324,19 @@ struct Group {
 }
 
 impl Group {
-    /// One that may use so many bytes; `None` where none can be made.
-    fn new(bytes: usize) -> Option<Group> {
-        let name = format!("outrider-test-{}", std::process::id());
+    /// One that may use [`LIMIT_MIB`]; `None` where none can be made, which is said.
+    fn new(name: &str) -> Option<Group> {
+        let made = Group::make(name);
+        if made.is_none() {
+            let required = std::env::var_os("OUTRIDER_REQUIRE_TOOLS").is_some();
+            assert!(!required, "no control group can be made here");
+            println!("!!! SKIPPED: no control group can be made here");
+        }
+        made
+    }
+
+    fn make(name: &str) -> Option<Group> {
+        let name = format!("outrider-test-{name}-{}", std::process::id());
         let versions = [
             ("/sys/fs/cgroup", "memory.max", "memory.events"),
             (
@@ -270,7 +352,7 @@ impl Group {
             // Not there: another controller's, or none of memory.
             let file = group.folder.join(limit);
             file.exists().then_some(())?;
-            fs::write(file, bytes.to_string()).ok()?;
+            fs::write(file, (LIMIT_MIB << 20).to_string()).ok()?;
             Some(group)
         })
     }

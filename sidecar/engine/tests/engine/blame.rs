@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use outrider_engine::Side;
 use outrider_engine::config::Transport;
+use outrider_engine::{Outcome, Reason, Side};
 use outrider_http2::ErrorCode;
 use outrider_policy::{Code, SpiffeId};
 
@@ -108,4 +108,23 @@ fn a_watch_that_ends_at_its_deadline_blames_nobody() {
         mesh.world.advance(Duration::from_secs(6));
     }
     assert_eq!(mesh.world.engines[CALLER].gauges().counters.ejections, 0);
+}
+
+#[test]
+fn want_of_descriptors_blames_no_endpoint() {
+    let mut mesh = Mesh::new(1);
+    mesh.world.is_short = true;
+    for _ in 0..20 {
+        mesh.client().call("orders", CHAT, &[], true);
+        mesh.world.advance(Duration::from_secs(1));
+    }
+    let refused = (Outcome::Refused(Reason::NoSocket), Code::Unavailable);
+    assert_eq!(mesh.outcome(Side::Outbound), vec![refused; 20]);
+    assert_eq!(mesh.world.engines[CALLER].gauges().counters.ejections, 0);
+
+    mesh.world.is_short = false;
+    mesh.client().call("orders", CHAT, &[], true);
+    mesh.world.settle();
+    let server = *mesh.servers().first().expect("it is reached at once");
+    assert_eq!(mesh.world.peers[server].heads().len(), 1);
 }

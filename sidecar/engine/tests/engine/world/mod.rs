@@ -55,6 +55,8 @@ pub struct World {
     listeners: BTreeMap<SocketAddr, Listener>,
     /// Peers keep the connection window they begin with (65,535 octets) and never give any back.
     pub is_narrow: bool,
+    /// No engine gets a socket for another connection.
+    pub is_short: bool,
     /// The engine whose sockets take nothing for now, and what it wants to write to.
     full: Option<usize>,
     unwritten: BTreeSet<ConnectionId>,
@@ -182,6 +184,9 @@ impl World {
     }
 
     fn dial(&mut self, engine: usize, id: ConnectionId, address: SocketAddr) {
+        if self.is_short {
+            return self.engines[engine].connect_failed(self.now, id, ConnectFailure::NoSocket);
+        }
         let far = match self.listeners.get(&address) {
             Some(Listener::Inbound(other)) => {
                 let other = *other;
