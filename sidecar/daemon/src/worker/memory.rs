@@ -20,9 +20,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Under pressure an idle worker looks so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// With a smaller limit each transparent huge page of 2 MiB would be a step towards it.
-const HUGE_PAGES_FROM: u64 = 256 << 20;
-
 /// Bytes of a page where the system does not say.
 const PAGE_BYTES_USUAL: u64 = 4 << 10;
 
@@ -44,17 +41,17 @@ struct Limited {
 }
 
 impl Memory {
-    /// Of this process, with so many bytes as its limit.
+    /// Of this process, with so many bytes as its limit. With or without one it uses no transparent
+    /// huge pages from now on: each is 2 MiB for whoever needs 4 KiB of it. Measured: hostile
+    /// clients made it grow by 6 MiB where it needs 1, and it kept them.
     pub fn new(limit_bytes: Option<u64>) -> Memory {
+        turn_huge_pages_off();
         let Some(limit_bytes) = limit_bytes.filter(|limit| *limit > 0) else {
             return Memory::default();
         };
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
         match File::open("/proc/self/statm") {
             Ok(statm) => {
-                if limit_bytes < HUGE_PAGES_FROM {
-                    turn_huge_pages_off();
-                }
                 tracing::info!(limit_bytes, "memory limit");
                 let limited = Limited {
                     rules: MemoryRules { limit_bytes },
