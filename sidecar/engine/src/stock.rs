@@ -10,6 +10,7 @@ use outrider_http2::{ErrorCode, StreamId};
 use crate::call::{AttemptError, Call, CallId, Phase};
 use crate::cluster::{ClusterState, EndpointState};
 use crate::connection::Connection;
+use crate::contain::Subject;
 use crate::contract::ConnectionId;
 use crate::engine::Engine;
 use crate::timers::Timer;
@@ -54,8 +55,7 @@ impl Engine {
                 .collect();
             for stream in strangers {
                 connection.streams.remove(&stream);
-                connection.http2.reset(stream, ErrorCode::InternalError);
-                touched.push(id);
+                touched.push((id, stream));
             }
             if let Some(upstream) = connection.upstream_mut() {
                 upstream
@@ -63,9 +63,13 @@ impl Engine {
                     .retain(|call| owner(call).is_some_and(|call| waits_for(call, id)));
             }
         }
-        for id in touched {
-            self.mark_dirty(id);
-            self.close_if_idle(id);
+        for (id, stream) in touched {
+            self.about(Subject::Connection(id), |engine| {
+                if let Some(http2) = engine.http2(id) {
+                    http2.reset(stream, ErrorCode::InternalError);
+                }
+                engine.close_if_idle(id);
+            });
         }
     }
 

@@ -6,6 +6,7 @@ use outrider_http2::StreamId;
 use outrider_policy::Tick;
 
 use super::discovery::Word;
+use super::hostile::HostileStep;
 use super::plan::Fault;
 
 /// One thing that will happen.
@@ -31,6 +32,8 @@ pub(super) enum Event {
     },
     /// The caller's sidecar is told what there is.
     Tell(Word),
+    /// A hostile peer does its next thing.
+    Hostile(HostileStep),
     /// Trouble.
     Fault(Fault),
     /// The second step of a server's GOAWAY.

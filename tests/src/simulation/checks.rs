@@ -11,7 +11,8 @@ use outrider_http2::Fields;
 use outrider_policy::{Code, timeout};
 
 use super::call::{Call, CallEnd, Delivery, DeliveryEnd};
-use super::plan::{Oddity, Reader};
+use super::oddity::Oddity;
+use super::plan::Reader;
 use super::verdict::{missed_retry, wrong_answer, wrong_head, wrong_records};
 use super::world::{CALLERS_SIDECAR, World};
 
@@ -74,7 +75,7 @@ impl World {
         let attempts_max = usize::from(self.plan.rules.attempts_max);
         // What a leaving application refused is replayed for free, once by each of the two sidecars.
         let refused = earlier.iter().filter(|it| it.is_refused()).count();
-        let counted = call.deliveries.len() - refused.min(attempts_max + 1);
+        let counted = call.deliveries.len() - refused.min(attempts_max + 1 + self.left_links);
         if counted > attempts_max {
             return Some(format!("delivered more than {attempts_max} times"));
         }
@@ -138,7 +139,9 @@ impl World {
         let route = self.route_timeout(call);
         let route = route.and_then(|timeout| self.route_due(begun, timeout));
         let due = own.into_iter().chain(route).min()?;
-        let late = call.plan.reader == Reader::Prompt && self.now > due + self.transit();
+        let was_narrow = self.clients[call.plan.client].was_narrow;
+        let reads = call.plan.reader == Reader::Prompt && !was_narrow;
+        let late = reads && self.now > due + self.transit();
         let (took, allowed) = (self.now.since(begun), due.since(begun));
         late.then(|| format!("ended after {took:?}, its deadline was {allowed:?}"))
     }
@@ -155,7 +158,8 @@ impl World {
         let narrow = rules.calls_max < self.calls.len() as u32
             || self.calls.len() > 100
             || limits.inbound_streams_max < 100
-            || self.plan.servers.streams_max == Some(3);
+            || self.plan.servers.streams_max == Some(3)
+            || self.is_squeezed;
         let ended = |end: &dyn Fn(DeliveryEnd) -> bool| {
             call.deliveries
                 .iter()
@@ -168,11 +172,13 @@ impl World {
             (Reason::Draining, self.disturbed.is_some()),
             (
                 Reason::UpstreamProtocol,
-                ended(&|end| end == DeliveryEnd::Broken),
+                ended(&|end| end == DeliveryEnd::Broken) || self.hostility.any_mad,
             ),
             (
                 Reason::UpstreamFailed,
-                self.disturbed.is_some() || ended(&|end| matches!(end, DeliveryEnd::Reset(_))),
+                self.disturbed.is_some()
+                    || ended(&|end| matches!(end, DeliveryEnd::Reset(_)))
+                    || self.was_left(call),
             ),
         ];
         let excused = match required {
@@ -265,11 +271,11 @@ impl World {
             format!("{} timers, {timers_max} allowed", gauges.timers)
         } else if in_flight as usize > gauges.calls {
             format!("{in_flight} in flight of {} calls", gauges.calls)
-        } else if gauges.calls > self.calls.len() {
+        } else if gauges.calls > self.calls.len() + self.hostile_calls_max() {
             format!("{} calls of {}", gauges.calls, self.calls.len())
         } else if let Some(wrong) = self.wrong_wait(sidecar, gauges.discovering) {
             wrong
-        } else if gauges.counters.protocol_errors > 0 {
+        } else if gauges.counters.protocol_errors > 0 && !self.may_see_protocol_errors() {
             "a sidecar or an application broke HTTP/2".to_owned()
         } else {
             return;
@@ -344,10 +350,25 @@ impl World {
         }
     }
 
-    /// Its request was surely kept, and no clock ran.
-    fn could_repeat(&self, call: &Call) -> bool {
+    /// GOAWAY left the call out, and nothing makes good for that: the one free replay met another,
+    /// or the request was not kept.
+    fn was_left(&self, call: &Call) -> bool {
+        match self.left_links {
+            0 => false,
+            1 => !self.is_kept(call),
+            _ => true,
+        }
+    }
+
+    /// Its request was surely kept.
+    fn is_kept(&self, call: &Call) -> bool {
         call.plan.request_octets() <= KEPT_OCTETS
             && self.plan.limits.replay_bytes_max > self.calls.len() * KEPT_OCTETS
+    }
+
+    /// Its request was surely kept, and no clock ran.
+    fn could_repeat(&self, call: &Call) -> bool {
+        self.is_kept(call)
             && self.allowed(call).is_none()
             && self.plan.rules.per_try_timeout.is_none()
     }

@@ -13,8 +13,10 @@ use super::agenda::{CallStep, Event};
 use super::call::CallEnd;
 use super::fields::fields;
 use super::network::Place;
+use super::oddity::Oddity;
 use super::pattern::{Body, Pattern};
-use super::plan::{CallPlan, Method, Oddity};
+use super::plan::{CallPlan, Method};
+use super::strain::{Slip, to_network};
 use super::world::{CALLERS_SIDECAR, World};
 
 /// One client and its connections, by link.
@@ -23,10 +25,14 @@ pub(super) struct Client {
     current: Option<usize>,
     waiting: VecDeque<usize>,
     pool: WindowPool,
+    /// It had closed its windows for a while: its answers may be late.
+    pub(super) was_narrow: bool,
 }
 
 pub(super) struct ClientConnection {
     pub(super) http2: http2::Connection,
+    /// What goes out between its frames.
+    pub(super) slip: Slip,
     /// Calls whose answer is not over.
     pub(super) streams: BTreeMap<StreamId, usize>,
     established: bool,
@@ -39,6 +45,7 @@ impl Client {
             current: None,
             waiting: VecDeque::new(),
             pool: WindowPool::new(growth),
+            was_narrow: false,
         }
     }
 }
@@ -94,6 +101,7 @@ impl World {
         let config = http2::Config::default();
         let connection = ClientConnection {
             http2: http2::Connection::client(config, &me.pool),
+            slip: Slip::default(),
             streams: BTreeMap::new(),
             established: false,
         };
@@ -252,16 +260,8 @@ impl World {
             return;
         }
         let http2 = &mut connection.http2;
-        while !http2.output().is_empty() {
-            let at = (link, 0);
-            let count = self
-                .network
-                .send(&mut self.agenda, self.now, at, http2.output());
-            if count == 0 {
-                break;
-            }
-            http2.written(count);
-        }
+        let send = to_network(&mut self.network, &mut self.agenda, self.now, (link, 0));
+        connection.slip.send(http2, send);
         let mut framed = Vec::new();
         while let Some(taken) = http2.next_taken() {
             if let Some(call) = connection.streams.get(&taken.stream) {
@@ -269,7 +269,8 @@ impl World {
                 framed.push(*call);
             }
         }
-        let idle = http2.open_streams() == 0 && http2.output().is_empty();
+        let said = http2.output().is_empty() && connection.slip.is_empty();
+        let idle = http2.open_streams() == 0 && said;
         if idle && connection.streams.is_empty() && me.current != Some(link) {
             me.connections.remove(&link);
             self.network.close(&mut self.agenda, self.now, link, 0);

@@ -15,7 +15,8 @@ use outrider_policy::Tick;
 
 use super::agenda::Event;
 use super::call::Call;
-use super::plan::{Fault, Oddity};
+use super::oddity::Oddity;
+use super::plan::Fault;
 use super::random::Random;
 use super::world::{CALLERS_SIDECAR, World};
 
@@ -107,6 +108,11 @@ impl Directory {
             false => Snapshot::default(),
         };
         Snapshot { discovery, ..known }
+    }
+
+    /// Do services become known when they are asked for?
+    pub(super) fn is_on_demand(&self) -> bool {
+        self.is_on_demand
     }
 
     fn is_empty(&self) -> bool {
@@ -205,6 +211,8 @@ impl World {
             return;
         }
         directory.is_told = false;
+        // Until it is told again no route's timeout holds for who waits.
+        directory.told_at = None;
         directory.was_empty = true;
         if is_absent {
             directory.was_absent = true;

@@ -29,7 +29,13 @@ impl World {
         head: &Fields,
         end: bool,
     ) {
-        let named = text(head, b"x-request-id").and_then(call_of);
+        let name = text(head, b"x-request-id");
+        if self.is_ignored(server, (link, stream))
+            || self.answers_hostile(server, (link, stream), name)
+        {
+            return;
+        }
+        let named = name.and_then(call_of);
         let Some(call) = named.filter(|call| *call < self.calls.len()) else {
             return self.broken(format!("server {server}: a request of nobody: {head:?}"));
         };
@@ -169,6 +175,7 @@ impl World {
             return;
         };
         let (call, delivery) = (exchange.call, exchange.delivery);
+        self.begins(server, at);
         self.note(|_| format!("server {server}: call {call} delivery {delivery}: {step:?}"));
         match step {
             Step::Interim => {
@@ -213,6 +220,13 @@ impl World {
             }
         }
         self.plan_step(server, link, stream);
+    }
+
+    /// Something is said on this stream: no GOAWAY may leave it out any more.
+    fn begins(&mut self, server: usize, (link, stream): (usize, StreamId)) {
+        if let Some(connection) = self.servers[server].connections.get_mut(&link) {
+            connection.begun_max = connection.begun_max.max(stream.value());
+        }
     }
 
     fn server_http2(&mut self, server: usize, link: usize) -> Option<&mut http2::Connection> {

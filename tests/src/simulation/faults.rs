@@ -13,8 +13,12 @@ use super::world::World;
 impl World {
     pub(super) fn fault(&mut self, fault: Fault) {
         self.note(|_| format!("fault: {fault:?}"));
-        // A bug says itself whom it disturbs.
-        if !matches!(fault, Fault::Panic(_)) {
+        // These say themselves whom they disturb.
+        let is_silent = matches!(
+            fault,
+            Fault::Panic(_) | Fault::Strain(_) | Fault::Hostile(_) | Fault::Certificate(..)
+        );
+        if !is_silent {
             self.disturbed = Some(self.now);
         }
         match fault {
@@ -27,12 +31,17 @@ impl World {
             Fault::Starve(seed) => self.configure(configuration::starved(&self.plan, seed)),
             Fault::Withdraw(is_absent) => self.withdraw(is_absent),
             Fault::Drain(endpoint, patience) => self.drain(endpoint + 1, patience),
+            Fault::Certificate(sidecar, change) => self.certificate(sidecar, change),
             Fault::Panic(bug) => self.inject(bug),
+            Fault::Strain(strain) => self.strain(strain),
+            Fault::Hostile(hostile) => self.hostile(hostile),
         }
     }
 
     fn reset_some_link(&mut self, choice: u64) {
-        let open = |link: &usize| self.network.links[*link].open == [true, true];
+        let links = &self.network.links;
+        let is_hostile = |link: usize| matches!(links[link].ends[0], Place::Hostile(_));
+        let open = |link: &usize| links[*link].open == [true, true] && !is_hostile(*link);
         let links: Vec<_> = (0..self.network.links.len()).filter(open).collect();
         if let Some(link) = choose(&links, choice) {
             self.note(|_| format!("network: resets link {link}"));
@@ -44,7 +53,7 @@ impl World {
         let links = &self.network.links;
         let application = |(link, end): &(usize, usize)| match links[*link].ends[*end] {
             Place::Client(_) | Place::Server(_) => links[*link].open == [true, true],
-            Place::Sidecar(_) => false,
+            Place::Sidecar(_) | Place::Hostile(_) => false,
         };
         let ends: Vec<_> = (0..links.len())
             .flat_map(|link| [(link, 0), (link, 1)])

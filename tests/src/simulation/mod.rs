@@ -9,6 +9,10 @@
 //! OUTRIDER_SEED=1234 cargo test -p outrider-tests --test simulation -- --nocapture replay
 //! ```
 //!
+//! Apart from all that, each in some of the runs: peers that attack (`hostile.rs`), peers that press by
+//! legal means (`strain.rs`), bugs of our own (`panics.rs`), and over TLS certificates that expire
+//! (`certificates.rs`). What they do excuses no call that is not theirs.
+//!
 //! Beside the mesh runs a shadow of each call (`call.rs`): what its client and each server saw.
 //! After every step, and at the end, `checks.rs` compares. Where to begin reading: `world.rs` for
 //! what happens, `plan.rs` for what can happen, `checks.rs` for what must hold. The method is
@@ -25,8 +29,10 @@ mod discovery;
 mod exchange;
 mod faults;
 mod fields;
+mod hostile;
 mod journal;
 mod network;
+mod oddity;
 mod panics;
 mod pattern;
 mod plan;
@@ -34,6 +40,7 @@ pub(crate) mod random;
 mod script;
 mod server;
 mod sidecar;
+mod strain;
 mod verdict;
 mod world;
 
@@ -62,6 +69,8 @@ pub struct Run {
     pub waits: usize,
     /// Panics that were injected and struck.
     pub panics: usize,
+    /// Clients that attacked.
+    pub hostile: usize,
     /// The readable list of events; empty unless kept.
     pub journal: String,
 }
@@ -128,6 +137,7 @@ fn summary(world: World) -> Run {
             .sum(),
         waits: world.waits(),
         panics: world.panics.contained(),
+        hostile: world.hostility.attackers(),
         journal: world.journal.lines,
     }
 }

@@ -22,6 +22,8 @@ pub(super) enum Place {
     Client(usize),
     Sidecar(usize),
     Server(usize),
+    /// A client that attacks.
+    Hostile(usize),
 }
 
 /// What reaches an end.

@@ -9,6 +9,7 @@ use super::call::DeliveryEnd;
 use super::client::{CALLER_FIELD, MARK};
 use super::exchange::Exchange;
 use super::random::Random;
+use super::strain::{Slip, to_network};
 use super::world::World;
 
 /// One server and its connections, by link.
@@ -22,6 +23,12 @@ pub(super) struct Server {
 pub(super) struct ServerConnection {
     pub(super) http2: http2::Connection,
     pub(super) exchanges: BTreeMap<StreamId, Exchange>,
+    /// What goes out between the frames of `http2`.
+    pub(super) slip: Slip,
+    /// The last stream of a GOAWAY that was slipped in.
+    pub(super) last: Option<u32>,
+    /// The highest stream of which something was said.
+    pub(super) begun_max: u32,
     /// GOAWAY's first step was said; `final_said` its second.
     is_leaving: bool,
     final_said: bool,
@@ -49,6 +56,9 @@ impl World {
         let connection = ServerConnection {
             http2: http2::Connection::server(config, &me.pool),
             exchanges: BTreeMap::new(),
+            slip: Slip::default(),
+            last: None,
+            begun_max: 0,
             is_leaving: false,
             final_said: false,
         };
@@ -100,6 +110,12 @@ impl World {
 
     /// The connection is gone, and every exchange on it.
     pub(super) fn server_hung_up(&mut self, server: usize, link: usize) {
+        self.server_forgets(server, link);
+        self.network.close(&mut self.agenda, self.now, link, 1);
+    }
+
+    /// Every exchange of a connection is over for the server.
+    pub(super) fn server_forgets(&mut self, server: usize, link: usize) {
         let streams: Vec<_> = self.servers[server]
             .connections
             .get(&link)
@@ -109,7 +125,6 @@ impl World {
             self.exchange_over(server, (link, stream), DeliveryEnd::Lost);
         }
         self.servers[server].connections.remove(&link);
-        self.network.close(&mut self.agenda, self.now, link, 1);
     }
 
     /// Tells all connections of a server to go away: first step, or second.
@@ -135,16 +150,8 @@ impl World {
             return;
         };
         let http2 = &mut connection.http2;
-        while !http2.output().is_empty() {
-            let at = (link, 1);
-            let count = self
-                .network
-                .send(&mut self.agenda, self.now, at, http2.output());
-            if count == 0 {
-                break;
-            }
-            http2.written(count);
-        }
+        let send = to_network(&mut self.network, &mut self.agenda, self.now, (link, 1));
+        connection.slip.send(http2, send);
         let mut framed = Vec::new();
         while let Some(taken) = http2.next_taken() {
             if let Some(exchange) = connection.exchanges.get(&taken.stream) {
@@ -153,7 +160,8 @@ impl World {
                 framed.push((call, delivery));
             }
         }
-        let idle = http2.open_streams() == 0 && http2.output().is_empty();
+        let said = http2.output().is_empty() && connection.slip.is_empty();
+        let idle = http2.open_streams() == 0 && said;
         if idle && connection.final_said {
             self.server_hung_up(server, link);
         }

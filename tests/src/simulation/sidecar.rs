@@ -225,6 +225,9 @@ impl World {
                 record.detail.as_deref().unwrap_or_default()
             )
         });
+        if self.is_hostile_record(&record) {
+            return;
+        }
         let Some(call) = call_of(&record.request_id) else {
             return self.broken(format!("sidecar {sidecar}: a record of nobody: {record:?}"));
         };

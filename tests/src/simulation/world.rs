@@ -16,17 +16,21 @@ use outrider_policy::Tick;
 
 use super::agenda::{Agenda, CallStep, Event};
 use super::call::Call;
+use super::certificates::{self, Issuer};
 use super::client::Client;
 use super::configuration;
 use super::discovery::{Directory, Word};
+use super::hostile::{self, Hostility};
 use super::journal::{Journal, Keep};
 use super::network::{Arrival, Network, Place};
+use super::oddity::Oddity;
 use super::panics::{self, Panics};
 use super::pattern::Pattern;
-use super::plan::{CallPlan, Method, Oddity, Plan, Reader};
+use super::plan::{CallPlan, Method, Plan, Reader};
 use super::random::Random;
 use super::server::Server;
 use super::sidecar::Sidecar;
+use super::strain;
 
 /// The outbound sidecar; number `k + 1` stands before server `k`.
 pub(super) const CALLERS_SIDECAR: usize = 0;
@@ -62,6 +66,13 @@ pub(super) struct World {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) directory: Directory,
     pub(super) panics: Panics,
+    pub(super) hostility: Hostility,
+    /// Some server took fewer streams for a while than it said first.
+    pub(super) is_squeezed: bool,
+    /// Who makes certificates; `None` over a plain wire.
+    pub(super) issuer: Option<Issuer>,
+    /// Connections on which a server named its last stream.
+    pub(super) left_links: usize,
     random: Random,
     /// When something outside the sidecars last went wrong.
     pub(super) disturbed: Option<Tick>,
@@ -80,8 +91,14 @@ impl World {
         let all: Vec<_> = (0..plan.endpoints).collect();
         let mut directory = Directory::new(seed, configuration::of(&plan, &all));
         plan.faults.extend(directory.faults(plan.span));
-        plan.faults
-            .extend(panics::faults(seed, plan.endpoints, plan.span));
+        let (life, changes) = certificates::faults(seed, wire, &plan);
+        let apart = [
+            changes,
+            panics::faults(seed, plan.endpoints, plan.span),
+            strain::faults(seed, &plan),
+            hostile::faults(seed, &plan, directory.is_on_demand()),
+        ];
+        plan.faults.extend(apart.into_iter().flatten());
         let mut world = World {
             now: Tick::ZERO,
             wire,
@@ -100,6 +117,10 @@ impl World {
             snapshot: Arc::new(directory.told()),
             directory,
             panics: Panics::default(),
+            hostility: Hostility::default(),
+            is_squeezed: false,
+            issuer: Issuer::new(wire, life),
+            left_links: 0,
             random: random.fork(),
             disturbed: None,
             is_epilogue: false,
@@ -123,9 +144,7 @@ impl World {
             let engine = Engine::new(settings, self.random.next_u64());
             self.sidecars.push(Sidecar::new(engine));
         }
-        if self.wire == Wire::Tls {
-            super::certificates::install(self);
-        }
+        self.certify_all();
     }
 
     fn fill_agenda(&mut self) {
@@ -165,6 +184,9 @@ impl World {
                 return check(self);
             };
             self.now = at.max(self.now);
+            if let Some(issuer) = &self.issuer {
+                issuer.follow(self.now);
+            }
             self.events += 1;
             if self.events > EVENTS_MAX {
                 return self.broken("the world does not come to rest".to_owned());
@@ -191,6 +213,7 @@ impl World {
             }
             Event::Tell(word) => self.tell(word),
             Event::Fault(fault) => self.fault(fault),
+            Event::Hostile(step) => self.hostile_step(step),
             Event::LastGoaway { server } => self.server_goaway(server, GoawayKind::Final),
         }
     }
@@ -199,7 +222,7 @@ impl World {
     pub(super) fn connect(&mut self, from: Place, to: Place) -> usize {
         let link = self.network.link([from, to]);
         let after = self.network.latency();
-        let local = matches!(from, Place::Client(_)) || self.is_epilogue;
+        let local = matches!(from, Place::Client(_) | Place::Hostile(_)) || self.is_epilogue;
         let (refused, silent) = if local {
             (0, 0)
         } else {
@@ -221,7 +244,7 @@ impl World {
     fn knock(&mut self, link: usize) {
         let [_, to] = self.network.links[link].ends;
         let listens = match to {
-            Place::Client(_) => false,
+            Place::Client(_) | Place::Hostile(_) => false,
             Place::Sidecar(sidecar) => self.sidecars[sidecar].is_listening,
             Place::Server(server) => self.servers[server].is_listening,
         };
@@ -232,7 +255,7 @@ impl World {
         self.network.accept(link, established);
         self.agenda.plan(established, Event::Established { link });
         match to {
-            Place::Client(_) => {}
+            Place::Client(_) | Place::Hostile(_) => {}
             Place::Sidecar(sidecar) => self.sidecar_accepts(sidecar, link),
             Place::Server(server) => self.server_accepts(server, link),
         }
@@ -242,6 +265,7 @@ impl World {
         match self.network.links[link].ends[0] {
             Place::Client(client) => self.client_established(client, link),
             Place::Sidecar(sidecar) => self.sidecar_connected(sidecar, link),
+            Place::Hostile(number) => self.hostile_established(number),
             Place::Server(_) => {}
         }
         self.read(link, 0);
@@ -252,6 +276,7 @@ impl World {
         match self.network.links[link].ends[0] {
             Place::Client(client) => self.client_hung_up(client, link),
             Place::Sidecar(sidecar) => self.sidecar_refused(sidecar, link),
+            Place::Hostile(_) => self.hostile_hung_up(link),
             Place::Server(_) => {}
         }
     }
@@ -275,6 +300,7 @@ impl World {
                 Place::Client(client) => self.flush_client(client, link),
                 Place::Sidecar(sidecar) => self.sidecar_writable(sidecar, (link, from)),
                 Place::Server(server) => self.flush_server(server, link),
+                Place::Hostile(_) => {}
             }
         }
     }
@@ -284,6 +310,7 @@ impl World {
             Place::Client(client) => self.client_receives(client, link, bytes),
             Place::Sidecar(sidecar) => self.sidecar_receives(sidecar, (link, end), bytes),
             Place::Server(server) => self.server_receives(server, link, bytes),
+            Place::Hostile(_) => {}
         }
     }
 
@@ -292,6 +319,7 @@ impl World {
             Place::Client(client) => self.client_hung_up(client, link),
             Place::Sidecar(sidecar) => self.sidecar_hung_up(sidecar, (link, end), how),
             Place::Server(server) => self.server_hung_up(server, link),
+            Place::Hostile(_) => self.hostile_hung_up(link),
         }
     }
 
@@ -299,6 +327,7 @@ impl World {
     fn begin_epilogue(&mut self) {
         self.is_epilogue = true;
         self.defuse();
+        self.certify_for_good();
         for server in &mut self.servers {
             server.is_listening = true;
         }
