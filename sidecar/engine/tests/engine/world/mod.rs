@@ -5,8 +5,11 @@
 
 mod authority;
 pub mod mesh;
+mod octets;
 
 pub use authority::{Authority, WallClock};
+pub use octets::fields;
+use octets::without_connection_window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -380,25 +383,4 @@ impl Peer {
         };
         self.seen.iter().flat_map(data).collect()
     }
-}
-
-/// Takes a WINDOW_UPDATE of the whole connection out of frames.
-fn without_connection_window(bytes: &mut Vec<u8>) {
-    let update = [0, 0, 4, 8, 0, 0, 0, 0, 0];
-    let at = bytes.windows(update.len()).position(|head| head == update);
-    if let Some(at) = at {
-        bytes.drain(at..at + update.len() + 4);
-    }
-}
-
-pub fn fields(list: &[(&str, &str)]) -> Fields {
-    let mut fields = Fields::new();
-    for (name, value) in list {
-        fields.push(Field {
-            name: name.as_bytes(),
-            value: value.as_bytes(),
-            sensitive: false,
-        });
-    }
-    fields
 }

@@ -1,0 +1,24 @@
+//! Fields from text, and frames taken out of what a peer says.
+
+use outrider_http2::{Field, Fields};
+
+/// Takes a WINDOW_UPDATE of the whole connection out of frames.
+pub fn without_connection_window(bytes: &mut Vec<u8>) {
+    let update = [0, 0, 4, 8, 0, 0, 0, 0, 0];
+    let at = bytes.windows(update.len()).position(|head| head == update);
+    if let Some(at) = at {
+        bytes.drain(at..at + update.len() + 4);
+    }
+}
+
+pub fn fields(list: &[(&str, &str)]) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in list {
+        fields.push(Field {
+            name: name.as_bytes(),
+            value: value.as_bytes(),
+            sensitive: false,
+        });
+    }
+    fields
+}
