@@ -36,7 +36,7 @@ pub mod journal;
 mod store;
 
 pub use error::StartupError;
-pub use options::{CERTIFICATE_LIFE_SECONDS, FLAGS, Flag, Options};
+pub use options::{CERTIFICATE_LIFE_SECONDS, FLAGS, Options};
 pub use parts::Parts;
 pub use process::Addresses;
 pub use running::{Running, run, start};

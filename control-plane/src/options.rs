@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use outrider_process::Flag;
+
 use crate::error::StartupError;
 
 /// Everything a control plane is told at its start. [`Options::new`] gives the defaults.
@@ -62,30 +64,6 @@ impl Options {
     }
 }
 
-/// One flag of `outrider control-plane`, for the documentation and for the cli's own test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// The flag as typed, with its dashes. The environment variable that says the same is
-    /// [`Flag::variable`].
-    pub name: &'static str,
-    /// What kind of value it takes.
-    pub kind: &'static str,
-    /// Unit of the value; `-` when it has none.
-    pub unit: &'static str,
-    /// Value when neither flag nor variable is given; `-` when there is none.
-    pub default: &'static str,
-    /// Values accepted.
-    pub range: &'static str,
-}
-
-impl Flag {
-    /// The environment variable of the flag: `--certificate-life` is `OUTRIDER_CERTIFICATE_LIFE`.
-    pub fn variable(&self) -> String {
-        let words = self.name.trim_start_matches('-').replace('-', "_");
-        format!("OUTRIDER_{}", words.to_ascii_uppercase())
-    }
-}
-
 /// All flags, in the order of `docs/CONFIG.md`.
 #[rustfmt::skip] // A table: one flag a line.
 pub const FLAGS: &[Flag] = &[
@@ -102,29 +80,10 @@ mod tests {
 
     const CONFIG: &str = include_str!("../../docs/CONFIG.md");
 
-    /// The rows of the table in section `# Control plane`, without their last column (the meaning).
-    fn documented() -> Vec<Vec<&'static str>> {
-        let section = CONFIG
-            .split("\n# ")
-            .find(|part| part.starts_with("Control plane"));
-        let rows = section
-            .unwrap_or_default()
-            .lines()
-            .filter(|line| line.starts_with("| `--"));
-        rows.map(|row| row.split('|').map(str::trim).skip(1).take(6).collect())
-            .collect()
-    }
-
     #[test]
     fn every_flag_is_documented_and_every_documented_flag_exists() {
-        let quoted = |text: &str| format!("`{text}`");
-        let row = |flag: &Flag| {
-            let plain = [flag.kind, flag.unit, flag.default, flag.range].map(str::to_owned);
-            let names = vec![quoted(flag.name), quoted(&flag.variable())];
-            [names, plain.to_vec()].concat()
-        };
-        let expected: Vec<Vec<String>> = FLAGS.iter().map(row).collect();
-        assert_eq!(documented(), expected);
+        let expected: Vec<Vec<String>> = FLAGS.iter().map(Flag::row).collect();
+        assert_eq!(Flag::rows(CONFIG, "Control plane"), expected);
     }
 
     #[test]

@@ -3,12 +3,11 @@
 //! Both make a runtime and hand over the stop: signals here, [`Running::stop`] there. Knows
 //! nothing of what a control plane does.
 
-use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
+use outrider_process::{forward_signals, print_ready};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::StartupError;
@@ -94,11 +93,7 @@ pub fn run(options: Options) -> Result<(), StartupError> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let (stop, stops) = mpsc::channel(1);
-        let signals = signal(SignalKind::terminate())
-            .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-        let (terminate, interrupt) =
-            signals.map_err(|error| StartupError::system("signal delivery", error))?;
-        tokio::spawn(forward_signals(terminate, interrupt, stop));
+        forward_signals(stop).map_err(|error| StartupError::system("signal delivery", error))?;
         serve(options, stops, print_ready).await
     });
     runtime.shutdown_timeout(LAST_WORK);
@@ -108,30 +103,4 @@ pub fn run(options: Options) -> Result<(), StartupError> {
 fn runtime() -> Result<Runtime, StartupError> {
     let runtime = Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| StartupError::system("the runtime", error))
-}
-
-async fn forward_signals(mut terminate: Signal, mut interrupt: Signal, stop: mpsc::Sender<()>) {
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if stop.send(()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// The ready line. Whoever started us may have closed the pipe: that is no reason to end.
-fn print_ready(addresses: &Addresses) {
-    let written = serde_json::to_string(addresses)
-        .map_err(io::Error::from)
-        .and_then(|line| {
-            let mut stdout = io::stdout().lock();
-            writeln!(stdout, "{line}")?;
-            stdout.flush()
-        });
-    if let Err(error) = written {
-        tracing::warn!(%error, "the ready line could not be written");
-    }
 }

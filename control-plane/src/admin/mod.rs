@@ -5,7 +5,6 @@
 //! asked by whatever name a scraper knows. Nothing here is secret, and nothing is authenticated:
 //! the listener is on loopback unless told otherwise.
 
-mod host;
 mod page;
 mod status;
 
@@ -40,7 +39,7 @@ fn routes(parts: Parts) -> Router {
     let shown = Router::new()
         .route("/", get(overview))
         .route("/status", get(status_json))
-        .layer(middleware::from_fn(host::refuse_foreign));
+        .layer(middleware::from_fn(outrider_process::refuse_foreign));
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))

@@ -2,29 +2,7 @@
 //!
 //! Documented for operators in `docs/CONFIG.md`, section Flags; a test compares the two.
 
-/// One flag of `outrider sidecar`, for the documentation and for the cli's own test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// The flag as typed, with its dashes. The environment variable that says the same is
-    /// [`Flag::variable`].
-    pub name: &'static str,
-    /// What kind of value it takes.
-    pub kind: &'static str,
-    /// Unit of the value; `-` when it has none.
-    pub unit: &'static str,
-    /// Value when neither flag nor variable is given; `-` when there is none.
-    pub default: &'static str,
-    /// Values accepted.
-    pub range: &'static str,
-}
-
-impl Flag {
-    /// The environment variable of the flag: `--trust-bundle` is `OUTRIDER_TRUST_BUNDLE`.
-    pub fn variable(&self) -> String {
-        let words = self.name.trim_start_matches('-').replace('-', "_");
-        format!("OUTRIDER_{}", words.to_ascii_uppercase())
-    }
-}
+use outrider_process::Flag;
 
 /// All flags, in the order of `docs/CONFIG.md`.
 #[rustfmt::skip] // A table: one flag a line.
@@ -59,34 +37,10 @@ mod tests {
 
     const CONFIG: &str = include_str!("../../../docs/CONFIG.md");
 
-    /// The rows of the table in section `# Flags`, without their last column (the meaning).
-    fn documented() -> Vec<Vec<&'static str>> {
-        let section = CONFIG
-            .split("\n# ")
-            .find(|part| part.trim_start_matches("# ").starts_with("Flags"));
-        let rows = section
-            .unwrap_or_default()
-            .lines()
-            .filter(|line| line.starts_with("| `--"));
-        rows.map(|row| row.split('|').map(str::trim).skip(1).take(6).collect())
-            .collect()
-    }
-
     #[test]
     fn every_flag_is_documented_and_every_documented_flag_exists() {
-        let expected: Vec<Vec<String>> = FLAGS
-            .iter()
-            .map(|flag| {
-                let quoted = |text: &str| format!("`{text}`");
-                let plain = [flag.kind, flag.unit, flag.default, flag.range].map(str::to_owned);
-                [
-                    vec![quoted(flag.name), quoted(&flag.variable())],
-                    plain.to_vec(),
-                ]
-                .concat()
-            })
-            .collect();
-        assert_eq!(documented(), expected);
+        let expected: Vec<Vec<String>> = FLAGS.iter().map(Flag::row).collect();
+        assert_eq!(Flag::rows(CONFIG, "Flags"), expected);
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod testing;
 use std::path::Path;
 
 pub use error::{IdentityError, StartupError};
-pub use flags::{FLAGS, Flag};
+pub use flags::FLAGS;
 pub use limits::{LimitError, Limits};
 pub use options::{AccessLog, DRAIN_SECONDS_MAX, IdentityFiles, MemoryLimit, Options, WORKERS_MAX};
 pub use process::Addresses;

@@ -139,6 +139,12 @@ pub const PARTS: &[Part] = &[
         banned: &["Instant", "SystemTime"],
     },
     Part {
+        folder: "process",
+        mesh: &[],
+        others: Others::Only(&["axum", "serde", "serde_json", "tokio", "tracing"]),
+        banned: &["Instant", "SystemTime"],
+    },
+    Part {
         folder: "sidecar/daemon",
         mesh: &[
             "outrider-documents",
@@ -146,6 +152,7 @@ pub const PARTS: &[Part] = &[
             "outrider-folder",
             "outrider-http2",
             "outrider-policy",
+            "outrider-process",
             "outrider-proto",
         ],
         // hyper-util: a socket as tonic wants one, for the connection to the control plane.
@@ -154,7 +161,12 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         folder: "control-plane",
-        mesh: &["outrider-documents", "outrider-folder", "outrider-proto"],
+        mesh: &[
+            "outrider-documents",
+            "outrider-folder",
+            "outrider-process",
+            "outrider-proto",
+        ],
         others: Others::AllBut(&NO_SECOND_DATA_PATH),
         banned: &[],
     },

@@ -1,12 +1,11 @@
 //! The admin listener: metrics, health and status, as JSON and text only.
 //!
 //! GET has no effect on anything, no other method exists, and a request for a foreign host name is
-//! refused (`host.rs`). Runs on the control thread; asks the workers only for gauges.
+//! refused (`process/src/host.rs`). Runs on the control thread; asks the workers only for gauges.
 
 mod clusters;
 mod configuration;
 mod health;
-mod host;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +63,7 @@ fn routes(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/config", get(config))
         .route("/clusters", get(clusters))
-        .layer(middleware::from_fn(host::refuse_foreign))
+        .layer(middleware::from_fn(outrider_process::refuse_foreign))
         .with_state(admin)
 }
 
