@@ -3,7 +3,6 @@
 //! One file per command. Knows no rule of the mesh itself. Exit codes: 0 done, 1 failed while
 //! running, 2 wrong usage or configuration.
 
-mod allocator;
 mod apply;
 mod author;
 mod control_plane;
@@ -31,10 +30,11 @@ mod validate;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use outrider_allocator::MiMalloc;
 
 /// Short-lived small allocations of many connections: measured on the data path, see `bench/`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A gRPC-first service mesh.
 #[derive(Debug, Parser)]

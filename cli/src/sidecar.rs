@@ -6,7 +6,8 @@ use clap::ValueEnum;
 use outrider_daemon::{AccessLog, IdentityFiles, Limits, Membership, MemoryLimit, Options, Source};
 use tonic::transport::Uri;
 
-use crate::{allocator, failure::Failure, parent};
+use crate::failure::Failure;
+use crate::parent;
 
 /// Every flag can also be given as the environment variable shown.
 #[derive(Debug, clap::Args)]
@@ -129,9 +130,6 @@ enum AccessLogArg {
 pub fn run(args: Args) -> Result<(), Failure> {
     let exit_with_stdin = args.exit_with_stdin;
     let options = options(args);
-    if options.memory_limit.bytes().is_some() {
-        allocator::give_back_soon();
-    }
     if exit_with_stdin {
         parent::exit_with_stdin();
     }

@@ -105,7 +105,7 @@ fn the_clock_is_read_in_one_file() {
 }
 
 #[test]
-fn unsafe_code_is_forbidden_in_every_crate() {
+fn unsafe_code_is_forbidden_in_every_crate_but_one() {
     let workspace = std::fs::read_to_string(tree::root().join("Cargo.toml")).unwrap_or_default();
     let forbids = workspace
         .lines()
@@ -115,6 +115,8 @@ fn unsafe_code_is_forbidden_in_every_crate() {
         "every crate inherits the workspace's lints",
         manifests()
             .iter()
+            // Exists for one call; says itself why.
+            .filter(|file| file.path != "allocator/Cargo.toml")
             .filter(|file| !file.text.contains("[lints]\nworkspace = true"))
             .map(|file| format!("{}: add `[lints]` with `workspace = true`", file.path)),
     );

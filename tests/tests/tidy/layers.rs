@@ -139,6 +139,12 @@ pub const PARTS: &[Part] = &[
         banned: &["Instant", "SystemTime"],
     },
     Part {
+        folder: "allocator",
+        mesh: &[],
+        others: Others::Only(&["libmimalloc-sys", "mimalloc"]),
+        banned: &["Instant", "SystemTime"],
+    },
+    Part {
         folder: "process",
         mesh: &[],
         others: Others::Only(&["axum", "serde", "serde_json", "tokio", "tracing"]),
@@ -147,6 +153,7 @@ pub const PARTS: &[Part] = &[
     Part {
         folder: "sidecar/daemon",
         mesh: &[
+            "outrider-allocator",
             "outrider-documents",
             "outrider-engine",
             "outrider-folder",
@@ -173,6 +180,7 @@ pub const PARTS: &[Part] = &[
     Part {
         folder: "cli",
         mesh: &[
+            "outrider-allocator",
             "outrider-control-plane",
             "outrider-daemon",
             "outrider-documents",

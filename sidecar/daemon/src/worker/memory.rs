@@ -18,7 +18,14 @@ use outrider_policy::{MemoryRules, Pressure, Relief, Tick};
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Under pressure an idle worker looks so often.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// So often freed memory goes back to the system; an idle worker wakes up as often. A turn that does
+/// so takes some 100 us more.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
+
+/// The same under pressure: refused work frees little, and what is free counts as used until then.
+const GIVE_BACK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Bytes of a page where the system does not say.
 const PAGE_BYTES_USUAL: u64 = 4 << 10;
@@ -120,6 +127,7 @@ pub struct MemoryWatch {
     relief: Relief,
     looked_at: Tick,
     relieved_at: Tick,
+    given_back_at: Tick,
     used_bytes: u64,
 }
 
@@ -175,6 +183,18 @@ impl MemoryWatch {
         let (relief, keep) = self.relief.step(&limited.rules, self.pressure, now, bytes);
         self.relief = relief;
         keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX))
+    }
+
+    /// Lets the allocator give back what is free, if it has not done so lately.
+    pub fn give_back(&mut self, now: Tick) {
+        let every = match self.pressure {
+            Pressure::Low => GIVE_BACK_EVERY,
+            Pressure::High | Pressure::Critical => GIVE_BACK_AGAIN,
+        };
+        if now.since(self.given_back_at) >= every {
+            self.given_back_at = now;
+            outrider_allocator::give_back();
+        }
     }
 
     pub fn pressure(&self) -> Pressure {

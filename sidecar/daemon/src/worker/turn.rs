@@ -80,6 +80,7 @@ impl Worker {
         self.write(now);
         self.act(now);
         self.relieve_memory(now);
+        self.memory.give_back(now);
         if self.engine.is_outbound_told() {
             self.doors.close(Side::Outbound);
         }
