@@ -267,6 +267,8 @@ async fn all_hostile_clients_together_kill_nobody_in_64_mib() {
         [(SERVICE, backend.address), ("payments", payments.address)],
     );
     let mut sidecar = Sidecar::start(&group.enter(), documents.path()).await;
+    let limit = sidecar.admin.metric("outrider_memory_limit_bytes ").await;
+    assert_eq!(limit, (LIMIT_MIB << 20) as f64, "it is in the group");
     let target = Target {
         address: sidecar.outbound,
         authority: SERVICE.to_owned(),
@@ -328,7 +330,7 @@ impl Group {
     fn new(name: &str) -> Option<Group> {
         let made = Group::make(name);
         if made.is_none() {
-            let required = std::env::var_os("OUTRIDER_REQUIRE_TOOLS").is_some();
+            let required = std::env::var("OUTRIDER_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
             assert!(!required, "no control group can be made here");
             println!("!!! SKIPPED: no control group can be made here");
         }
@@ -359,7 +361,7 @@ impl Group {
 
     /// What a shell says to be in it.
     fn enter(&self) -> String {
-        format!("echo $$ > {}/cgroup.procs", self.folder.display())
+        format!("echo $$ > {}/cgroup.procs || exit 1", self.folder.display())
     }
 
     fn kills(&self) -> u64 {

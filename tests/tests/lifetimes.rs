@@ -48,10 +48,10 @@ impl Orders {
 
     /// Returns when the sidecar has ended a caller's connection for `cause`.
     async fn until_ended(&self, cause: &str) {
-        let line =
-            format!("outrider_connections_ended_total{{end=\"downstream\",cause=\"{cause}\"}} 0");
+        let series =
+            format!("outrider_connections_ended_total{{end=\"downstream\",cause=\"{cause}\"}}");
         let admin = self.sidecar.admin();
-        let counted = admin.until("/metrics", |_, text| !text.contains(&line));
+        let counted = async { while admin.metric(&series).await < 1.0 {} };
         timeout(PATIENCE, counted).await.expect("it is counted");
     }
 }

@@ -53,6 +53,7 @@ pub use source::{Membership, Source};
 pub fn run(options: Options) -> Result<(), StartupError> {
     // Held to the end: what the end has to say is still written.
     let _log = log::start()?;
+    panics::install_in_process();
     running::run(options)
 }
 

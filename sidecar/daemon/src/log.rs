@@ -8,7 +8,6 @@ use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
 use crate::error::StartupError;
-use crate::panics;
 use crate::telemetry::{Lines, LogSink};
 
 /// What is logged when `OUTRIDER_LOG` says nothing. The resolver reports its failures to us; its
@@ -18,13 +17,12 @@ const DEFAULT: &str = "info,hickory_net=off,hickory_resolver=off";
 /// The writer in use. Logging belongs to the process, not to one of its sidecars.
 static LINES: OnceLock<Lines> = OnceLock::new();
 
-/// Starts logging, panics included. Dropped, the result writes the last lines, which takes a second at most; what
+/// Starts logging. Dropped, the result writes the last lines, which takes a second at most; what
 /// is logged later is lost. Changes nothing when the process logs already.
 ///
 /// # Errors
 /// When the writer's thread cannot be started.
 pub fn start() -> Result<LogSink, StartupError> {
-    panics::install();
     let sink = LogSink::of_process().map_err(|error| StartupError::system("the log", error))?;
     let filter =
         EnvFilter::try_from_env("OUTRIDER_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));

@@ -7,10 +7,20 @@
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// Stands for a message that was made at run time.
 const WITHHELD: &str = "withheld, as it may quote traffic";
+
+/// The process is a sidecar: its main thread is the control thread.
+static OWNS_MAIN: AtomicBool = AtomicBool::new(false);
+
+/// As [`install`], in a process that is a sidecar and nothing else.
+pub fn install_in_process() {
+    OWNS_MAIN.store(true, Ordering::Relaxed);
+    install();
+}
 
 /// Replaces the process's panic hook, once.
 pub fn install() {
@@ -24,10 +34,11 @@ pub fn install() {
     });
 }
 
-/// The control thread of a process is its main thread.
 fn is_ours() -> bool {
-    thread::current().name().is_some_and(|name| {
-        name.starts_with(crate::worker::THREAD) || matches!(name, "main" | "control")
+    thread::current().name().is_some_and(|name| match name {
+        "control" => true,
+        "main" => OWNS_MAIN.load(Ordering::Relaxed),
+        name => name.starts_with(crate::worker::THREAD),
     })
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::StartupError;
 use crate::options::Options;
+use crate::panics;
 use crate::process::{Addresses, serve};
 
 /// A sidecar that runs on a thread of its own, for programs that embed one.
@@ -54,6 +55,7 @@ impl Running {
 /// # Errors
 /// [`StartupError`] when it could not start.
 pub fn start(options: Options) -> Result<Running, StartupError> {
+    panics::install();
     let (stop, stops) = mpsc::channel(2);
     let (ready, readied) = oneshot::channel();
     let serve = move || {

@@ -125,6 +125,8 @@ impl Engine {
             return;
         }
         let connection = self.connections.remove(id.slot as usize);
+        self.end_handshake(id);
+        self.counters.note_limits(&connection);
         if let Role::Upstream(upstream) = &connection.role
             && let Ok(mut known) = upstream.endpoint.connections.try_borrow_mut()
         {

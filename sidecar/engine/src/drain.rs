@@ -87,6 +87,13 @@ impl Engine {
 
     /// The first step: no new streams, please; those under way are still taken.
     pub(crate) fn notice(&mut self, id: ConnectionId) {
+        let role = self.connection(id).map(|connection| &connection.role);
+        if let Some(Role::Downstream { drain, .. }) = role
+            && *drain != DrainStep::Open
+        {
+            // It knows: a last id that was said is never taken back (RFC 9113 6.8).
+            return;
+        }
         let timer = self
             .timers
             .arm(self.now + NOTICE_PATIENCE, Timer::FinalGoaway(id));

@@ -23,8 +23,8 @@ const HELD_BYTES_MIN: usize = 4 << 10;
 /// A connection with as much unsent output as this has a peer that takes nothing. Bytes.
 const UNSENT_BYTES_MIN: usize = 64 << 10;
 
-/// The probes by which the mesh and its operators learn that we live (gRPC health checking).
-const HEALTH: &[u8] = b"/grpc.health.v1.Health/";
+/// The probe by which the mesh and its operators learn that we live (gRPC health checking).
+const HEALTH: &[u8] = b"/grpc.health.v1.Health/Check";
 
 /// What could be given up.
 struct Holding {
@@ -79,7 +79,7 @@ impl Engine {
         let path = call.request.find(b":path").unwrap_or_default();
         match self.pressure {
             Pressure::Low => Ok(()),
-            Pressure::High | Pressure::Critical if path.starts_with(HEALTH) => Ok(()),
+            Pressure::High | Pressure::Critical if path == HEALTH => Ok(()),
             Pressure::High | Pressure::Critical => Err(Refusal::early(
                 Reason::MemoryLimit,
                 "this sidecar is near its memory limit and takes no new calls for now",
@@ -107,7 +107,10 @@ impl Engine {
             + upstream.map_or(0, |(at, stream)| queued(at, stream));
         Holding {
             what: What::Call(id),
-            bytes: stalled + call.body.bytes.len() + call.request.size(),
+            bytes: stalled
+                + call.body.bytes.len()
+                + call.request.size()
+                + call.response.held_bytes(),
             is_stalled: stalled > 0,
         }
     }

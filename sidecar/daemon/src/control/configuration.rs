@@ -202,11 +202,18 @@ impl Configuration {
 }
 
 /// What holds for connections that are accepted here: what is said of the own service, or, where it
-/// is not known, of any: the Mesh says the same of all.
+/// is not known, of any: the Mesh says the same of all, but for their age.
 fn accepted_lifetimes(snapshot: &Snapshot, service: &str) -> Lifetimes {
     let clusters = &snapshot.clusters;
-    let cluster = clusters.get(service).or_else(|| clusters.values().next());
-    cluster.map_or_else(Lifetimes::default, |cluster| cluster.policy.lifetimes)
+    let usual = Lifetimes::default();
+    match (clusters.get(service), clusters.values().next()) {
+        (Some(own), _) => own.policy.lifetimes,
+        (None, Some(other)) => Lifetimes {
+            age: usual.age,
+            ..other.policy.lifetimes
+        },
+        (None, None) => usual,
+    }
 }
 
 fn discovery(absent: Option<&BTreeSet<String>>) -> Discovery {

@@ -29,10 +29,11 @@ pub struct Permit {
 }
 
 impl Descriptors {
-    /// The account of a process that has opened everything but its traffic.
-    pub fn measured() -> Descriptors {
+    /// The account of a process that has opened everything but its traffic, and `soon` more.
+    pub fn measured(soon: usize) -> Descriptors {
         let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-        let in_use = fs::read_dir("/proc/self/fd").map_or(IN_USE_ASSUMED, |all| all.count() as u64);
+        let open = fs::read_dir("/proc/self/fd").map_or(IN_USE_ASSUMED, |all| all.count() as u64);
+        let in_use = open.saturating_add(soon as u64);
         let rules = DescriptorRules::divide(limit, in_use);
         tracing::info!(
             limit,
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_system_says_what_there_is() {
-        let descriptors = Descriptors::measured();
+        let descriptors = Descriptors::measured(0);
         assert!(descriptors.rules.connections_max() >= 2);
         assert!(descriptors.permit(End::Upstream).is_some());
     }

@@ -34,6 +34,7 @@ impl Sockets {
     /// Forgets a connection; its socket is closed once the peer has heard all, or soon.
     pub fn let_go(&mut self, now: Tick, id: ConnectionId) {
         let Some(key) = self.forget(id) else { return };
+        self.forget_the_departed();
         let has_room = self.departures.len() < LEAVING_MAX;
         let Some(socket) = self.sockets.get_mut(key) else {
             return;
@@ -90,6 +91,19 @@ impl Sockets {
                 self.sockets.remove(key);
             }
         }
+    }
+
+    /// Drops those of the list who have left: when it is full, so that a slow one at its head takes no
+    /// place but its own.
+    fn forget_the_departed(&mut self) {
+        if self.departures.len() < LEAVING_MAX {
+            return;
+        }
+        let departures = std::mem::take(&mut self.departures);
+        self.departures = departures
+            .into_iter()
+            .filter(|(_, key, id)| self.is_leaving(*key, *id))
+            .collect();
     }
 
     /// When the first of them is closed at the latest.

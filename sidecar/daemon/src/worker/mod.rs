@@ -45,6 +45,9 @@ const READ_BYTES: usize = 64 << 10;
 /// Events taken from the system in one turn.
 const EVENTS_PER_TURN: usize = 1_024;
 
+/// Descriptors that a worker opens for itself: a poll instance and a waker.
+const DESCRIPTORS_OF_ONE: usize = 2;
+
 /// How the names of the workers' threads begin; a number follows.
 pub const THREAD: &str = "worker-";
 
@@ -81,7 +84,7 @@ pub fn start(
 ) -> io::Result<Workers> {
     let mut handles = Vec::with_capacity(listeners.len());
     let resources = Resources {
-        descriptors: Descriptors::measured(),
+        descriptors: Descriptors::measured(DESCRIPTORS_OF_ONE * listeners.len()),
         memory: first.memory.clone(),
     };
     for (number, doors) in listeners.into_iter().enumerate() {

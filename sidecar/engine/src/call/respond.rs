@@ -43,6 +43,14 @@ struct Held {
     body: Vec<u8>,
 }
 
+impl Response {
+    /// Octets of an answer that waits for its trailers.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let held = self.held.as_ref();
+        held.map_or(0, |held| held.head.size() + held.body.len())
+    }
+}
+
 impl Engine {
     /// A 1xx head passes through (RFC 9110 15.2).
     pub(crate) fn response_interim(&mut self, id: CallId, fields: &Fields) {

@@ -148,8 +148,8 @@ impl Engine {
         }
     }
 
-    /// How this peer is asked whether it is there. The own application is not asked: it is on this
-    /// machine, where the system says so when it ends.
+    /// How this peer is asked whether it is there. A caller of ours that is no sidecar is not asked:
+    /// it is on this machine, where the system says so when it ends.
     fn keepalive_rules(&self, id: ConnectionId) -> Option<KeepaliveRules> {
         let Lifetimes {
             keepalive,

@@ -20,8 +20,7 @@ const HYSTERESIS_PERCENT: u64 = 5;
 /// critical, because an allocator does not use all that is freed for what comes next.
 const RELIEF_PERCENT: u64 = 80;
 
-/// Freed memory has this long to go back to the system (a second is what mimalloc 3 keeps it for)
-/// before calls may hold still less.
+/// Freed memory has this long to go back to the system before calls may hold still less.
 const RELIEF_AFTER: Duration = Duration::from_millis(1_500);
 
 /// How much memory the process may use.
