@@ -164,7 +164,7 @@ async fn hpack_bomb(target: Target, form: usize) -> Result<(), String> {
 async fn http2_bomb(target: Target, form: usize) -> Result<(), String> {
     let window = if form == 3 { 0 } else { 65_535 };
     let mut peer = greeted(&target, window).await?;
-    let before = target.seen.attack_heads();
+    let before = target.seen.attack_heads().await;
     let entry = match form {
         1 => Block::new().incremental("cookie", "a"),
         2 => Block::new().incremental("x", ""),
@@ -180,7 +180,7 @@ async fn http2_bomb(target: Target, form: usize) -> Result<(), String> {
     });
     sent.await;
     let said = Said::all(&mut peer, PATIENCE).await;
-    let reached = target.seen.attack_heads() - before;
+    let reached = target.seen.attack_heads().await.saturating_sub(before);
     if reached > 0 {
         return Err(format!("{reached} of 90 bombs reached the backend"));
     }
@@ -189,7 +189,7 @@ async fn http2_bomb(target: Target, form: usize) -> Result<(), String> {
 
 async fn list_limits(target: Target, form: usize) -> Result<(), String> {
     let mut peer = greeted(&target, 65_535).await?;
-    let before = target.seen.attack_heads();
+    let before = target.seen.attack_heads().await;
     let block = match form {
         0 => request(&target, "Echo").literal("x", vec![b'a'; 40_000]),
         1 => (0..40).fold(request(&target, "Echo"), |block, index| {
@@ -206,7 +206,7 @@ async fn list_limits(target: Target, form: usize) -> Result<(), String> {
         return Said::all(&mut peer, PATIENCE).await.was_calmed();
     }
     let said = Said::until_over(&mut peer, 1, PATIENCE).await;
-    if target.seen.attack_heads() > before {
+    if target.seen.attack_heads().await > before {
         return Err("it reached the backend".to_owned());
     }
     match (

@@ -60,7 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 async fn rapid_reset(target: Target, form: usize) -> Result<(), String> {
     let mut peer = target.greet(&[]).await?;
-    let before = target.seen.attack_heads();
+    let before = target.seen.attack_heads().await;
     let began = tokio::time::Instant::now();
     match form {
         0 => pairs(&mut peer, &target, code::CANCEL, &[]).await,
@@ -71,7 +71,7 @@ async fn rapid_reset(target: Target, form: usize) -> Result<(), String> {
     };
     let said = Said::all(&mut peer, PATIENCE).await;
     let seconds = began.elapsed().as_secs() + 1;
-    let reached = target.seen.attack_heads() - before;
+    let reached = target.seen.attack_heads().await.saturating_sub(before);
     // A batch is opened whole before its first reset comes, and may be: it is less than announced.
     let open_at_once = if form == 3 { 100 } else { 0 };
     let allowed = BURST + open_at_once + PER_SECOND * seconds;
@@ -164,14 +164,14 @@ async fn legitimate(target: Target, form: usize) -> Result<(), String> {
 
 async fn made_you_reset(target: Target, form: usize) -> Result<(), String> {
     let mut peer = target.greet(&[]).await?;
-    let before = target.seen.attack_heads();
+    let before = target.seen.attack_heads().await;
     target.seen.forget_most();
     let sent = flood(&mut peer, Answers::Read, target.volume, |index| {
         provocation(&target, stream(index), form)
     });
     sent.await;
     let said = Said::all(&mut peer, PATIENCE).await;
-    let reached = target.seen.attack_heads() - before;
+    let reached = target.seen.attack_heads().await.saturating_sub(before);
     let at_once = target.seen.in_flight_max();
     if at_once > ANNOUNCED + 4 {
         return Err(format!("{at_once} requests at once reached the backend"));

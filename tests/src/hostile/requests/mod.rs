@@ -49,7 +49,7 @@ const fn names<const COUNT: usize>(forms: &[Form; COUNT]) -> [&'static str; COUN
 
 fn run(target: Target, form: Form) -> Running {
     Box::pin(async move {
-        let before = target.seen.attack_heads();
+        let before = target.seen.attack_heads().await;
         let mut peer = target.greet(&[]).await?;
         let frames = (form.frames)(&target.authority);
         let octets: Vec<u8> = frames.iter().flat_map(Frame::encode).collect();
@@ -59,7 +59,7 @@ fn run(target: Target, form: Form) -> Running {
         // The way to the backend keeps the order: what went ahead has arrived when this is answered.
         let mut good = target.greet(&[]).await?;
         call(&mut good, 1, &target.authority, PATH, PATIENCE).await?;
-        let forwarded = target.seen.attack_heads().saturating_sub(before + 1);
+        let forwarded = target.seen.attack_heads().await.saturating_sub(before + 1);
         match forwarded > form.expected.heads_max() {
             false => Ok(()),
             true => Err(format!("{forwarded} of it reached the backend")),
