@@ -74,6 +74,10 @@ impl Codec {
         self.step(|http2, fuse| http2.head(stream, burning(fields, fuse), end));
     }
 
+    pub(crate) fn settle(&mut self, stream: StreamId) {
+        self.step(|http2, _| http2.settle(stream));
+    }
+
     pub(crate) fn data(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
         self.step(|http2, _| http2.data(stream, bytes, end));
     }

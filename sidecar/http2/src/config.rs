@@ -47,10 +47,11 @@ pub struct Config {
     /// The peer is a verified member of the mesh: whatever it resets or makes us reset, its new
     /// streams are refused at most, and the connection is never closed for it. Default false.
     pub peer_is_trusted: bool,
-    /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Each stream that
-    /// ends normally earns one back. When it is spent new streams are refused until time or streams
-    /// that end well have earned them; a peer that makes *us* reset is closed. Default 200, 50 a
-    /// second.
+    /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Its own cost nothing
+    /// when the stream is 10 ms old or its answer has begun. Each stream that ends normally, and not
+    /// by an answer of the owner ([`Connection::settle`](crate::Connection::settle)), earns one back.
+    /// When it is spent new streams are refused until time or streams that end well have earned
+    /// them; a peer that makes *us* reset is closed. Default 200, 50 a second.
     pub resets: Budget,
     /// WINDOW_UPDATE frames; each DATA frame we send earns 10 (Envoy), each stream 2.
     /// Default 1,000, 100 a second.

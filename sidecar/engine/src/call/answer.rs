@@ -67,6 +67,7 @@ impl Engine {
         let Some(http2) = self.http2(call.downstream) else {
             return;
         };
+        http2.settle(stream);
         match (call.is_grpc, passed) {
             (true, false) => http2.head(stream, grpc_answer(refusal, &hop, mark).iter(), true),
             (true, true) => {

@@ -4,7 +4,7 @@
 //! event may still be on its way to it.
 
 use super::role::Role;
-use super::{Connection, STREAMS_BEFORE_SETTINGS};
+use super::{Connection, STREAMS_BEFORE_SETTINGS, Stake};
 use crate::frame::write;
 use crate::stream::{ByteQueue, ReceiveWindow, Receiving, Sending, Stream};
 use crate::{ErrorCode, Field, StreamId};
@@ -85,6 +85,15 @@ impl Connection {
         }
         if end {
             self.end_sending(stream);
+        }
+    }
+
+    /// The answer that comes is the owner's own, not that of whom the stream was for: its normal end
+    /// earns the peer no reset.
+    pub fn settle(&mut self, stream: StreamId) {
+        if let Some(found) = self.streams.find_mut(stream) {
+            let stake = std::mem::replace(&mut found.stake, Stake::Settled);
+            self.budgets.resets.settle(stake);
         }
     }
 
@@ -217,6 +226,7 @@ impl Connection {
             trailers: None,
             is_in_round: false,
             is_head_request: false,
+            stake: Stake::Unpaid { opened: self.now },
         }
     }
 }

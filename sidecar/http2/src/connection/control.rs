@@ -177,19 +177,21 @@ impl Connection {
         if id.is_connection() || self.role.is_idle(id) {
             return Err(ConnectionError::protocol("RST_STREAM on an idle stream"));
         }
-        if self.forget(id).is_none() {
+        let Some(gone) = self.forget(id) else {
             let is_crossing = self.closed.take_crossing_reset(id);
             return if is_crossing {
                 Ok(None)
             } else {
                 self.spend_idle_frame()
             };
-        }
+        };
         self.closed.note(id, Gone::ByPeer);
         self.counters.resets_received += 1;
         // A server's resets are answers; what they cost is bounded by what we ask.
         if matches!(self.role, Role::Server { .. }) {
-            self.budgets.resets.note_by_peer(self.now);
+            self.budgets
+                .resets
+                .note_by_peer(self.now, gone.stake_in_a_reset());
         }
         Ok(Some(Event::Reset {
             stream: id,

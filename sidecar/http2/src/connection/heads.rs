@@ -3,13 +3,13 @@
 //! Every block is decoded, wanted or not, because the compression state is the connection's.
 //! Only then is asked what it means to its stream.
 
-use super::Connection;
 use super::closed::Gone;
 use super::counters::Flood;
 use super::role::Role;
+use super::{Connection, Stake};
 use crate::frame::{FrameHead, HeadersPayload, flag, write};
 use crate::hpack::{DecodeError, Decoded};
-use crate::stream::{Receiving, Sending};
+use crate::stream::{Receiving, Sending, Stream};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId, validate};
 
 /// A field block whose frames are coming.
@@ -159,9 +159,9 @@ impl Connection {
             end,
             mut list,
         } = head;
-        if !self.admit(id)? {
+        let Some(stake) = self.admit(id)? else {
             return Ok(None);
-        }
+        };
         let judged = list.check_octets();
         let judged = judged.and_then(|()| validate::request(&mut list.fields, list.is_whole));
         let length = match judged {
@@ -172,8 +172,8 @@ impl Connection {
             return self.violate(id, ResetCause::Malformed("content-length without a body"));
         }
         self.budgets.earn_for_stream();
-        self.streams
-            .insert(self.new_stream(id, Receiving::body(length), Sending::Head));
+        let stream = self.new_stream(id, Receiving::body(length), Sending::Head);
+        self.streams.insert(Stream { stake, ..stream });
         if end {
             self.end_receiving(id);
         }
@@ -181,27 +181,28 @@ impl Connection {
     }
 
     /// Whether a new stream of the peer is taken; if not, it is refused or ignored.
-    fn admit(&mut self, id: StreamId) -> Result<bool, ConnectionError> {
+    fn admit(&mut self, id: StreamId) -> Result<Option<Stake>, ConnectionError> {
         if !self.takes_streams {
             self.closed.note_reset(id, self.config.initial_window);
             self.spend_idle_frame()?;
-            return Ok(false);
+            return Ok(None);
         }
         let most = self.config.max_concurrent_streams;
         if most.is_some_and(|most| self.streams.len() >= most as usize) {
             self.counters.refused_over_limit += 1;
             return self.refuse(id);
         }
-        if !self.budgets.resets.admits(self.now) {
+        let stake = self.budgets.resets.admit(self.now);
+        if stake.is_none() {
             self.counters.refused_for_resets += 1;
             return self.refuse(id);
         }
-        Ok(true)
+        Ok(stake)
     }
 
     /// The stream is surely not processed: the peer may try elsewhere. One that only tries here
     /// is closed in the end.
-    fn refuse(&mut self, id: StreamId) -> Result<bool, ConnectionError> {
+    fn refuse(&mut self, id: StreamId) -> Result<Option<Stake>, ConnectionError> {
         self.output
             .answer(|out| write::rst_stream(out, id, ErrorCode::RefusedStream));
         self.closed.note_reset(id, self.config.initial_window);
@@ -210,7 +211,7 @@ impl Connection {
             self.spend_idle_frame()?;
             self.spend_idle_frame()?;
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn take_response(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {

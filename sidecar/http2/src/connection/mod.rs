@@ -21,6 +21,7 @@ mod watch;
 
 pub use commands::{CannotOpen, GoawayKind};
 pub use counters::{Counters, Flood};
+pub(crate) use resets::Stake;
 pub use send::Taken;
 
 use std::collections::VecDeque;
@@ -280,10 +281,11 @@ impl Connection {
 
     /// Both ends ended: forgets the stream, which earns the peer a reset.
     fn forget_if_over(&mut self, id: StreamId) {
-        if self.streams.find(id).is_some_and(Stream::is_over) {
+        let over = self.streams.find(id).filter(|stream| stream.is_over());
+        if let Some(stake) = over.map(|stream| stream.stake) {
             self.forget(id);
             self.closed.note(id, Gone::Ended);
-            self.budgets.resets.earn();
+            self.budgets.resets.earn(stake);
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) use table::Streams;
 
 use std::time::Duration;
 
+use crate::connection::Stake;
 use crate::{Fields, StreamId};
 
 pub(crate) struct Stream {
@@ -31,12 +32,23 @@ pub(crate) struct Stream {
     pub(crate) is_in_round: bool,
     /// The request was HEAD: its answer's content-length promises no body.
     pub(crate) is_head_request: bool,
+    /// What it has to do with the budget of resets.
+    pub(crate) stake: Stake,
 }
 
 impl Stream {
     /// Has something to send that its own window lets go.
     pub(crate) fn is_ready(&self) -> bool {
         !self.queue.is_empty() && self.send_window > 0
+    }
+
+    /// Cancelling an answer that has begun, such as a watch, is part of ordinary use: as much was done
+    /// for it as for one that ends.
+    pub(crate) fn stake_in_a_reset(&self) -> Stake {
+        match self.sending {
+            Sending::Head => self.stake,
+            Sending::Body | Sending::Ending | Sending::Ended => Stake::Settled,
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {

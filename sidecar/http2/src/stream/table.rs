@@ -140,6 +140,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    use crate::connection::Stake;
+
     fn stream(id: u32) -> Stream {
         Stream {
             id: StreamId::new(id),
@@ -152,6 +154,7 @@ mod tests {
             trailers: None,
             is_in_round: false,
             is_head_request: false,
+            stake: Stake::Settled,
         }
     }
 

@@ -79,6 +79,42 @@ fn streams_that_end_normally_earn_resets() {
     }
 }
 
+#[test]
+fn answers_of_the_owner_pay_for_no_resets() {
+    let mut bed = Bed::server(server_config());
+    let mut reset = 0;
+    for at in 0..400 {
+        let (refused, cancelled) = (4 * at + 1, 4 * at + 3);
+        bed.post(refused, true);
+        bed.post(cancelled, false);
+        bed.rst(cancelled);
+        let told = bed.told();
+        let resets = told.iter().filter(|told| matches!(told, Told::Reset(..)));
+        reset += resets.count();
+        bed.connection.settle(id(refused));
+        let answer = super::bed::list(&[(":status", "404")]);
+        bed.connection.head(id(refused), &answer, true);
+    }
+    assert_eq!(reset, 200);
+}
+
+#[test]
+fn a_thousand_calls_that_held_their_place_are_cancelled_for_nothing() {
+    let mut bed = Bed::server(Config {
+        max_concurrent_streams: Some(1_000),
+        ..server_config()
+    });
+    for round in 0..5 {
+        let streams: Vec<u32> = (0..1_000).map(|at| 2 * (1_000 * round + at) + 1).collect();
+        streams.iter().for_each(|stream| bed.post(*stream, false));
+        assert_eq!(bed.told().len(), 1_000, "{round}");
+        bed.now += Duration::from_millis(20);
+        streams.iter().for_each(|stream| bed.rst(*stream));
+        assert_eq!(bed.told().len(), 1_000, "{round}");
+    }
+    assert_eq!(bed.connection.counters().refused_for_resets, 0);
+}
+
 /// The forms of CVE-2025-8671: what the client does to a stream it opened.
 #[test]
 fn resets_that_the_peer_makes_us_send_count_as_its_own() {
