@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Runs the fuzz targets from their committed corpora, one on each processor.
+# Runs the fuzz targets from their committed corpora, as many at once as there are processors.
 #
 #   fuzz/run.sh SECONDS [TARGET...]          each target for SECONDS; fails when one finds something
+#   AT_ONCE=1 fuzz/run.sh SECONDS            so many at once, for a machine that does more than this
 #   KEEP=1 fuzz/run.sh SECONDS [TARGET...]   and writes the corpora again, minimised
 #
-# Needs a nightly (`rustup toolchain install nightly`) and cargo-fuzz (`cargo install cargo-fuzz`);
-# without them it says so and ends well, unless OUTRIDER_REQUIRE_TOOLS=1. What a target finds lies in
-# fuzz/artifacts/TARGET; `cargo +nightly fuzz run -s none TARGET FILE` plays it again.
+# Needs a nightly (`rustup toolchain install nightly`) and cargo-fuzz (`cargo install cargo-fuzz`, or
+# where `.ci/run fuzz` puts it); without them it says so and ends well, unless
+# OUTRIDER_REQUIRE_TOOLS=1. Builds into a folder of its own, `fuzz` of the target folder, because
+# coverage is built in. What a target finds lies in fuzz/artifacts/TARGET;
+# `cargo +nightly fuzz run -s none TARGET FILE` plays it again.
 set -euo pipefail
 SELF=$(realpath "$0")
 readonly SELF
@@ -46,6 +49,8 @@ fi
 
 readonly seconds=${1:?how many seconds for each target}
 shift
+export PATH=${OUTRIDER_PEERS:-$HOME/.cache/outrider-peers}/bin:$PATH
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$(realpath ..)/target}/fuzz
 
 missing() {
     echo "!!! SKIPPED: fuzzing; $1"
@@ -65,4 +70,4 @@ for target in "${targets[@]}"; do
     set_options "$target"
     cargo +nightly fuzz build "${options[@]}" "$target"
 done
-printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} "$SELF" --one "$seconds" {}
+printf '%s\n' "${targets[@]}" | xargs -P "${AT_ONCE:-$(nproc)}" -I{} "$SELF" --one "$seconds" {}

@@ -44,6 +44,18 @@ pub struct Report {
     pub replaced: u64,
 }
 
+impl Report {
+    /// What breaks the promise, or shows that `span` was too quiet to try it.
+    pub fn complaint(&self, span: Duration) -> Option<String> {
+        if !self.failures.is_empty() {
+            return Some(format!("calls failed: {:?}", self.failures));
+        }
+        let seconds = span.as_secs();
+        let quiet = self.calls <= 100 * seconds || self.replaced < seconds / 2;
+        quiet.then(|| format!("too little happened in {span:?}: {self:?}"))
+    }
+}
+
 /// Calls an aging server for `span` through a pair of sidecars.
 pub async fn run(server: &Server, span: Duration) -> Report {
     let pair = Pair::start(server.address).await;

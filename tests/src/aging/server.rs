@@ -23,6 +23,9 @@ pub enum Aging {
 }
 
 impl Aging {
+    /// Both.
+    pub const ALL: [Aging; 2] = [Aging::Go, Aging::Java];
+
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,89 +1,109 @@
-//! The soaks, as one command: what takes longer than anybody waits for.
+//! The soaks, as one command: what takes longer than anybody waits for, and the table of how each
+//! ended last.
 
-use std::process::Stdio;
-
-use tokio::process::Command;
 use tokio::time::Instant;
 
+use super::conditions;
 use super::options::Options;
+use super::page::{self, Part};
+use super::soaks::{Ended, Soak};
 
-/// A soak: its name, and the program that is it. The programs run in the root of the repository.
-struct Soak {
-    name: &'static str,
-    words: &'static [&'static str],
-    variables: &'static [(&'static str, &'static str)],
-}
-
-const SOAKS: &[Soak] = &[
-    Soak {
-        name: "fuzzing, ten minutes a target",
-        words: &["fuzz/run.sh", "600"],
-        variables: &[],
-    },
-    Soak {
-        name: "simulation, 10,000 seeds",
-        words: &[
-            "cargo",
-            "test",
-            "--release",
-            "-p",
-            "outrider-tests",
-            "--test",
-            "simulation",
-        ],
-        variables: &[("OUTRIDER_SEEDS", "10000")],
-    },
-    Soak {
-        name: "servers that age connections, ten minutes each",
-        words: &[
-            "cargo",
-            "test",
-            "--release",
-            "-p",
-            "outrider-tests",
-            "--test",
-            "goaway",
-        ],
-        variables: &[("OUTRIDER_AGING_SECONDS", "600")],
-    },
-];
-
-/// Runs every soak and says how each ended.
+/// Runs the soaks that are asked for, one after the other, and says how each ended. With `--write`
+/// each takes its line of the table when it has ended; the lines of others stay.
 ///
 /// # Errors
-/// Never; what cannot be started has failed.
+/// None is called so, or the table cannot be written.
 pub async fn run(options: &Options) -> Result<bool, String> {
-    let mut holds = true;
-    if options.wants("cancellation") {
-        eprintln!("=== 1,000,000 calls, 10 % cancelled in bursts of 100, 10 % past their deadline");
-        let passed = super::stalls::cancellation().await;
-        println!("- 1,000,000 calls with cancellation, through one sidecar and two: {passed}");
-        holds &= passed;
+    let wanted: Vec<Soak> = Soak::ALL
+        .into_iter()
+        .filter(|soak| options.wants(soak.name()))
+        .collect();
+    if wanted.is_empty() {
+        let names = Soak::ALL.map(Soak::name).join("; ");
+        return Err(format!("no soak is called so; there are: {names}"));
     }
-    for soak in SOAKS.iter().filter(|soak| options.wants(soak.name)) {
-        eprintln!("=== {}", soak.name);
-        let began = Instant::now();
-        let passed = passes(soak).await;
-        let minutes = began.elapsed().as_secs_f64() / 60.0;
-        let word = if passed { "passed" } else { "FAILED" };
-        println!("- {}: {word} after {minutes:.1} min", soak.name);
-        holds &= passed;
+    let mut holds = true;
+    for soak in wanted {
+        eprintln!("=== {}", soak.name());
+        let (conditions, began) = (conditions::now(), Instant::now());
+        // What panics has failed.
+        let ended = tokio::spawn(soak.run()).await;
+        let ended = ended.unwrap_or_else(|panic| Ended::failed(panic.to_string()));
+        let line = line(soak, &ended, began.elapsed().as_secs_f64(), &conditions);
+        println!("{line}");
+        holds &= ended.holds;
+        if options.write {
+            page::rewrite(Part::Soaks, |old| table(old, soak, &line))?;
+        }
     }
     Ok(holds)
 }
 
-async fn passes(soak: &Soak) -> bool {
-    let mut command = Command::new(soak.words[0]);
-    command.args(&soak.words[1..]).stdin(Stdio::null());
-    command.envs(soak.variables.iter().copied());
-    // What was skipped has not passed.
-    command.env("OUTRIDER_REQUIRE_TOOLS", "1");
-    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    match command.status().await {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("{}: {error}", soak.name);
-            false
-        }
+/// A soak's line of the table.
+fn line(soak: Soak, ended: &Ended, seconds: f64, conditions: &str) -> String {
+    let word = match ended.holds {
+        true => "passed",
+        false => "**FAILED**",
+    };
+    let figures = ended.figures.replace('|', "/").replace('\n', " ");
+    format!(
+        "{}{word} after {:.1} min: {figures} | {conditions} |",
+        start(soak),
+        seconds / 60.0
+    )
+}
+
+/// What the line of a soak begins with.
+fn start(soak: Soak) -> String {
+    format!("| {} | ", soak.name())
+}
+
+/// The table with `line` for `soak`, and all other soaks as they are in `old`.
+fn table(old: &str, soak: Soak, line: &str) -> String {
+    let mut table = "| soak | its last run | begun |\n|---|---|---|\n".to_owned();
+    for known in Soak::ALL {
+        let mut lines = old.lines().filter(|line| line.starts_with(&start(known)));
+        let kept = match known == soak {
+            true => Some(line),
+            false => lines.next(),
+        };
+        let never = format!("{}not run yet | |", start(known));
+        table.push_str(kept.unwrap_or(&never));
+        table.push('\n');
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_soak_takes_its_own_line_only() {
+        let ended = |figures: &str| Ended {
+            holds: true,
+            figures: figures.to_owned(),
+        };
+        let line = |soak, figures| line(soak, &ended(figures), 90.0, "today");
+        let first = table("Not run yet.", Soak::Aging, &line(Soak::Aging, "1"));
+        let second = table(&first, Soak::Fuzzing, &line(Soak::Fuzzing, "2"));
+        let third = table(&second, Soak::Aging, &line(Soak::Aging, "3|4\n5"));
+        let lines: Vec<&str> = third.lines().skip(2).collect();
+        let name = |soak: Soak| soak.name();
+        assert_eq!(
+            lines,
+            [
+                format!(
+                    "| {} | passed after 1.5 min: 2 | today |",
+                    name(Soak::Fuzzing)
+                ),
+                format!("| {} | not run yet | |", name(Soak::Simulation)),
+                format!(
+                    "| {} | passed after 1.5 min: 3/4 5 | today |",
+                    name(Soak::Aging)
+                ),
+                format!("| {} | not run yet | |", name(Soak::Cancellation)),
+            ]
+        );
     }
 }

@@ -1,19 +1,23 @@
 //! The trust command: hostile peers, conformance and interop against our sidecar, and the hostile
 //! peers against the proxies of others that are on this machine. `docs/TRUST.md` is what it writes.
 
+mod conditions;
 mod conformance;
 mod long;
 mod options;
+mod page;
 mod peers;
 mod report;
 mod servers;
 mod sidecar;
+mod soaks;
 mod stalls;
 mod suite;
 
 use std::process::ExitCode;
 
 use options::Options;
+use page::Part;
 
 /// Reads the command line and does what it says. 1: we broke a promise; 2: it could not be tried.
 pub fn main() -> ExitCode {
@@ -49,14 +53,16 @@ async fn run(options: Options) -> Result<bool, String> {
     let interop = conformance::interop(&options).await;
     let stalls = stalls::run(&options).await;
     let mut columns = vec![ours];
-    for peer in peers::found(&options) {
+    let (found, absent) = peers::found(&options);
+    for peer in found {
         columns.push(suite::of_others(&options, &peer).await);
     }
-    let lines = [conformance, interop, stalls];
+    let mut lines = vec![conformance, interop, stalls];
+    lines.extend(peers::absence(&absent));
     let text = report::text(&columns, &lines);
     println!("{text}");
     if options.write {
-        report::write(&text).map_err(|error| format!("docs/TRUST.md: {error}"))?;
+        page::rewrite(Part::Measured, |_| text)?;
     }
     let broken = columns[0].broken();
     for promise in &broken {

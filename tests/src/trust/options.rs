@@ -5,24 +5,29 @@ use std::path::PathBuf;
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Put the table into docs/TRUST.md.
+    /// Put the table, or the lines of the soaks, into docs/TRUST.md.
     pub write: bool,
     /// The soaks instead.
     pub long: bool,
     /// No proxies of others.
     pub ours_only: bool,
-    /// Only classes whose name contains this.
+    /// Only classes, or soaks, whose name contains this.
     pub only: Option<String>,
     /// The program that has `sidecar`.
     pub program: PathBuf,
 }
 
-const USAGE: &str = "usage: trust [--write] [--long] [--ours] [--only PART-OF-A-CLASS'S-NAME]
+const USAGE: &str = "usage: trust [--write] [--long] [--ours] [--only PART-OF-A-NAME]
 
-  --write  put the table into docs/TRUST.md, with date and commit
-  --long   the soaks: long fuzzing, 10,000 simulation seeds, 1,000,000 calls with cancellation
-  --ours   leave the proxies of others out
-  --only   only classes whose name contains this";
+  --write  put what is measured into docs/TRUST.md, with date and commit: the whole table, or the
+           lines of the soaks that ran
+  --long   the soaks: long fuzzing, 10,000 simulation seeds, servers that age connections for ten
+           minutes, 1,000,000 calls with cancellation
+  --ours   leave the proxies of others out, which the table says
+  --only   only classes (with --long: soaks) whose name contains this";
+
+const PARTIAL: &str = "--write replaces the whole table, which --only would leave a part of; leave one \
+                       of the two out (with --long each soak has a line of its own)";
 
 impl Options {
     /// Reads `words`.
@@ -35,7 +40,7 @@ impl Options {
             long: false,
             ours_only: false,
             only: None,
-            program: program()?,
+            program: PathBuf::new(),
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -47,6 +52,10 @@ impl Options {
                 _ => return Err(USAGE.to_owned()),
             }
         }
+        if options.write && options.only.is_some() && !options.long {
+            return Err(PARTIAL.to_owned());
+        }
+        options.program = program()?;
         Ok(options)
     }
 
@@ -66,5 +75,21 @@ fn program() -> Result<PathBuf, String> {
             "{} is missing; build it with `cargo build --release`",
             program.display()
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_table_does_not_replace_the_whole() {
+        let parse = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            Options::parse(&words).map(drop)
+        };
+        assert_eq!(parse("--only ping --write"), Err(PARTIAL.to_owned()));
+        assert_ne!(parse("--only ping --write --long"), Err(PARTIAL.to_owned()));
+        assert_ne!(parse("--ours --write"), Err(PARTIAL.to_owned()));
     }
 }

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use serde_json::json;
 use tokio::process::Command;
 
+use super::conformance::Line;
 use super::options::Options;
 use crate::hostile::ground::Proxy;
 
@@ -25,22 +26,23 @@ enum Kind {
     HaProxy,
 }
 
-/// Those that are there, unless they are not asked for.
-pub fn found(options: &Options) -> Vec<Peer> {
-    if options.ours_only {
-        return Vec::new();
-    }
-    let peer = |kind: Kind| {
-        let program = find(kind.program());
-        if program.is_none() {
-            eprintln!("{} is not here; see tests/install-peers.sh", kind.program());
+/// Those that are there, and the names of those that are not there or not asked for.
+pub fn found(options: &Options) -> (Vec<Peer>, Vec<&'static str>) {
+    let (mut found, mut absent) = (Vec::new(), Vec::new());
+    for kind in [Kind::Nginx, Kind::Envoy, Kind::HaProxy] {
+        match find(kind.program()).filter(|_| !options.ours_only) {
+            Some(program) => found.push(Peer { kind, program }),
+            None => absent.push(kind.name()),
         }
-        program.map(|program| Peer { kind, program })
-    };
-    [Kind::Nginx, Kind::Envoy, Kind::HaProxy]
-        .into_iter()
-        .filter_map(peer)
-        .collect()
+    }
+    (found, absent)
+}
+
+/// The report's line on proxies that the table is without.
+pub fn absence(names: &[&str]) -> Option<Line> {
+    let names = names.join(", ");
+    let line = format!("left out or not on this machine (tests/install-peers.sh): {names}");
+    (!names.is_empty()).then(|| Line::left_out(&line))
 }
 
 /// A program of `tests/install-peers.sh`, of the path, or of where Debian keeps servers.
@@ -68,6 +70,15 @@ impl Kind {
             Kind::HaProxy => "haproxy",
         }
     }
+
+    /// What people call it.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Nginx => "nginx",
+            Kind::Envoy => "Envoy",
+            Kind::HaProxy => "HAProxy",
+        }
+    }
 }
 
 impl Peer {
@@ -82,12 +93,7 @@ impl Peer {
             .output();
         let said = output.map(|output| [output.stdout, output.stderr].concat());
         let said = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
-        let name = match self.kind {
-            Kind::Nginx => "nginx",
-            Kind::Envoy => "Envoy",
-            Kind::HaProxy => "HAProxy",
-        };
-        format!("{name} {}", version_in(&said))
+        format!("{} {}", self.kind.name(), version_in(&said))
     }
 
     /// Starts it on a free port, in front of `backend`, with its files in `folder`.

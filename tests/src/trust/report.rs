@@ -1,9 +1,8 @@
-//! The table, ours beside the others', and its place in docs/TRUST.md.
+//! The table, ours beside the others'.
 
 use std::fmt::Write;
-use std::path::Path;
-use std::process::Command;
 
+use super::conditions;
 use super::conformance::Line;
 use super::servers::Endured;
 use super::suite::{self, Column, promises};
@@ -12,7 +11,10 @@ use crate::hostile::ground::Trial;
 
 /// Everything measured, as Markdown.
 pub fn text(columns: &[Column], lines: &[Line]) -> String {
-    let mut text = format!("{}\n\n", conditions());
+    let mut text = format!(
+        "Measured on {} shared by attacker, proxy, backend and the others.\n\n",
+        conditions::now()
+    );
     for line in lines {
         text.push_str(&format!("- {}\n", line.line));
     }
@@ -35,23 +37,6 @@ fn failures(text: &mut String, columns: &[Column]) {
             text.push_str(&format!("\n{}, hostile backends: {broken}.\n", column.name));
         }
     }
-}
-
-/// When, where, what.
-fn conditions() -> String {
-    let said = |program: &str, words: &[&str]| {
-        let output = Command::new(program).args(words).output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        text.unwrap_or_default()
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!(
-        "Measured on {} at commit `{}`, Linux {}, {cores} processors shared by attacker, proxy, \
-         backend and the others.",
-        said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-        said("git", &["rev-parse", "--short", "HEAD"]),
-        said("uname", &["-r"]),
-    )
 }
 
 fn table(text: &mut String, columns: &[Column]) -> std::fmt::Result {
@@ -151,43 +136,4 @@ fn summary(column: &Column) -> String {
 
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-const BEGIN: &str = "<!-- measured: begin -->";
-const END: &str = "<!-- measured: end -->";
-
-/// Puts `text` between the marks of docs/TRUST.md.
-///
-/// # Errors
-/// What the system says, or that the marks are gone.
-pub fn write(text: &str) -> std::io::Result<()> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TRUST.md");
-    let old = std::fs::read_to_string(&page)?;
-    let new = replaced(&old, text).ok_or_else(|| std::io::Error::other("the marks are gone"))?;
-    std::fs::write(page, new)
-}
-
-fn replaced(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{}\n{END}{after}", text.trim()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_between_the_marks_is_replaced() {
-        let page = format!("a\n{BEGIN}\nold\n{END}\nb");
-        let new = replaced(&page, "new\n");
-        assert_eq!(new, Some(format!("a\n{BEGIN}\nnew\n{END}\nb")));
-        assert_eq!(replaced("a", "new"), None);
-    }
-
-    #[test]
-    fn the_page_has_its_marks() {
-        let page = include_str!("../../../docs/TRUST.md");
-        assert!(replaced(page, "").is_some());
-    }
 }

@@ -1,10 +1,9 @@
-//! Stalled readers as a line of the report, and the long run of cancellation.
+//! Stalled readers as a line of the report.
 
 use std::time::Duration;
 
 use super::conformance::Line;
 use super::options::Options;
-use crate::Hops;
 use crate::stalled::{Situation, measure};
 
 /// Calls of each victim in each situation.
@@ -46,15 +45,4 @@ pub async fn run(options: &Options) -> Line {
         ),
         holds: broken.is_empty(),
     }
-}
-
-/// A million calls on one connection, a tenth cancelled in bursts of 100, a tenth past their deadline.
-pub async fn cancellation() -> bool {
-    let mut holds = true;
-    for hops in Hops::ALL {
-        let ended = crate::cancelling::run(hops, 1_000_000).await;
-        eprintln!("{hops:?}: {ended:?}");
-        holds &= ended.is_ok();
-    }
-    holds
 }
