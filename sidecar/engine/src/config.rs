@@ -169,7 +169,7 @@ pub struct Settings {
     pub inbound_streams_max: u32,
     /// What the peer of any connection may do. Streams and trust are set for each by what it is.
     pub http2: http2::Config,
-    /// Inbound TLS handshakes under way at once; one more ends the oldest. Default 512.
+    /// Inbound TLS handshakes under way at once; one more ends one of them. Default 512.
     pub handshakes_max: usize,
     /// Window growth shared by all connections of a worker. Bytes; default 8 MiB.
     pub window_growth_bytes: usize,

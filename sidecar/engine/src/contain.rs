@@ -124,8 +124,8 @@ impl Engine {
         if self.connection(id).is_none() {
             return;
         }
-        let connection = self.connections.remove(id.slot as usize);
         self.end_handshake(id);
+        let connection = self.connections.remove(id.slot as usize);
         self.counters.note_limits(&connection);
         if let Role::Upstream(upstream) = &connection.role
             && let Ok(mut known) = upstream.endpoint.connections.try_borrow_mut()

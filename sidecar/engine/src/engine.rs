@@ -26,6 +26,7 @@ use crate::contain::Subject;
 use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
 use crate::drain::Drain;
 use crate::fuse::Fuse;
+use crate::handshakes::Handshakes;
 use crate::random::Random;
 use crate::record::{Counters, Gauges};
 use crate::timers::{TimerKey, Timers};
@@ -66,8 +67,7 @@ pub struct Engine {
     /// A panic was contained; see `stock.rs`.
     pub(crate) stock_due: bool,
     pub(crate) fuse: Fuse,
-    /// Inbound connections whose TLS handshake is under way, oldest first.
-    pub(crate) handshakes: BTreeMap<u32, ConnectionId>,
+    pub(crate) handshakes: Handshakes,
 }
 
 impl Engine {
@@ -100,7 +100,7 @@ impl Engine {
             subject: Subject::Nothing,
             stock_due: false,
             fuse: Fuse::default(),
-            handshakes: BTreeMap::new(),
+            handshakes: Handshakes::default(),
             settings,
         }
     }

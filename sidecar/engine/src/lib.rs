@@ -17,6 +17,7 @@ mod codec;
 mod configuration;
 mod connection;
 mod drain;
+mod handshakes;
 mod lifetime;
 mod pool;
 mod relief;

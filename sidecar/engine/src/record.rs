@@ -152,7 +152,7 @@ pub struct Gauges {
 pub enum EndCause {
     /// TLS, preface and SETTINGS took too long.
     Handshake,
-    /// Too many handshakes were under way; this was the oldest.
+    /// Too many handshakes were under way, and this one gave way.
     HandshakeEvicted,
     /// A header block, or another frame, was begun and not ended in time.
     HeaderBlock,

@@ -3,7 +3,7 @@
 use outrider_http2::{ErrorCode, GoawayKind};
 
 use crate::call::AttemptError;
-use crate::connection::{DrainStep, Role};
+use crate::connection::{Connection, DrainStep, Role};
 use crate::contract::ConnectionId;
 use crate::engine::Engine;
 use crate::record::EndCause;
@@ -11,9 +11,8 @@ use crate::timers::Timer;
 use crate::tls::Transport;
 
 impl Engine {
-    /// TLS, the preface and SETTINGS of a new downstream connection have this long, together. One
-    /// TLS handshake too many ends the oldest: an honest one takes a few round trips, so the oldest
-    /// is the one that is not.
+    /// TLS, the preface and SETTINGS of a new downstream connection have this long, together. Of too
+    /// many TLS handshakes one gives way; `handshakes.rs` says which.
     pub(crate) fn begin_handshake(&mut self, id: ConnectionId) {
         let due = self.now + self.lifetimes(id).handshake;
         let timer = self.timers.arm(due, Timer::Handshake(id));
@@ -21,21 +20,25 @@ impl Engine {
             return self.timers.cancel(timer);
         };
         connection.timer = Some(timer);
+        let from = connection.caller_address();
         if matches!(connection.transport, Some(Transport::Plain)) {
             return;
         }
-        self.handshakes.insert(id.serial, id);
-        if self.handshakes.len() > self.settings.handshakes_max
-            && let Some((_, oldest)) = self.handshakes.pop_first()
-        {
+        if let Some(from) = from {
+            self.handshakes.begin(from.ip(), id);
+        }
+        if let Some(surplus) = self.handshakes.take_surplus(self.settings.handshakes_max) {
             let words = "too many handshakes are under way";
-            self.give_up(oldest, EndCause::HandshakeEvicted, words);
+            self.give_up(surplus, EndCause::HandshakeEvicted, words);
         }
     }
 
     /// The TLS handshake is over, well or not.
     pub(crate) fn end_handshake(&mut self, id: ConnectionId) {
-        self.handshakes.remove(&id.serial);
+        let from = self.connection(id).and_then(Connection::caller_address);
+        if let Some(from) = from {
+            self.handshakes.end(from.ip(), id);
+        }
     }
 
     /// The peer's SETTINGS are the end of its preface (RFC 9113 3.4).
@@ -55,8 +58,19 @@ impl Engine {
         }
     }
 
+    fn note_hello(&mut self, id: ConnectionId) {
+        let connection = self.connection(id).filter(|it| {
+            let transport = it.transport.as_ref();
+            transport.is_some_and(Transport::has_answered_hello)
+        });
+        if let Some(from) = connection.and_then(Connection::caller_address) {
+            self.handshakes.note_hello(from.ip(), id);
+        }
+    }
+
     /// Bytes were read and taken in.
     pub(crate) fn heard(&mut self, id: ConnectionId) {
+        self.note_hello(id);
         let Some(connection) = self.connection(id) else {
             return;
         };

@@ -135,6 +135,14 @@ impl Transport {
         }
     }
 
+    /// The handshake is under way, and the peer's ClientHello was whole and good (of a server's end).
+    pub(crate) fn has_answered_hello(&self) -> bool {
+        match self {
+            Transport::Plain => false,
+            Transport::Tls(tls) => !tls.secured && tls.machine.protocol_version().is_some(),
+        }
+    }
+
     /// Says goodbye in TLS's way (close_notify), once, when HTTP/2 has nothing left to say.
     pub(crate) fn close(&mut self, http2: &Codec) {
         if let Transport::Tls(tls) = self {

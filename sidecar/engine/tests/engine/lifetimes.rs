@@ -8,8 +8,8 @@ use outrider_engine::config::{Settings, Transport};
 use outrider_engine::{Action, EndCause, Engine, Outcome, Reason, Side};
 use outrider_policy::{Code, Tick};
 
-use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
-use crate::world::{Authority, Seen, World};
+use crate::world::mesh::{CALLER, GET, Mesh, address, snapshot};
+use crate::world::{Seen, World};
 
 const WATCH: &str = "/shop.v1.Orders/Watch";
 const SERVER: usize = 1;
@@ -368,25 +368,4 @@ fn a_peer_that_says_nothing_or_half_a_preface_is_given_five_seconds() {
         assert!(turn(&mut engine));
         assert_eq!(ended(&engine, EndCause::Handshake), [1, 0]);
     }
-}
-
-#[test]
-fn one_handshake_too_many_ends_the_oldest() {
-    let own = Authority::new().issue(&[ORDERS]).expect("material");
-    let settings = Settings {
-        handshakes_max: 2,
-        ..Settings::new("orders")
-    };
-    let mut engine = Engine::new(settings, 1);
-    engine.identity(Tick::ZERO, own);
-    for expected in [0, 0, 1, 2] {
-        engine.accepted(Tick::ZERO, Side::Inbound, address("10.0.0.9:9"));
-        turn(&mut engine);
-        assert_eq!(ended(&engine, EndCause::HandshakeEvicted), [expected, 0]);
-    }
-    assert_eq!(engine.gauges().downstream[1], 2);
-    engine.tick(after(5));
-    assert!(turn(&mut engine));
-    assert_eq!(ended(&engine, EndCause::Handshake), [2, 0]);
-    assert_eq!(engine.gauges().timers, 0);
 }

@@ -9,6 +9,7 @@ mod discovery;
 mod drain;
 mod flow;
 mod goaway;
+mod handshakes;
 mod identity;
 mod lifetimes;
 mod no_endpoint;
