@@ -215,7 +215,7 @@ impl Engine {
         self.now = now;
         self.of_connection(id, |engine| {
             if let Some(connection) = engine.connection_mut(id) {
-                connection.life.written_at = now;
+                connection.life.output_since = None;
                 connection.lend(|transport, http2| transport.written(http2, count));
             }
             engine.mark_dirty(id);

@@ -80,6 +80,7 @@ impl Engine {
     }
 
     fn flush(&mut self, id: ConnectionId) {
+        let now = self.now;
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
@@ -91,6 +92,8 @@ impl Engine {
             }
         });
         let has_output = !connection.output().is_empty();
+        let since = connection.life.output_since.unwrap_or(now);
+        connection.life.output_since = has_output.then_some(since);
         let wants_read = connection.http2.wants_read();
         let (turned, closing) = (wants_read != connection.reading, connection.closing);
         connection.reading = wants_read;

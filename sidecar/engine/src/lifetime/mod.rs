@@ -30,9 +30,10 @@ pub(crate) struct Life {
     begun: bool,
     /// Nothing is open or held and nobody is asked: looks may be far apart until something comes.
     pub(crate) is_resting: bool,
-    /// When the last octet came, and when the socket last took one.
+    /// When the last octet came.
     pub(crate) heard_at: Tick,
-    pub(crate) written_at: Tick,
+    /// Since when octets wait for the socket of which it takes none, as the turns before saw it.
+    pub(crate) output_since: Option<Tick>,
     keepalive: Keepalive,
     /// As the last look saw it: streams opened so far, and since when none was open.
     streams_opened: u32,
@@ -67,7 +68,6 @@ impl Engine {
             return;
         }
         connection.life.heard_at = now;
-        connection.life.written_at = now;
         connection.life.is_resting = true;
         connection.life.rests_since = Some(now);
         self.schedule_look(id, None);

@@ -21,10 +21,8 @@ impl Engine {
     /// Has the socket taken nothing of what waits for it, for too long?
     pub(super) fn is_output_stuck(&self, id: ConnectionId) -> bool {
         let longest = self.lifetimes(id).stalled;
-        self.connection(id).is_some_and(|connection| {
-            let waited = self.now.since(connection.life.written_at);
-            !connection.output().is_empty() && waited >= longest
-        })
+        let since = self.connection(id).and_then(|it| it.life.output_since);
+        since.is_some_and(|since| self.now.since(since) >= longest)
     }
 
     pub(super) fn reset_stalled(&mut self, id: ConnectionId) {

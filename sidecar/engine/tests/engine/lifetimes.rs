@@ -369,3 +369,17 @@ fn a_peer_that_says_nothing_or_half_a_preface_is_given_five_seconds() {
         assert_eq!(ended(&engine, EndCause::Handshake), [1, 0]);
     }
 }
+
+#[test]
+fn octets_that_have_only_just_come_up_are_not_stalled() {
+    let (mut engine, id) = raw();
+    engine.tick(after(1_000));
+    // WINDOW_UPDATE, behind which the connection is looked at, 37.5 s later; then a PING.
+    engine.received(after(1_000), id, b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01");
+    turn(&mut engine);
+    let look = engine.wake_at().expect("a look");
+    engine.received(look, id, b"\0\0\x08\x06\0\0\0\0\0are you?");
+    engine.tick(look);
+    assert!(!turn(&mut engine));
+    assert_eq!(ended(&engine, EndCause::Stalled), [0, 0]);
+}
