@@ -14,7 +14,11 @@ use crate::tls::{Peer, TlsFailure};
 
 impl Engine {
     /// TLS is agreed on and the peer is known.
-    pub(crate) fn secured(&mut self, id: ConnectionId, peer: Peer) {
+    pub(crate) fn secured(&mut self, id: ConnectionId, peer: Peer<'_>) {
+        if !self.is_handshake_believed(id, peer.chain) {
+            let words = "the peer's root left the trust bundle during the handshake".to_owned();
+            return self.tls_failed(id, &TlsFailure(words));
+        }
         let Some(connection) = self.connection_mut(id) else {
             return;
         };

@@ -42,6 +42,8 @@ pub(crate) struct Life {
     replace: Option<(Tick, EndCause)>,
     /// Last second of the peer's certificate. Seconds since 1970-01-01 UTC.
     pub(crate) expires_unix: Option<u64>,
+    /// The trust bundle has changed since the handshake began.
+    is_doubted: bool,
     /// When a connection that is not believed any more is cut off.
     distrusted_at: Option<Tick>,
     /// The frame that has begun and is not whole, and its timer.

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use outrider_policy::{Tick, jittered};
+use rustls::pki_types::CertificateDer;
 
 use super::Life;
-use crate::connection::Role;
+use crate::connection::{Connection, Role};
 use crate::contain::Subject;
 use crate::contract::ConnectionId;
 use crate::engine::Engine;
@@ -62,7 +63,8 @@ impl Engine {
         ends.into_iter().flatten().all(|end| self.now < end)
     }
 
-    /// New material: the clock may have jumped since the last, and the bundle may have shrunk.
+    /// New material: the clock may have jumped since the last, and the bundle may have shrunk. Whoever
+    /// has proved itself is judged anew at once; whose handshake is under way, at its end.
     pub(crate) fn recheck_peers(&mut self, before: Option<&TlsMaterial>) {
         let Some(material) = self.material.clone() else {
             return;
@@ -70,34 +72,34 @@ impl Engine {
         if before.is_none_or(|before| before.believes_same_roots(&material)) {
             return;
         }
-        for id in self.secured_ids() {
-            if !self.is_vouched_for(id, &material) {
-                self.about(Subject::Connection(id), |engine| engine.distrust(id));
-            }
+        for (_, connection) in &mut self.connections {
+            connection.life.is_doubted = connection.life.expires_unix.is_none();
+        }
+        for id in self.unbelieved_ids(&material) {
+            self.about(Subject::Connection(id), |engine| engine.distrust(id));
         }
     }
 
-    fn secured_ids(&self) -> Vec<ConnectionId> {
-        let secured = self.connections.iter();
-        let secured = secured.filter(|(_, connection)| connection.life.expires_unix.is_some());
-        secured
-            .map(|(slot, connection)| ConnectionId {
-                slot: slot as u32,
-                serial: connection.serial,
-            })
-            .collect()
+    fn unbelieved_ids(&self, material: &TlsMaterial) -> Vec<ConnectionId> {
+        let connections = self.connections.iter();
+        let secured = connections.filter(|(_, it)| it.life.expires_unix.is_some());
+        let unbelieved = secured.filter(|(_, it)| {
+            let transport = it.transport.as_ref();
+            transport.is_some_and(|transport| !is_vouched_for(it, transport.peer_chain(), material))
+        });
+        unbelieved.map(|(slot, it)| it.id(slot)).collect()
     }
 
-    fn is_vouched_for(&self, id: ConnectionId, material: &TlsMaterial) -> bool {
-        let Some(connection) = self.connection(id) else {
-            return true;
-        };
-        let role = match connection.role {
-            Role::Downstream { .. } => PeerRole::Client,
-            Role::Upstream(_) => PeerRole::Server,
-        };
-        let transport = connection.transport.as_ref();
-        transport.is_none_or(|transport| material.believes(transport.peer_chain(), role))
+    /// A handshake has ended well under the bundle that it began with. Would it under today's?
+    pub(crate) fn is_handshake_believed(
+        &self,
+        id: ConnectionId,
+        chain: &[CertificateDer<'_>],
+    ) -> bool {
+        let doubted = self.connection(id).filter(|it| it.life.is_doubted);
+        doubted
+            .zip(self.material.as_ref())
+            .is_none_or(|(connection, material)| is_vouched_for(connection, chain, material))
     }
 
     /// The peer's root was withdrawn: no new streams, and a moment for those that run.
@@ -110,6 +112,18 @@ impl Engine {
         self.replace_if_due(id);
         self.schedule_look(id, Some(end));
     }
+}
+
+fn is_vouched_for(
+    connection: &Connection,
+    chain: &[CertificateDer<'_>],
+    material: &TlsMaterial,
+) -> bool {
+    let role = match connection.role {
+        Role::Downstream { .. } => PeerRole::Client,
+        Role::Upstream(_) => PeerRole::Server,
+    };
+    material.believes(chain, role)
 }
 
 /// A number of 0 to 1.

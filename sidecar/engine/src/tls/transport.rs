@@ -42,14 +42,16 @@ pub(crate) struct Tls {
 /// What a read brought, in order.
 pub(crate) enum Decoded<'a> {
     /// The handshake has just ended well; this is the peer.
-    Secured(Peer),
+    Secured(Peer<'a>),
     /// Bytes for HTTP/2.
     Plaintext(&'a [u8]),
 }
 
 /// Who is at the other end, and until when that is proven.
-pub(crate) struct Peer {
+pub(crate) struct Peer<'a> {
     pub(crate) id: Arc<SpiffeId>,
+    /// The certificates that it proved itself with, leaf first.
+    pub(crate) chain: &'a [CertificateDer<'static>],
     /// Last second of its certificate. Seconds since 1970-01-01 UTC.
     pub(crate) expires_unix: u64,
 }
@@ -169,9 +171,8 @@ impl Tls {
             self.collect();
             processed?;
             if !self.secured && !self.machine.is_handshaking() {
-                let peer = self.peer()?;
+                decoded(Decoded::Secured(self.peer()?));
                 self.secured = true;
-                decoded(Decoded::Secured(peer));
             }
             self.deliver(decoded);
             if taken == 0 {
@@ -182,7 +183,7 @@ impl Tls {
     }
 
     /// The handshake is done: the peer's identity, and HTTP/2 agreed upon.
-    fn peer(&self) -> Result<Peer, TlsFailure> {
+    fn peer(&self) -> Result<Peer<'_>, TlsFailure> {
         if self.machine.alpn_protocol() != Some(b"h2") {
             return Err(TlsFailure(
                 "the peer did not agree on HTTP/2 (ALPN h2)".to_owned(),
@@ -195,7 +196,11 @@ impl Tls {
         let known = certificate_identity(leaf).and_then(|id| {
             let expires_unix = certificate_expiry(leaf)?;
             let id = Arc::new(id);
-            Ok(Peer { id, expires_unix })
+            Ok(Peer {
+                id,
+                chain,
+                expires_unix,
+            })
         });
         known.map_err(|error| TlsFailure(error.to_string()))
     }

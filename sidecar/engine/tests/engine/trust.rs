@@ -140,3 +140,36 @@ fn a_bundle_that_only_grows_ends_nothing() {
     assert_eq!(mesh.client().status(), None);
     assert_eq!(ended(&mesh, SERVER, EndCause::Certificate), [0, 0]);
 }
+
+/// What becomes of a handshake under way at both ends when `judge` gets a bundle of these roots:
+/// handshakes that ended well there, either side; and did the application hear of the call?
+fn handshake_under_way(
+    judge: usize,
+    uri: &str,
+    ours: &Authority,
+    roots: &[&Authority],
+) -> (u64, bool) {
+    let (mut mesh, clock) = mesh(ours, HOUR);
+    mesh.world.freeze(SERVER);
+    call(&mut mesh, GET);
+    let now = mesh.world.now;
+    let material = issue(ours, &clock, roots, uri, HOUR);
+    mesh.world.engines[judge].identity(now, material);
+    mesh.world.thaw();
+    let counters = mesh.world.engines[judge].gauges().counters;
+    (
+        counters.mtls_handshakes.iter().sum(),
+        !mesh.servers().is_empty(),
+    )
+}
+
+#[test]
+fn a_handshake_under_way_is_judged_by_the_bundle_that_is_there_at_its_end() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    for (judge, uri) in [(CALLER, FRONTEND), (SERVER, ORDERS)] {
+        let shrunk = handshake_under_way(judge, uri, &ours, &[&theirs]);
+        assert_eq!(shrunk, (0, false), "{uri}");
+        let grown = handshake_under_way(judge, uri, &ours, &[&ours, &theirs]);
+        assert_eq!(grown, (1, true), "{uri}");
+    }
+}
