@@ -1,24 +1,25 @@
-//! How long connections live: beginnings, silence, age, idleness, and what is held and not taken.
+//! How long connections live: beginnings, age, idleness, and what is held and not taken.
 //!
-//! Time is virtual: an hour costs what happens in it. Who is believed for how long: `trust.rs`.
+//! Time is virtual: an hour costs what happens in it. Silence: `keepalive.rs`. Who is
+//! believed for how long: `trust.rs`.
 
 use std::time::Duration;
 
-use outrider_engine::config::{Settings, Transport};
+use outrider_engine::config::Settings;
 use outrider_engine::{Action, EndCause, Engine, Outcome, Reason, Side};
 use outrider_policy::{Code, Tick};
 
-use crate::world::mesh::{CALLER, GET, Mesh, address, snapshot};
-use crate::world::{Seen, World};
+use crate::world::Seen;
+use crate::world::mesh::{CALLER, GET, Mesh, address};
 
-const WATCH: &str = "/shop.v1.Orders/Watch";
-const SERVER: usize = 1;
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
+pub const WATCH: &str = "/shop.v1.Orders/Watch";
+pub const SERVER: usize = 1;
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Connections that `engine` ended for `cause`: downstream, upstream.
-fn ended(engine: &Engine, cause: EndCause) -> [u64; 2] {
+pub fn ended(engine: &Engine, cause: EndCause) -> [u64; 2] {
     engine
         .gauges()
         .counters
@@ -26,123 +27,17 @@ fn ended(engine: &Engine, cause: EndCause) -> [u64; 2] {
         .map(|by_cause| by_cause[cause as usize])
 }
 
-fn ended_for_anything(mesh: &Mesh) -> u64 {
-    let counters = mesh.world.engines.iter().map(|it| it.gauges().counters);
-    counters.flat_map(|it| it.ended).flatten().sum()
-}
-
 /// A call that is under way; the application that has it.
-fn watching(mesh: &mut Mesh) -> usize {
+pub fn watching(mesh: &mut Mesh) -> usize {
     mesh.client().call("orders", WATCH, &[], true);
     mesh.world.settle();
     mesh.servers()[0]
 }
 
-fn answer(mesh: &mut Mesh, server: usize) {
+pub fn answer(mesh: &mut Mesh, server: usize) {
     let (stream, _) = mesh.world.peers[server].heads().pop().expect("a call");
     mesh.world.peers[server].answer(stream, b"done", "0");
     mesh.world.settle();
-}
-
-#[test]
-fn a_peer_that_falls_silent_under_a_call_is_found_within_15_s() {
-    let mut mesh = Mesh::new(1);
-    watching(&mut mesh);
-    mesh.world.freeze(SERVER);
-    mesh.world.advance(15 * SECOND - Duration::from_millis(1));
-    assert_eq!(mesh.client().status(), None);
-    mesh.world.advance(Duration::from_millis(1));
-    assert_eq!(mesh.client().status().as_deref(), Some("14"));
-    assert_eq!(ended(&mesh.world.engines[CALLER], EndCause::Silent), [0, 1]);
-}
-
-#[test]
-fn a_caller_that_vanishes_is_found_by_the_callee() {
-    let mut mesh = Mesh::new(1);
-    watching(&mut mesh);
-    mesh.world.freeze(CALLER);
-    mesh.world.advance(15 * SECOND);
-    assert_eq!(ended(&mesh.world.engines[SERVER], EndCause::Silent), [1, 0]);
-    assert_eq!(
-        mesh.outcome(Side::Inbound),
-        [(Outcome::Cancelled, Code::Cancelled)]
-    );
-}
-
-#[test]
-fn a_quiet_call_between_peers_that_are_there_lives_on() {
-    let mut mesh = Mesh::new(1);
-    let server = watching(&mut mesh);
-    mesh.world.advance(25 * MINUTE);
-    answer(&mut mesh, server);
-    assert_eq!(mesh.client().status().as_deref(), Some("0"));
-    assert_eq!(ended_for_anything(&mesh), 0);
-    let pings = mesh.world.engines[CALLER].gauges().counters.keepalive_pings;
-    assert!((1..=150).contains(&pings), "{pings} pings");
-}
-
-/// The outbound side of a sidecar without a mesh: plaintext calls to a server that is no sidecar.
-fn foreign() -> (World, usize, usize) {
-    let mut world = World::default();
-    let engine = world.engine(Engine::new(Settings::new("frontend"), 1));
-    let server = address("10.0.0.1:1000");
-    world.serve(server);
-    world.engines[engine].configure(Tick::ZERO, snapshot(&[server], Transport::Plaintext));
-    let client = world.connect(engine);
-    world.peers[client].call("orders", WATCH, &[], true);
-    world.settle();
-    (world, client, engine)
-}
-
-fn pings(world: &World) -> u64 {
-    world.engines[CALLER].gauges().counters.keepalive_pings
-}
-
-/// It may count pings that come more often (gRFC A8).
-#[test]
-fn a_server_that_is_no_sidecar_is_pinged_every_five_minutes() {
-    let (mut world, ..) = foreign();
-    world.advance(5 * MINUTE - SECOND);
-    assert_eq!(pings(&world), 0);
-    world.advance(HOUR);
-    assert_eq!(pings(&world), 12);
-}
-
-#[test]
-fn a_server_that_minds_pings_gets_half_as_many() {
-    let (mut world, client, _) = foreign();
-    // GOAWAY, ENHANCE_YOUR_CALM, as gRPC servers say it; stream 1 may still be answered.
-    let mut goaway = vec![0, 0, 22, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11];
-    goaway.extend_from_slice(b"too_many_pings");
-    let server = client + 1;
-    world.say(server, &goaway);
-    assert_eq!(
-        world.engines[CALLER].gauges().counters.keepalive_complaints,
-        1
-    );
-    let (stream, _) = world.peers[server].heads()[0].clone();
-    world.peers[server].answer(stream, b"done", "0");
-    world.settle();
-    world.peers[client].call("orders", WATCH, &[], true);
-    world.settle();
-    world.advance(10 * MINUTE - SECOND);
-    assert_eq!(pings(&world), 0);
-    world.advance(2 * SECOND);
-    assert_eq!(pings(&world), 1);
-}
-
-#[test]
-fn a_caller_that_pings_every_ten_seconds_is_answered_for_ever() {
-    let mut mesh = Mesh::new(1);
-    let server = watching(&mut mesh);
-    for _ in 0..360 {
-        mesh.client().http2.ping(*b"are you?");
-        mesh.world.advance(10 * SECOND);
-    }
-    let pongs = mesh.client().pongs;
-    assert_eq!(pongs, 360);
-    answer(&mut mesh, server);
-    assert_eq!(mesh.client().status().as_deref(), Some("0"));
 }
 
 #[test]

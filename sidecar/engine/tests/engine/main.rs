@@ -11,6 +11,7 @@ mod flow;
 mod goaway;
 mod handshakes;
 mod identity;
+mod keepalive;
 mod lifetimes;
 mod no_endpoint;
 mod pool;

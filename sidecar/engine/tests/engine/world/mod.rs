@@ -9,7 +9,7 @@ mod octets;
 
 pub use authority::{Authority, WallClock};
 pub use octets::fields;
-use octets::without_connection_window;
+use octets::{pings, without_connection_window};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -44,6 +44,8 @@ pub struct Peer {
     pub reads: bool,
     /// Pings of ours that were answered.
     pub pongs: u32,
+    /// Pings that came.
+    pub pings: Vec<String>,
 }
 
 #[derive(Default)]
@@ -116,6 +118,7 @@ impl World {
             seen: Vec::new(),
             reads: true,
             pongs: 0,
+            pings: Vec::new(),
         });
         self.peers.len() - 1
     }
@@ -286,6 +289,7 @@ impl World {
 impl Peer {
     fn receive(&mut self, now: Tick, mut bytes: &[u8]) {
         let now = Duration::from_nanos(now.as_nanos());
+        self.pings.extend(pings(bytes));
         while let Some(event) = self.http2.receive(now, &mut bytes) {
             match event {
                 Event::Head {

@@ -11,6 +11,13 @@ pub fn without_connection_window(bytes: &mut Vec<u8>) {
     }
 }
 
+/// What the PINGs among frames say, those that are no answers.
+pub fn pings(bytes: &[u8]) -> impl Iterator<Item = String> {
+    let frames = bytes.windows(17);
+    let pings = frames.filter(|frame| frame.starts_with(&[0, 0, 8, 6, 0, 0, 0, 0, 0]));
+    pings.map(|frame| String::from_utf8_lossy(&frame[9..]).into_owned())
+}
+
 pub fn fields(list: &[(&str, &str)]) -> Fields {
     let mut fields = Fields::new();
     for (name, value) in list {
