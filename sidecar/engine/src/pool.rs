@@ -167,9 +167,16 @@ impl Engine {
         self.send_waiting(id);
     }
 
-    /// The calls that waited for this connection get their streams.
+    /// The calls that waited for this connection get their streams: first those with the shortest
+    /// bodies, because one long body may be all that the connection's window holds.
     pub(crate) fn send_waiting(&mut self, id: ConnectionId) {
-        for call in self.take_waiters(id) {
+        let mut waiters = self.take_waiters(id);
+        let held = |call: &CallId| {
+            let call = self.calls.get(call.0 as usize);
+            call.map_or(0, |call| call.body.bytes.len())
+        };
+        waiters.make_contiguous().sort_by_key(held);
+        for call in waiters {
             self.tell(call, |engine| {
                 engine.stop_waiting(call);
                 engine.send(call, id);

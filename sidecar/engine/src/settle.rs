@@ -51,8 +51,8 @@ impl Engine {
                 connection.dirty = false;
                 self.stop_requests(id);
                 self.flush(id);
-                let moved = self.return_credit(id);
-                self.watch_window(id, moved);
+                self.return_credit(id);
+                self.watch_window(id);
                 self.drained_of(id);
             }
         }
@@ -107,15 +107,12 @@ impl Engine {
         }
     }
 
-    /// Bytes this connection's peer will get were framed: their sources get window back. `true`:
-    /// there were some.
-    fn return_credit(&mut self, id: ConnectionId) -> bool {
-        let mut moved = false;
+    /// Bytes this connection's peer will get were framed: their sources get window back.
+    fn return_credit(&mut self, id: ConnectionId) {
         while let Some(connection) = self.connection_mut(id) {
             let Some(taken) = connection.http2.next_taken() else {
                 break;
             };
-            moved = true;
             let Some(call) = connection.streams.get(&taken.stream).copied() else {
                 continue;
             };
@@ -127,42 +124,49 @@ impl Engine {
             }
             self.subject = Subject::Connection(id);
         }
-        moved
     }
 
-    /// Starts or stops the watch over a peer whose connection window is narrow; begins it anew when
-    /// octets `moved`. Calls that waited for the verdict go on when it is good: not when what
-    /// moved is only what spent the window.
-    fn watch_window(&mut self, id: ConnectionId, moved: bool) {
-        let due = self.now + BLOCKED_AFTER;
-        let Some(connection) = self.connection_mut(id) else {
+    /// Starts or stops the watch over a peer whose connection window is narrow.
+    fn watch_window(&mut self, id: ConnectionId) {
+        let narrow = self
+            .connection(id)
+            .map(|known| known.http2.is_send_narrow());
+        let Some((upstream, narrow)) = self.upstream_mut(id).zip(narrow) else {
             return;
         };
-        let narrow = connection.http2.is_send_narrow();
-        let Some(upstream) = connection.upstream_mut() else {
-            return;
-        };
-        let has_ready_waiters = upstream.stage == Stage::Ready && !upstream.waiters.is_empty();
-        let was_watched = upstream.blocked_timer.is_some();
-        if moved || !narrow {
-            upstream.blocked = false;
-            if let Some(timer) = upstream.blocked_timer.take() {
-                self.timers.cancel(timer);
-            }
+        let is_watched = upstream.blocked || upstream.blocked_timer.is_some();
+        match narrow {
+            true if !is_watched => self.watch_narrow(id),
+            false if is_watched || !upstream.waiters.is_empty() => self.move_again(id),
+            true | false => {}
         }
-        if has_ready_waiters && (!narrow || moved && was_watched) {
+    }
+
+    fn watch_narrow(&mut self, id: ConnectionId) {
+        let due = self.now + BLOCKED_AFTER;
+        let timer = self.timers.arm(due, Timer::Blocked(id));
+        if let Some(upstream) = self.upstream_mut(id) {
+            upstream.blocked_timer = Some(timer);
+        }
+    }
+
+    /// Calls that waited are sent. Octets that move on a narrow connection are no reason to: they
+    /// may be what is spending its window.
+    fn move_again(&mut self, id: ConnectionId) {
+        let Some(upstream) = self.upstream_mut(id) else {
+            return;
+        };
+        upstream.blocked = false;
+        let is_ready = upstream.stage == Stage::Ready;
+        if let Some(timer) = upstream.blocked_timer.take() {
+            self.timers.cancel(timer);
+        }
+        if is_ready {
             self.send_waiting(id);
         }
-        if narrow
-            && let Some(upstream) = self.connections[id.slot as usize].upstream_mut()
-            && !upstream.blocked
-            && upstream.blocked_timer.is_none()
-        {
-            upstream.blocked_timer = Some(self.timers.arm(due, Timer::Blocked(id)));
-        }
     }
 
-    /// No progress for [`BLOCKED_AFTER`]: new calls, and those that waited, use another connection.
+    /// Narrow for [`BLOCKED_AFTER`]: new calls, and those that waited, use another connection.
     pub(crate) fn connection_blocked(&mut self, id: ConnectionId) {
         if let Some(upstream) = self.upstream_mut(id) {
             upstream.blocked = true;

@@ -145,12 +145,9 @@ pub async fn measure(
     let reader = Reader::start(&way, situation.stall).await;
     let stalled = reader.stall(situation.streams);
     let mut waits = Vec::new();
-    // The first call meets a stall that is only beginning. Whose head is at a server when that
-    // server's connection is spent is beyond help.
-    if situation.stall != Stall::DeafNarrowHandlers {
-        let first = call(&other, patience).await;
-        waits.push(first.map_err(|error| format!("as the stall began: {error}"))?);
-    }
+    // The first call meets a stall that is only beginning.
+    let first = call(&other, patience).await;
+    waits.push(first.map_err(|error| format!("as the stall began: {error}"))?);
     stalled.await;
     application.until_arrived(situation.streams).await;
     let mut victims = vec![other];

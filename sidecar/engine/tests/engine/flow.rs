@@ -109,23 +109,22 @@ fn a_deadline_is_told_ahead_of_data_that_nobody_reads() {
     mesh.assert_quiet();
 }
 
+/// A call with so much of a body.
+fn upload(mesh: &mut Mesh, body: &[u8], end: bool) {
+    let client = mesh.client();
+    let stream = client.call("orders", "/shop.v1.Orders/Upload", &[], false);
+    client.http2.data(stream, body, end);
+    mesh.world.settle();
+}
+
 /// An upload that holds the window of a connection, but for `left` octets, because its handler does
 /// not read; then a short one.
 fn held_and_one_more(left: usize, before: Duration) -> (Mesh, Vec<usize>) {
     let mut mesh = Mesh::new(1);
     mesh.world.is_narrow = true;
-    let stream = mesh
-        .client()
-        .call("orders", "/shop.v1.Orders/Upload", &[], false);
-    mesh.client()
-        .http2
-        .data(stream, &vec![1; WINDOW - left], false);
+    upload(&mut mesh, &vec![1; WINDOW - left], false);
     mesh.world.advance(before);
-    let stream = mesh
-        .client()
-        .call("orders", "/shop.v1.Orders/Upload", &[], false);
-    mesh.client().http2.data(stream, &[2; 1_000], true);
-    mesh.world.settle();
+    upload(&mut mesh, &[2; 1_000], true);
     let servers = mesh.servers();
     let arrived = servers
         .iter()
@@ -168,4 +167,20 @@ fn a_call_goes_on_when_what_stood_moves_again() {
     let arrived = mesh.world.peers[server].body();
     assert_eq!(arrived.len(), WINDOW + 1_000);
     assert!(arrived.ends_with(&[2; 1_000]));
+}
+
+#[test]
+fn of_calls_that_wait_the_shortest_goes_out_first() {
+    let (mut mesh, _) = held_and_one_more(0, Duration::from_millis(100));
+    let second = mesh.servers()[1];
+    upload(&mut mesh, &vec![3; WINDOW - 1_000], false);
+    upload(&mut mesh, &vec![4; WINDOW], false);
+    upload(&mut mesh, &[5; 1_000], true);
+    mesh.world.advance(Duration::from_millis(100));
+    let servers = mesh.servers();
+    assert_eq!(servers.len(), 3, "the second stands, too");
+    assert_eq!(mesh.world.peers[second].body().len(), WINDOW);
+    let arrived = mesh.world.peers[servers[2]].body();
+    assert_eq!(arrived.len(), WINDOW);
+    assert!(arrived.starts_with(&[5; 1_000]));
 }

@@ -222,6 +222,7 @@ impl Connection {
             receive_window: ReceiveWindow::new(self.config.initial_window),
             send_window: i64::from(self.peer_initial_window),
             queue: ByteQueue::default(),
+            has_sent_data: false,
             stuck_since: None,
             trailers: None,
             is_in_round: false,

@@ -187,6 +187,7 @@ impl Connection {
         };
         self.closed.note(id, Gone::ByPeer);
         self.counters.resets_received += 1;
+        self.send_round();
         // A server's resets are answers; what they cost is bounded by what we ask.
         if matches!(self.role, Role::Server { .. }) {
             self.budgets

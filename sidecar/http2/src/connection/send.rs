@@ -3,13 +3,24 @@
 //! Streams that have data and window take turns, one frame each, while the output is under
 //! its limit and the peer's connection window is open. Data is copied once when it can go at
 //! once, twice when it has to wait.
+//!
+//! A call that is at a server whose connection window others use up would wait for as long as they
+//! are not read. So a client leaves the end of that window to streams of which the server has the
+//! head and none of the body: a short request always goes out.
 
 use std::collections::VecDeque;
 
 use super::Connection;
+use super::role::Role;
 use crate::StreamId;
 use crate::frame::{PAYLOAD_MAX, write};
-use crate::stream::Sending;
+use crate::stream::{Sending, Stream};
+
+/// What is left of a server's connection window for beginnings. Less than a full frame: there are
+/// servers that give nothing back while a full frame may come.
+const RESERVE_BYTES: usize = 8 << 10;
+/// How much of a body is a beginning.
+const BEGINNING_BYTES: usize = 2 << 10;
 
 /// Bytes given to [`Connection::data`] that have now been framed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -24,7 +35,7 @@ pub(super) struct Sender {
     /// What the peer lets us send on the connection. 0..=2^31-1.
     window: u32,
     /// Streams with `is_in_round`, each once, in the order of their turns. Empty or the output
-    /// is full or `window` is 0.
+    /// is full or `window` is 0 or left to others.
     round: VecDeque<StreamId>,
     taken: VecDeque<Taken>,
 }
@@ -52,20 +63,29 @@ impl Sender {
         self.round.clear();
     }
 
-    /// Octets of `waiting` that the next frame of a stream with `window` may carry.
-    fn share(&self, window: i64, waiting: usize) -> usize {
-        let window = usize::try_from(window).unwrap_or(0);
-        waiting
-            .min(PAYLOAD_MAX)
-            .min(window)
-            .min(self.window as usize)
+    /// Octets of `waiting` that the next frame of `stream` may carry, of which `kept` octets of
+    /// the connection's window are to be left.
+    fn share(&self, stream: &Stream, waiting: usize, kept: usize) -> usize {
+        let window = usize::try_from(stream.send_window).unwrap_or(0);
+        let all = self.window as usize;
+        let beginning = match stream.has_sent_data {
+            true => 0,
+            false => all.min(BEGINNING_BYTES),
+        };
+        let room = all.saturating_sub(kept).max(beginning);
+        waiting.min(PAYLOAD_MAX).min(window).min(room)
     }
 
-    fn charge(&mut self, stream: StreamId, bytes: usize) {
+    fn charge(&mut self, stream: &mut Stream, bytes: usize) {
+        stream.has_sent_data = true;
+        stream.send_window -= bytes as i64;
         self.window -= bytes as u32;
         match self.taken.back_mut() {
-            Some(last) if last.stream == stream => last.bytes += bytes,
-            Some(_) | None => self.taken.push_back(Taken { stream, bytes }),
+            Some(last) if last.stream == stream.id => last.bytes += bytes,
+            Some(_) | None => self.taken.push_back(Taken {
+                stream: stream.id,
+                bytes,
+            }),
         }
     }
 }
@@ -84,15 +104,17 @@ impl Connection {
     }
 
     /// Frames what may go at once and queues the rest. With nothing queued before and none
-    /// waiting for its turn, the data goes from the owner's buffer straight to the output.
+    /// waiting for its turn, the data goes from the owner's buffer straight to the output. So does
+    /// a beginning: others that wait with octets of window left have left them to it.
     pub(super) fn send_or_queue(&mut self, id: StreamId, bytes: &[u8]) {
+        let kept = self.kept_from(id, bytes.len());
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
         let mut rest = bytes;
-        if stream.queue.is_empty() && self.sender.round.is_empty() {
+        if stream.queue.is_empty() && (self.sender.round.is_empty() || !stream.has_sent_data) {
             while self.output.len() < self.config.output_bytes_max {
-                let share = self.sender.share(stream.send_window, rest.len());
+                let share = self.sender.share(stream, rest.len(), kept);
                 if share == 0 {
                     break;
                 }
@@ -101,8 +123,7 @@ impl Connection {
                 let is_end = rest.is_empty() && stream.sending == Sending::Ending;
                 write::data(self.output.tail(), id, now, is_end);
                 self.budgets.earn_for_data_sent();
-                stream.send_window -= share as i64;
-                self.sender.charge(id, share);
+                self.sender.charge(stream, share);
             }
         }
         if rest.is_empty() && stream.queue.is_empty() {
@@ -138,32 +159,57 @@ impl Connection {
         }
     }
 
+    /// Octets of the connection's window that a stream with so many octets to send must leave.
+    fn kept_from(&self, id: StreamId, waiting: usize) -> usize {
+        let is_client = matches!(self.role, Role::Client { .. });
+        if !is_client || self.sender.window as usize >= waiting + RESERVE_BYTES {
+            return 0;
+        }
+        let waits = |stream: &Stream| {
+            stream.id != id && stream.sending == Sending::Body && !stream.has_sent_data
+        };
+        match self.streams.iter().any(waits) {
+            true => RESERVE_BYTES,
+            false => 0,
+        }
+    }
+
     /// Streams take turns while there is room.
     pub(super) fn send_round(&mut self) {
-        while self.output.len() < self.config.output_bytes_max && self.sender.window > 0 {
+        let mut passed = 0;
+        while passed < self.sender.round.len()
+            && self.output.len() < self.config.output_bytes_max
+            && self.sender.window > 0
+        {
             let Some(id) = self.sender.round.pop_front() else {
                 return;
             };
+            let window = self.sender.window;
             self.take_turn(id);
+            passed = match self.sender.window == window {
+                true => passed + 1,
+                false => 0,
+            };
         }
     }
 
     fn take_turn(&mut self, id: StreamId) {
+        let waiting = self.queued(id);
+        let kept = self.kept_from(id, waiting.min(PAYLOAD_MAX));
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
         stream.is_in_round = false;
-        let waiting = stream.queue.as_slice();
-        let share = self.sender.share(stream.send_window, waiting.len());
-        let is_last = share == waiting.len() && stream.sending == Sending::Ending;
+        let share = self.sender.share(stream, waiting, kept);
+        let is_last = share == waiting && stream.sending == Sending::Ending;
         if share > 0 {
             let is_end = is_last && stream.trailers.is_none();
-            write::data(self.output.tail(), id, &waiting[..share], is_end);
+            let octets = &stream.queue.as_slice()[..share];
+            write::data(self.output.tail(), id, octets, is_end);
             self.budgets.earn_for_data_sent();
             stream.queue.consume(share);
             stream.stuck_since = None;
-            stream.send_window -= share as i64;
-            self.sender.charge(id, share);
+            self.sender.charge(stream, share);
         }
         if !is_last {
             return self.join_round(id);

@@ -24,6 +24,8 @@ pub(crate) struct Stream {
     pub(crate) send_window: i64,
     /// Body octets that are not framed yet.
     pub(crate) queue: ByteQueue,
+    /// Some octets of the body are in the output.
+    pub(crate) has_sent_data: bool,
     /// Since when a watch sees octets in `queue` of which none goes; see `connection/watch.rs`.
     pub(crate) stuck_since: Option<Duration>,
     /// To be sent when `queue` is empty.

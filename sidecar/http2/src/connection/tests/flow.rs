@@ -219,11 +219,12 @@ fn an_empty_end_needs_no_window() {
 #[test]
 fn what_a_reset_drops_is_not_reported_and_blocks_nobody() {
     let mut bed = Bed::client(Config::default());
-    let (first, second) = (bed.opens(false), bed.opens(false));
+    let first = bed.opens(false);
     bed.settings(&[(4, 1 << 20)]);
     bed.told();
     bed.connection.data(first, &[0; 100_000], false);
     bed.said();
+    let second = bed.opens(false);
     assert_eq!(
         bed.connection.next_taken().map(|taken| taken.bytes),
         Some(65_535)
@@ -260,4 +261,46 @@ fn a_spent_pool_keeps_windows_at_their_first_size() {
     bed.connection.credit(id(1), 40_000);
     assert_eq!(updates(&bed.said()), [(1, 40_000)]);
     assert_eq!(bed.connection.counters().windows_not_grown, 1);
+}
+
+#[test]
+fn a_large_request_leaves_the_windows_end_to_one_that_has_not_begun() {
+    let mut bed = Bed::client(Config::default());
+    let (large, short) = (bed.opens(false).value(), bed.opens(false).value());
+    bed.said();
+    bed.connection.data(id(large), &[0; 70_000], true);
+    let sent: usize = data(&bed.said()).iter().map(|frame| frame.1).sum();
+    assert_eq!(sent, 65_535 - 8_192);
+
+    bed.connection.data(id(short), &[0; 1_000], false);
+    assert_eq!(
+        data(&bed.said()),
+        [(short, 1_000, false), (large, 7_192, false)],
+        "nobody else has to begin"
+    );
+    let late = bed.opens(false).value();
+    bed.widen(0, 3_000);
+    bed.told();
+    assert_eq!(data(&bed.said()), [], "left to the third");
+    bed.connection.data(id(late), &[0; 5_000], false);
+    assert_eq!(
+        data(&bed.said()),
+        [(late, 3_000, false)],
+        "and it is all there is"
+    );
+}
+
+#[test]
+fn beginnings_share_what_is_left_to_them() {
+    let mut bed = Bed::client(Config::default());
+    let streams: Vec<u32> = (0..8).map(|_| bed.opens(false).value()).collect();
+    bed.said();
+    for stream in &streams {
+        bed.connection.data(id(*stream), &[0; 60_000], false);
+    }
+    let mut sent = std::collections::BTreeMap::new();
+    for (stream, count, _) in data(&bed.said()) {
+        *sent.entry(stream).or_insert(0) += count;
+    }
+    assert!(sent.values().all(|sent| *sent >= 1_024), "{sent:?}");
 }
