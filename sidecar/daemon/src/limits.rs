@@ -64,32 +64,69 @@ impl FromStr for Limits {
 impl Limits {
     fn take(&mut self, item: &str) -> Result<(), &'static str> {
         let (name, value) = item.split_once('=').ok_or("not NAME=VALUE")?;
-        let Limits {
-            outbound_streams,
-            inbound_streams,
-            http2,
-        } = self;
-        match name {
-            "outbound-streams" => *outbound_streams = number(value, 1, 1_000_000)?,
-            "inbound-streams" => *inbound_streams = number(value, 1, 1_000_000)?,
-            "header-list-bytes" => {
-                http2.header_list_bytes_max = number(value, 4_096, 1 << 20)?;
-                // What four times the limit needs in full frames, and a quarter more.
-                let frames = 4 * http2.header_list_bytes_max / 16_384;
-                http2.continuation_frames_max = (frames + frames / 4).max(5);
-            }
-            "header-fields" => http2.header_fields_max = number(value, 16, 10_000)?,
-            "empty-data" => http2.empty_data_max = number(value, 1, 1_000_000)?,
-            "control-frames" => http2.control_frames_max = number(value, 10, 1_000_000)?,
-            "resets" => http2.resets = budget(value)?,
-            "window-updates" => http2.window_updates = budget(value)?,
-            "settings" => http2.settings = budget(value)?,
-            "pings" => http2.pings = budget(value)?,
-            "idle-frames" => http2.idle_frames = budget(value)?,
-            _ => return Err("no such limit"),
-        }
-        Ok(())
+        let known = NAMES.iter().find(|(known, _)| *known == name);
+        let (_, set) = known.ok_or("no such limit")?;
+        set(self, value)
     }
+}
+
+/// Takes the value of one limit.
+type Set = fn(&mut Limits, &str) -> Result<(), &'static str>;
+
+/// Every limit that can be named, as `docs/CONFIG.md` has them.
+const NAMES: &[(&str, Set)] = &[
+    ("outbound-streams", |limits, value| {
+        put(&mut limits.outbound_streams, number(value, 1, 1_000_000))
+    }),
+    ("inbound-streams", |limits, value| {
+        put(&mut limits.inbound_streams, number(value, 1, 1_000_000))
+    }),
+    ("header-list-bytes", |limits, value| {
+        let http2 = &mut limits.http2;
+        http2.header_list_bytes_max = number(value, 4_096, 1 << 20)?;
+        // What four times the limit needs in full frames, and a quarter more.
+        let frames = 4 * http2.header_list_bytes_max / 16_384;
+        http2.continuation_frames_max = (frames + frames / 4).max(5);
+        Ok(())
+    }),
+    ("header-fields", |limits, value| {
+        put(
+            &mut limits.http2.header_fields_max,
+            number(value, 16, 10_000),
+        )
+    }),
+    ("empty-data", |limits, value| {
+        put(
+            &mut limits.http2.empty_data_max,
+            number(value, 1, 1_000_000),
+        )
+    }),
+    ("control-frames", |limits, value| {
+        put(
+            &mut limits.http2.control_frames_max,
+            number(value, 10, 1_000_000),
+        )
+    }),
+    ("resets", |limits, value| {
+        put(&mut limits.http2.resets, budget(value))
+    }),
+    ("window-updates", |limits, value| {
+        put(&mut limits.http2.window_updates, budget(value))
+    }),
+    ("settings", |limits, value| {
+        put(&mut limits.http2.settings, budget(value))
+    }),
+    ("pings", |limits, value| {
+        put(&mut limits.http2.pings, budget(value))
+    }),
+    ("idle-frames", |limits, value| {
+        put(&mut limits.http2.idle_frames, budget(value))
+    }),
+];
+
+fn put<T>(place: &mut T, value: Result<T, &'static str>) -> Result<(), &'static str> {
+    *place = value?;
+    Ok(())
 }
 
 fn number(text: &str, least: u32, most: u32) -> Result<u32, &'static str> {
@@ -151,19 +188,7 @@ mod tests {
     #[test]
     fn every_limit_is_documented() {
         let page = include_str!("../../../docs/CONFIG.md");
-        for name in [
-            "outbound-streams",
-            "inbound-streams",
-            "header-list-bytes",
-            "header-fields",
-            "empty-data",
-            "control-frames",
-            "resets",
-            "window-updates",
-            "settings",
-            "pings",
-            "idle-frames",
-        ] {
+        for (name, _) in NAMES {
             assert!(page.contains(&format!("| `{name}` |")), "{name}");
             let value = if page.contains(&format!("| `{name}` | budget |")) {
                 "1000/100"
