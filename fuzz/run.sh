@@ -35,8 +35,8 @@ if [ "${1:-}" = --one ]; then
         echo "fuzz: $target FAILED"
         exit 1
     fi
-    grep -o 'stat::number_of_executed_units: .*\|DONE .*' "$log" | tr '\n' ' ' | sed "s/^/fuzz: $target: /"
-    echo
+    # One write: another target may end at the same moment.
+    echo "fuzz: $target: $(grep -o 'stat::number_of_executed_units: .*\|DONE .*' "$log" | tr '\n' ' ')"
     if [ "${KEEP:-}" = 1 ]; then
         rm -rf "minimised/$target"
         mkdir -p "minimised/$target"

@@ -85,7 +85,8 @@ impl Soak {
 
 async fn fuzzing() -> Ended {
     let (ended, said) = program(&["fuzz/run.sh", "600"], &[]).await;
-    let counts: Vec<(&str, u64)> = said.lines().filter_map(executions).collect();
+    let mut counts: Vec<(&str, u64)> = said.lines().filter_map(executions).collect();
+    counts.sort_unstable();
     let failed = said.lines().filter_map(|line| line.strip_prefix("fuzz: "));
     let failed: Vec<&str> = failed.filter(|line| line.ends_with("FAILED")).collect();
     let each: Vec<String> = counts
