@@ -15,6 +15,7 @@ pub mod member;
 pub mod raw;
 pub mod simulation;
 pub mod stalled;
+pub mod tools;
 pub mod trust;
 
 mod admin;
@@ -37,5 +38,5 @@ pub use collector::{Collector, Received};
 pub use control_plane::{ControlPlane, operator};
 pub use hops::{Hops, Way};
 pub use mesh::{Mesh, ORDERS, call_orders, until_ready};
-pub use sidecar::{Sidecar, write_document, write_service};
+pub use sidecar::{Sidecar, write_document, write_plain_service, write_service, write_service_of};
 pub use traced::{TracedMesh, traced_documents};

@@ -89,9 +89,19 @@ pub fn write_document(folder: &Path, name: &str, text: &str) {
 /// Puts the document of a service with one endpoint into a folder; `tls` is `mesh` or `none`.
 /// Its gRPC service is `shop.v1.Orders`.
 pub fn write_service(folder: &Path, name: &str, tls: &str, address: &str) {
+    write_service_of(folder, name, "shop.v1.Orders", tls, address);
+}
+
+/// The same in plaintext, and without a gRPC service.
+pub fn write_plain_service(folder: &Path, name: &str, address: SocketAddr) {
+    write_service_of(folder, name, "", "none", &address.to_string());
+}
+
+/// The same with `grpc_services`, a list with commas between.
+pub fn write_service_of(folder: &Path, name: &str, grpc_services: &str, tls: &str, address: &str) {
     let text = format!(
         "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
-         grpcServices: [shop.v1.Orders]\n  tls: {tls}\n  \
+         grpcServices: [{grpc_services}]\n  tls: {tls}\n  \
          endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
     );
     write_document(folder, &format!("{name}.yaml"), &text);

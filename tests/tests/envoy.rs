@@ -5,15 +5,15 @@
 //! the test says so and passes, unless `OUTRIDER_REQUIRE_TOOLS=1`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use outrider_proto::v1;
 use outrider_proto::v1::operator_client::OperatorClient;
-use outrider_tests::ControlPlane;
 use outrider_tests::joiner::Identity;
 use outrider_tests::member::{Member, serving};
+use outrider_tests::{ControlPlane, tools};
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -39,14 +39,6 @@ spec:
   outlierDetection: { consecutiveFailures: 5, baseEjectionTime: 5s, maxEjectionPercent: 50 }
   limits: { calls: 100 }
 ";
-
-/// Where `install-peers.sh` puts it.
-fn program() -> Option<PathBuf> {
-    let home = PathBuf::from(std::env::var_os("HOME")?);
-    let peers = std::env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
-    let peers = peers.unwrap_or_else(|| home.join(".cache/outrider-peers"));
-    Some(peers.join("bin/envoy")).filter(|program| program.is_file())
-}
 
 fn pem(label: &str, der: &[u8]) -> String {
     pem::encode(&pem::Pem::new(label, der))
@@ -184,10 +176,7 @@ async fn takes_our_clusters(program: &Path, folder: &Path, api_type: &str, proto
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn envoy_takes_our_clusters_and_endpoints_in_both_protocols() {
-    let Some(program) = program() else {
-        let required = std::env::var("OUTRIDER_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-        assert!(!required, "Envoy is missing; run tests/install-peers.sh");
-        eprintln!("no Envoy here: nothing was tested");
+    let Some(program) = tools::wanted("bin/envoy") else {
         return;
     };
     for (api_type, protocol) in [("DELTA_GRPC", "delta"), ("GRPC", "sotw")] {

@@ -6,18 +6,14 @@
 use std::time::Duration;
 
 use outrider_tests::aging::{self, Aging, Server};
+use outrider_tests::tools;
 
 /// How long the load lasts.
 const SPAN: Duration = Duration::from_secs(60);
 
 async fn no_call_fails(peer: Aging) {
     if let Some(missing) = peer.missing() {
-        let why = format!("{}: {} is missing", peer.name(), missing.display());
-        assert!(
-            std::env::var_os("OUTRIDER_REQUIRE_TOOLS").is_none(),
-            "{why}; tests/install-peers.sh brings it"
-        );
-        return eprintln!("!!! SKIPPED: {why}");
+        return tools::missing(&missing.display().to_string());
     }
     let server = Server::start(peer).await;
     let report = aging::run(&server, SPAN).await;

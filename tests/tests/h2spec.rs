@@ -5,14 +5,14 @@
 //! passes, unless `OUTRIDER_REQUIRE_TOOLS=1`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{Request, Response};
 use outrider_daemon::Options;
-use outrider_tests::{Sidecar, write_document};
+use outrider_tests::{Sidecar, tools, write_plain_service};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
@@ -63,21 +63,6 @@ async fn answer(
     stream.send_data(Bytes::from_static(ANSWER), true)
 }
 
-fn documents(backend: SocketAddr) -> String {
-    format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {HOST} }}\nspec:\n  \
-         tls: none\n  endpoints: {{ static: [ {{ address: \"{backend}\" }} ] }}\n"
-    )
-}
-
-/// Where `install-peers.sh` puts it.
-fn program() -> Option<PathBuf> {
-    let home = PathBuf::from(std::env::var_os("HOME")?);
-    let peers = std::env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
-    let peers = peers.unwrap_or_else(|| home.join(".cache/outrider-peers"));
-    Some(peers.join("bin/h2spec")).filter(|program| program.is_file())
-}
-
 async fn run(program: &Path, port: u16) -> String {
     let mut command = Command::new(program);
     command.args(["--strict", "--host", HOST, "--port"]);
@@ -91,14 +76,11 @@ async fn run(program: &Path, port: u16) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_strict_case_of_h2spec_passes() {
-    let Some(program) = program() else {
-        let required = std::env::var("OUTRIDER_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-        assert!(!required, "h2spec is missing; run tests/install-peers.sh");
-        eprintln!("no h2spec here: nothing was tested");
+    let Some(program) = tools::wanted("bin/h2spec") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
-    write_document(folder.path(), "backend.yaml", &documents(backend().await));
+    write_plain_service(folder.path(), HOST, backend().await);
     let options = Options {
         // Hundreds of lines about broken calls would hide the report of a failure.
         access_log_file: Some(folder.path().join("access.log")),

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use outrider_tests::hostile::backends::{self, Form, Place};
-use outrider_tests::{Sidecar, write_document};
+use outrider_tests::{Sidecar, write_plain_service};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -52,11 +52,6 @@ async fn hostile_backends_end_in_a_status_and_a_good_one_is_served_again() {
 async fn listen(documents: &std::path::Path, form: &Form) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let name = form.name;
-    let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
-         tls: none\n  endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-    );
-    write_document(documents, &format!("{name}.yaml"), &text);
+    write_plain_service(documents, form.name, address);
     listener
 }

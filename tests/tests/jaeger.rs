@@ -5,12 +5,13 @@
 //! passes, unless `OUTRIDER_REQUIRE_TOOLS=1`.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use outrider_tests::TracedMesh;
+use outrider_tests::tools::{self, free_address};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,12 +45,12 @@ impl Drop for Jaeger {
 
 impl Jaeger {
     fn start(program: &PathBuf) -> Jaeger {
-        let (otlp, query) = (free(), free());
+        let (otlp, query) = (free_address(), free_address());
         let mut command = Command::new(program);
         command.arg(format!("--collector.otlp.grpc.host-port={otlp}"));
         command.arg(format!("--query.http-server.host-port={query}"));
         for listener in OTHER_LISTENERS {
-            command.arg(format!("{listener}={}", free()));
+            command.arg(format!("{listener}={}", free_address()));
         }
         command.args([
             "--http-server.host-port=127.0.0.1:0",
@@ -76,11 +77,6 @@ impl Jaeger {
 }
 
 /// An address that nobody listened on a moment ago.
-fn free() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address")
-}
-
 /// A page of Jaeger's query API; `Null` while it does not answer with JSON.
 async fn get(address: SocketAddr, path: &str) -> Value {
     let Ok(mut socket) = TcpStream::connect(address).await else {
@@ -97,20 +93,9 @@ async fn get(address: SocketAddr, path: &str) -> Value {
     serde_json::from_str(body).unwrap_or_default()
 }
 
-/// Where `install-peers.sh` puts it.
-fn program() -> Option<PathBuf> {
-    let home = PathBuf::from(std::env::var_os("HOME")?);
-    let peers = std::env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
-    let peers = peers.unwrap_or_else(|| home.join(".cache/outrider-peers"));
-    Some(peers.join("bin/jaeger-all-in-one")).filter(|program| program.is_file())
-}
-
 #[tokio::test]
 async fn jaeger_shows_every_hop_and_every_attempt_of_a_retried_call() {
-    let Some(program) = program() else {
-        let required = std::env::var("OUTRIDER_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-        assert!(!required, "Jaeger is missing; run tests/install-peers.sh");
-        eprintln!("no Jaeger here: nothing was tested");
+    let Some(program) = tools::wanted("bin/jaeger-all-in-one") else {
         return;
     };
     let jaeger = Jaeger::start(&program);

@@ -8,12 +8,12 @@
 
 mod certificates;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::{env, fs};
 
+use outrider_tests::{tools, write_service_of};
 use serde_json::{Value, json};
 
 /// A process of `outrider` that ends with its value.
@@ -91,33 +91,15 @@ fn sidecar(
 /// Writes the documents of the sidecar of `service` that name other services.
 fn document(folder: &Path, service: &str, names: &[(&str, &str, SocketAddr, &str)]) {
     let folder = folder.join(service);
-    fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
     for (name, grpc_service, address, tls) in names {
-        let text = format!(
-            "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
-             grpcServices: [{grpc_service}]\n  tls: {tls}\n  \
-             endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-        );
-        fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
+        write_service_of(&folder, name, grpc_service, tls, &address.to_string());
     }
-}
-
-/// The Python with grpcio, or `None` where a newcomer does not have it.
-fn python() -> Option<PathBuf> {
-    let peers = env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
-    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/outrider-peers"));
-    let python = peers.or(home)?.join("grpcio/bin/python");
-    python.exists().then_some(python)
 }
 
 #[test]
 fn a_grpcio_client_reaches_orders_with_no_setting_but_localhost() {
-    let Some(python) = python() else {
-        let required = env::var("OUTRIDER_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-        assert!(!required, "grpcio is missing; run tests/install-peers.sh");
-        // Not a print macro: those are captured, and this must be seen.
-        let words = "SKIPPED: grpcio is missing; tests/install-peers.sh gets it";
-        writeln!(std::io::stderr(), "{words}").unwrap();
+    let Some(python) = tools::wanted("grpcio/bin/python") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

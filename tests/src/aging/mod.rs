@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
-use crate::{Authority, Caller, Sidecar, write_document};
+use crate::{Authority, Caller, Sidecar, write_document, write_service_of};
 
 pub use server::{Aging, Server};
 
@@ -140,10 +140,7 @@ impl Pair {
 }
 
 fn say(documents: &TempDir, endpoint: SocketAddr) {
-    let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: aging }}\nspec:\n  \
-         grpcServices: [grpc.testing.TestService]\n  tls: mesh\n  \
-         endpoints: {{ static: [ {{ address: \"{endpoint}\" }} ] }}\n"
-    );
-    write_document(documents.path(), "aging.yaml", &text);
+    let service = "grpc.testing.TestService";
+    let endpoint = endpoint.to_string();
+    write_service_of(documents.path(), "aging", service, "mesh", &endpoint);
 }

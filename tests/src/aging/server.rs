@@ -1,13 +1,15 @@
 //! The aging servers of tests/peers, as processes.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{interval, timeout};
+
+use crate::tools::{free_address, installed};
 
 /// Longest a server may take to listen and to end its first connection; reached only when something
 /// hangs.
@@ -72,9 +74,7 @@ pub struct Server {
 impl Server {
     /// Starts the server of `peer`; returns when it has ended a connection for its age.
     pub async fn start(peer: Aging) -> Server {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let free = free.and_then(|listener| listener.local_addr());
-        let address = free.expect("a free port");
+        let address = free_address();
         let mut command = peer.command(address.port());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let process = command.stderr(Stdio::null()).kill_on_drop(true).spawn();
@@ -100,13 +100,4 @@ async fn until_aged(address: SocketAddr) {
     let made = h2::client::handshake(socket).await;
     let (_requests, connection) = made.expect("it speaks HTTP/2");
     let _ = connection.await;
-}
-
-/// Where `tests/install-peers.sh` puts the programs of others.
-fn installed() -> PathBuf {
-    match std::env::var_os("OUTRIDER_PEERS") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
-            .join(".cache/outrider-peers"),
-    }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::peer::SERVICE;
 use super::tap::Tap;
-use crate::{Authority, Sidecar, write_document};
+use crate::{Authority, Sidecar, write_service_of};
 
 /// What an interop client talks to. Stops when dropped.
 pub struct Pair {
@@ -56,12 +56,9 @@ impl Pair {
 }
 
 fn say(documents: &TempDir, endpoint: SocketAddr) {
-    let text = format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {SERVICE} }}\nspec:\n  \
-         grpcServices: [grpc.testing.TestService, grpc.testing.UnimplementedService]\n  \
-         tls: mesh\n  endpoints: {{ static: [ {{ address: \"{endpoint}\" }} ] }}\n"
-    );
-    write_document(documents.path(), "interop.yaml", &text);
+    let services = "grpc.testing.TestService, grpc.testing.UnimplementedService";
+    let endpoint = endpoint.to_string();
+    write_service_of(documents.path(), SERVICE, services, "mesh", &endpoint);
 }
 
 /// Half of the cases ask for errors; their lines would hide the matrix.

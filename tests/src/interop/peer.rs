@@ -1,14 +1,14 @@
 //! The gRPC implementations of others: their programs here, and what each is started with.
 //!
-//! `tests/install-peers.sh` puts them into `$OUTRIDER_PEERS`. Decides nothing of what must pass.
+//! `tests/install-peers.sh` brings them. Decides nothing of what must pass.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
 use super::case::Case;
+use crate::tools::installed;
 
 /// The name of the service that every server is, in the mesh and in `peers/dubbo/hosts`.
 pub const SERVICE: &str = "interop";
@@ -279,11 +279,4 @@ fn quiet(mut command: Command) -> Command {
 /// This crate's folder, where the programs' sources are.
 fn sources() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Where `install-peers.sh` puts them.
-fn installed() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/")));
-    let peers = std::env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
-    peers.unwrap_or_else(|| home().join(".cache/outrider-peers"))
 }

@@ -1,14 +1,14 @@
 //! Processes of others: a server that listens, a client whose word on its cases is taken.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{interval, timeout};
 
@@ -16,6 +16,7 @@ use super::case::{CANCEL_SEEN, CANCELLED_CALLS, Case};
 use super::peer::{Peer, Run, Tells};
 use super::tap::Tap;
 use super::tonic;
+use crate::tools::free_address;
 
 /// Longest a server may take to listen, and a client for one case; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,7 +52,7 @@ impl Server {
     }
 
     async fn start_once(peer: Peer) -> Result<Server, String> {
-        let address = free_address().await;
+        let address = free_address();
         let Some(command) = peer.server(address) else {
             return Ok(Server {
                 address: tonic::server::start().await,
@@ -73,13 +74,6 @@ impl Server {
             _process: Some((process, folder)),
         })
     }
-}
-
-/// An address nobody listens at; the official servers cannot choose one and say which.
-async fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.expect("a free port")
 }
 
 async fn until_listening(address: SocketAddr) {

@@ -6,9 +6,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::options::Options;
-use super::peers;
 use crate::hostile::ground::{Backend, Proxy};
 use crate::interop::{self, matrix};
+use crate::tools;
 
 /// One line of the report.
 pub struct Line {
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// # Errors
 /// The sidecar does not start.
 pub async fn run(options: &Options) -> Result<Line, String> {
-    let Some(program) = peers::find("h2spec").filter(|_| options.only.is_none()) else {
+    let Some(program) = tools::find("h2spec").filter(|_| options.only.is_none()) else {
         return Ok(Line::left_out("h2spec: not run"));
     };
     let backend = Backend::start().await;

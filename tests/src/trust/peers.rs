@@ -1,7 +1,7 @@
 //! The proxies of others, each as a plaintext HTTP/2 proxy with one worker and otherwise as shipped.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -11,6 +11,7 @@ use tokio::process::Command;
 use super::conformance::Line;
 use super::options::Options;
 use crate::hostile::ground::Proxy;
+use crate::tools::{find, free_address};
 
 /// A proxy that is on this machine.
 #[derive(Clone, Debug)]
@@ -43,23 +44,6 @@ pub fn absence(names: &[&str]) -> Option<Line> {
     let names = names.join(", ");
     let line = format!("left out or not on this machine (tests/install-peers.sh): {names}");
     (!names.is_empty()).then(|| Line::left_out(&line))
-}
-
-/// A program of `tests/install-peers.sh`, of the path, or of where Debian keeps servers.
-pub fn find(name: &str) -> Option<PathBuf> {
-    let home = std::env::var_os("HOME")
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    let peers = std::env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
-    let peers = peers
-        .unwrap_or_else(|| home.join(".cache/outrider-peers"))
-        .join("bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = vec![peers];
-    folders.extend(std::env::split_paths(&path));
-    folders.push("/usr/sbin".into());
-    let mut files = folders.into_iter().map(|folder| folder.join(name));
-    files.find(|file| file.is_file())
 }
 
 impl Kind {
@@ -101,7 +85,7 @@ impl Peer {
     /// # Errors
     /// What the system says.
     pub fn start(&self, folder: &Path, backend: SocketAddr) -> io::Result<Proxy> {
-        let listen = free_port()?;
+        let listen = free_address();
         // Envoy knows the format by the file's name, and a document of JSON is one of YAML.
         let file = folder.join("proxy.yaml");
         let text = match self.kind {
@@ -139,11 +123,6 @@ fn version_in(text: &str) -> String {
     let mut versions =
         words.filter(|word| word.matches('.').count() >= 2 && !word.starts_with('.'));
     versions.next().unwrap_or("?").to_owned()
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 fn nginx(folder: &Path, listen: SocketAddr, backend: SocketAddr) -> String {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::memory::resident_bytes;
-use crate::write_document;
+use crate::write_plain_service;
 
 /// A running proxy. Killed when dropped.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Proxy {
     ) -> io::Result<Proxy> {
         let documents = folder.join("documents");
         std::fs::create_dir_all(&documents)?;
-        write_document(&documents, "victim.yaml", &service(name, backend));
+        write_plain_service(&documents, name, backend);
         let mut command = Command::new(program);
         command.args(outrider_arguments(folder)).kill_on_drop(true);
         command.env("OUTRIDER_LOG", "error").stdout(Stdio::piped());
@@ -126,11 +126,4 @@ impl Proxy {
         let all = self.pids.iter().all(|pid| resident_bytes(*pid).is_some());
         matches!(ended, Ok(None)) && all
     }
-}
-
-fn service(name: &str, backend: SocketAddr) -> String {
-    format!(
-        "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
-         tls: none\n  endpoints: {{ static: [ {{ address: \"{backend}\" }} ] }}\n"
-    )
 }

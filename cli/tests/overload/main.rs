@@ -1,21 +1,25 @@
 //! A sidecar that has used up what the machine gives it goes on with what it has, and takes new work
 //! again when there is room: a real process under a real limit.
 
+mod group;
+
 use std::fs;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use outrider_tests::hostile::ground::{Backend, SERVICE};
 use outrider_tests::hostile::{Target, clients};
 use outrider_tests::raw::{Frame, Peer, Sent, flag, grpc_request, setting};
-use outrider_tests::{Admin, Application, Caller, write_document};
+use outrider_tests::{Admin, Application, Caller, write_plain_service};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
+
+use group::Group;
 
 const GET: &str = "/shop.v1.Orders/Get";
 
@@ -104,11 +108,7 @@ impl Sidecar {
 
 fn write_services(folder: &Path, services: [(&str, SocketAddr); 2]) {
     for (name, address) in services {
-        let text = format!(
-            "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
-             tls: none\n  endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
-        );
-        write_document(folder, &format!("{name}.yaml"), &text);
+        write_plain_service(folder, name, address);
     }
 }
 
@@ -242,7 +242,7 @@ async fn memory_that_is_used_up_is_got_back_from_those_who_do_not_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_group_of_64_mib_kills_nobody() {
-    let Some(group) = Group::new("stalled") else {
+    let Some(group) = Group::new("stalled", LIMIT_MIB) else {
         return;
     };
     gives_up_what_nobody_takes(&group.enter()).await;
@@ -257,7 +257,7 @@ const FORM_MAX: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_hostile_clients_together_kill_nobody_in_64_mib() {
-    let Some(group) = Group::new("hostile") else {
+    let Some(group) = Group::new("hostile", LIMIT_MIB) else {
         return;
     };
     let documents = tempfile::tempdir().expect("a temporary folder");
@@ -316,71 +316,4 @@ async fn a_sidecar_that_is_killed_serves_again_where_it_did() {
         "restart: a call answered after {} ms",
         since.elapsed().as_millis()
     );
-}
-
-/// A control group of this test, empty again when the test ends.
-struct Group {
-    folder: PathBuf,
-    /// Where it counts the processes that the system killed in it.
-    events: &'static str,
-}
-
-impl Group {
-    /// One that may use [`LIMIT_MIB`]; `None` where none can be made, which is said.
-    fn new(name: &str) -> Option<Group> {
-        let made = Group::make(name);
-        if made.is_none() {
-            let required = std::env::var("OUTRIDER_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-            assert!(!required, "no control group can be made here");
-            println!("!!! SKIPPED: no control group can be made here");
-        }
-        made
-    }
-
-    fn make(name: &str) -> Option<Group> {
-        let name = format!("outrider-test-{name}-{}", std::process::id());
-        let versions = [
-            ("/sys/fs/cgroup", "memory.max", "memory.events"),
-            (
-                "/sys/fs/cgroup/memory",
-                "memory.limit_in_bytes",
-                "memory.oom_control",
-            ),
-        ];
-        versions.into_iter().find_map(|(mount, limit, events)| {
-            let folder = Path::new(mount).join(&name);
-            fs::create_dir(&folder).ok()?;
-            let group = Group { folder, events };
-            // Not there: another controller's, or none of memory.
-            let file = group.folder.join(limit);
-            file.exists().then_some(())?;
-            fs::write(file, (LIMIT_MIB << 20).to_string()).ok()?;
-            Some(group)
-        })
-    }
-
-    /// What a shell says to be in it.
-    fn enter(&self) -> String {
-        format!("echo $$ > {}/cgroup.procs || exit 1", self.folder.display())
-    }
-
-    fn kills(&self) -> u64 {
-        let events = fs::read_to_string(self.folder.join(self.events)).expect("it is there");
-        let mut lines = events.lines();
-        let count = lines.find_map(|line| line.strip_prefix("oom_kill "));
-        count.and_then(|count| count.parse().ok()).expect("a count")
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Refused for as long as somebody who was killed is not gone yet.
-        while fs::read_to_string(self.folder.join("cgroup.procs")).is_ok_and(|all| !all.is_empty())
-        {
-            std::thread::yield_now();
-        }
-        if let Err(error) = fs::remove_dir(&self.folder) {
-            println!("{} stays: {error}", self.folder.display());
-        }
-    }
 }
