@@ -171,12 +171,16 @@ impl Connection {
         }
         let last = match kind {
             GoawayKind::Notice => StreamId::MAX,
-            GoawayKind::Final => {
-                self.takes_streams = false;
-                self.role.last_of_peer()
-            }
+            GoawayKind::Final => self.role.last_of_peer(),
         };
-        write::goaway(self.output.tail(), last, code, "");
+        self.say_goaway(last, code, "");
+    }
+
+    /// A last id that was said is never raised (RFC 9113 6.8): the peer may have opened the streams
+    /// above it elsewhere.
+    pub(super) fn say_goaway(&mut self, last: StreamId, code: ErrorCode, reason: &str) {
+        self.goaway_last = self.goaway_last.min(last);
+        write::goaway(self.output.tail(), self.goaway_last, code, reason);
     }
 
     /// Asks for a [`Pong`](crate::Event::Pong) with the same payload.

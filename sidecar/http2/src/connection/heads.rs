@@ -182,7 +182,7 @@ impl Connection {
 
     /// Whether a new stream of the peer is taken; if not, it is refused or ignored.
     fn admit(&mut self, id: StreamId) -> Result<Option<Stake>, ConnectionError> {
-        if !self.takes_streams {
+        if id > self.goaway_last {
             self.closed.note_reset(id, self.config.initial_window);
             self.spend_idle_frame()?;
             return Ok(None);

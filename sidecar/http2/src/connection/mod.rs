@@ -84,8 +84,8 @@ pub struct Connection {
     peer_initial_window: u32,
 
     peer_goaway: bool,
-    /// False after our final GOAWAY.
-    takes_streams: bool,
+    /// The lowest last id that a GOAWAY of ours said; the peer's streams above it are ignored.
+    goaway_last: StreamId,
     is_failed: bool,
     counters: Counters,
 }
@@ -142,7 +142,7 @@ impl Connection {
             peer_streams_max: None,
             peer_initial_window: CONNECTION_WINDOW_AT_FIRST,
             peer_goaway: false,
-            takes_streams: true,
+            goaway_last: StreamId::MAX,
             is_failed: false,
             counters: Counters::default(),
             config,
@@ -253,12 +253,7 @@ impl Connection {
     }
 
     fn fail<'b>(&mut self, error: ConnectionError) -> Event<'b> {
-        write::goaway(
-            self.output.tail(),
-            self.role.last_of_peer(),
-            error.code,
-            error.reason,
-        );
+        self.say_goaway(self.role.last_of_peer(), error.code, error.reason);
         self.is_failed = true;
         self.block = None;
         self.body = None;

@@ -307,6 +307,24 @@ fn our_goaway_has_two_steps() {
 }
 
 #[test]
+fn a_last_id_that_was_said_is_never_raised() {
+    let mut bed = Bed::server(server_config());
+    bed.post(1, false);
+    bed.told();
+    let steps = [GoawayKind::Final, GoawayKind::Final, GoawayKind::Notice];
+    for (kind, stream) in steps.into_iter().zip([3, 5, 7]) {
+        bed.connection.goaway(ErrorCode::NoError, kind);
+        bed.post(stream, true);
+        assert_eq!(bed.told(), [], "{stream} is ignored");
+    }
+    // A PING of 7 octets: the connection fails.
+    bed.raw(6, 0, 0, &[0; 7]);
+    bed.told();
+    let lasts: Vec<_> = bed.said().iter().map(|said| said.payload[3]).collect();
+    assert_eq!(lasts, [1, 1, 1, 1]);
+}
+
+#[test]
 fn opens_no_more_than_the_peer_takes() {
     let mut bed = Bed::client(Config::default());
     bed.settings(&[(3, 1)]);
