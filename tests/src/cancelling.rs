@@ -160,7 +160,6 @@ async fn late(requests: &SendRequest<Bytes>) -> Result<usize, String> {
         let ended = call.await.map_err(|error| error.to_string())?;
         let head = ended.map_err(|error| format!("a late call failed: {error}"))?;
         let status = head.headers().get("grpc-status");
-        // UNAVAILABLE: its stream was refused behind a burst, and no time was left for another try.
         if status.is_none_or(|status| status != "4") {
             return Err(format!("a late call ended with {:?}", head.headers()));
         }

@@ -75,7 +75,7 @@ fn every_seed_holds_every_invariant() {
     );
     let sum = |what: fn(&Run) -> usize| runs.iter().map(what).sum::<usize>();
     println!(
-        "{} seeds: {} events, {} calls, {} answered, {} refused, {} retries, {} waits, {} panics, {} hostile",
+        "simulation: {} seeds: {} events, {} calls, {} answered, {} refused, {} retries, {} waits, {} panics, {} hostile",
         runs.len(),
         sum(|run| run.events),
         sum(|run| run.calls),
@@ -95,7 +95,7 @@ fn a_smaller_set_holds_them_over_real_tls() {
         number("OUTRIDER_TLS_SEEDS").unwrap_or(TLS_SEEDS_DEFAULT),
         Wire::Tls,
     );
-    println!("{} seeds over TLS", runs.len());
+    println!("simulation: {} seeds over TLS", runs.len());
     assert_none(&failures);
 }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::caller::Caller;
 use crate::handlers::{Handlers, NARROW_BYTES, WIDE_BYTES};
 use crate::hops::{Hops, Way};
+use crate::hostile::ground::resident_bytes;
 use reader::Reader;
 
 /// Who does not read, and how.
@@ -140,7 +141,7 @@ pub async fn measure(
     let other = Caller::connect(way.address()).await;
     // Connections are made and windows known before anything is measured.
     call(&other, patience).await?;
-    let before = resident_bytes();
+    let before = own_bytes();
 
     let reader = Reader::start(&way, situation.stall).await;
     let stalled = reader.stall(situation.streams);
@@ -163,7 +164,7 @@ pub async fn measure(
     waits.sort_unstable();
     Ok(Figures {
         waits,
-        grown_bytes: resident_bytes().saturating_sub(before),
+        grown_bytes: own_bytes().saturating_sub(before),
     })
 }
 
@@ -185,11 +186,9 @@ async fn call(victim: &Caller, patience: Duration) -> Result<Duration, String> {
 }
 
 /// Memory of this process that is in use.
-pub(crate) fn resident_bytes() -> usize {
-    const PAGE_BYTES: usize = 4_096;
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0) * PAGE_BYTES
+fn own_bytes() -> usize {
+    let bytes = resident_bytes(std::process::id()).unwrap_or_default();
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Which victim, in an error.

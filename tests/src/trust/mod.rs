@@ -48,6 +48,9 @@ async fn run(options: Options) -> Result<bool, String> {
     if options.long {
         return long::run(&options).await;
     }
+    if !suite::is_known(&options) {
+        return Err("nothing is called so; docs/TRUST.md has the names of the classes".to_owned());
+    }
     let ours = suite::ours(&options).await?;
     let conformance = conformance::run(&options).await?;
     let interop = conformance::interop(&options).await;

@@ -125,11 +125,11 @@ async fn simulation() -> Ended {
     ];
     let seeds = [("OUTRIDER_SEEDS", "10000"), ("OUTRIDER_TLS_SEEDS", "300")];
     let (ended, said) = program(&words, &seeds).await;
-    let lines: Vec<&str> = said
+    let figures = said
         .lines()
-        .filter(|line| line.contains(" seeds"))
-        .collect();
-    told(lines.join("; "), ended.err())
+        .filter_map(|line| line.split_once("simulation: "));
+    let figures: Vec<&str> = figures.map(|(_, figures)| figures).collect();
+    told(figures.join("; "), ended.err())
 }
 
 /// Ten minutes of each server.

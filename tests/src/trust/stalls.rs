@@ -6,6 +6,8 @@ use super::conformance::Line;
 use super::options::Options;
 use crate::stalled::{Situation, measure};
 
+/// What `--only` calls it.
+pub const STALLED: &str = "stalled_readers";
 /// Calls of each victim in each situation.
 const CALLS: usize = 200;
 /// Longest wait before a call counts as failed.
@@ -15,7 +17,7 @@ const P99_MAX: Duration = Duration::from_millis(10);
 
 /// One stalled reader never blocks another call: every situation, through our sidecars.
 pub async fn run(options: &Options) -> Line {
-    if !options.wants("stalled_readers") {
+    if !options.wants(STALLED) {
         return Line::left_out("stalled readers: not run");
     }
     let situations = Situation::all();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::options::Options;
 use super::peers::Peer;
 use super::servers::{self, Endured};
+use super::stalls::STALLED;
 use crate::hostile::ground::{Backend, PEAK_BYTES_MAX, Proxy, SERVICE, Trial, fresh_connection};
-use crate::hostile::{Class, Target, clients, requests};
+use crate::hostile::{Class, Target, backends, clients, requests};
 
 /// Frames of a flood.
 const VOLUME: usize = 100_000;
@@ -67,6 +68,13 @@ async fn against(peer: &Peer, class: &Class) -> Result<Trial, String> {
 /// Hostile clients, then hostile requests.
 pub fn all() -> Vec<Class> {
     [clients::all(), requests::all()].concat()
+}
+
+/// Is there a class, a hostile backend or a line of the report that is asked for?
+pub fn is_known(options: &Options) -> bool {
+    let backends = backends::all();
+    let mut forms = backends.iter().map(|form| form.name);
+    options.wants(STALLED) || !classes(options).is_empty() || forms.any(|name| options.wants(name))
 }
 
 fn classes(options: &Options) -> Vec<Class> {
