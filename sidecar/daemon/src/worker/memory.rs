@@ -20,9 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Under pressure an idle worker looks so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// So often freed memory goes back to the system; an idle worker wakes up as often. A turn that does
-/// so takes some 100 us more.
-const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
+/// So long after a turn, what it freed goes back to the system at the latest. An idle worker wakes up
+/// for it once.
+const GIVE_BACK_EVERY: Duration = Duration::from_millis(250);
 
 /// The same under pressure: refused work frees little, and what is free counts as used until then.
 const GIVE_BACK_AGAIN: Duration = Duration::from_millis(20);
@@ -128,6 +128,8 @@ pub struct MemoryWatch {
     looked_at: Tick,
     relieved_at: Tick,
     given_back_at: Tick,
+    /// When to give back next; `None` when there has been no turn since the last time.
+    give_back_at: Option<Tick>,
     used_bytes: u64,
 }
 
@@ -185,25 +187,30 @@ impl MemoryWatch {
         keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX))
     }
 
-    /// Lets the allocator give back what is free, if it has not done so lately.
+    /// Ends a turn: lets the allocator give back what is free, now or soon if it has just done so.
     pub fn give_back(&mut self, now: Tick) {
         let every = match self.pressure {
             Pressure::Low => GIVE_BACK_EVERY,
             Pressure::High | Pressure::Critical => GIVE_BACK_AGAIN,
         };
-        if now.since(self.given_back_at) >= every {
-            self.given_back_at = now;
-            outrider_allocator::give_back();
+        let due = self.given_back_at + every;
+        if now < due {
+            self.give_back_at = Some(due);
+            return;
         }
+        self.given_back_at = now;
+        self.give_back_at = None;
+        outrider_allocator::give_back();
     }
 
     pub fn pressure(&self) -> Pressure {
         self.pressure
     }
 
-    /// When to look although nothing happens; `None` while all is well.
+    /// When to look or to give back although nothing happens.
     pub fn wake_at(&self) -> Option<Tick> {
-        (self.pressure > Pressure::Low).then(|| self.looked_at + LOOK_AGAIN)
+        let look_at = (self.pressure > Pressure::Low).then(|| self.looked_at + LOOK_AGAIN);
+        look_at.into_iter().chain(self.give_back_at).min()
     }
 }
 
@@ -242,6 +249,20 @@ mod tests {
         assert_eq!(watch.relief(now, || 10), Some(0));
         assert_eq!(watch.relief(now, || 10), None, "just now");
         assert_eq!(watch.wake_at(), Some(now + LOOK_AGAIN));
+    }
+
+    #[test]
+    fn an_idle_worker_wakes_up_once_for_what_its_last_turn_freed() {
+        let mut watch = MemoryWatch::default();
+        let start = Tick::ZERO + Duration::from_secs(1);
+        let due = start + GIVE_BACK_EVERY;
+        watch.give_back(start);
+        assert_eq!(watch.wake_at(), None, "just given back");
+        watch.give_back(start + Duration::from_millis(1));
+        watch.give_back(start + Duration::from_millis(2));
+        assert_eq!(watch.wake_at(), Some(due));
+        watch.give_back(due);
+        assert_eq!(watch.wake_at(), None, "no turn since");
     }
 
     #[test]

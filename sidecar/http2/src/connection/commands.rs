@@ -6,7 +6,7 @@
 use super::role::Role;
 use super::{Connection, STREAMS_BEFORE_SETTINGS, Stake};
 use crate::frame::write;
-use crate::stream::{ByteQueue, ReceiveWindow, Receiving, Sending, Stream};
+use crate::stream::{BodyQueue, ReceiveWindow, Receiving, Sending, Stream};
 use crate::{ErrorCode, Field, StreamId};
 
 /// Why a stream cannot be opened now.
@@ -137,7 +137,7 @@ impl Connection {
         let Some(found) = self.streams.find_mut(stream) else {
             return;
         };
-        found.queue = ByteQueue::default();
+        found.queue = BodyQueue::default();
         if std::mem::replace(&mut found.is_in_round, false) {
             self.sender.leave_round(stream);
         }
@@ -225,7 +225,7 @@ impl Connection {
             sending,
             receive_window: ReceiveWindow::new(self.config.initial_window),
             send_window: i64::from(self.peer_initial_window),
-            queue: ByteQueue::default(),
+            queue: BodyQueue::default(),
             has_sent_data: false,
             stuck_since: None,
             trailers: None,

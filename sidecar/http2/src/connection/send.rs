@@ -129,7 +129,7 @@ impl Connection {
         if rest.is_empty() && stream.queue.is_empty() {
             return self.end_behind(id, bytes.is_empty());
         }
-        stream.queue.tail().extend_from_slice(rest);
+        stream.queue.append(rest);
         self.join_round(id);
     }
 
@@ -200,11 +200,12 @@ impl Connection {
             return;
         };
         stream.is_in_round = false;
-        let share = self.sender.share(stream, waiting, kept);
+        let in_one_piece = stream.queue.front().len();
+        let share = self.sender.share(stream, in_one_piece, kept);
         let is_last = share == waiting && stream.sending == Sending::Ending;
         if share > 0 {
             let is_end = is_last && stream.trailers.is_none();
-            let octets = &stream.queue.as_slice()[..share];
+            let octets = &stream.queue.front()[..share];
             write::data(self.output.tail(), id, octets, is_end);
             self.budgets.earn_for_data_sent();
             stream.queue.consume(share);

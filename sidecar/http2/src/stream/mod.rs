@@ -1,10 +1,12 @@
 //! One stream: its two directions, windows and what waits to be sent.
 
+mod body_queue;
 mod queue;
 mod receive_window;
 mod state;
 mod table;
 
+pub(crate) use body_queue::BodyQueue;
 pub(crate) use queue::ByteQueue;
 pub(crate) use receive_window::{Grown, Growth, ReceiveWindow, Update};
 pub(crate) use state::{Receiving, Sending};
@@ -23,7 +25,7 @@ pub(crate) struct Stream {
     /// What the peer lets us send. Negative after it lowered its initial window.
     pub(crate) send_window: i64,
     /// Body octets that are not framed yet.
-    pub(crate) queue: ByteQueue,
+    pub(crate) queue: BodyQueue,
     /// Some octets of the body are in the output.
     pub(crate) has_sent_data: bool,
     /// Since when a watch sees octets in `queue` of which none goes; see `connection/watch.rs`.

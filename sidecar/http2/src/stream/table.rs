@@ -135,7 +135,7 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ByteQueue, ReceiveWindow, Receiving, Sending};
+    use super::super::{BodyQueue, ReceiveWindow, Receiving, Sending};
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -149,7 +149,7 @@ mod tests {
             sending: Sending::Body,
             receive_window: ReceiveWindow::new(65_535),
             send_window: 0,
-            queue: ByteQueue::default(),
+            queue: BodyQueue::default(),
             has_sent_data: false,
             stuck_since: None,
             trailers: None,
