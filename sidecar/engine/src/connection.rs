@@ -68,10 +68,9 @@ pub(crate) struct Upstream {
     pub(crate) cluster: Rc<ClusterState>,
     pub(crate) endpoint: Rc<EndpointState>,
     pub(crate) stage: Stage,
-    /// Calls that get a stream as soon as the connection is ready, or its window moves, in order of
-    /// arrival.
+    /// Calls that get a stream as soon as the connection is ready, or its window is wide again.
     pub(crate) waiters: VecDeque<CallId>,
-    /// The peer's connection window was narrow, without progress, for too long.
+    /// The peer's connection window was narrow for too long.
     pub(crate) blocked: bool,
     pub(crate) blocked_timer: Option<TimerKey>,
 }

@@ -150,8 +150,11 @@ impl Engine {
             ..self.settings.http2.clone()
         };
         if side == Side::Inbound {
-            // It cancels for all its callers, and for every deadline: twice both at the same time.
-            config.resets.burst = config.resets.burst.max(streams.saturating_mul(4));
+            // It cancels for all its callers, and for every deadline: twice both at the same time,
+            // and again every tenth of a second.
+            let resets = &mut config.resets;
+            resets.burst = resets.burst.max(streams.saturating_mul(4));
+            resets.refill_per_second = resets.refill_per_second.max(streams.saturating_mul(10));
         }
         let http2 = http2::Connection::server(config, &self.window_pool);
         let id = self.insert_connection(

@@ -195,14 +195,16 @@ fn reset_error(cause: ResetCause, is_going: bool) -> AttemptError {
     match cause {
         // Who goes may refuse what crossed its notice instead of leaving it out of the last step.
         ResetCause::Peer(ErrorCode::RefusedStream) => AttemptError {
-            above_goaway: is_going,
+            refused: true,
+            is_going,
             ..AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
         },
         ResetCause::Peer(code) => {
             AttemptError::lost(format!("the endpoint reset the stream ({code:?})"))
         }
         ResetCause::AboveGoaway => AttemptError {
-            above_goaway: true,
+            refused: true,
+            is_going: true,
             ..AttemptError::lost("the endpoint is going away".to_owned()).unprocessed()
         },
         ResetCause::Malformed(rule) => {

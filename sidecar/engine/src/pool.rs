@@ -156,7 +156,7 @@ impl Engine {
         }
     }
 
-    /// Streams may be opened: the calls that waited get theirs, in order.
+    /// Streams may be opened: the calls that waited get theirs.
     fn connection_ready(&mut self, id: ConnectionId) {
         self.cancel_connection_timer(id);
         if let Some(upstream) = self.upstream_mut(id) {

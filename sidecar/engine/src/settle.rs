@@ -16,7 +16,7 @@ use crate::contract::{Action, ConnectionId};
 use crate::engine::Engine;
 use crate::timers::Timer;
 
-/// A peer's connection window that is narrow this long without progress sends new calls elsewhere.
+/// A peer's connection window that is narrow this long sends new calls elsewhere.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
 /// A connection that closes has at least this long to take its last bytes.
 const LINGER: Duration = Duration::from_secs(1);

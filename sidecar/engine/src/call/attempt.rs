@@ -27,8 +27,10 @@ pub(crate) struct AttemptError {
     pub(crate) words: String,
     /// Was the request surely not processed?
     pub(crate) processed: Processed,
-    /// The stream was above the last one of a GOAWAY.
-    pub(crate) above_goaway: bool,
+    /// The endpoint says that it did nothing: the stream was refused, or above a GOAWAY.
+    pub(crate) refused: bool,
+    /// The endpoint is going away.
+    pub(crate) is_going: bool,
 }
 
 impl AttemptError {
@@ -38,7 +40,8 @@ impl AttemptError {
             reason: Reason::UpstreamFailed,
             words,
             processed: Processed::No,
-            above_goaway: false,
+            refused: false,
+            is_going: false,
         }
     }
 
@@ -306,7 +309,8 @@ impl Engine {
             reason: Reason::TryTimedOut,
             words,
             processed,
-            above_goaway: false,
+            refused: false,
+            is_going: false,
         };
         self.attempt_failed(id, &error);
     }
@@ -317,7 +321,7 @@ impl Engine {
             Reason::TryTimedOut => self.judge_timeout(id),
             Reason::Overloaded | Reason::NoSocket => Class::Neutral,
             // An endpoint that goes away in good order has failed nobody.
-            _ if error.above_goaway => Class::Neutral,
+            _ if error.refused && error.is_going => Class::Neutral,
             reason => classify_grpc(reason.code(), Origin::Transport),
         };
         self.end_attempt(id, error.reason.code(), class);
@@ -325,7 +329,7 @@ impl Engine {
             id,
             error.reason.code(),
             error.processed,
-            error.above_goaway,
+            error.refused,
             None,
         ) {
             return;

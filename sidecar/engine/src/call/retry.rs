@@ -22,7 +22,7 @@ impl Engine {
         id: CallId,
         code: Code,
         processed: Processed,
-        above_goaway: bool,
+        refused: bool,
         pushback: Option<Pushback>,
     ) -> bool {
         self.fuse.burn(At::Call);
@@ -38,7 +38,7 @@ impl Engine {
             code,
             processed,
             pushback,
-            above_goaway,
+            refused,
         };
         match decide_retry(
             &route.route.policy.retry,

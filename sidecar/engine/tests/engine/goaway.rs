@@ -74,6 +74,19 @@ fn what_is_refused_behind_the_notice_is_done_on_another_connection() {
 }
 
 #[test]
+fn what_is_refused_once_is_tried_again_at_once() {
+    let mut mesh = Mesh::new(1);
+    let server = placed(&mut mesh);
+    mesh.world.say(server, &REFUSED);
+    mesh.world.advance(Duration::ZERO);
+    let (again, _) = mesh.world.peers[server].heads()[1].clone();
+    mesh.world.peers[server].answer(again, b"done", "0");
+    mesh.world.settle();
+    let well = (Outcome::Answered, Code::Ok);
+    assert_eq!(mesh.outcome(Side::Outbound), [well]);
+}
+
+#[test]
 fn a_notice_ends_nothing_and_new_calls_go_elsewhere() {
     let mut mesh = Mesh::new(1);
     let server = placed(&mut mesh);

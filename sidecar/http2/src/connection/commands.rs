@@ -52,10 +52,13 @@ impl Connection {
         });
         self.budgets.earn_for_stream();
         let sending = if end { Sending::Ended } else { Sending::Body };
-        let stream = Stream {
+        let mut stream = Stream {
             is_head_request,
             ..self.new_stream(id, Receiving::Head, sending)
         };
+        if !end {
+            self.sender.note_head(&mut stream);
+        }
         self.streams.insert(stream);
         Ok(id)
     }
@@ -150,6 +153,7 @@ impl Connection {
         let Some(found) = self.forget(stream) else {
             return;
         };
+        self.budgets.resets.settle(found.stake);
         write::rst_stream(self.output.tail(), stream, code);
         self.closed.note_reset(stream, found.receive_window.open());
     }
@@ -226,7 +230,7 @@ impl Connection {
             receive_window: ReceiveWindow::new(self.config.initial_window),
             send_window: i64::from(self.peer_initial_window),
             queue: BodyQueue::default(),
-            has_sent_data: false,
+            is_unbegun: false,
             stuck_since: None,
             trailers: None,
             is_in_round: false,

@@ -5,6 +5,7 @@ use super::closed::Gone;
 use super::counters::Flood;
 use super::role::Role;
 use crate::frame::{FrameHead, PeerSettings, flag, number, write};
+use crate::stream::{Sending, Stream};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
 
 /// Octets of a GOAWAY's debug data that are told.
@@ -97,6 +98,17 @@ impl Connection {
         Ok(Some(Event::Goaway { last, code, debug }))
     }
 
+    /// Cancelling an answer that has begun, such as a watch, is part of ordinary use: as much was done
+    /// for it as for one that ends.
+    fn pay_for_reset(&mut self, gone: &Stream) {
+        match gone.sending {
+            Sending::Head => self.budgets.resets.note_by_peer(self.now, gone.stake),
+            Sending::Body | Sending::Ending | Sending::Ended => {
+                self.budgets.resets.settle(gone.stake);
+            }
+        }
+    }
+
     fn drop_streams_above(&mut self, last: StreamId) {
         let mut above: Vec<StreamId> = self
             .streams
@@ -110,6 +122,7 @@ impl Connection {
             self.closed.note(id, Gone::ByPeer);
         }
         self.unprocessed.extend(above);
+        self.send_round();
     }
 
     pub(super) fn take_window_update(
@@ -190,9 +203,7 @@ impl Connection {
         self.send_round();
         // A server's resets are answers; what they cost is bounded by what we ask.
         if matches!(self.role, Role::Server { .. }) {
-            self.budgets
-                .resets
-                .note_by_peer(self.now, gone.stake_in_a_reset());
+            self.pay_for_reset(&gone);
         }
         Ok(Some(Event::Reset {
             stream: id,

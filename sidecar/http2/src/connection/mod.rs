@@ -265,7 +265,8 @@ impl Connection {
 
     /// Takes the stream out of the table and everything that follows from it.
     fn forget(&mut self, id: StreamId) -> Option<Stream> {
-        let stream = self.streams.remove(id)?;
+        let mut stream = self.streams.remove(id)?;
+        self.sender.note_begun(&mut stream);
         self.pool
             .give_back(stream.receive_window.grown(self.config.initial_window));
         if stream.is_in_round {

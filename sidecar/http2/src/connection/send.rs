@@ -6,20 +6,19 @@
 //!
 //! A call that is at a server whose connection window others use up would wait for as long as they
 //! are not read. So a client leaves the end of that window to streams of which the server has the
-//! head and none of the body: a short request always goes out.
+//! head and none of the body.
 
 use std::collections::VecDeque;
 
 use super::Connection;
-use super::role::Role;
 use crate::StreamId;
 use crate::frame::{PAYLOAD_MAX, write};
 use crate::stream::{Sending, Stream};
 
-/// What is left of a server's connection window for beginnings. Less than a full frame: there are
-/// servers that give nothing back while a full frame may come.
+/// What is left of a server's connection window for beginnings, at most. Less than a full frame:
+/// there are servers that give nothing back while a full frame may come.
 const RESERVE_BYTES: usize = 8 << 10;
-/// How much of a body is a beginning.
+/// How much of a body is a beginning, at most.
 const BEGINNING_BYTES: usize = 2 << 10;
 
 /// Bytes given to [`Connection::data`] that have now been framed.
@@ -37,6 +36,8 @@ pub(super) struct Sender {
     /// Streams with `is_in_round`, each once, in the order of their turns. Empty or the output
     /// is full or `window` is 0 or left to others.
     round: VecDeque<StreamId>,
+    /// Streams that are `unbegun`.
+    unbegun: usize,
     taken: VecDeque<Taken>,
 }
 
@@ -45,6 +46,7 @@ impl Sender {
         Sender {
             window,
             round: VecDeque::new(),
+            unbegun: 0,
             taken: VecDeque::new(),
         }
     }
@@ -61,23 +63,41 @@ impl Sender {
 
     pub(super) fn stop(&mut self) {
         self.round.clear();
+        self.unbegun = 0;
     }
 
-    /// Octets of `waiting` that the next frame of `stream` may carry, of which `kept` octets of
-    /// the connection's window are to be left.
-    fn share(&self, stream: &Stream, waiting: usize, kept: usize) -> usize {
+    /// The server has the head of a request, and will have a body.
+    pub(super) fn note_head(&mut self, stream: &mut Stream) {
+        stream.is_unbegun = true;
+        self.unbegun += 1;
+    }
+
+    /// Its body has begun, or will not.
+    pub(super) fn note_begun(&mut self, stream: &mut Stream) {
+        let was_unbegun = std::mem::take(&mut stream.is_unbegun);
+        self.unbegun -= usize::from(was_unbegun);
+    }
+
+    /// Octets of `waiting` that the next frame of `stream` may carry.
+    fn share(&self, stream: &Stream, waiting: usize) -> usize {
         let window = usize::try_from(stream.send_window).unwrap_or(0);
+        waiting.min(PAYLOAD_MAX).min(window).min(self.room(stream))
+    }
+
+    /// What `stream` may use of the connection's window: not what others need to begin.
+    fn room(&self, stream: &Stream) -> usize {
         let all = self.window as usize;
-        let beginning = match stream.has_sent_data {
-            true => 0,
-            false => all.min(BEGINNING_BYTES),
+        let others = self.unbegun - usize::from(stream.is_unbegun);
+        let kept = (others * BEGINNING_BYTES).min(RESERVE_BYTES);
+        let beginning = match stream.is_unbegun {
+            true => all.div_ceil(self.unbegun.max(1)).min(BEGINNING_BYTES),
+            false => 0,
         };
-        let room = all.saturating_sub(kept).max(beginning);
-        waiting.min(PAYLOAD_MAX).min(window).min(room)
+        all.saturating_sub(kept).max(beginning)
     }
 
     fn charge(&mut self, stream: &mut Stream, bytes: usize) {
-        stream.has_sent_data = true;
+        self.note_begun(stream);
         stream.send_window -= bytes as i64;
         self.window -= bytes as u32;
         match self.taken.back_mut() {
@@ -107,14 +127,13 @@ impl Connection {
     /// waiting for its turn, the data goes from the owner's buffer straight to the output. So does
     /// a beginning: others that wait with octets of window left have left them to it.
     pub(super) fn send_or_queue(&mut self, id: StreamId, bytes: &[u8]) {
-        let kept = self.kept_from(id, bytes.len());
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
         let mut rest = bytes;
-        if stream.queue.is_empty() && (self.sender.round.is_empty() || !stream.has_sent_data) {
+        if stream.queue.is_empty() && (self.sender.round.is_empty() || stream.is_unbegun) {
             while self.output.len() < self.config.output_bytes_max {
-                let share = self.sender.share(stream, rest.len(), kept);
+                let share = self.sender.share(stream, rest.len());
                 if share == 0 {
                     break;
                 }
@@ -159,49 +178,31 @@ impl Connection {
         }
     }
 
-    /// Octets of the connection's window that a stream with so many octets to send must leave.
-    fn kept_from(&self, id: StreamId, waiting: usize) -> usize {
-        let is_client = matches!(self.role, Role::Client { .. });
-        if !is_client || self.sender.window as usize >= waiting + RESERVE_BYTES {
-            return 0;
-        }
-        let waits = |stream: &Stream| {
-            stream.id != id && stream.sending == Sending::Body && !stream.has_sent_data
-        };
-        match self.streams.iter().any(waits) {
-            true => RESERVE_BYTES,
-            false => 0,
-        }
-    }
-
     /// Streams take turns while there is room.
     pub(super) fn send_round(&mut self) {
-        let mut passed = 0;
-        while passed < self.sender.round.len()
-            && self.output.len() < self.config.output_bytes_max
+        let mut turns = self.sender.round.len();
+        while turns > 0
             && self.sender.window > 0
+            && self.output.len() < self.config.output_bytes_max
+            && let Some(id) = self.sender.round.pop_front()
         {
-            let Some(id) = self.sender.round.pop_front() else {
-                return;
-            };
             let window = self.sender.window;
             self.take_turn(id);
-            passed = match self.sender.window == window {
-                true => passed + 1,
-                false => 0,
+            turns = match self.sender.window == window {
+                true => turns - 1,
+                false => self.sender.round.len(),
             };
         }
     }
 
     fn take_turn(&mut self, id: StreamId) {
         let waiting = self.queued(id);
-        let kept = self.kept_from(id, waiting.min(PAYLOAD_MAX));
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
         stream.is_in_round = false;
         let in_one_piece = stream.queue.front().len();
-        let share = self.sender.share(stream, in_one_piece, kept);
+        let share = self.sender.share(stream, in_one_piece);
         let is_last = share == waiting && stream.sending == Sending::Ending;
         if share > 0 {
             let is_end = is_last && stream.trailers.is_none();
@@ -227,6 +228,7 @@ impl Connection {
     pub(super) fn end_sending(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.find_mut(id) {
             stream.sending = Sending::Ended;
+            self.sender.note_begun(stream);
             self.forget_if_over(id);
         }
     }

@@ -26,8 +26,8 @@ pub(crate) struct Stream {
     pub(crate) send_window: i64,
     /// Body octets that are not framed yet.
     pub(crate) queue: BodyQueue,
-    /// Some octets of the body are in the output.
-    pub(crate) has_sent_data: bool,
+    /// We are the client, and of the body nothing is in the output.
+    pub(crate) is_unbegun: bool,
     /// Since when a watch sees octets in `queue` of which none goes; see `connection/watch.rs`.
     pub(crate) stuck_since: Option<Duration>,
     /// To be sent when `queue` is empty.
@@ -44,15 +44,6 @@ impl Stream {
     /// Has something to send that its own window lets go.
     pub(crate) fn is_ready(&self) -> bool {
         !self.queue.is_empty() && self.send_window > 0
-    }
-
-    /// Cancelling an answer that has begun, such as a watch, is part of ordinary use: as much was done
-    /// for it as for one that ends.
-    pub(crate) fn stake_in_a_reset(&self) -> Stake {
-        match self.sending {
-            Sending::Head => self.stake,
-            Sending::Body | Sending::Ending | Sending::Ended => Stake::Settled,
-        }
     }
 
     pub(crate) fn is_over(&self) -> bool {

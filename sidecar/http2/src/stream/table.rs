@@ -150,7 +150,7 @@ mod tests {
             receive_window: ReceiveWindow::new(65_535),
             send_window: 0,
             queue: BodyQueue::default(),
-            has_sent_data: false,
+            is_unbegun: false,
             stuck_since: None,
             trailers: None,
             is_in_round: false,

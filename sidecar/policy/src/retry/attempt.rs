@@ -26,8 +26,9 @@ pub struct AttemptEnd {
     pub processed: Processed,
     /// What the server said about retrying.
     pub pushback: Option<Pushback>,
-    /// The stream was above the last id of a GOAWAY (RFC 9113 6.8).
-    pub above_goaway: bool,
+    /// The server said that it did nothing: the stream was refused, or above the last id of a GOAWAY
+    /// (RFC 9113 8.7, 6.8).
+    pub refused: bool,
 }
 
 /// What else the decision needs to know of the call.

@@ -18,7 +18,7 @@ pub enum Verdict {
     Retry {
         /// Wait this long first.
         after: Duration,
-        /// A replay above a GOAWAY: not charged to the budget and not counted as an attempt.
+        /// A replay of what was refused or above a GOAWAY: not charged to the budget and not counted as an attempt.
         free: bool,
     },
     /// Pass the failure on.
@@ -48,15 +48,16 @@ pub enum StopReason {
 
 /// Decides whether to try again.
 ///
-/// The one free replay of a stream above a GOAWAY is not a matter of policy: nothing was
-/// processed and nothing is multiplied, so every hop may make it.
+/// The one free replay of a stream that was refused, or above a GOAWAY, is not a matter of policy:
+/// nothing was processed and nothing is multiplied, so every hop may make it (gRFC A6, transparent
+/// retries).
 pub fn decide_retry(
     policy: &RetryPolicy,
     facts: &CallFacts,
     end: &AttemptEnd,
     random: u64,
 ) -> Verdict {
-    let free = end.above_goaway && !facts.free_replay_used;
+    let free = end.refused && !facts.free_replay_used;
     let forbidden =
         forbids_any(facts, end).or_else(|| forbids_charged(policy, facts, end).filter(|_| !free));
     if let Some(reason) = forbidden {
@@ -151,13 +152,13 @@ mod tests {
         code: Code::Unavailable,
         processed: Processed::Unknown,
         pushback: None,
-        above_goaway: false,
+        refused: false,
     };
 
     /// Above a GOAWAY.
     const ABOVE: AttemptEnd = AttemptEnd {
         processed: Processed::No,
-        above_goaway: true,
+        refused: true,
         ..LOST
     };
 

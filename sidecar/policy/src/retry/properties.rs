@@ -35,23 +35,19 @@ fn any_end() -> impl Strategy<Value = AttemptEnd> {
         Just(Some(Pushback::Stop)),
         (0u64..2_000).prop_map(|millis| Some(Pushback::After(Duration::from_millis(millis)))),
     ];
-    (codes, processed, pushback, any::<bool>()).prop_map(
-        |(code, processed, pushback, above_goaway)| AttemptEnd {
+    (codes, processed, pushback, any::<bool>()).prop_map(|(code, processed, pushback, refused)| {
+        AttemptEnd {
             code,
-            processed: if above_goaway {
-                Processed::No
-            } else {
-                processed
-            },
+            processed: if refused { Processed::No } else { processed },
             pushback,
-            above_goaway,
-        },
-    )
+            refused,
+        }
+    })
 }
 
 /// Tells a call that an attempt ended so, and takes the time of the wait from what is left.
 fn step(policy: &RetryPolicy, facts: &mut CallFacts, end: &AttemptEnd, random: u64) -> Verdict {
-    let is_free = end.above_goaway && !facts.free_replay_used;
+    let is_free = end.refused && !facts.free_replay_used;
     facts.attempts += u8::from(!is_free);
     let verdict = decide_retry(policy, facts, end, random);
     if let Verdict::Retry { after, free } = verdict {
@@ -100,7 +96,7 @@ proptest! {
             code: Code::Unavailable,
             processed: Processed::No,
             pushback: None,
-            above_goaway: false,
+            refused: false,
         };
         let mut now = Tick::ZERO;
         let mut budget = RetryBudget::new(&rules, now);

@@ -270,22 +270,23 @@ fn a_large_request_leaves_the_windows_end_to_one_that_has_not_begun() {
     bed.said();
     bed.connection.data(id(large), &[0; 70_000], true);
     let sent: usize = data(&bed.said()).iter().map(|frame| frame.1).sum();
-    assert_eq!(sent, 65_535 - 8_192);
+    assert_eq!(sent, 65_535 - 2_048);
 
     bed.connection.data(id(short), &[0; 1_000], false);
     assert_eq!(
         data(&bed.said()),
-        [(short, 1_000, false), (large, 7_192, false)],
+        [(short, 1_000, false), (large, 1_048, false)],
         "nobody else has to begin"
     );
     let late = bed.opens(false).value();
     bed.widen(0, 3_000);
     bed.told();
-    assert_eq!(data(&bed.said()), [], "left to the third");
+    let said = data(&bed.said());
+    assert_eq!(said, [(large, 952, false)], "the rest is the third's");
     bed.connection.data(id(late), &[0; 5_000], false);
     assert_eq!(
         data(&bed.said()),
-        [(late, 3_000, false)],
+        [(late, 2_048, false)],
         "and it is all there is"
     );
 }
@@ -302,5 +303,63 @@ fn beginnings_share_what_is_left_to_them() {
     for (stream, count, _) in data(&bed.said()) {
         *sent.entry(stream).or_insert(0) += count;
     }
+    assert_eq!(sent.len(), 8);
     assert!(sent.values().all(|sent| *sent >= 1_024), "{sent:?}");
+}
+
+#[test]
+fn a_short_request_that_waits_whole_goes_out_before_more_of_a_large_one() {
+    let mut bed = Bed::client(Config::default());
+    bed.settings(&[(4, 1 << 20)]);
+    bed.told();
+    let large = bed.opens(false).value();
+    bed.connection.data(id(large), &[0; 70_000], true);
+    bed.said();
+    let short = bed.opens(false).value();
+    bed.connection.data(id(short), &[0; 1_000], true);
+    bed.said();
+    bed.widen(0, 1_500);
+    bed.told();
+    assert_eq!(
+        data(&bed.said()),
+        [(short, 1_000, true), (large, 500, false)]
+    );
+}
+
+#[test]
+fn streams_that_may_not_send_any_more_hold_up_no_other() {
+    let mut bed = Bed::client(Config::default());
+    let streams: Vec<u32> = (0..3).map(|_| bed.opens(false).value()).collect();
+    bed.connection.data(id(streams[0]), &[0; 65_535], false);
+    bed.said();
+    for stream in &streams[1..] {
+        bed.connection.data(id(*stream), &[0; 10_000], false);
+    }
+    bed.connection.data(id(streams[0]), &[0; 10], false);
+    bed.settings(&[(4, 0)]);
+    bed.widen(streams[2], 70_000);
+    bed.widen(0, 9_000);
+    bed.told();
+    let sent: usize = data(&bed.said())
+        .iter()
+        .filter(|frame| frame.0 == streams[2])
+        .map(|frame| frame.1)
+        .sum();
+    assert!(sent > 0);
+}
+
+#[test]
+fn what_was_left_to_a_stream_that_is_gone_is_used() {
+    for gone_by_goaway in [true, false] {
+        let mut bed = Bed::client(Config::default());
+        let (large, idle) = (bed.opens(false).value(), bed.opens(false).value());
+        bed.connection.data(id(large), &[0; 65_535], true);
+        bed.said();
+        match gone_by_goaway {
+            true => bed.raw(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]),
+            false => bed.rst(idle),
+        }
+        bed.told();
+        assert_eq!(data(&bed.said()), [(large, 2_048, true)]);
+    }
 }
