@@ -1,6 +1,9 @@
 //! Many calls on one connection, of which some are cancelled in bursts and some go past their
-//! deadline: what callers do in life, and what must never end the connection.
+//! deadline: what callers do in life, and what must never end a connection.
 
+mod ends;
+
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,15 +39,35 @@ pub struct Tally {
     pub cancelled: usize,
     /// DEADLINE_EXCEEDED.
     pub late: usize,
-    /// Connections that the application saw.
+    /// Calls of these that a sidecar refused to begin, for the number of calls or of resets.
+    pub refused: usize,
+    /// Connections that the application saw; all live.
     pub application_connections: usize,
+    /// Connections between the sidecars; all live. 0 where there is one sidecar.
+    pub connections_between: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} answered, {} cancelled in bursts of {BURST}, {} past their deadline, {} refused; of 1 \
+             connection of the caller, {} between sidecars and {} to the application none ended",
+            self.answered,
+            self.cancelled,
+            self.late,
+            self.refused,
+            self.connections_between,
+            self.application_connections
+        )
+    }
 }
 
 /// Makes `calls` calls, in rounds of 1,000, over one connection of the caller.
 ///
 /// # Errors
-/// The first call that ended otherwise than it should, or that the caller's connection ended or was
-/// told to go.
+/// The first call that ended otherwise than it should, or that a connection ended or was told to go:
+/// the caller's, one between sidecars, or one to the application.
 pub async fn run(hops: Hops, calls: usize) -> Result<Tally, String> {
     let application = Arc::new(Handlers::start(NARROW_BYTES).await);
     let way = Way::start(hops, application.address).await;
@@ -69,7 +92,7 @@ pub async fn run(hops: Hops, calls: usize) -> Result<Tally, String> {
         tally.late += late?;
         still_open(&mut connection).await?;
     }
-    tally.application_connections = application.connections();
+    ends::none(&way, &application, &mut tally).await?;
     Ok(tally)
 }
 

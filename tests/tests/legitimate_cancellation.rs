@@ -1,6 +1,7 @@
 //! The promise: legitimate cancellation never kills a connection. Of the calls on one connection a
-//! tenth is cancelled in bursts of 100 and a tenth goes past its deadline; no connection is told to
-//! go, and no other call fails. The long run makes 1,000,000 calls by the same function.
+//! tenth is cancelled in bursts of 100 and a tenth goes past its deadline; no connection ends or is
+//! told to go, be it the caller's, between sidecars or to the application, and no other call fails.
+//! `run` sees to that; the long run makes 1,000,000 calls by the same function.
 
 use outrider_tests::Hops;
 use outrider_tests::cancelling::{Tally, patience, run};
@@ -12,14 +13,15 @@ async fn no_connection_ends(hops: Hops) {
     let tally = tally
         .expect("in time")
         .unwrap_or_else(|error| panic!("{hops:?}: {error}"));
-    let expected = Tally {
-        answered: CALLS * 8 / 10,
-        cancelled: CALLS / 10,
-        late: CALLS / 10,
-        application_connections: tally.application_connections,
-    };
-    assert_eq!(tally, expected);
-    println!("{hops:?}: {tally:?}");
+    println!("{hops:?}: {tally}");
+    let Tally {
+        answered,
+        cancelled,
+        late,
+        ..
+    } = tally;
+    let expected = (CALLS * 8 / 10, CALLS / 10, CALLS / 10);
+    assert_eq!((answered, cancelled, late), expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
