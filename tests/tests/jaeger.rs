@@ -76,7 +76,6 @@ impl Jaeger {
     }
 }
 
-/// An address that nobody listened on a moment ago.
 /// A page of Jaeger's query API; `Null` while it does not answer with JSON.
 async fn get(address: SocketAddr, path: &str) -> Value {
     let Ok(mut socket) = TcpStream::connect(address).await else {
