@@ -1,6 +1,7 @@
 //! The table, ours beside the others'.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::conditions;
 use super::conformance::Line;
@@ -63,7 +64,7 @@ fn table(text: &mut String, columns: &[Column]) -> std::fmt::Result {
     writeln!(text)
 }
 
-/// `5/5, +1.2 MiB, p99 3 ms`; what breaks a promise of ours is bold.
+/// `5/5, +1.2/+0.1 MiB, p99 3.0 ms, fresh 2 ms`; what breaks a promise of ours is bold.
 fn cell(trial: &Result<Trial, String>) -> String {
     let trial = match trial {
         Ok(trial) => trial,
@@ -75,16 +76,19 @@ fn cell(trial: &Result<Trial, String>) -> String {
     let p99 = trial.felt.p99().as_secs_f64() * 1e3;
     let mut cells = vec![
         format!("{}/{}", trial.forms - trial.broken.len(), trial.forms),
-        format!("+{:.1} MiB", mib(trial.growth_at_peak)),
+        format!(
+            "+{:.1}/+{:.1} MiB",
+            mib(trial.growth_at_peak),
+            mib(trial.growth_after)
+        ),
         format!("p99 {p99:.1} ms"),
+        match &trial.fresh {
+            Ok(took) => format!("fresh {:.0} ms", took.as_secs_f64() * 1e3),
+            Err(_) => "fresh not served".to_owned(),
+        },
     ];
     if !trial.felt.failures.is_empty() {
         cells.push(format!("{} failures of others", trial.felt.failures.len()));
-    }
-    match &trial.fresh {
-        Ok(took) if took.as_millis() > 100 => cells.push(format!("new connection {took:.0?}")),
-        Ok(_) => {}
-        Err(_) => cells.push("new connection not served".to_owned()),
     }
     let text = cells.join(", ");
     match promises(trial).is_empty() {
@@ -113,24 +117,21 @@ fn summary(column: &Column) -> String {
     let forms: usize = trials.iter().map(|trial| trial.forms).sum();
     let broken: usize = trials.iter().map(|trial| trial.broken.len()).sum();
     let lives = trials.iter().filter(|trial| trial.lives).count();
-    let peak = trials
-        .iter()
-        .map(|trial| trial.growth_at_peak)
-        .max()
-        .unwrap_or(0);
-    let p99 = trials
-        .iter()
-        .map(|trial| trial.felt.p99())
-        .max()
-        .unwrap_or_default();
+    let most = |of: fn(&Trial) -> u64| trials.iter().map(|trial| of(trial)).max().unwrap_or(0);
+    let slowest = |of: fn(&Trial) -> Duration| {
+        let times = trials.iter().map(|trial| of(trial));
+        times.max().unwrap_or_default().as_secs_f64() * 1e3
+    };
     let failures: usize = trials.iter().map(|trial| trial.felt.failures.len()).sum();
     format!(
-        "lives {lives}/{}, {}/{forms} forms as we expect, +{:.1} MiB, worst p99 {:.1} ms, \
-         {failures} failures of others",
+        "lives {lives}/{}, {}/{forms} forms as we expect, +{:.1}/+{:.1} MiB, worst p99 {:.1} ms, worst \
+         fresh {:.0} ms, {failures} failures of others",
         column.trials.len(),
         forms - broken,
-        mib(peak),
-        p99.as_secs_f64() * 1e3
+        mib(most(|trial| trial.growth_at_peak)),
+        mib(most(|trial| trial.growth_after)),
+        slowest(|trial| trial.felt.p99()),
+        slowest(|trial| trial.fresh.clone().unwrap_or_default()),
     )
 }
 

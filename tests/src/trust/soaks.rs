@@ -1,15 +1,12 @@
 //! What each soak runs, and the figures it comes back with.
 
-use std::process::Stdio;
+use std::fs;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
-use tokio::time::timeout;
-
+use super::cancels;
+use super::program::run as program;
 use crate::Hops;
 use crate::aging::{self, Aging, Server};
-use crate::cancelling::{self, Tally};
 
 /// What takes longer than anybody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +96,20 @@ async fn fuzzing() -> Ended {
         thousands(counts.iter().map(|(_, count)| count).sum()),
         each.join(", ")
     );
+    let targets = fs::read_dir(TARGETS).map_or(0, Iterator::count);
     let problem = match failed.is_empty() {
-        true => ended.err(),
+        true => ended.err().or_else(|| too_few(counts.len(), targets)),
         false => Some(failed.join(", ")),
     };
     told(figures, problem)
+}
+
+/// One file for each target.
+const TARGETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/fuzz_targets");
+
+/// What did not run has not passed.
+fn too_few(ran: usize, targets: usize) -> Option<String> {
+    (ran == 0 || ran != targets).then(|| format!("{ran} of {targets} targets ran"))
 }
 
 /// A line of fuzz/run.sh on a target that found nothing: its name, and how often it ran.
@@ -129,7 +135,8 @@ async fn simulation() -> Ended {
         .lines()
         .filter_map(|line| line.split_once("simulation: "));
     let figures: Vec<&str> = figures.map(|(_, figures)| figures).collect();
-    told(figures.join("; "), ended.err())
+    let nothing = figures.is_empty().then(|| "it told no figures".to_owned());
+    told(figures.join("; "), ended.err().or(nothing))
 }
 
 /// Ten minutes of each server.
@@ -162,38 +169,15 @@ async fn aging_server(peer: Aging) -> Ended {
     told(figures, report.complaint(AGING))
 }
 
-/// Calls over one connection of the caller, for each way.
-const CALLS: usize = 1_000_000;
-
 async fn cancellation() -> Ended {
     let mut ended = Vec::new();
     for hops in Hops::ALL {
-        let tally = timeout(cancelling::patience(CALLS), cancelling::run(hops, CALLS)).await;
-        let tally = tally.unwrap_or_else(|_| Err("it did not end".to_owned()));
-        eprintln!("{hops:?}: {tally:?}");
-        let way = match hops {
-            Hops::One => "one sidecar",
-            Hops::Pair => "two sidecars",
-        };
-        ended.push(match tally {
-            Ok(tally) => told(format!("through {way}: {}", figures(&tally)), None),
-            Err(why) => Ended::failed(format!("through {way}: {why}")),
+        ended.push(match cancels::through(hops, 1_000_000).await {
+            Ok(figures) => told(figures, None),
+            Err(why) => Ended::failed(why),
         });
     }
     Ended::all(ended)
-}
-
-fn figures(tally: &Tally) -> String {
-    format!(
-        "{} calls on one connection, {} answered, {} cancelled in bursts of {}, {} past their deadline, \
-         connections to the application: {}",
-        thousands(CALLS as u64),
-        thousands(tally.answered as u64),
-        thousands(tally.cancelled as u64),
-        cancelling::BURST,
-        thousands(tally.late as u64),
-        tally.application_connections
-    )
 }
 
 fn told(figures: String, problem: Option<String>) -> Ended {
@@ -204,35 +188,6 @@ fn told(figures: String, problem: Option<String>) -> Ended {
         },
         Some(problem) => Ended::failed(format!("{problem}; {figures}")),
     }
-}
-
-/// Runs a program in the root of the repository: how it ended, and what it said, which is said on.
-async fn program(words: &[&str], variables: &[(&str, &str)]) -> (Result<(), String>, String) {
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]).envs(variables.iter().copied());
-    // What was skipped has not passed.
-    command.env("OUTRIDER_REQUIRE_TOOLS", "1");
-    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut said = String::new();
-    let ended = async {
-        let mut child = command.spawn()?;
-        let mut lines = child.stdout.take().map(|out| BufReader::new(out).lines());
-        while let Some(lines) = &mut lines
-            && let Some(line) = lines.next_line().await?
-        {
-            eprintln!("{line}");
-            said.push_str(&line);
-            said.push('\n');
-        }
-        child.wait().await
-    };
-    let ended = match ended.await {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{}: {status}", words[0])),
-        Err(error) => Err(format!("{}: {error}", words[0])),
-    };
-    (ended, said)
 }
 
 /// `1234567` as `1,234,567`.
@@ -257,6 +212,13 @@ mod tests {
         let line = "fuzz: path: DONE   cov: 91 ft: 5 stat::number_of_executed_units: 8234 ";
         assert_eq!(executions(line), Some(("path", 8_234)));
         assert_eq!(executions("fuzz: path FAILED"), None);
+    }
+
+    #[test]
+    fn targets_that_did_not_run_have_not_passed() {
+        assert_eq!(too_few(14, 14), None);
+        assert!(too_few(13, 14).is_some());
+        assert!(too_few(0, 0).is_some(), "no target was found");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::cancels::CANCELLATION;
 use super::options::Options;
 use super::peers::Peer;
 use super::servers::{self, Endured};
@@ -74,7 +75,10 @@ pub fn all() -> Vec<Class> {
 pub fn is_known(options: &Options) -> bool {
     let backends = backends::all();
     let mut forms = backends.iter().map(|form| form.name);
-    options.wants(STALLED) || !classes(options).is_empty() || forms.any(|name| options.wants(name))
+    let mut lines = [STALLED, CANCELLATION].into_iter();
+    lines.any(|name| options.wants(name))
+        || !classes(options).is_empty()
+        || forms.any(|name| options.wants(name))
 }
 
 fn classes(options: &Options) -> Vec<Class> {
