@@ -4,11 +4,13 @@
 //!
 //! The figures of a quiet machine are the trust command's (docs/TRUST.md).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use outrider_tests::Admin;
 use outrider_tests::hostile::ground::{Backend, Proxy, SERVICE, Trial};
 use outrider_tests::hostile::{self, Target, clients};
+use outrider_tests::raw::{Frame, Peer, flag, grpc_request, setting};
 
 /// Frames of a flood: more than any budget allows.
 const VOLUME: usize = 20_000;
@@ -44,6 +46,31 @@ async fn holds(name: &str) {
     );
 }
 
+/// Classes, and forms of them, that trip a limit. The first finds room for all the streams it may open.
+const TRIPS: [(&str, usize, &[&str]); 9] = [
+    ("max_concurrent_streams_ignored", 0, &["refused_over_limit"]),
+    (
+        "rapid_reset_cve_2023_44487",
+        1,
+        &["resets_received", "refused_for_resets", "flood_idle_frames"],
+    ),
+    (
+        "made_you_reset_cve_2025_8671",
+        3,
+        &["resets_for_violations", "flood_resets"],
+    ),
+    ("header_list_and_count_limits", 2, &["heads_too_large"]),
+    ("header_list_and_count_limits", 6, &["flood_field_list"]),
+    (
+        "continuation_flood_cve_2024_27316",
+        0,
+        &["flood_field_block"],
+    ),
+    ("settings_flood_cve_2019_9515", 1, &["flood_settings"]),
+    ("empty_data_cve_2019_9518", 0, &["flood_empty_data"]),
+    ("window_update_flood", 0, &["flood_window_updates"]),
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_that_trip_are_counted_by_name() {
     let backend = Backend::start().await;
@@ -57,21 +84,73 @@ async fn limits_that_trip_are_counted_by_name() {
         seen: backend.seen,
         volume: VOLUME,
     };
-    for class in ["ping_flood_cve_2019_9512", "rapid_reset_cve_2023_44487"] {
-        let ended = (clients::named(class).run)(target.clone(), 1).await;
-        assert_eq!(ended, Ok(()), "{class}");
-    }
-
     let admin = Admin::new(proxy.admin.expect("ours has one"));
     let count = async |limit: &str| {
         let series = format!("outrider_http2_limits_total{{end=\"downstream\",limit=\"{limit}\"}}");
         admin.metric(&series).await
     };
-    assert_eq!(count("flood_pings").await, 1.0);
+    let known = outrider_http2::Counters::default();
+    let mut untried: BTreeSet<_> = known.by_limit().map(|(limit, _)| limit).collect();
+    for (class, form, limits) in TRIPS {
+        let mut before = BTreeMap::new();
+        for limit in limits {
+            before.insert(limit, count(limit).await);
+        }
+        let ended = (clients::named(class).run)(target.clone(), form).await;
+        assert_eq!(ended, Ok(()), "{class}");
+        for limit in limits {
+            assert!(count(limit).await > before[limit], "{limit}, {class}");
+            untried.remove(limit);
+        }
+    }
     assert!(count("resets_received").await >= 200.0);
     assert!(count("refused_for_resets").await >= 500.0);
-    assert_eq!(count("flood_idle_frames").await, 1.0, "refused streams");
-    assert_eq!(count("flood_settings").await, 0.0);
+
+    assert_eq!(count("flood_pings").await, 0.0);
+    let ended = (clients::named("ping_flood_cve_2019_9512").run)(target.clone(), 1).await;
+    assert_eq!(ended, Ok(()));
+    assert_eq!(count("flood_pings").await, 1.0);
+
+    let mut deaf = takes_nothing(&target).await;
+    let before = count("answers_unsent").await;
+    let mut rounds = 0..60;
+    while count("answers_unsent").await == before {
+        assert!(rounds.next().is_some(), "unsent answers are not counted");
+        ask_for_pongs(&mut deaf).await;
+    }
+    for limit in ["flood_pings", "answers_unsent"] {
+        untried.remove(limit);
+    }
+    // The pool of a worker: a unit test of `outrider-http2` spends it.
+    assert_eq!(untried, BTreeSet::from(["windows_not_grown"]));
+}
+
+/// Streams that are answered with more than a socket holds.
+const LARGE: u32 = 90;
+
+/// Somebody whose socket is full: large answers come, and it reads nothing.
+async fn takes_nothing(target: &Target) -> Peer {
+    let peer = Peer::connect_narrow(target.address, 4_096).await;
+    let mut peer = peer.expect("a connection");
+    let wide = [(setting::INITIAL_WINDOW_SIZE, 1 << 20)];
+    peer.greet_as_client(&wide).await.expect("a greeting");
+    peer.send(&Frame::window_update(0, 1 << 30)).await;
+    for index in 0..LARGE {
+        let block = grpc_request(&target.authority, &Target::path("Large"));
+        let head = Frame::headers(2 * index + 1, flag::END_STREAM, block.octets());
+        peer.send(&head).await;
+    }
+    let block = grpc_request(&target.authority, &Target::path("Hold"));
+    let head = Frame::headers(2 * LARGE + 1, 0, block.octets());
+    peer.send(&head).await;
+    peer
+}
+
+/// A thousand pings, each paid for with an octet of a body.
+async fn ask_for_pongs(peer: &mut Peer) {
+    let mut pair = Frame::ping([0; 8]).encode();
+    pair.extend(Frame::data(2 * LARGE + 1, 0, b"x").encode());
+    peer.send_octets(&pair.repeat(1_000)).await;
 }
 
 #[test]

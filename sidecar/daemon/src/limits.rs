@@ -1,4 +1,4 @@
-//! Limits on what the peer of one connection may do, as an operator writes them.
+//! Limits on what the peers of connections may do, as an operator writes them.
 //!
 //! Decides names and ranges. What each limit stops is said in `outrider_http2::Config`, what the
 //! defaults are worth in `docs/TRUST.md`.
@@ -8,13 +8,17 @@ use std::str::FromStr;
 
 use outrider_http2::{Budget, Config};
 
-/// Limits of every connection. [`Limits::default`] are the documented ones.
+/// Limits of every connection and of every worker. [`Limits::default`] are the documented ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Streams that the own application may have open on a connection. Default 1,024.
     pub outbound_streams: u32,
     /// Streams that another sidecar may have open on a connection. Default 100.
     pub inbound_streams: u32,
+    /// TLS handshakes of other sidecars that may be under way on a worker. Default 512.
+    pub handshakes: u32,
+    /// Growth of windows that the streams of a worker share. Bytes; default 8 MiB.
+    pub window_growth_bytes: u32,
     /// Everything else.
     pub http2: Config,
 }
@@ -24,6 +28,8 @@ impl Default for Limits {
         Limits {
             outbound_streams: 1_024,
             inbound_streams: 100,
+            handshakes: 512,
+            window_growth_bytes: 8 << 20,
             http2: Config::default(),
         }
     }
@@ -122,6 +128,18 @@ const NAMES: &[(&str, Set)] = &[
     ("idle-frames", |limits, value| {
         put(&mut limits.http2.idle_frames, budget(value))
     }),
+    ("window-bytes", |limits, value| {
+        put(
+            &mut limits.http2.max_window,
+            number(value, 65_535, 16 << 20),
+        )
+    }),
+    ("window-growth-bytes", |limits, value| {
+        put(&mut limits.window_growth_bytes, number(value, 0, 256 << 20))
+    }),
+    ("handshakes", |limits, value| {
+        put(&mut limits.handshakes, number(value, 1, 1_000_000))
+    }),
 ];
 
 fn put<T>(place: &mut T, value: Result<T, &'static str>) -> Result<(), &'static str> {
@@ -148,12 +166,15 @@ fn budget(text: &str) -> Result<Budget, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use outrider_engine::config::Settings;
 
     #[test]
     fn what_is_named_changes_and_the_rest_keeps_its_default() {
-        let limits = "outbound-streams=7,resets=300/60,header-list-bytes=65536".parse();
+        let limits =
+            "outbound-streams=7,resets=300/60,header-list-bytes=65536,handshakes=64".parse();
         let mut expected = Limits {
             outbound_streams: 7,
+            handshakes: 64,
             ..Limits::default()
         };
         expected.http2.resets = Budget {
@@ -166,11 +187,6 @@ mod tests {
     }
 
     #[test]
-    fn the_default_header_limit_gives_the_default_frames() {
-        assert_eq!("header-list-bytes=32768".parse(), Ok(Limits::default()));
-    }
-
-    #[test]
     fn nonsense_is_refused_with_its_item() {
         for (text, expected) in [
             ("", "``: not NAME=VALUE"),
@@ -178,6 +194,7 @@ mod tests {
             ("pings=1/1,pongs=1/1", "`pongs=1/1`: no such limit"),
             ("header-fields=1", "`header-fields=1`: out of its range"),
             ("resets=0/1", "`resets=0/1`: out of its range"),
+            ("window-bytes=1", "`window-bytes=1`: out of its range"),
             ("empty-data=x", "`empty-data=x`: not a whole number"),
         ] {
             let error = text.parse::<Limits>().map_err(|error| error.to_string());
@@ -186,17 +203,24 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_documented() {
+    fn every_limit_is_documented_with_its_default() {
         let page = include_str!("../../../docs/CONFIG.md");
         for (name, _) in NAMES {
-            assert!(page.contains(&format!("| `{name}` |")), "{name}");
-            let value = if page.contains(&format!("| `{name}` | budget |")) {
-                "1000/100"
-            } else {
-                "4096"
-            };
-            let parsed = format!("{name}={value}").parse::<Limits>();
-            assert!(parsed.is_ok(), "{parsed:?}");
+            let start = format!("| `{name}` |");
+            let row = page.lines().find_map(|line| line.strip_prefix(&start));
+            let default = row.and_then(|row| row.split('`').nth(1)).expect(name);
+            let parsed = format!("{name}={default}").parse();
+            assert_eq!(parsed, Ok(Limits::default()), "{name}");
         }
+    }
+
+    #[test]
+    fn the_engine_alone_has_the_same_defaults() {
+        let (limits, settings) = (Limits::default(), Settings::new("orders"));
+        assert_eq!(limits.outbound_streams, settings.outbound_streams_max);
+        assert_eq!(limits.inbound_streams, settings.inbound_streams_max);
+        assert_eq!(limits.handshakes as usize, settings.handshakes_max);
+        let growth = limits.window_growth_bytes as usize;
+        assert_eq!(growth, settings.window_growth_bytes);
     }
 }

@@ -117,6 +117,8 @@ fn settings(options: &Options) -> Settings {
         outbound_streams_max: options.limits.outbound_streams,
         inbound_streams_max: options.limits.inbound_streams,
         http2: options.limits.http2.clone(),
+        handshakes_max: options.limits.handshakes as usize,
+        window_growth_bytes: options.limits.window_growth_bytes as usize,
         ..Settings::new(&options.service)
     }
 }

@@ -102,7 +102,7 @@ impl Counters {
     /// Takes over what the connection has counted; once for each connection.
     pub(crate) fn note_limits(&mut self, connection: &Connection) {
         let is_upstream = connection.upstream().is_some();
-        self.http2_limits[usize::from(is_upstream)] += connection.http2.counters();
+        self.http2_limits[usize::from(is_upstream)] += &connection.http2.counters();
     }
 }
 

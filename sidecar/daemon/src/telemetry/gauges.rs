@@ -213,6 +213,14 @@ mod tests {
     }
 
     #[test]
+    fn every_limit_that_is_counted_is_documented() {
+        let page = include_str!("../../../../docs/METRICS.md");
+        for (limit, _) in outrider_http2::Counters::default().by_limit() {
+            assert!(page.contains(&format!("`{limit}`")), "{limit}");
+        }
+    }
+
+    #[test]
     fn counters_do_not_go_back_when_a_worker_does_not_answer() {
         let metrics = Metrics::new();
         let counters = Counters {

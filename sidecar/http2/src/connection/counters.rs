@@ -79,8 +79,8 @@ pub struct Counters {
     pub refused_for_resets: u64,
     /// Field lists over the limits.
     pub heads_too_large: u64,
-    /// Times a stream's window grew.
-    pub windows_grown: u64,
+    /// Times that reading stopped because too many answers were unsent.
+    pub answers_unsent: u64,
     /// Times a stream's window could not grow because the pool was spent.
     pub windows_not_grown: u64,
     /// In the order of [`Flood::ALL`].
@@ -95,15 +95,17 @@ impl Counters {
 
     /// Every limit by its stable name, for metrics.
     pub fn by_limit(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let on_streams = [
+        let others = [
             ("resets_received", self.resets_received),
             ("resets_for_violations", self.resets_for_violations),
             ("refused_over_limit", self.refused_over_limit),
             ("refused_for_resets", self.refused_for_resets),
             ("heads_too_large", self.heads_too_large),
+            ("answers_unsent", self.answers_unsent),
+            ("windows_not_grown", self.windows_not_grown),
         ];
         let floods = Flood::ALL.map(|flood| (flood.name(), self.floods(flood)));
-        on_streams.into_iter().chain(floods)
+        others.into_iter().chain(floods)
     }
 
     pub(super) fn note_flood(&mut self, flood: Flood) {
@@ -112,9 +114,8 @@ impl Counters {
 
     pub(super) fn note_growth(&mut self, grown: Grown) {
         match grown {
-            Grown::Yes => self.windows_grown += 1,
             Grown::PoolSpent => self.windows_not_grown += 1,
-            Grown::No => {}
+            Grown::Yes | Grown::No => {}
         }
     }
 }
@@ -127,7 +128,7 @@ impl AddAssign<&Counters> for Counters {
             refused_over_limit,
             refused_for_resets,
             heads_too_large,
-            windows_grown,
+            answers_unsent,
             windows_not_grown,
             floods,
         } = other;
@@ -136,7 +137,7 @@ impl AddAssign<&Counters> for Counters {
         self.refused_over_limit += refused_over_limit;
         self.refused_for_resets += refused_for_resets;
         self.heads_too_large += heads_too_large;
-        self.windows_grown += windows_grown;
+        self.answers_unsent += answers_unsent;
         self.windows_not_grown += windows_not_grown;
         for (sum, flood) in self.floods.iter_mut().zip(floods) {
             *sum += flood;

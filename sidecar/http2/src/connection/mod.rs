@@ -138,7 +138,7 @@ impl Connection {
             closed: Closed::default(),
             encoder: Encoder::new(),
             sender: Sender::new(CONNECTION_WINDOW_AT_FIRST),
-            output: Output::default(),
+            output: Output::new(config.control_frames_max),
             peer_streams_max: None,
             peer_initial_window: CONNECTION_WINDOW_AT_FIRST,
             peer_goaway: false,
@@ -234,12 +234,14 @@ impl Connection {
 
     /// False while too many answers to the peer are unsent: stop reading its socket.
     pub fn wants_read(&self) -> bool {
-        self.output.answers() < self.config.control_frames_max
+        !self.output.is_full()
     }
 
     /// How often each limit tripped.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        counters.answers_unsent = self.output.times_full();
+        counters
     }
 
     /// The peer said GOAWAY.

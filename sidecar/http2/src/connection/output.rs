@@ -2,13 +2,16 @@
 
 use crate::stream::ByteQueue;
 
-#[derive(Default)]
 pub(super) struct Output {
     bytes: ByteQueue,
     /// Octets written since the start.
     written: u64,
     /// Answers in `bytes`. An upper bound: back to 0 when the last of them is written.
     answers: u32,
+    /// So many answers are too many; see `Config::control_frames_max`.
+    answers_max: u32,
+    /// How often there came to be too many.
+    times_full: u64,
     /// Where the last answer ends, in octets since the start.
     answers_end: u64,
 }
@@ -17,6 +20,17 @@ pub(super) struct Output {
 const IDLE_BYTES: usize = 8 << 10;
 
 impl Output {
+    pub(super) fn new(answers_max: u32) -> Output {
+        Output {
+            bytes: ByteQueue::default(),
+            written: 0,
+            answers: 0,
+            answers_max,
+            times_full: 0,
+            answers_end: 0,
+        }
+    }
+
     pub(super) fn as_slice(&self) -> &[u8] {
         self.bytes.as_slice()
     }
@@ -34,11 +48,17 @@ impl Output {
     pub(super) fn answer(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
         append(self.bytes.tail());
         self.answers += 1;
+        self.times_full += u64::from(self.answers == self.answers_max);
         self.answers_end = self.written + self.bytes.len() as u64;
     }
 
-    pub(super) fn answers(&self) -> u32 {
-        self.answers
+    /// Too many answers wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.answers >= self.answers_max
+    }
+
+    pub(super) fn times_full(&self) -> u64 {
+        self.times_full
     }
 
     pub(super) fn written(&mut self, count: usize) {
