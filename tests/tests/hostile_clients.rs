@@ -36,8 +36,8 @@ async fn holds(name: &str) {
         "{name}: {} forms in {:?}, memory +{} KiB, others p99 {:?}",
         trial.forms,
         trial.took,
-        trial.growth_at_peak >> 10,
-        trial.felt.p99()
+        trial.outside.growth_at_peak >> 10,
+        trial.outside.felt.p99()
     );
     assert!(
         complaints.is_empty(),

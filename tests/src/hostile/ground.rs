@@ -3,12 +3,14 @@
 
 mod backend;
 mod memory;
+mod outside;
 mod proxy;
 mod trial;
 mod victim;
 
 pub use backend::Backend;
 pub use memory::resident_bytes;
+pub use outside::{Outside, PEAK_BYTES_MAX};
 pub use proxy::{Proxy, SERVICE, outrider_arguments};
-pub use trial::{PEAK_BYTES_MAX, Trial};
+pub use trial::Trial;
 pub use victim::{Felt, Victim, fresh_connection};

@@ -81,6 +81,7 @@ impl Seen {
 }
 
 /// A socket whose received frames are counted.
+#[derive(Debug)]
 pub(super) struct Tap {
     socket: TcpStream,
     seen: Arc<Seen>,

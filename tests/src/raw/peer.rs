@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,8 +18,8 @@ pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A raw connection and what was received on it but not looked at.
 #[derive(Debug)]
-pub struct Peer {
-    socket: TcpStream,
+pub struct Peer<S = TcpStream> {
+    socket: S,
     received: Vec<u8>,
     is_over: bool,
 }
@@ -75,6 +75,24 @@ impl Peer {
         Ok(peer)
     }
 
+    /// A connection that was accepted.
+    pub fn new(socket: TcpStream) -> Peer {
+        // A raw peer decides itself what goes out when.
+        let _ = socket.set_nodelay(true);
+        Peer::over(socket)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    /// A connection that is looked at on its way.
+    pub fn over(socket: S) -> Peer<S> {
+        Peer {
+            socket,
+            received: Vec::new(),
+            is_over: false,
+        }
+    }
+
     /// Greets as a client on a connection that has said nothing yet.
     ///
     /// # Errors
@@ -84,17 +102,6 @@ impl Peer {
         hello.extend(Frame::settings(settings).encode());
         self.socket.write_all(&hello).await?;
         self.until_settings().await
-    }
-
-    /// A connection that was accepted.
-    pub fn new(socket: TcpStream) -> Peer {
-        // A raw peer decides itself what goes out when.
-        let _ = socket.set_nodelay(true);
-        Peer {
-            socket,
-            received: Vec::new(),
-            is_over: false,
-        }
     }
 
     /// Greets as a server: takes the client's preface, says `settings` and acknowledges theirs.
@@ -162,7 +169,7 @@ impl Peer {
         let mut piece = vec![0; READ_BYTES];
         while !octets.is_empty() {
             let Peer { socket, .. } = self;
-            let (mut reads, mut writes) = socket.split();
+            let (mut reads, mut writes) = tokio::io::split(socket);
             let step = async {
                 tokio::select! {
                     written = writes.write(octets) => Step::Wrote(written),

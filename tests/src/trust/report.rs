@@ -8,7 +8,7 @@ use super::conformance::Line;
 use super::servers::Endured;
 use super::suite::{self, Column, promises};
 use crate::hostile::backends;
-use crate::hostile::ground::Trial;
+use crate::hostile::ground::{Outside, Trial};
 
 /// Everything measured, as Markdown.
 pub fn text(columns: &[Column], lines: &[Line]) -> String {
@@ -70,71 +70,85 @@ fn cell(trial: &Result<Trial, String>) -> String {
         Ok(trial) => trial,
         Err(why) => return format!("**{why}**"),
     };
-    if !trial.lives {
+    if !trial.outside.lives {
         return "**the process ended**".to_owned();
     }
-    let p99 = trial.felt.p99().as_secs_f64() * 1e3;
-    let mut cells = vec![
-        format!("{}/{}", trial.forms - trial.broken.len(), trial.forms),
-        format!(
-            "+{:.1}/+{:.1} MiB",
-            mib(trial.growth_at_peak),
-            mib(trial.growth_after)
-        ),
-        format!("p99 {p99:.1} ms"),
-        match &trial.fresh {
-            Ok(took) => format!("fresh {:.0} ms", took.as_secs_f64() * 1e3),
-            Err(_) => "fresh not served".to_owned(),
-        },
-    ];
-    if !trial.felt.failures.is_empty() {
-        cells.push(format!("{} failures of others", trial.felt.failures.len()));
-    }
-    let text = cells.join(", ");
+    let text = format!(
+        "{}/{}, {}",
+        trial.forms - trial.broken.len(),
+        trial.forms,
+        figures(&[&trial.outside])
+    );
     match promises(trial).is_empty() {
         true => text,
         false => format!("**{text}**"),
     }
 }
 
+/// The worst of each figure.
+fn figures(outsides: &[&Outside]) -> String {
+    let mib = |of: fn(&Outside) -> u64| {
+        let most = outsides.iter().map(|outside| of(outside)).max();
+        most.unwrap_or(0) as f64 / f64::from(1 << 20)
+    };
+    let ms = |of: fn(&Outside) -> Duration| {
+        let slowest = outsides.iter().map(|outside| of(outside)).max();
+        slowest.unwrap_or_default().as_secs_f64() * 1e3
+    };
+    let mut text = format!(
+        "+{:.1}/+{:.1} MiB, p99 {:.1} ms, fresh {:.0} ms",
+        mib(|outside| outside.growth_at_peak),
+        mib(|outside| outside.growth_after),
+        ms(|outside| outside.felt.p99()),
+        ms(|outside| outside.fresh.clone().unwrap_or_default()),
+    );
+    let failures: usize = outsides
+        .iter()
+        .map(|outside| outside.felt.failures.len())
+        .sum();
+    if failures > 0 {
+        text.push_str(&format!(", {failures} failures of others"));
+    }
+    let unserved = outsides.iter().filter(|outside| outside.fresh.is_err());
+    match unserved.count() {
+        0 => {}
+        count => text.push_str(&format!(", fresh not served {count} times")),
+    }
+    text
+}
+
 /// Callers that got a status in time and no success, and whom a good backend served again.
 fn servers_cell(endured: &Endured) -> String {
-    format!(
-        "{}/{}, slowest status {:.0} ms, good again after {:.0} ms",
+    let mut cells = vec![format!(
+        "{}/{}",
         endured.forms - endured.broken.len(),
-        endured.forms,
+        endured.forms
+    )];
+    let outsides: Vec<&Outside> = endured.outside.iter().collect();
+    if !outsides.is_empty() {
+        cells.push(figures(&outsides));
+    }
+    cells.push(format!(
+        "slowest status {:.0} ms, good again after {:.0} ms",
         endured.slowest.as_secs_f64() * 1e3,
         endured.recovered.as_secs_f64() * 1e3
-    )
+    ));
+    cells.join(", ")
 }
 
 fn summary(column: &Column) -> String {
-    let trials: Vec<&Trial> = column
-        .trials
-        .iter()
+    let trials = column.trials.iter();
+    let trials: Vec<&Trial> = trials
         .filter_map(|(_, trial)| trial.as_ref().ok())
         .collect();
     let forms: usize = trials.iter().map(|trial| trial.forms).sum();
     let broken: usize = trials.iter().map(|trial| trial.broken.len()).sum();
-    let lives = trials.iter().filter(|trial| trial.lives).count();
-    let most = |of: fn(&Trial) -> u64| trials.iter().map(|trial| of(trial)).max().unwrap_or(0);
-    let slowest = |of: fn(&Trial) -> Duration| {
-        let times = trials.iter().map(|trial| of(trial));
-        times.max().unwrap_or_default().as_secs_f64() * 1e3
-    };
-    let failures: usize = trials.iter().map(|trial| trial.felt.failures.len()).sum();
+    let outsides: Vec<&Outside> = trials.iter().map(|trial| &trial.outside).collect();
+    let lives = outsides.iter().filter(|outside| outside.lives).count();
     format!(
-        "lives {lives}/{}, {}/{forms} forms as we expect, +{:.1}/+{:.1} MiB, worst p99 {:.1} ms, worst \
-         fresh {:.0} ms, {failures} failures of others",
+        "lives {lives}/{}, {}/{forms} forms as we expect, at worst {}",
         column.trials.len(),
         forms - broken,
-        mib(most(|trial| trial.growth_at_peak)),
-        mib(most(|trial| trial.growth_after)),
-        slowest(|trial| trial.felt.p99()),
-        slowest(|trial| trial.fresh.clone().unwrap_or_default()),
+        figures(&outsides)
     )
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -1,5 +1,6 @@
 //! All hostile backends behind one proxy, each behind a fresh process.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -8,8 +9,10 @@ use tokio::time::{sleep, timeout};
 
 use super::options::Options;
 use super::peers::Peer;
+use super::suite::{folder, promises_of, until_served};
 use crate::hostile::backends::{self, Form, Place};
-use crate::hostile::ground::{Proxy, SERVICE};
+use crate::hostile::ground::{Backend, Outside, Proxy, SERVICE};
+use crate::write_plain_service;
 
 /// What a proxy made of hostile backends.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Endured {
     pub slowest: Duration,
     /// See `slowest`.
     pub recovered: Duration,
+    /// What was seen of ours from outside, form by form. Others have no service beside the hostile one.
+    pub outside: Vec<Outside>,
 }
 
 /// What a status may come behind its deadline.
@@ -29,7 +34,9 @@ const LATE_MAX: Duration = Duration::from_millis(250);
 /// Longest until a proxy listens.
 const START_MAX: Duration = Duration::from_secs(15);
 /// Forms at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
+/// The good service beside the hostile one.
+const NEIGHBOUR: &str = "neighbour";
 
 /// Runs all forms against our sidecar, or against a proxy of others.
 pub async fn run(options: &Options, peer: Option<&Peer>) -> Endured {
@@ -40,6 +47,7 @@ pub async fn run(options: &Options, peer: Option<&Peer>) -> Endured {
         broken: Vec::new(),
         slowest: Duration::ZERO,
         recovered: Duration::ZERO,
+        outside: Vec::new(),
     };
     let mut runs = JoinSet::new();
     for form in forms {
@@ -47,7 +55,13 @@ pub async fn run(options: &Options, peer: Option<&Peer>) -> Endured {
             endured.note(runs.join_next().await);
         }
         let (options, peer) = (options.clone(), peer.cloned());
-        runs.spawn(async move { (form.name, one(&options, peer.as_ref(), form).await) });
+        runs.spawn(async move {
+            let ended = match peer {
+                None => ours(&options, form).await,
+                Some(peer) => of_others(&peer, form).await.map(|endured| (endured, None)),
+            };
+            (form.name, ended)
+        });
     }
     while let Some(ended) = runs.join_next().await {
         endured.note(Some(ended));
@@ -56,14 +70,22 @@ pub async fn run(options: &Options, peer: Option<&Peer>) -> Endured {
     endured
 }
 
-type Ended = (&'static str, Result<backends::Endured, String>);
+type Ended = (
+    &'static str,
+    Result<(backends::Endured, Option<Outside>), String>,
+);
 
 impl Endured {
     fn note(&mut self, ended: Option<Result<Ended, tokio::task::JoinError>>) {
         match ended {
-            Some(Ok((_, Ok(one)))) => {
+            Some(Ok((name, Ok((one, outside))))) => {
                 self.slowest = self.slowest.max(one.slowest);
                 self.recovered = self.recovered.max(one.recovered);
+                let broken: Vec<String> = outside.iter().flat_map(promises_of).collect();
+                if !broken.is_empty() {
+                    self.broken.push(format!("{name}: {}", broken.join(", ")));
+                }
+                self.outside.extend(outside);
             }
             Some(Ok((name, Err(why)))) => self.broken.push(format!("{name}: {why}")),
             Some(Err(error)) => self.broken.push(error.to_string()),
@@ -72,30 +94,52 @@ impl Endured {
     }
 }
 
-async fn one(
+/// With a well-behaved client of a good service beside it.
+async fn ours(
     options: &Options,
-    peer: Option<&Peer>,
     form: Form,
-) -> Result<backends::Endured, String> {
-    let folder = super::suite::folder()?;
-    let listener = TcpListener::bind("127.0.0.1:0").await;
-    let listener = listener.map_err(|error| error.to_string())?;
-    let backend = listener.local_addr().map_err(|error| error.to_string())?;
-    let proxy = match peer {
-        Some(peer) => peer.start(folder.path(), backend),
-        None => Proxy::ours(&options.program, folder.path(), backend).await,
-    };
+) -> Result<(backends::Endured, Option<Outside>), String> {
+    let (folder, (listener, backend)) = (folder()?, place().await?);
+    let (documents, good) = (folder.path().join("documents"), Backend::start().await);
+    std::fs::create_dir_all(&documents).map_err(|error| error.to_string())?;
+    write_plain_service(&documents, NEIGHBOUR, good.address);
+    let proxy = Proxy::ours(&options.program, folder.path(), backend).await;
+    let mut proxy = proxy.map_err(|error| format!("it does not start: {error}"))?;
+    until_served(&proxy, NEIGHBOUR).await?;
+    let run = backends::run(form, behind(&proxy, listener), LATE_MAX);
+    let (endured, outside) = Outside::of(&mut proxy, NEIGHBOUR, run).await;
+    match (endured, outside.lives) {
+        (Ok(endured), true) => Ok((endured, Some(outside))),
+        (Err(why), true) => Err(why),
+        (_, false) => Err("the process ended".to_owned()),
+    }
+}
+
+async fn of_others(peer: &Peer, form: Form) -> Result<backends::Endured, String> {
+    let (folder, (listener, backend)) = (folder()?, place().await?);
+    let proxy = peer.start(folder.path(), backend);
     let mut proxy = proxy.map_err(|error| format!("it does not start: {error}"))?;
     until_it_listens(&proxy).await?;
-    let place = Place {
-        proxy: proxy.address,
-        authority: SERVICE.to_owned(),
-        listener,
-    };
-    let endured = backends::run(form, place, LATE_MAX).await;
+    let endured = backends::run(form, behind(&proxy, listener), LATE_MAX).await;
     match proxy.lives() {
         true => endured,
         false => Err("the process ended".to_owned()),
+    }
+}
+
+/// Where a hostile backend is to stand.
+async fn place() -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    Ok((listener, address))
+}
+
+fn behind(proxy: &Proxy, listener: TcpListener) -> Place {
+    Place {
+        proxy: proxy.address,
+        authority: SERVICE.to_owned(),
+        listener,
     }
 }
 

@@ -8,7 +8,9 @@ use super::options::Options;
 use super::peers::Peer;
 use super::servers::{self, Endured};
 use super::stalls::STALLED;
-use crate::hostile::ground::{Backend, PEAK_BYTES_MAX, Proxy, SERVICE, Trial, fresh_connection};
+use crate::hostile::ground::{
+    Backend, Outside, PEAK_BYTES_MAX, Proxy, SERVICE, Trial, fresh_connection,
+};
 use crate::hostile::{Class, Target, backends, clients, requests};
 
 /// Frames of a flood.
@@ -88,7 +90,7 @@ fn classes(options: &Options) -> Vec<Class> {
 }
 
 async fn attacked(mut proxy: Proxy, backend: &Backend, class: &Class) -> Result<Trial, String> {
-    until_served(&proxy).await?;
+    until_served(&proxy, SERVICE).await?;
     proxy.find_children();
     let target = Target {
         address: proxy.address,
@@ -102,9 +104,9 @@ async fn attacked(mut proxy: Proxy, backend: &Backend, class: &Class) -> Result<
         class.name,
         trial.forms - trial.broken.len(),
         trial.forms,
-        trial.growth_at_peak >> 10,
-        trial.felt.failures.len(),
-        trial.felt.p99()
+        trial.outside.growth_at_peak >> 10,
+        trial.outside.felt.failures.len(),
+        trial.outside.felt.p99()
     );
     for (form, why) in &trial.broken {
         eprintln!("    {form}: {why}");
@@ -113,16 +115,16 @@ async fn attacked(mut proxy: Proxy, backend: &Backend, class: &Class) -> Result<
 }
 
 /// Waits until a call is served; then some more, so that what a process takes once is taken.
-async fn until_served(proxy: &Proxy) -> Result<(), String> {
+pub async fn until_served(proxy: &Proxy, authority: &str) -> Result<(), String> {
     let served = async {
-        while fresh_connection(proxy.address, SERVICE).await.is_err() {
+        while fresh_connection(proxy.address, authority).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let served = tokio::time::timeout(Duration::from_secs(15), served).await;
     served.map_err(|_| "it never served a call".to_owned())?;
     for _ in 0..20 {
-        fresh_connection(proxy.address, SERVICE).await?;
+        fresh_connection(proxy.address, authority).await?;
     }
     Ok(())
 }
@@ -158,16 +160,26 @@ const FRESH_MAX: Duration = Duration::from_millis(100);
 
 /// What is broken of the promise on hostile clients.
 pub fn promises(trial: &Trial) -> Vec<String> {
-    let Trial { felt, fresh, .. } = trial;
+    let forms = trial.broken.iter();
+    let forms = forms.map(|(form, why)| format!("{form}: {why}"));
+    let broken = promises_of(&trial.outside).into_iter().chain(forms);
+    broken
+        .map(|what| format!("{}: {what}", trial.name))
+        .collect()
+}
+
+/// What is broken of what we promise whoever is hostile.
+pub fn promises_of(outside: &Outside) -> Vec<String> {
+    let Outside { felt, fresh, .. } = outside;
     let rules = [
-        (trial.lives, "the process ended".to_owned()),
+        (outside.lives, "the process ended".to_owned()),
         (
-            trial.growth_at_peak <= PEAK_BYTES_MAX,
-            format!("+{} KiB at the peak", trial.growth_at_peak >> 10),
+            outside.growth_at_peak <= PEAK_BYTES_MAX,
+            format!("+{} KiB at the peak", outside.growth_at_peak >> 10),
         ),
         (
-            trial.growth_after <= AFTER_BYTES_MAX,
-            format!("+{} KiB one second after", trial.growth_after >> 10),
+            outside.growth_after <= AFTER_BYTES_MAX,
+            format!("+{} KiB one second after", outside.growth_after >> 10),
         ),
         (
             felt.failures.is_empty() && !felt.times.is_empty(),
@@ -182,13 +194,6 @@ pub fn promises(trial: &Trial) -> Vec<String> {
             format!("a new connection: {fresh:?}"),
         ),
     ];
-    let forms = trial
-        .broken
-        .iter()
-        .map(|(form, why)| format!("{form}: {why}"));
     let broken = rules.into_iter().filter(|(holds, _)| !holds);
-    let broken = broken.map(|(_, what)| what).chain(forms);
-    broken
-        .map(|what| format!("{}: {what}", trial.name))
-        .collect()
+    broken.map(|(_, what)| what).collect()
 }

@@ -1,7 +1,8 @@
 //! Hostile backends: the closed list, and what a caller may see of them.
 //!
 //! A form is what a backend does to whoever connects to it. Its caller gets a gRPC status within the
-//! deadline, never a success; and when a good backend stands at the same place, it is served again.
+//! deadline, never a success; the call is not tried again unless the backend said that it never began;
+//! and when a good backend stands at the same place, it is served again.
 
 mod floods;
 mod frames;
@@ -10,6 +11,7 @@ mod messages;
 mod script;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::tap::Seen;
 use crate::caller::Caller;
 pub use script::Form;
 
@@ -49,6 +52,8 @@ pub struct Place {
 pub struct Endured {
     /// `grpc-status` of the first call.
     pub status: String,
+    /// Requests that reached the backend of that call, which was alone.
+    pub requests: u64,
     /// The slowest call to the hostile backend.
     pub slowest: Duration,
     /// Time until a good backend at the same place had served a call.
@@ -59,7 +64,17 @@ pub struct Endured {
 pub const DEADLINE: Duration = Duration::from_millis(500);
 /// As DEADLINE, for `grpc-timeout`.
 const DEADLINE_TEXT: &str = "500m";
-/// Calls at once to the hostile backend.
+/// Forms that say of a call that it never began, by REFUSED_STREAM or by a GOAWAY that ends below it:
+/// it may be tried again, whatever it does (RFC 9113 8.7).
+const NEVER_BEGAN: [&str; 6] = [
+    "reset-refused-stream",
+    "goaway-first",
+    "goaway-0",
+    "goaway-0-and-close",
+    "goaway-with-decreasing-ids",
+    "goaway-with-increasing-ids",
+];
+/// Calls at once to the hostile backend, behind the first.
 const CALLS: usize = 3;
 /// Longest time until a good backend is served again.
 pub const RECOVERY_MAX: Duration = Duration::from_secs(5);
@@ -72,25 +87,29 @@ const PACE: Duration = Duration::from_millis(20);
 /// How the proxy failed its callers.
 pub async fn run(form: Form, place: Place, late_max: Duration) -> Result<Endured, String> {
     let (goodness, is_good) = watch::channel(false);
-    let _backend = Backend(tokio::spawn(stand(place.listener, form, is_good)));
+    let seen = Arc::<Seen>::default();
+    let stands = stand(place.listener, form, Arc::clone(&seen), is_good);
+    let _backend = Backend(tokio::spawn(stands));
     let caller = Caller::connect(place.proxy).await;
+    let (status, slowest) = refused_call(&caller, &place.authority, late_max).await?;
+    let requests = seen.attack_heads().await;
+    if requests > 1 && !NEVER_BEGAN.contains(&form.name) {
+        return Err(format!("{requests} requests of a call that may have begun"));
+    }
     let mut calls = JoinSet::new();
     for _ in 0..CALLS {
         let (caller, authority) = (caller.clone(), place.authority.clone());
-        calls.spawn(async move { one_call(&caller, &authority, late_max).await });
+        calls.spawn(async move { refused_call(&caller, &authority, late_max).await });
     }
     let mut endured = Endured {
-        status: String::new(),
-        slowest: Duration::ZERO,
+        status,
+        requests,
+        slowest,
         recovered: Duration::ZERO,
     };
     while let Some(ended) = calls.join_next().await {
-        let (status, took) = ended.map_err(|error| error.to_string())??;
-        if status == "0" {
-            return Err("a success".to_owned());
-        }
+        let (_, took) = ended.map_err(|error| error.to_string())??;
         endured.slowest = endured.slowest.max(took);
-        endured.status = status;
     }
     goodness.send_replace(true);
     endured.recovered = recovery(&caller, &place.authority, late_max).await?;
@@ -102,6 +121,18 @@ struct Backend(tokio::task::JoinHandle<()>);
 impl Drop for Backend {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// A call that must not succeed.
+async fn refused_call(
+    caller: &Caller,
+    authority: &str,
+    late_max: Duration,
+) -> Result<(String, Duration), String> {
+    match one_call(caller, authority, late_max).await? {
+        (status, _) if status == "0" => Err("a success".to_owned()),
+        refused => Ok(refused),
     }
 }
 
@@ -144,12 +175,17 @@ async fn recovery(
 }
 
 /// Hostile until it is good; then what was hostile is gone, connections included.
-async fn stand(listener: TcpListener, form: Form, mut is_good: watch::Receiver<bool>) {
+async fn stand(
+    listener: TcpListener,
+    form: Form,
+    seen: Arc<Seen>,
+    mut is_good: watch::Receiver<bool>,
+) {
     let mut hostile = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => hostile.spawn(script::play(form, socket)),
+                Ok((socket, _)) => hostile.spawn(script::play(form, socket, Arc::clone(&seen))),
                 Err(_) => return,
             },
             turned = is_good.wait_for(|good| *good) => {

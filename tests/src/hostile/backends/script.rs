@@ -1,10 +1,12 @@
 //! What a hostile backend does, as data; and how it is done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::hostile::tap::{Seen, Tap};
 use crate::raw::{Frame, Heard, Peer, Sent, kind};
 
 /// One way for a backend to be hostile.
@@ -50,9 +52,10 @@ const DRIBBLE: Duration = Duration::from_millis(20);
 /// Pieces of a flood, unless it is ended.
 const PIECES: usize = 20_000;
 
-/// Plays a form on a connection, until the other side closes it.
-pub(super) async fn play(form: Form, socket: TcpStream) {
-    let mut peer = Peer::new(socket);
+/// Plays a form on a connection, until the other side closes it. `seen` counts what comes.
+pub(super) async fn play(form: Form, socket: TcpStream, seen: Arc<Seen>) {
+    let _ = socket.set_nodelay(true);
+    let mut peer = Peer::over(Tap::new(socket, seen));
     match form.script {
         Script::Instead(octets, then) => {
             peer.send_octets(&octets()).await;
@@ -78,7 +81,7 @@ pub(super) async fn play(form: Form, socket: TcpStream) {
     }
 }
 
-async fn answers(peer: &mut Peer, octets: fn(u32) -> Vec<u8>, then: Then) {
+async fn answers(peer: &mut Peer<Tap>, octets: fn(u32) -> Vec<u8>, then: Then) {
     let mut next = greeted(peer).await;
     while let Some(stream) = next {
         peer.send_reading(&octets(stream)).await;
@@ -89,7 +92,7 @@ async fn answers(peer: &mut Peer, octets: fn(u32) -> Vec<u8>, then: Then) {
     }
 }
 
-async fn floods(peer: &mut Peer, first: fn(u32) -> Vec<u8>, piece: fn(u32) -> Vec<u8>) {
+async fn floods(peer: &mut Peer<Tap>, first: fn(u32) -> Vec<u8>, piece: fn(u32) -> Vec<u8>) {
     let Some(stream) = greeted(peer).await else {
         return;
     };
@@ -103,7 +106,7 @@ async fn floods(peer: &mut Peer, first: fn(u32) -> Vec<u8>, piece: fn(u32) -> Ve
     peer.until_closed(FOR_EVER).await;
 }
 
-async fn dribbles(peer: &mut Peer, octets: fn(u32) -> Vec<u8>) {
+async fn dribbles(peer: &mut Peer<Tap>, octets: fn(u32) -> Vec<u8>) {
     let Some(stream) = greeted(peer).await else {
         return;
     };
@@ -119,13 +122,13 @@ async fn dribbles(peer: &mut Peer, octets: fn(u32) -> Vec<u8>) {
 }
 
 /// The stream of the first request, behind a proper greeting.
-async fn greeted(peer: &mut Peer) -> Option<u32> {
+async fn greeted(peer: &mut Peer<Tap>) -> Option<u32> {
     peer.greet_as_server(&[]).await.ok()?;
     request(peer).await
 }
 
 /// The stream of the next request.
-async fn request(peer: &mut Peer) -> Option<u32> {
+async fn request(peer: &mut Peer<Tap>) -> Option<u32> {
     match peer
         .until(FOR_EVER, |frame| frame.kind == kind::HEADERS)
         .await
