@@ -78,7 +78,7 @@ pub struct CallRecord {
     pub outcome: Outcome,
     /// Request heads sent upstream for it. A try whose connection failed sent none.
     pub attempts: u32,
-    /// Further tries decided on, replays above a GOAWAY included, whether or not their head was
+    /// Further tries decided on, free replays of refused streams included, whether or not their head was
     /// sent.
     pub retries: u32,
     /// Request body octets received from the caller.

@@ -80,12 +80,12 @@ impl Worker {
         self.write(now);
         self.act(now);
         self.relieve_memory(now);
-        self.memory.give_back(now);
         if self.engine.is_outbound_told() {
             self.doors.close(Side::Outbound);
         }
         self.outbox.tick(now);
         self.sockets.close_overdue(now);
+        self.memory.give_back(now);
         // Looked at last: the turn that closes the last connection is the last one.
         Ok(if self.engine.is_drained() && self.sockets.all_left() {
             Next::Ended

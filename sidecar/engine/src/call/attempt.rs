@@ -29,7 +29,7 @@ pub(crate) struct AttemptError {
     pub(crate) processed: Processed,
     /// The endpoint says that it did nothing: the stream was refused, or above a GOAWAY.
     pub(crate) refused: bool,
-    /// The endpoint is going away.
+    /// It is going away, which is why.
     pub(crate) is_going: bool,
 }
 
@@ -317,11 +317,14 @@ impl Engine {
 
     /// The attempt failed below the application: judged, then retried or refused.
     pub(crate) fn attempt_failed(&mut self, id: CallId, error: &AttemptError) {
+        let call = self.calls.get(id.0 as usize);
+        let is_free = error.refused && call.is_some_and(|call| !call.free_replay_used);
         let class = match error.reason {
             Reason::TryTimedOut => self.judge_timeout(id),
             Reason::Overloaded | Reason::NoSocket => Class::Neutral,
-            // An endpoint that goes away in good order has failed nobody.
-            _ if error.refused && error.is_going => Class::Neutral,
+            // An endpoint that goes away in good order has failed nobody, and one that refuses a
+            // call is blamed once.
+            _ if is_free || error.is_going => Class::Neutral,
             reason => classify_grpc(reason.code(), Origin::Transport),
         };
         self.end_attempt(id, error.reason.code(), class);

@@ -36,7 +36,7 @@ pub(super) struct Sender {
     /// Streams with `is_in_round`, each once, in the order of their turns. Empty or the output
     /// is full or `window` is 0 or left to others.
     round: VecDeque<StreamId>,
-    /// Streams that are `unbegun`.
+    /// How many streams have `is_unbegun`.
     unbegun: usize,
     taken: VecDeque<Taken>,
 }

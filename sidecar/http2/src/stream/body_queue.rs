@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 const PIECE_BYTES: usize = 16 << 10;
 
 /// A piece that comes to more is made for a full one at once.
-const GROWN_BYTES_MAX: usize = 2 << 10;
+const GROWN_BYTES_MAX: usize = 4 << 10;
 
 /// Invariant: no piece is empty, and all but the last are full.
 #[derive(Default)]

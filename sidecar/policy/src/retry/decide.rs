@@ -49,8 +49,8 @@ pub enum StopReason {
 /// Decides whether to try again.
 ///
 /// The one free replay of a stream that was refused, or above a GOAWAY, is not a matter of policy:
-/// nothing was processed and nothing is multiplied, so every hop may make it (gRFC A6, transparent
-/// retries).
+/// nothing was processed, and it is one more a call at most, so every hop may make it (gRFC A6,
+/// transparent retries).
 pub fn decide_retry(
     policy: &RetryPolicy,
     facts: &CallFacts,
