@@ -383,3 +383,6 @@ fn ending(error: &io::Error) -> How {
         _ => How::Error,
     }
 }
+
+#[cfg(test)]
+mod tests;
