@@ -72,7 +72,14 @@ pub fn believing(roots: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
 /// # Errors
 /// The handshake failed at our end, or there is nobody.
 pub async fn dial(address: SocketAddr, tls: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
-    let socket = TcpStream::connect(address).await?;
+    secure(TcpStream::connect(address).await?, tls).await
+}
+
+/// The handshake alone.
+///
+/// # Errors
+/// As [`dial`].
+pub async fn secure(socket: TcpStream, tls: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
     // No name is sent or compared: an identity is a URI.
     let nameless = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
     TlsConnector::from(tls).connect(nameless, socket).await
@@ -103,7 +110,7 @@ pub async fn bundle(
     address: SocketAddr,
     sha256: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, Status> {
-    let channel = channel(address, believing_anybody()).await;
+    let channel = channel(address, believing_anybody(None)).await;
     let mut client = CertificateAuthorityClient::new(channel.expect("a connection"));
     let sha256 = sha256.to_vec();
     let answer = client.get_bundle(v1::GetBundleRequest { sha256 }).await?;
@@ -177,14 +184,20 @@ pub fn identity(key: KeyPair, issued: v1::IssuedCertificate) -> Identity {
     }
 }
 
-/// The first connection of a sidecar: the bundle is checked against the token, not the peer.
-fn believing_anybody() -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+/// TLS that believes whoever is there, and shows `credential`. So is the first connection of a
+/// sidecar: the bundle is checked against the token, not the peer.
+pub fn believing_anybody(credential: Option<Credential>) -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3 is there")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Anybody));
+    let mut config = match credential {
+        Some(Credential { chain, key }) => builder
+            .with_client_auth_cert(chain, key)
+            .expect("the key fits"),
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"h2".to_vec()];
     Arc::new(config)
 }

@@ -23,7 +23,7 @@ async fn holds(name: &str) {
     let proxy = Proxy::ours(program, folder.path(), backend.address).await;
     let mut proxy = proxy.expect("the sidecar starts");
     let target = Target {
-        address: proxy.address,
+        door: proxy.address.into(),
         authority: SERVICE.to_owned(),
         seen: backend.seen,
         volume: VOLUME,
@@ -79,7 +79,7 @@ async fn limits_that_trip_are_counted_by_name() {
     let proxy = Proxy::ours(program, folder.path(), backend.address).await;
     let proxy = proxy.expect("the sidecar starts");
     let target = Target {
-        address: proxy.address,
+        door: proxy.address.into(),
         authority: SERVICE.to_owned(),
         seen: backend.seen,
         volume: VOLUME,
@@ -130,7 +130,7 @@ const LARGE: u32 = 90;
 
 /// Somebody whose socket is full: large answers come, and it reads nothing.
 async fn takes_nothing(target: &Target) -> Peer {
-    let peer = Peer::connect_narrow(target.address, 4_096).await;
+    let peer = Peer::connect_narrow(target.door.address, 4_096).await;
     let mut peer = peer.expect("a connection");
     let wide = [(setting::INITIAL_WINDOW_SIZE, 1 << 20)];
     peer.greet_as_client(&wide).await.expect("a greeting");

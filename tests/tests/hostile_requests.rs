@@ -25,7 +25,7 @@ async fn none_is_forwarded(name: &str, size_min: usize) {
         let way = Way::start(hops, backend.address).await;
         for (index, form) in class.forms.iter().enumerate() {
             let target = Target {
-                address: way.address(),
+                door: way.address().into(),
                 authority: SERVICE.to_owned(),
                 seen: backend.seen.clone(),
                 volume: 1,

@@ -37,7 +37,8 @@ async fn hostile_backends_end_in_a_status_and_harm_nobody_else() {
     let mut proxy = proxy.expect("the sidecar starts");
 
     let runs = all(places, proxy.address);
-    let (mut broken, outside) = Outside::of(&mut proxy, NEIGHBOUR, runs).await;
+    let address = proxy.address;
+    let (mut broken, outside) = Outside::of(&mut proxy, address, NEIGHBOUR, runs).await;
 
     println!(
         "memory +{} KiB, others: p99 {:?}, slowest {:?}",

@@ -270,7 +270,7 @@ async fn all_hostile_clients_together_kill_nobody_in_64_mib() {
     let limit = sidecar.admin.metric("outrider_memory_limit_bytes ").await;
     assert_eq!(limit, (LIMIT_MIB << 20) as f64, "it is in the group");
     let target = Target {
-        address: sidecar.outbound,
+        door: sidecar.outbound.into(),
         authority: SERVICE.to_owned(),
         seen: backend.seen,
         volume: VOLUME,

@@ -15,7 +15,6 @@ mod call;
 mod said;
 mod tap;
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ pub use call::{call, open};
 pub use said::Said;
 pub use tap::Seen;
 
-use crate::raw::Peer;
+use crate::raw::{Door, Peer};
 
 /// One way to be hostile.
 #[derive(Clone, Copy)]
@@ -45,8 +44,9 @@ pub type Running = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 /// What a class is run against.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The proxy's plaintext HTTP/2 port.
-    pub address: SocketAddr,
+    /// The proxy's plaintext HTTP/2 port; or the port that other sidecars reach, with the TLS of a
+    /// member of the mesh.
+    pub door: Door,
     /// Authority of the service behind it.
     pub authority: String,
     /// What reaches the backend.
@@ -61,8 +61,14 @@ impl Target {
     /// # Errors
     /// There is none.
     pub async fn greet(&self, settings: &[(u16, u32)]) -> Result<Peer, String> {
-        let greeted = Peer::greet(self.address, settings).await;
+        let greeted = Peer::greet(self.door.clone(), settings).await;
         greeted.map_err(|error| format!("no greeting: {error}"))
+    }
+
+    /// Is the hostile one a verified member of the mesh? Such a one is refused where others are
+    /// closed: it carries the calls of many.
+    pub fn is_member(&self) -> bool {
+        self.door.tls.is_some()
     }
 
     /// Path of a method of the backend, such as `Echo` (see [`ground::Backend`]).

@@ -1,16 +1,16 @@
-//! One TCP connection under our thumb, either role.
+//! One connection under our thumb, either role.
 //!
 //! Nothing is answered unless it is said so: who leaves answers unread, or a half frame unsent, is
 //! as wanted.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::door::{Door, Wire};
 use super::frame::{Frame, flag, kind};
 
 /// The client's first octets (RFC 9113 3.4).
@@ -18,7 +18,7 @@ pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A raw connection and what was received on it but not looked at.
 #[derive(Debug)]
-pub struct Peer<S = TcpStream> {
+pub struct Peer<S = Wire> {
     socket: S,
     received: Vec<u8>,
     is_over: bool,
@@ -47,30 +47,34 @@ pub enum Sent {
 }
 
 impl Peer {
-    /// Connects and says nothing.
+    /// Connects and says nothing, TLS apart.
     ///
     /// # Errors
-    /// What the system says.
-    pub async fn connect(address: SocketAddr) -> io::Result<Peer> {
-        Ok(Peer::new(TcpStream::connect(address).await?))
+    /// What the system or TLS says.
+    pub async fn connect(door: impl Into<Door>) -> io::Result<Peer> {
+        let door = door.into();
+        let socket = TcpStream::connect(door.address).await?;
+        Ok(Peer::over(door.enter(socket).await?))
     }
 
     /// As [`Peer::connect`], with a receive buffer of `bytes`: who does not read is felt soon.
     ///
     /// # Errors
-    /// What the system says.
-    pub async fn connect_narrow(address: SocketAddr, bytes: u32) -> io::Result<Peer> {
+    /// As [`Peer::connect`].
+    pub async fn connect_narrow(door: impl Into<Door>, bytes: u32) -> io::Result<Peer> {
+        let door = door.into();
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(bytes)?;
-        Ok(Peer::new(socket.connect(address).await?))
+        let socket = socket.connect(door.address).await?;
+        Ok(Peer::over(door.enter(socket).await?))
     }
 
     /// Connects and greets as a client: preface, `settings`, and an acknowledgement of theirs.
     ///
     /// # Errors
-    /// What the system says, or `TimedOut` when no SETTINGS come.
-    pub async fn greet(address: SocketAddr, settings: &[(u16, u32)]) -> io::Result<Peer> {
-        let mut peer = Peer::connect(address).await?;
+    /// As [`Peer::connect`], or `TimedOut` when no SETTINGS come.
+    pub async fn greet(door: impl Into<Door>, settings: &[(u16, u32)]) -> io::Result<Peer> {
+        let mut peer = Peer::connect(door).await?;
         peer.greet_as_client(settings).await?;
         Ok(peer)
     }
@@ -79,7 +83,7 @@ impl Peer {
     pub fn new(socket: TcpStream) -> Peer {
         // A raw peer decides itself what goes out when.
         let _ = socket.set_nodelay(true);
-        Peer::over(socket)
+        Peer::over(Box::new(socket))
     }
 }
 
@@ -101,6 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         let mut hello = PREFACE.to_vec();
         hello.extend(Frame::settings(settings).encode());
         self.socket.write_all(&hello).await?;
+        self.socket.flush().await?;
         self.until_settings().await
     }
 
@@ -140,7 +145,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             })
             .await;
         match theirs {
-            Heard::Frame(_) => self.socket.write_all(&Frame::settings_ack().encode()).await,
+            Heard::Frame(_) => {
+                let ack = Frame::settings_ack().encode();
+                self.socket.write_all(&ack).await?;
+                self.socket.flush().await
+            }
             Heard::Closed => Err(io::ErrorKind::UnexpectedEof.into()),
             Heard::Silence => Err(io::ErrorKind::TimedOut.into()),
         }
@@ -153,30 +162,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Sends any octets; reads nothing meanwhile. Gives up after 2 s without progress.
     pub async fn send_octets(&mut self, mut octets: &[u8]) -> Sent {
-        while !octets.is_empty() {
-            match timeout(STALL, self.socket.write(octets)).await {
+        loop {
+            match timeout(STALL, push(&mut self.socket, octets)).await {
+                Ok(Ok(0)) if octets.is_empty() => return Sent::All,
                 Ok(Ok(count)) if count > 0 => octets = &octets[count..],
                 Ok(_) => return Sent::Closed,
                 Err(_) => return Sent::Stalled,
             }
         }
-        Sent::All
     }
 
     /// Sends any octets and reads whatever comes meanwhile, for a later [`Peer::next`]. Gives up
     /// after 2 s in which neither moves.
     pub async fn send_reading(&mut self, mut octets: &[u8]) -> Sent {
         let mut piece = vec![0; READ_BYTES];
-        while !octets.is_empty() {
+        loop {
             let Peer { socket, .. } = self;
             let (mut reads, mut writes) = tokio::io::split(socket);
             let step = async {
                 tokio::select! {
-                    written = writes.write(octets) => Step::Wrote(written),
+                    written = push(&mut writes, octets) => Step::Wrote(written),
                     read = reads.read(&mut piece), if !self.is_over => Step::Read(read),
                 }
             };
             match timeout(STALL, step).await {
+                Ok(Step::Wrote(Ok(0))) if octets.is_empty() => return Sent::All,
                 Ok(Step::Wrote(Ok(count))) if count > 0 => octets = &octets[count..],
                 Ok(Step::Read(Ok(count))) if count > 0 => {
                     self.received.extend_from_slice(&piece[..count]);
@@ -189,7 +199,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 Err(_) => return Sent::Stalled,
             }
         }
-        Sent::All
     }
 
     /// The next frame, waiting for it at most `patience`.
@@ -246,6 +255,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 false
             }
         }
+    }
+}
+
+/// Hands over some octets and says how many; when there are none, waits until TLS has handed over
+/// its own.
+async fn push(socket: &mut (impl AsyncWrite + Unpin), octets: &[u8]) -> io::Result<usize> {
+    match octets {
+        [] => socket.flush().await.map(|()| 0),
+        _ => socket.write(octets).await,
     }
 }
 

@@ -107,7 +107,8 @@ async fn ours(
     let mut proxy = proxy.map_err(|error| format!("it does not start: {error}"))?;
     until_served(&proxy, NEIGHBOUR).await?;
     let run = backends::run(form, behind(&proxy, listener), LATE_MAX);
-    let (endured, outside) = Outside::of(&mut proxy, NEIGHBOUR, run).await;
+    let address = proxy.address;
+    let (endured, outside) = Outside::of(&mut proxy, address, NEIGHBOUR, run).await;
     match (endured, outside.lives) {
         (Ok(endured), true) => Ok((endured, Some(outside))),
         (Err(why), true) => Err(why),

@@ -2,9 +2,10 @@
 //! they use, because a test cannot name the program of another crate.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use outrider_daemon::Options;
+use outrider_daemon::{IdentityFiles, Options};
 
 /// Runs a sidecar until it is killed. `words` are pairs of a flag and its value.
 pub fn run(words: &[String]) -> ExitCode {
@@ -27,11 +28,22 @@ fn options(words: &[String]) -> Option<Options> {
         words.get(at + 1)
     };
     let address = |flag: &str| value(flag)?.parse::<SocketAddr>().ok();
-    let documents = std::path::Path::new(value("--documents")?);
+    let file = |flag: &str| value(flag).map(PathBuf::from);
+    let identity = |certificate| {
+        Some(IdentityFiles {
+            certificate,
+            key: file("--key")?,
+            trust_bundle: file("--trust-bundle")?,
+        })
+    };
+    let defaults = Options::new(value("--service")?, Path::new(value("--documents")?));
     Some(Options {
+        inbound: address("--inbound").unwrap_or(defaults.inbound),
+        app: address("--app"),
+        identity: file("--certificate").and_then(identity),
         outbound: address("--outbound")?,
         admin: address("--admin")?,
         access_log_file: value("--access-log-file").map(Into::into),
-        ..Options::new(value("--service")?, documents)
+        ..defaults
     })
 }

@@ -93,7 +93,7 @@ async fn attacked(mut proxy: Proxy, backend: &Backend, class: &Class) -> Result<
     until_served(&proxy, SERVICE).await?;
     proxy.find_children();
     let target = Target {
-        address: proxy.address,
+        door: proxy.address.into(),
         authority: SERVICE.to_owned(),
         seen: backend.seen.clone(),
         volume: VOLUME,
@@ -145,7 +145,12 @@ impl Column {
     /// The promises that this proxy broke, as far as they are ours: a sentence each.
     pub fn broken(&self) -> Vec<String> {
         let broken = |(name, trial): &(&str, Result<Trial, String>)| match trial {
-            Ok(trial) => promises(trial),
+            Ok(trial) => {
+                let left = trial.outside.descriptors_left;
+                let is_back = trial.outside.gave_descriptors_back();
+                let kept = (!is_back).then(|| format!("{name}: {left} descriptors stay open"));
+                promises(trial).into_iter().chain(kept).collect()
+            }
             Err(why) => vec![format!("{name}: {why}")],
         };
         let broken = self.trials.iter().flat_map(broken);
@@ -162,7 +167,9 @@ const FRESH_MAX: Duration = Duration::from_millis(100);
 pub fn promises(trial: &Trial) -> Vec<String> {
     let forms = trial.broken.iter();
     let forms = forms.map(|(form, why)| format!("{form}: {why}"));
-    let broken = promises_of(&trial.outside).into_iter().chain(forms);
+    let idle = trial.idle_complaint();
+    let broken = promises_of(&trial.outside).into_iter().chain(idle);
+    let broken = broken.chain(forms);
     broken
         .map(|what| format!("{}: {what}", trial.name))
         .collect()

@@ -35,7 +35,9 @@ pub(super) const CLASSES: &[Class] = &[
     },
 ];
 
-/// Streams that stall.
+/// Streams that nobody reads: as many as another sidecar may open.
+const READERS: usize = 100;
+/// Streams that drip.
 const STREAMS: usize = 90;
 /// How long they do while others are served.
 const HELD: Duration = Duration::from_millis(1_500);
@@ -57,15 +59,15 @@ async fn slow_read(target: Target, form: usize) -> Result<(), String> {
         _ => 65_535,
     };
     let mut peer = match form {
-        1 => Peer::connect_narrow(target.address, 4_096).await,
-        _ => Peer::connect(target.address).await,
+        1 => Peer::connect_narrow(target.door.clone(), 4_096).await,
+        _ => Peer::connect(target.door.clone()).await,
     }
     .map_err(|error| format!("no connection: {error}"))?;
     let greeted = peer
         .greet_as_client(&[(setting::INITIAL_WINDOW_SIZE, window)])
         .await;
     greeted.map_err(|error| format!("no greeting: {error}"))?;
-    ask(&mut peer, &target, STREAMS).await;
+    ask(&mut peer, &target, READERS).await;
     if form == 1 {
         // Nothing is read: only time tells that nobody else is held up.
         tokio::time::sleep(HELD).await;
@@ -74,7 +76,7 @@ async fn slow_read(target: Target, form: usize) -> Result<(), String> {
     let said = Said::all(&mut peer, HELD).await;
     let most = match form {
         3 => 65_535,
-        _ => STREAMS * window as usize,
+        _ => READERS * window as usize,
     };
     if said.data_bytes > most {
         return Err(format!(

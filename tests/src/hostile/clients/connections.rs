@@ -19,7 +19,7 @@ pub(super) const CLASSES: &[Class] = &[
         run: |target, form| Box::pin(churn(target, form)),
     },
     Class {
-        name: "idle_connections",
+        name: IDLE_CONNECTIONS,
         source: "faults.md: 500 idle connections",
         forms: &["greeted", "after_a_call"],
         run: |target, form| Box::pin(idle(target, form)),
@@ -52,23 +52,25 @@ pub(super) const CLASSES: &[Class] = &[
     },
 ];
 
-/// Connections of a churn.
-const CHURN: u32 = 1_000;
+/// The class that holds them.
+pub(in crate::hostile) const IDLE_CONNECTIONS: &str = "idle_connections";
+/// Frames of a flood for each connection of a churn: 5,000 connections where there are 100,000.
+const FRAMES_PER_CONNECTION: usize = 20;
 /// Connections that idle, and that begin and stop.
-const IDLE: usize = 500;
+pub(in crate::hostile) const IDLE: usize = 500;
 const BEGUN: usize = 100;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
 async fn connect(target: &Target) -> Result<Peer, String> {
-    let connected = timeout(PATIENCE, Peer::connect(target.address)).await;
+    let connected = timeout(PATIENCE, Peer::connect(target.door.clone())).await;
     let connected = connected.map_err(|_| "no connection in time".to_owned())?;
     connected.map_err(|error| format!("no connection: {error}"))
 }
 
 async fn churn(target: Target, form: usize) -> Result<(), String> {
     let path = Target::path("Hold");
-    for _ in 0..CHURN {
+    for _ in 0..target.volume / FRAMES_PER_CONNECTION {
         let mut peer = connect(&target).await?;
         match form {
             0 => {}

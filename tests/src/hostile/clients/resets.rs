@@ -50,11 +50,20 @@ pub(super) const CLASSES: &[Class] = &[
     },
 ];
 
-/// Resets that reach a backend from one connection at once, and again each second.
-const BURST: u64 = 200;
-const PER_SECOND: u64 = 50;
-/// Streams we announce to the own application.
-const ANNOUNCED: u64 = 1_024;
+/// Resets that reach a backend from one connection at once.
+fn burst(target: &Target) -> u64 {
+    if target.is_member() { 400 } else { 200 }
+}
+
+/// And again each second: a member cancels for all its callers.
+fn per_second(target: &Target) -> u64 {
+    if target.is_member() { 1_000 } else { 50 }
+}
+
+/// Streams we announce: to another sidecar, and to the own application.
+fn announced(target: &Target) -> u64 {
+    if target.is_member() { 100 } else { 1_024 }
+}
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -74,13 +83,30 @@ async fn rapid_reset(target: Target, form: usize) -> Result<(), String> {
     let reached = target.seen.attack_heads().await.saturating_sub(before);
     // A batch is opened whole before its first reset comes, and may be: it is less than announced.
     let open_at_once = if form == 3 { 100 } else { 0 };
-    let allowed = BURST + open_at_once + PER_SECOND * seconds;
+    let allowed = burst(&target) + open_at_once + per_second(&target) * seconds;
     if reached > allowed {
         return Err(format!(
             "{reached} requests reached the backend, {allowed} may"
         ));
     }
-    said.was_calmed()
+    match (target.is_member(), form) {
+        // Half of what a member may.
+        (true, 4) => still_serves(&mut peer, &target, stream(2_500)).await,
+        (true, _) => was_refused(&said),
+        (false, _) => said.was_calmed(),
+    }
+}
+
+/// A member of the mesh is refused streams, and never loses its connection for it.
+fn was_refused(said: &Said) -> Result<(), String> {
+    let refused = |found: &u32| *found == code::REFUSED_STREAM;
+    let refused = said.resets.values().copied().filter(refused).count();
+    match (said.goaway, said.is_closed, refused) {
+        (None, false, 1..) => Ok(()),
+        (goaway, closed, refused) => Err(format!(
+            "{refused} streams were refused; GOAWAY {goaway:?}, closed: {closed}"
+        )),
+    }
 }
 
 async fn pairs(peer: &mut Peer, target: &Target, code: u32, body: &[u8]) -> Sent {
@@ -173,13 +199,13 @@ async fn made_you_reset(target: Target, form: usize) -> Result<(), String> {
     let said = Said::all(&mut peer, PATIENCE).await;
     let reached = target.seen.attack_heads().await.saturating_sub(before);
     let at_once = target.seen.in_flight_max();
-    if at_once > ANNOUNCED + 4 {
+    if at_once > announced(&target) + 4 {
         return Err(format!("{at_once} requests at once reached the backend"));
     }
-    if reached > ANNOUNCED + BURST + PER_SECOND * 8 {
+    if reached > announced(&target) + burst(&target) + per_second(&target) * 8 {
         return Err(format!("{reached} requests reached the backend"));
     }
-    match said.is_closed {
+    match said.is_closed || target.is_member() {
         true => Ok(()),
         false => Err(format!("still open after {} resets", said.resets.len())),
     }
@@ -221,8 +247,11 @@ async fn too_many_streams(target: Target, form: usize) -> Result<(), String> {
     sent.await;
     let said = Said::all(&mut peer, PATIENCE).await;
     let at_once = target.seen.in_flight_max();
-    if at_once > ANNOUNCED + 4 {
+    if at_once > announced(&target) + 4 {
         return Err(format!("{at_once} requests at once reached the backend"));
+    }
+    if target.is_member() {
+        return was_refused(&said);
     }
     let refused = |found: &u32| *found == code::REFUSED_STREAM;
     if said.resets.values().any(refused) {

@@ -7,6 +7,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::proxy::Proxy;
 use super::victim::{Felt, Victim, fresh_connection};
+use crate::raw::Door;
 
 /// What was seen.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Outside {
     pub growth_at_peak: u64,
     /// Memory over that before, one second after. Octets.
     pub growth_after: u64,
+    /// Descriptors open beyond those before, one second after.
+    pub descriptors_left: usize,
     /// What a well-behaved client on another connection felt.
     pub felt: Felt,
     /// Time to the first answer on a fresh connection right after; an error if there was none.
@@ -27,23 +30,26 @@ pub struct Outside {
 const SAMPLE: Duration = Duration::from_millis(5);
 
 impl Outside {
-    /// Looks on while `hostilities` last; others call the service `authority` meanwhile.
+    /// Looks on while `hostilities` last; others call the service `authority` through `door`
+    /// meanwhile.
     pub async fn of<T>(
         proxy: &mut Proxy,
+        door: impl Into<Door>,
         authority: &str,
         hostilities: impl Future<Output = T>,
     ) -> (T, Outside) {
-        let address = proxy.address;
-        let before = proxy.resident_bytes();
-        let victim = Victim::start(address, authority);
+        let door = door.into();
+        let (before, descriptors) = (proxy.resident_bytes(), proxy.descriptors());
+        let victim = Victim::start(door.clone(), authority);
         let (ended, peak) = peak_during(proxy, hostilities).await;
         let felt = victim.stop().await;
-        let fresh = fresh_connection(address, authority).await;
+        let fresh = fresh_connection(door, authority).await;
         sleep(Duration::from_secs(1)).await;
         let outside = Outside {
             lives: proxy.lives(),
             growth_at_peak: peak.saturating_sub(before),
             growth_after: proxy.resident_bytes().saturating_sub(before),
+            descriptors_left: proxy.descriptors().saturating_sub(descriptors),
             felt,
             fresh,
         };
@@ -62,6 +68,10 @@ impl Outside {
                 format!("memory grew by {} octets", self.growth_at_peak),
             ),
             (
+                self.gave_descriptors_back(),
+                format!("{} descriptors stay open", self.descriptors_left),
+            ),
+            (
                 self.felt.slowest() <= WAIT_MAX,
                 format!("another client waited for {:?}", self.felt.slowest()),
             ),
@@ -77,10 +87,18 @@ impl Outside {
         let broken = rules.into_iter().filter(|(holds, _)| !holds);
         failures.chain(broken.map(|(_, what)| what)).collect()
     }
+
+    /// Are the descriptors back? A pool that keeps more of them is no fault in other proxies.
+    pub fn gave_descriptors_back(&self) -> bool {
+        self.descriptors_left <= DESCRIPTORS_LEFT_MAX
+    }
 }
 
 /// Most growth at the peak. Octets.
 pub const PEAK_BYTES_MAX: u64 = 16 << 20;
+/// Most descriptors that stay open. Connections to the backend are kept for the next call, and 1,024
+/// calls at once take eleven of them.
+const DESCRIPTORS_LEFT_MAX: usize = 16;
 /// Longest wait of others in CI, where the machine is busy.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 

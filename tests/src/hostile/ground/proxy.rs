@@ -8,8 +8,8 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::memory::resident_bytes;
-use crate::write_plain_service;
+use super::memory::{open_descriptors, resident_bytes};
+use crate::{Authority, write_plain_service};
 
 /// A running proxy. Killed when dropped.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Proxy {
     pid: u32,
     /// Processes whose memory counts: itself, or its workers.
     pids: Vec<u32>,
-    /// Its plaintext HTTP/2 port.
+    /// The port that is attacked: plaintext HTTP/2, or of ours the one for other sidecars.
     pub address: SocketAddr,
     /// Its admin pages; only of ours.
     pub admin: Option<SocketAddr>,
@@ -42,6 +42,13 @@ pub fn outrider_arguments(folder: &Path) -> Vec<String> {
     ["sidecar".to_owned()].into_iter().chain(words).collect()
 }
 
+fn write_documents(folder: &Path, name: &str, backend: SocketAddr) -> io::Result<()> {
+    let documents = folder.join("documents");
+    std::fs::create_dir_all(&documents)?;
+    write_plain_service(&documents, name, backend);
+    Ok(())
+}
+
 impl Proxy {
     /// Our sidecar with [`SERVICE`] as its one service; see [`Proxy::named`].
     ///
@@ -63,11 +70,37 @@ impl Proxy {
         name: &str,
         backend: SocketAddr,
     ) -> io::Result<Proxy> {
-        let documents = folder.join("documents");
-        std::fs::create_dir_all(&documents)?;
-        write_plain_service(&documents, name, backend);
+        write_documents(folder, name, backend)?;
         let mut command = Command::new(program);
-        command.args(outrider_arguments(folder)).kill_on_drop(true);
+        command.args(outrider_arguments(folder));
+        Proxy::said(command, "outbound").await
+    }
+
+    /// Our sidecar beside an application, `backend`, attacked where members of the mesh call it:
+    /// those that `authority` signs for.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn ours_inbound(
+        program: &Path,
+        folder: &Path,
+        backend: SocketAddr,
+        authority: &Authority,
+    ) -> io::Result<Proxy> {
+        write_documents(folder, SERVICE, backend)?;
+        let identity = authority.issue(folder, "caller");
+        let mut command = Command::new(program);
+        command.args(outrider_arguments(folder));
+        command.args(["--inbound", "127.0.0.1:0", "--app", &backend.to_string()]);
+        command.arg("--certificate").arg(identity.certificate);
+        command.arg("--key").arg(identity.key);
+        command.arg("--trust-bundle").arg(identity.trust_bundle);
+        Proxy::said(command, "inbound").await
+    }
+
+    /// Runs `command`, which says its addresses; `attacked` is the name of one of them.
+    async fn said(mut command: Command, attacked: &str) -> io::Result<Proxy> {
+        command.kill_on_drop(true);
         command.env("OUTRIDER_LOG", "error").stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let said = child.stdout.take();
@@ -81,7 +114,7 @@ impl Proxy {
         };
         let pid = child.id().unwrap_or_default();
         Ok(Proxy {
-            address: address("outbound")?,
+            address: address(attacked)?,
             admin: Some(address("admin")?),
             pids: vec![pid],
             pid,
@@ -118,6 +151,11 @@ impl Proxy {
     /// Resident memory of all its processes. Octets.
     pub fn resident_bytes(&self) -> u64 {
         self.pids.iter().copied().filter_map(resident_bytes).sum()
+    }
+
+    /// Descriptors that all its processes have open.
+    pub fn descriptors(&self) -> usize {
+        self.pids.iter().copied().filter_map(open_descriptors).sum()
     }
 
     /// Does it run? False when it or one of its children has ended.

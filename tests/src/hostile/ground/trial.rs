@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::outside::Outside;
 use super::proxy::Proxy;
+use crate::hostile::clients::{IDLE, IDLE_CONNECTIONS};
 use crate::hostile::{Class, Target};
 
 /// What came of it.
@@ -23,6 +24,8 @@ pub struct Trial {
     pub took: Duration,
 }
 
+/// Most memory of a connection that does nothing. Octets.
+const IDLE_CONNECTION_BYTES_MAX: u64 = 30 << 10;
 /// Longest that one form may take.
 const FORM_MAX: Duration = Duration::from_secs(40);
 
@@ -38,7 +41,8 @@ impl Trial {
             }
             (broken, began.elapsed())
         };
-        let ((broken, took), outside) = Outside::of(proxy, &target.authority, forms).await;
+        let ((broken, took), outside) =
+            Outside::of(proxy, target.door.clone(), &target.authority, forms).await;
         Trial {
             name: class.name,
             forms: class.forms.len(),
@@ -53,6 +57,14 @@ impl Trial {
     pub fn complaints(&self) -> Vec<String> {
         let forms = self.broken.iter();
         let forms = forms.map(|(form, why)| format!("{form}: {why}"));
-        forms.chain(self.outside.complaints()).collect()
+        let idle = self.idle_complaint();
+        forms.chain(self.outside.complaints()).chain(idle).collect()
+    }
+
+    /// What an idle connection takes, if it is too much.
+    pub fn idle_complaint(&self) -> Option<String> {
+        let each = self.outside.growth_at_peak / IDLE as u64;
+        let is_over = self.name == IDLE_CONNECTIONS && each > IDLE_CONNECTION_BYTES_MAX;
+        is_over.then(|| format!("{each} octets for each idle connection"))
     }
 }

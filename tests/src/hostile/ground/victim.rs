@@ -1,6 +1,5 @@
 //! A well-behaved client on a connection of its own: calls one after the other, each timed.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::hostile::call;
-use crate::raw::Peer;
+use crate::raw::{Door, Peer};
 
 /// A client at work; [`Victim::stop`] says what it felt.
 #[derive(Debug)]
@@ -33,15 +32,16 @@ const CALL_MAX: Duration = Duration::from_secs(5);
 const PACE: Duration = Duration::from_millis(2);
 
 impl Victim {
-    /// Begins to call the service `authority` through the proxy at `address`.
-    pub fn start(address: SocketAddr, authority: &str) -> Victim {
+    /// Begins to call the service `authority` through the proxy behind `door`.
+    pub fn start(door: impl Into<Door>, authority: &str) -> Victim {
+        let door = door.into();
         let is_over = Arc::<AtomicBool>::default();
         let stop = Arc::clone(&is_over);
         let authority = authority.to_owned();
         let task = tokio::spawn(async move {
             let mut felt = Felt::default();
             while !stop.load(Relaxed) {
-                if let Err(why) = calls(address, &authority, &stop, &mut felt).await {
+                if let Err(why) = calls(&door, &authority, &stop, &mut felt).await {
                     felt.failures.push(why);
                 }
             }
@@ -63,12 +63,12 @@ impl Victim {
 
 /// Calls on one connection until it is over, or a call fails.
 async fn calls(
-    address: SocketAddr,
+    door: &Door,
     authority: &str,
     stop: &AtomicBool,
     felt: &mut Felt,
 ) -> Result<(), String> {
-    let greeted = timeout(CALL_MAX, Peer::greet(address, &[])).await;
+    let greeted = timeout(CALL_MAX, Peer::greet(door.clone(), &[])).await;
     let greeted = greeted.map_err(|_| "no greeting")?;
     let mut peer = greeted.map_err(|error| format!("no connection: {error}"))?;
     let mut pace = interval(PACE);
@@ -109,9 +109,9 @@ impl Felt {
 ///
 /// # Errors
 /// It was not served.
-pub async fn fresh_connection(address: SocketAddr, authority: &str) -> Result<Duration, String> {
+pub async fn fresh_connection(door: impl Into<Door>, authority: &str) -> Result<Duration, String> {
     let began = Instant::now();
-    let greeted = timeout(CALL_MAX, Peer::greet(address, &[])).await;
+    let greeted = timeout(CALL_MAX, Peer::greet(door, &[])).await;
     let greeted = greeted.map_err(|_| "no greeting".to_owned())?;
     let mut peer = greeted.map_err(|error| format!("no connection: {error}"))?;
     call(&mut peer, 1, authority, "/hostile.Victim/Echo", CALL_MAX).await?;
