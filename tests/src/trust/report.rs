@@ -102,12 +102,11 @@ fn figures(outsides: &[&Outside]) -> String {
         ms(|outside| outside.felt.p99()),
         ms(|outside| outside.fresh.clone().unwrap_or_default()),
     );
-    let failures: usize = outsides
-        .iter()
-        .map(|outside| outside.felt.failures.len())
-        .sum();
-    if failures > 0 {
-        text.push_str(&format!(", {failures} failures of others"));
+    let failures = outsides.iter().map(|outside| outside.felt.failures.len());
+    match failures.sum::<usize>() {
+        // A cell is for one class; where many are added up, none is a figure, too.
+        0 if outsides.len() == 1 => {}
+        count => text.push_str(&format!(", {count} failures of others")),
     }
     let unserved = outsides.iter().filter(|outside| outside.fresh.is_err());
     match unserved.count() {
