@@ -2,6 +2,7 @@
 //! again when there is room: a real process under a real limit.
 
 mod group;
+mod others;
 
 use std::fs;
 use std::io::Read;
@@ -11,8 +12,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use outrider_tests::hostile::ground::{Backend, SERVICE};
-use outrider_tests::hostile::{Target, clients};
-use outrider_tests::raw::{Frame, Peer, Sent, flag, grpc_request, setting};
+use outrider_tests::hostile::{Target, clients, requests};
+use outrider_tests::raw::{Frame, Heard, Peer, Sent, flag, grpc_request, setting};
 use outrider_tests::{Admin, Application, Caller, write_plain_service};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -20,6 +21,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
 use group::Group;
+use others::Others;
 
 const GET: &str = "/shop.v1.Orders/Get";
 
@@ -250,7 +252,7 @@ async fn a_control_group_of_64_mib_kills_nobody() {
 }
 
 /// Frames of a flood: more than any budget allows.
-const VOLUME: usize = 5_000;
+const VOLUME: usize = 20_000;
 
 /// Longest that one form of a class may take.
 const FORM_MAX: Duration = Duration::from_secs(40);
@@ -275,7 +277,9 @@ async fn all_hostile_clients_together_kill_nobody_in_64_mib() {
         seen: backend.seen,
         volume: VOLUME,
     };
-    for class in clients::all() {
+    let others = Others::start(sidecar.outbound, "payments").await;
+    let began = Instant::now();
+    for class in [clients::all(), requests::all()].concat() {
         for form in 0..class.forms.len() {
             // How each ends is another test's question; here it may also be refused for want of memory.
             let _ = timeout(FORM_MAX, (class.run)(target.clone(), form)).await;
@@ -285,10 +289,37 @@ async fn all_hostile_clients_together_kill_nobody_in_64_mib() {
     }
     assert_eq!(group.kills(), 0);
     let peak = sidecar.peak_bytes() >> 20;
+    let took = began.elapsed().as_secs();
+    let ended = others.stop().await;
+    let well = ended.get("0").copied().unwrap_or_default();
+    assert!(well > 0, "others are served: {ended:?}");
+    // RESOURCE_EXHAUSTED is what is said for want of memory.
+    let failed = ended.keys().any(|how| !["0", "8"].contains(&how.as_str()));
+    assert!(!failed, "others: {ended:?}");
     let caller = Caller::connect(sidecar.outbound).await;
     assert_eq!(call(&caller, "payments").await, "0");
-    println!("hostile clients: at most {peak} of {LIMIT_MIB} MiB");
+    println!("hostile clients: at most {peak} of {LIMIT_MIB} MiB in {took} s, others {ended:?}");
 }
+
+#[tokio::test]
+async fn above_the_limit_nobody_new_is_let_in_and_the_admin_page_goes_on() {
+    let documents = tempfile::tempdir().expect("a temporary folder");
+    let application = Application::start("o").await;
+    write_plain_service(documents.path(), "orders", application.address);
+    // Less than the process needs for itself.
+    let sidecar = Sidecar::start("export OUTRIDER_MEMORY_LIMIT=1", documents.path()).await;
+    let mut caller = Peer::connect(sidecar.outbound).await.expect("the backlog");
+    sidecar.until("outrider_accept_pauses_total ", 1.0).await;
+    let connections = "outrider_downstream_connections{side=\"outbound\"} ";
+    assert_eq!(sidecar.admin.metric(connections).await, 0.0);
+    let heard = caller.next(Duration::from_millis(500)).await;
+    assert_eq!(heard, Heard::Silence, "nobody greets it");
+    assert_eq!(sidecar.admin.metric(connections).await, 0.0);
+}
+
+/// Longest from the start of a killed sidecar to its first answer. The promise is 300 ms; this is a dev
+/// build on a busy machine.
+const AGAIN_MAX: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_sidecar_that_is_killed_serves_again_where_it_did() {
@@ -312,8 +343,7 @@ async fn a_sidecar_that_is_killed_serves_again_where_it_did() {
     let again = Sidecar::start_at(&address, "true", documents.path()).await;
     let caller = Caller::connect(again.outbound).await;
     assert_eq!(call(&caller, "orders").await, "0");
-    println!(
-        "restart: a call answered after {} ms",
-        since.elapsed().as_millis()
-    );
+    let took = since.elapsed();
+    println!("restart: a call answered after {} ms", took.as_millis());
+    assert!(took < AGAIN_MAX, "{took:?}");
 }
