@@ -3,110 +3,26 @@
 
 mod group;
 mod others;
+mod sidecar;
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use outrider_tests::hostile::ground::{Backend, SERVICE};
 use outrider_tests::hostile::{Target, clients, requests};
-use outrider_tests::raw::{Frame, Heard, Peer, Sent, flag, grpc_request, setting};
-use outrider_tests::{Admin, Application, Caller, write_plain_service};
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use outrider_tests::raw::{Frame, Heard, PREFACE, Peer, Sent, flag, grpc_request, setting};
+use outrider_tests::{Application, Caller, Mesh, write_plain_service};
 use tokio::time::{Instant, timeout};
 
 use group::Group;
 use others::Others;
+use sidecar::{Sidecar, TICKS_PER_SECOND};
 
 const GET: &str = "/shop.v1.Orders/Get";
-
-/// Ticks of /proc/PID/stat in a second: fixed on Linux (USER_HZ, proc(5)).
-const TICKS_PER_SECOND: u64 = 100;
-
-/// A sidecar in a process of its own; killed when dropped.
-struct Sidecar {
-    process: Child,
-    outbound: SocketAddr,
-    admin: Admin,
-}
-
-impl Sidecar {
-    /// Starts one after `limits`, shell commands that hold for it.
-    async fn start(limits: &str, documents: &Path) -> Sidecar {
-        Sidecar::start_at("127.0.0.1:0", limits, documents).await
-    }
-
-    /// The same, for callers at the address `outbound`.
-    async fn start_at(outbound: &str, limits: &str, documents: &Path) -> Sidecar {
-        let mut process = Command::new("sh")
-            .args(["-c", &format!("{limits}; exec \"$@\""), "sh"])
-            .args([env!("CARGO_BIN_EXE_outrider"), "sidecar"])
-            .args(["--service", "client", "--exit-with-stdin"])
-            .args(["--access-log-file", "/dev/null"])
-            .args(["--outbound", outbound, "--admin", "127.0.0.1:0"])
-            .arg("--documents")
-            .arg(documents)
-            // Held by `Child`: when this test dies in any way, the process sees its input end.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("a shell");
-        let stdout = process.stdout.take().expect("it is piped");
-        let line = BufReader::new(stdout).lines().next_line().await;
-        let line = line.expect("it is read").expect("it is ready");
-        let ready: Value = serde_json::from_str(&line).expect("a line of JSON");
-        let address = |of: &str| -> SocketAddr {
-            let address = ready[of].as_str().expect("an address");
-            address.parse().expect("an address")
-        };
-        Sidecar {
-            process,
-            outbound: address("outbound"),
-            admin: Admin::new(address("admin")),
-        }
-    }
-
-    /// CPU time used so far, in ticks.
-    fn ticks(&self) -> u64 {
-        let id = self.process.id().expect("it runs");
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
-        // The name, which may have spaces, ends with the last parenthesis; then from the third.
-        let (_, fields) = stat.rsplit_once(") ").expect("proc(5)");
-        let fields: Vec<&str> = fields.split(' ').collect();
-        let tick = |field: usize| fields[field - 3].parse::<u64>().expect("a number");
-        tick(14) + tick(15)
-    }
-
-    /// The most anonymous memory it ever held, as far as the system tells: all that was resident at
-    /// the peak, less the files of today.
-    fn peak_bytes(&self) -> usize {
-        let id = self.process.id().expect("it runs");
-        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
-        let kib = |name: &str| -> usize {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.split_whitespace().next());
-            number.and_then(|number| number.parse().ok()).expect(name)
-        };
-        (kib("VmHWM:") - kib("RssFile:")) << 10
-    }
-
-    /// Returns when `metric` is at least `value`; its admin page is served meanwhile.
-    async fn until(&self, metric: &str, value: f64) {
-        let reached = async {
-            while self.admin.metric(metric).await < value {
-                tokio::task::yield_now().await;
-            }
-        };
-        let reached = timeout(Duration::from_secs(10), reached).await;
-        assert!(reached.is_ok(), "{metric} stays below {value}");
-    }
-}
 
 fn write_services(folder: &Path, services: [(&str, SocketAddr); 2]) {
     for (name, address) in services {
@@ -160,6 +76,60 @@ async fn descriptors_that_are_used_up_stop_only_new_connections() {
     };
     let back = timeout(Duration::from_secs(1), back).await;
     assert_eq!(back.as_deref(), Ok("0"), "a second after there is room");
+}
+
+#[tokio::test]
+async fn the_control_plane_is_found_again_while_descriptors_are_used_up() {
+    let mut mesh = Mesh::start(3_600).await;
+    let (_, token) = mesh.token("client").await;
+    let token_file = mesh.token_file("client");
+    fs::write(&token_file, token).expect("a file is written");
+    let (url, data) = (Mesh::url(mesh.address()).to_string(), mesh.folder("client"));
+    let words: [&OsStr; 10] = [
+        "--service".as_ref(),
+        "client".as_ref(),
+        "--outbound".as_ref(),
+        "127.0.0.1:0".as_ref(),
+        "--control-plane".as_ref(),
+        url.as_ref(),
+        "--token-file".as_ref(),
+        token_file.as_ref(),
+        "--data".as_ref(),
+        data.as_ref(),
+    ];
+    let sidecar = Sidecar::start_with("ulimit -n 64", words.into_iter()).await;
+    let connected = async |count: u8| {
+        let line = format!("outrider_control_plane_connected {count}");
+        let page = sidecar
+            .admin
+            .until("/metrics", |_, text| text.contains(&line));
+        let waited = timeout(Duration::from_secs(30), page).await;
+        assert!(waited.is_ok(), "not {line}");
+    };
+    connected(1).await;
+
+    // Whoever has greeted may stay for an hour.
+    let greeting = [PREFACE, &Frame::settings(&[]).encode()].concat();
+    let greet = |_| {
+        let mut caller = TcpStream::connect(sidecar.outbound).expect("the backlog takes it");
+        caller.write_all(&greeting).expect("the kernel takes it");
+        caller
+    };
+    let callers: Vec<TcpStream> = (0..100).map(greet).collect();
+    sidecar.until("outrider_accept_pauses_total ", 1.0).await;
+    let taken = async || {
+        let series = "outrider_downstream_connections{side=\"outbound\"} ";
+        sidecar.admin.metric(series).await
+    };
+    let before = taken().await;
+    assert!(before < 100.0, "{before} were accepted");
+
+    mesh.take_away().await;
+    connected(0).await;
+    mesh.bring_back().await;
+    connected(1).await;
+    assert_eq!(taken().await, before, "and nothing was left meanwhile");
+    drop(callers);
 }
 
 /// MiB that a sidecar may use in the test of memory.
