@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_http2 as http2;
+use outrider_http2::{self as http2, Budget};
 use outrider_policy::{BudgetRules, HealthRules, Lifetimes, Limits, RouteTable, SpiffeId};
 
+use crate::contract::Side;
 use crate::word::SharedBudget;
 
 /// Everything the operator said, as of one version.
@@ -196,5 +197,32 @@ impl Settings {
             replay_bytes_max: 8 << 20,
             discovery_wait: DISCOVERY_WAIT_DEFAULT,
         }
+    }
+
+    /// What callers of this side may do on one connection.
+    pub(crate) fn downstream(&self, side: Side) -> http2::Config {
+        let (streams, resets) = match side {
+            Side::Outbound => (self.outbound_streams_max, self.http2.resets),
+            Side::Inbound => (
+                self.inbound_streams_max,
+                of_member(self.http2.resets, self.inbound_streams_max),
+            ),
+        };
+        http2::Config {
+            max_concurrent_streams: Some(streams),
+            peer_is_trusted: side == Side::Inbound,
+            resets,
+            ..self.http2.clone()
+        }
+    }
+}
+
+/// Who proved to be a member of the mesh is refused when it resets too much, never closed. It cancels
+/// for all its callers, and for every deadline: twice both at the same time, and again every tenth of
+/// a second.
+fn of_member(resets: Budget, streams: u32) -> Budget {
+    Budget {
+        burst: resets.burst.max(streams.saturating_mul(4)),
+        refill_per_second: resets.refill_per_second.max(streams.saturating_mul(10)),
     }
 }

@@ -139,23 +139,7 @@ impl Engine {
     }
 
     fn accept(&mut self, side: Side, address: SocketAddr, transport: Transport) -> ConnectionId {
-        let streams = match side {
-            Side::Outbound => self.settings.outbound_streams_max,
-            Side::Inbound => self.settings.inbound_streams_max,
-        };
-        // Who proved to be a member of the mesh is refused when it resets too much, never closed.
-        let mut config = http2::Config {
-            max_concurrent_streams: Some(streams),
-            peer_is_trusted: side == Side::Inbound,
-            ..self.settings.http2.clone()
-        };
-        if side == Side::Inbound {
-            // It cancels for all its callers, and for every deadline: twice both at the same time,
-            // and again every tenth of a second.
-            let resets = &mut config.resets;
-            resets.burst = resets.burst.max(streams.saturating_mul(4));
-            resets.refill_per_second = resets.refill_per_second.max(streams.saturating_mul(10));
-        }
+        let config = self.settings.downstream(side);
         let http2 = http2::Connection::server(config, &self.window_pool);
         let id = self.insert_connection(
             Role::Downstream {
