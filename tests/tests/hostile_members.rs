@@ -8,32 +8,18 @@
 
 use std::path::Path;
 
-use outrider_tests::Authority;
-use outrider_tests::hostile::ground::{Backend, Proxy, SERVICE, Trial};
-use outrider_tests::hostile::{self, Target, clients};
-use outrider_tests::raw::Door;
+use outrider_tests::hostile::ground::Trial;
+use outrider_tests::hostile::{self, clients};
 
 /// Frames of a flood: more than any budget allows.
 const VOLUME: usize = 5_000;
 
 async fn holds(name: &str) {
     let class = clients::named(name);
-    let (backend, authority) = (Backend::start().await, Authority::new());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let program = Path::new(env!("CARGO_BIN_EXE_trust"));
-    let proxy = Proxy::ours_inbound(program, folder.path(), backend.address, &authority);
-    let mut proxy = proxy.await.expect("the sidecar starts");
-    let target = Target {
-        door: Door {
-            address: proxy.address,
-            tls: Some(authority.client("frontend")),
-        },
-        authority: SERVICE.to_owned(),
-        seen: backend.seen,
-        volume: VOLUME,
-    };
-
-    let trial = Trial::run(&mut proxy, &target, &class).await;
+    let trial = Trial::of_a_member(program, folder.path(), &class, VOLUME).await;
+    let trial = trial.expect("the sidecar starts");
 
     let complaints = trial.complaints();
     eprintln!(

@@ -5,6 +5,7 @@ mod cancels;
 mod conditions;
 mod conformance;
 mod long;
+mod members;
 mod options;
 mod page;
 mod peers;
@@ -59,6 +60,7 @@ async fn run(options: Options) -> Result<bool, String> {
     let conformance = conformance::run(&options).await?;
     let interop = conformance::interop(&options).await;
     let vectors = vectors::run(&options).await;
+    let members = members::run(&options).await;
     let stalls = stalls::run(&options).await;
     let cancels = cancels::run(&options).await;
     let mut columns = vec![ours];
@@ -66,7 +68,7 @@ async fn run(options: Options) -> Result<bool, String> {
     for peer in found {
         columns.push(suite::of_others(&options, &peer).await);
     }
-    let mut lines = vec![conformance, vectors, interop, stalls, cancels];
+    let mut lines = vec![conformance, vectors, interop, members, stalls, cancels];
     lines.extend(peers::absence(&absent));
     let text = report::text(&columns, &lines);
     println!("{text}");

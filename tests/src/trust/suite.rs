@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cancels::CANCELLATION;
+use super::members::MEMBERS;
 use super::options::Options;
 use super::peers::Peer;
 use super::servers::{self, Endured};
@@ -14,7 +15,7 @@ use crate::hostile::ground::{
 use crate::hostile::{Class, Target, backends, clients, requests};
 
 /// Frames of a flood.
-const VOLUME: usize = 100_000;
+pub const VOLUME: usize = 100_000;
 
 /// What one proxy did.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ pub fn all() -> Vec<Class> {
 pub fn is_known(options: &Options) -> bool {
     let backends = backends::all();
     let mut forms = backends.iter().map(|form| form.name);
-    let mut lines = [STALLED, CANCELLATION].into_iter();
+    let mut lines = [STALLED, CANCELLATION, MEMBERS].into_iter();
     lines.any(|name| options.wants(name))
         || !classes(options).is_empty()
         || forms.any(|name| options.wants(name))

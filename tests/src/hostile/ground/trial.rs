@@ -1,13 +1,17 @@
 //! One class against one proxy: how its forms ended, and what was seen from outside.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::backend::Backend;
 use super::outside::Outside;
-use super::proxy::Proxy;
+use super::proxy::{Proxy, SERVICE};
+use crate::Authority;
 use crate::hostile::clients::{IDLE, IDLE_CONNECTIONS};
 use crate::hostile::{Class, Target};
+use crate::raw::Door;
 
 /// What came of it.
 #[derive(Debug)]
@@ -50,6 +54,31 @@ impl Trial {
             outside,
             took,
         }
+    }
+
+    /// A class at the port for other sidecars of a fresh sidecar, that `program` runs with its files
+    /// in `folder`. The hostile one is a verified member of the mesh; `volume` is as in [`Target`].
+    ///
+    /// # Errors
+    /// The sidecar does not start.
+    pub async fn of_a_member(
+        program: &Path,
+        folder: &Path,
+        class: &Class,
+        volume: usize,
+    ) -> std::io::Result<Trial> {
+        let (backend, authority) = (Backend::start().await, Authority::new());
+        let mut proxy = Proxy::ours_inbound(program, folder, backend.address, &authority).await?;
+        let target = Target {
+            door: Door {
+                address: proxy.address,
+                tls: Some(authority.client("frontend")),
+            },
+            authority: SERVICE.to_owned(),
+            seen: backend.seen,
+            volume,
+        };
+        Ok(Trial::run(&mut proxy, &target, class).await)
     }
 
     /// What CI holds against us: all as expected, and what [`Outside::complaints`] says. One
