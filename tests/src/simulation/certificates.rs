@@ -4,7 +4,8 @@
 //! In half of the runs leaves live for less than the run. They are renewed at half of their life, as
 //! a sidecar does it, but one sidecar misses its renewals for a while and stands there with an
 //! expired certificate: whoever connects to it then, or it to whom, must fail cleanly, and find
-//! each other again afterwards. Connections that stand are left alone.
+//! each other again afterwards. What still runs on a connection when the leaf that it began with ends
+//! may be cut off.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +59,7 @@ pub(super) struct Issuer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Renewed,
-    /// Nobody renewed it in time.
+    /// Nobody renewed it in time, or it was renewed while a connection stood that began with it.
     Expired,
 }
 
@@ -124,7 +125,10 @@ pub(super) fn faults(
     let life = random.millis(millis / 4 + 20, millis + 20);
     let late = random.between(0, plan.endpoints);
     let misses = random.between(0, 3);
-    let mut faults = Vec::new();
+    let mut faults = vec![(
+        Tick::ZERO + life,
+        Fault::Certificate(CALLERS_SIDECAR, Change::Expired),
+    )];
     for sidecar in 0..=plan.endpoints {
         let mut at = Tick::ZERO;
         let mut left = misses;

@@ -18,8 +18,9 @@ use crate::stream::{Sending, Stream};
 /// What is left of a server's connection window for beginnings, at most. Less than a full frame:
 /// there are servers that give nothing back while a full frame may come.
 const RESERVE_BYTES: usize = 8 << 10;
-/// How much of a body is a beginning, at most.
-const BEGINNING_BYTES: usize = 2 << 10;
+/// How much of a body is a beginning. Beside what is left to others no shorter frames are made of a
+/// longer body: servers count small frames that are not read (h2: too_many_data_frames).
+const BEGINNING_BYTES: usize = 1 << 10;
 
 /// Bytes given to [`Connection::data`] that have now been framed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -81,19 +82,22 @@ impl Sender {
     /// Octets of `waiting` that the next frame of `stream` may carry.
     fn share(&self, stream: &Stream, waiting: usize) -> usize {
         let window = usize::try_from(stream.send_window).unwrap_or(0);
-        waiting.min(PAYLOAD_MAX).min(window).min(self.room(stream))
+        let share = waiting.min(PAYLOAD_MAX).min(window);
+        share.min(self.room(stream, share))
     }
 
-    /// What `stream` may use of the connection's window: not what others need to begin.
-    fn room(&self, stream: &Stream) -> usize {
+    /// What `stream` may use of the connection's window for so many octets: not what others need to
+    /// begin.
+    fn room(&self, stream: &Stream, wanted: usize) -> usize {
         let all = self.window as usize;
         let others = self.unbegun - usize::from(stream.is_unbegun);
-        let kept = (others * BEGINNING_BYTES).min(RESERVE_BYTES);
-        let beginning = match stream.is_unbegun {
-            true => all.div_ceil(self.unbegun.max(1)).min(BEGINNING_BYTES),
-            false => 0,
-        };
-        all.saturating_sub(kept).max(beginning)
+        let left = all.saturating_sub((others * BEGINNING_BYTES).min(RESERVE_BYTES));
+        let is_small = others > 0 && left < wanted.min(BEGINNING_BYTES);
+        match (stream.is_unbegun, is_small) {
+            (true, _) => left.max(all.min(BEGINNING_BYTES)),
+            (false, true) => 0,
+            (false, false) => left,
+        }
     }
 
     fn charge(&mut self, stream: &mut Stream, bytes: usize) {

@@ -270,24 +270,24 @@ fn a_large_request_leaves_the_windows_end_to_one_that_has_not_begun() {
     bed.said();
     bed.connection.data(id(large), &[0; 70_000], true);
     let sent: usize = data(&bed.said()).iter().map(|frame| frame.1).sum();
-    assert_eq!(sent, 65_535 - 2_048);
+    assert_eq!(sent, 65_535 - 1_024);
 
     bed.connection.data(id(short), &[0; 1_000], false);
     assert_eq!(
         data(&bed.said()),
-        [(short, 1_000, false), (large, 1_048, false)],
+        [(short, 1_000, false), (large, 24, false)],
         "nobody else has to begin"
     );
     let late = bed.opens(false).value();
     bed.widen(0, 3_000);
     bed.told();
     let said = data(&bed.said());
-    assert_eq!(said, [(large, 952, false)], "the rest is the third's");
+    assert_eq!(said, [(large, 1_000, false)], "its window is spent");
     bed.connection.data(id(late), &[0; 5_000], false);
     assert_eq!(
         data(&bed.said()),
-        [(late, 2_048, false)],
-        "and it is all there is"
+        [(late, 2_000, false)],
+        "and nobody else has to begin"
     );
 }
 
@@ -342,7 +342,7 @@ fn streams_that_may_not_send_any_more_hold_up_no_other() {
     bed.widen(streams[2], 70_000);
     bed.widen(0, 9_000);
     bed.told();
-    let left = 10_000 - 2_048;
+    let left = 10_000 - 1_024;
     assert_eq!(data(&bed.said()), [(streams[2], left, false)]);
 }
 
@@ -358,6 +358,26 @@ fn what_was_left_to_a_stream_that_is_gone_is_used() {
             false => bed.rst(idle),
         }
         bed.told();
-        assert_eq!(data(&bed.said()), [(large, 2_048, true)]);
+        assert_eq!(data(&bed.said()), [(large, 1_024, true)]);
     }
+}
+
+#[test]
+fn what_is_left_to_others_makes_no_small_frames() {
+    let mut bed = Bed::client(Config::default());
+    let (large, idle) = (bed.opens(false).value(), bed.opens(false).value());
+    bed.settings(&[(4, 1 << 20)]);
+    bed.told();
+    bed.connection.data(id(large), &[0; 100_000], false);
+    bed.said();
+    for _ in 0..10 {
+        bed.widen(0, 100);
+        bed.told();
+        assert_eq!(data(&bed.said()), []);
+    }
+    bed.widen(0, 100);
+    bed.told();
+    assert_eq!(data(&bed.said()), [(large, 1_100, false)]);
+    bed.connection.data(id(idle), &[0; 10], false);
+    assert_eq!(data(&bed.said())[0], (idle, 10, false));
 }
