@@ -30,13 +30,13 @@ pub fn text(columns: &[Column], lines: &[Line]) -> String {
     text
 }
 
-/// How hostile backends got through to callers, in words.
+/// How hostile backends got through to callers of ours, the first, in words; of others their number
+/// says enough.
 fn failures(text: &mut String, columns: &[Column]) {
-    for column in columns {
-        if !column.servers.broken.is_empty() {
-            let broken = column.servers.broken.join("; ");
-            text.push_str(&format!("\n{}, hostile backends: {broken}.\n", column.name));
-        }
+    let ours = columns.iter().take(1);
+    for column in ours.filter(|column| !column.servers.broken.is_empty()) {
+        let broken = column.servers.broken.join("; ");
+        text.push_str(&format!("\n{}, hostile backends: {broken}.\n", column.name));
     }
 }
 
