@@ -31,19 +31,7 @@ async fn holds(name: &str) {
 
     let trial = Trial::run(&mut proxy, &target, &class).await;
 
-    let complaints = trial.complaints();
-    eprintln!(
-        "{name}: {} forms in {:?}, memory +{} KiB, others p99 {:?}",
-        trial.forms,
-        trial.took,
-        trial.outside.growth_at_peak >> 10,
-        trial.outside.felt.p99()
-    );
-    assert!(
-        complaints.is_empty(),
-        "{name}\n  {}",
-        complaints.join("\n  ")
-    );
+    trial.assert_holds(name);
 }
 
 /// Classes, and forms of them, that trip a limit. The first finds room for all the streams it may open.

@@ -21,19 +21,7 @@ async fn holds(name: &str) {
     let trial = Trial::of_a_member(program, folder.path(), &class, VOLUME).await;
     let trial = trial.expect("the sidecar starts");
 
-    let complaints = trial.complaints();
-    eprintln!(
-        "{name}: {} forms in {:?}, memory +{} KiB, others p99 {:?}",
-        trial.forms,
-        trial.took,
-        trial.outside.growth_at_peak >> 10,
-        trial.outside.felt.p99()
-    );
-    assert!(
-        complaints.is_empty(),
-        "{name}\n  {}",
-        complaints.join("\n  ")
-    );
+    trial.assert_holds(name);
 }
 
 /// A test for each class.

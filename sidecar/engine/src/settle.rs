@@ -128,14 +128,14 @@ impl Engine {
 
     /// Starts or stops the watch over a peer whose connection window is narrow.
     fn watch_window(&mut self, id: ConnectionId) {
-        let narrow = self
-            .connection(id)
-            .map(|known| known.http2.is_send_narrow());
-        let Some((upstream, narrow)) = self.upstream_mut(id).zip(narrow) else {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let Some(upstream) = connection.upstream() else {
             return;
         };
         let is_watched = upstream.blocked || upstream.blocked_timer.is_some();
-        match narrow {
+        match connection.http2.is_send_narrow() {
             true if !is_watched => self.watch_narrow(id),
             false if is_watched || !upstream.waiters.is_empty() => self.move_again(id),
             true | false => {}

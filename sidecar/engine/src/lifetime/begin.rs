@@ -59,10 +59,7 @@ impl Engine {
     }
 
     fn note_hello(&mut self, id: ConnectionId) {
-        let connection = self.connection(id).filter(|it| {
-            let transport = it.transport.as_ref();
-            transport.is_some_and(Transport::has_answered_hello)
-        });
+        let connection = self.connection(id);
         if let Some(from) = connection.and_then(Connection::caller_address) {
             self.handshakes.note_hello(from.ip(), id);
         }
@@ -70,10 +67,13 @@ impl Engine {
 
     /// Bytes were read and taken in.
     pub(crate) fn heard(&mut self, id: ConnectionId) {
-        self.note_hello(id);
         let Some(connection) = self.connection(id) else {
             return;
         };
+        let transport = connection.transport.as_ref();
+        if transport.is_some_and(Transport::has_answered_hello) {
+            return self.note_hello(id);
+        }
         let life = &connection.life;
         if !life.begun || connection.closing {
             return;

@@ -81,6 +81,26 @@ impl Trial {
         Ok(Trial::run(&mut proxy, &target, class).await)
     }
 
+    /// Says what was measured.
+    ///
+    /// # Panics
+    /// If there are [`complaints`](Trial::complaints).
+    pub fn assert_holds(&self, name: &str) {
+        eprintln!(
+            "{name}: {} forms in {:?}, memory +{} KiB, others p99 {:?}",
+            self.forms,
+            self.took,
+            self.outside.growth_at_peak >> 10,
+            self.outside.felt.p99()
+        );
+        let complaints = self.complaints();
+        assert!(
+            complaints.is_empty(),
+            "{name}\n  {}",
+            complaints.join("\n  ")
+        );
+    }
+
     /// What CI holds against us: all as expected, and what [`Outside::complaints`] says. One
     /// sentence for each promise that is broken.
     pub fn complaints(&self) -> Vec<String> {
