@@ -7,10 +7,10 @@ use outrider_daemon::Options;
 use tempfile::TempDir;
 
 use crate::authority::Authority;
-use crate::sidecar::{Sidecar, write_service};
+use crate::sidecar::{Sidecar, write_document, write_service_of};
 
 /// How many sidecars a call passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hops {
     /// The caller's, which reaches the application in plaintext.
     One,
@@ -31,43 +31,80 @@ impl Hops {
     }
 }
 
-/// A way from a caller to the application of `orders`. Ends when dropped.
+/// The service at the end of a way.
+#[derive(Clone, Copy, Debug)]
+pub struct Served<'a> {
+    /// Its name in the mesh.
+    pub name: &'a str,
+    /// Its gRPC services, with commas between.
+    pub grpc_services: &'a str,
+    /// Documents beside its own, YAML.
+    pub documents: &'a str,
+}
+
+/// The service of [`Way::start`].
+const ORDERS: Served = Served {
+    name: "orders",
+    grpc_services: "shop.v1.Orders",
+    documents: "",
+};
+
+/// A way from a caller to the application of a service. Ends when dropped.
 #[derive(Debug)]
 pub struct Way {
     /// The sidecar that the caller talks to.
     pub frontend: Sidecar,
-    orders: Option<Sidecar>,
+    callee: Option<Sidecar>,
     _folders: [TempDir; 3],
 }
 
 impl Way {
-    /// Starts the sidecars before the application at `application`.
+    /// Starts the sidecars before the application of `orders` at `application`.
     ///
     /// # Panics
     /// If one does not start.
     pub async fn start(hops: Hops, application: SocketAddr) -> Way {
+        Way::to(ORDERS, hops, application).await
+    }
+
+    /// The same before another service.
+    ///
+    /// # Panics
+    /// If one does not start.
+    pub async fn to(served: Served<'_>, hops: Hops, application: SocketAddr) -> Way {
         let folders = [(); 3].map(|()| tempfile::tempdir().expect("a temporary folder"));
         let documents = folders[0].path();
+        if !served.documents.is_empty() {
+            write_document(documents, "more.yaml", served.documents);
+        }
         let mut options = Options {
             // Calls that fail are what some tests are about.
             access_log_file: Some(folders[1].path().join("access.log")),
             ..Sidecar::options("frontend", documents)
         };
-        let orders = match hops {
+        let callee = match hops {
             Hops::One => {
-                write_service(documents, "orders", "none", &application.to_string());
+                served.write(documents, "none", application);
                 None
             }
             Hops::Pair => {
                 let authority = Authority::new();
                 options.identity = Some(authority.issue(folders[1].path(), "frontend"));
-                Some(start_orders(documents, application, &authority, folders[2].path()).await)
+                Some(
+                    start_callee(
+                        served,
+                        documents,
+                        application,
+                        (&authority, folders[2].path()),
+                    )
+                    .await,
+                )
             }
         };
         let frontend = Sidecar::start(options).await.expect("frontend starts");
         Way {
             frontend,
-            orders,
+            callee,
             _folders: folders,
         }
     }
@@ -78,28 +115,36 @@ impl Way {
     }
 
     /// The sidecar beside the application, if the way has one.
-    pub fn orders(&self) -> Option<&Sidecar> {
-        self.orders.as_ref()
+    pub fn callee(&self) -> Option<&Sidecar> {
+        self.callee.as_ref()
+    }
+}
+
+impl Served<'_> {
+    fn write(&self, documents: &Path, tls: &str, address: SocketAddr) {
+        let address = address.to_string();
+        write_service_of(documents, self.name, self.grpc_services, tls, &address);
     }
 }
 
 /// The application's sidecar, written into the documents where it really is.
-async fn start_orders(
+async fn start_callee(
+    served: Served<'_>,
     documents: &Path,
     application: SocketAddr,
-    authority: &Authority,
-    folder: &Path,
+    (authority, folder): (&Authority, &Path),
 ) -> Sidecar {
-    write_service(documents, "orders", "mesh", "127.0.0.1:1");
+    served.write(documents, "mesh", SocketAddr::from(([127, 0, 0, 1], 1)));
     let options = Options {
         app: Some(application),
-        identity: Some(authority.issue(folder, "orders")),
+        identity: Some(authority.issue(folder, served.name)),
         access_log_file: Some(folder.join("access.log")),
-        ..Sidecar::options("orders", documents)
+        ..Sidecar::options(served.name, documents)
     };
-    let orders = Sidecar::start(options).await.expect("orders starts");
-    let inbound = orders.addresses().inbound;
-    let inbound = inbound.expect("orders has an application");
-    write_service(documents, "orders", "mesh", &inbound.to_string());
-    orders
+    let callee = Sidecar::start(options).await;
+    let callee = callee.expect("the application's sidecar starts");
+    let inbound = callee.addresses().inbound;
+    let inbound = inbound.expect("it has an application");
+    served.write(documents, "mesh", inbound);
+    callee
 }

@@ -8,6 +8,7 @@
 pub mod ads;
 pub mod aging;
 pub mod cancelling;
+pub mod control;
 pub mod hostile;
 pub mod interop;
 pub mod joiner;
@@ -36,7 +37,7 @@ pub use authority::Authority;
 pub use caller::{Caller, Reply};
 pub use collector::{Collector, Received};
 pub use control_plane::{ControlPlane, operator};
-pub use hops::{Hops, Way};
+pub use hops::{Hops, Served, Way};
 pub use mesh::{Mesh, ORDERS, call_orders, until_ready};
 pub use sidecar::{Sidecar, write_document, write_plain_service, write_service, write_service_of};
 pub use traced::{TracedMesh, traced_documents};

@@ -78,7 +78,7 @@ async fn pings_of_a_caller_reach_no_server_of_grpc_go() {
         let way = Way::start(hops, address).await;
         let status = pings(way.address()).await;
         assert_eq!(status, Ok(Some("0".to_owned())), "{hops:?}");
-        for sidecar in [Some(&way.frontend), way.orders()].into_iter().flatten() {
+        for sidecar in [Some(&way.frontend), way.callee()].into_iter().flatten() {
             let admin = sidecar.admin();
             let complaints = admin.metric("outrider_keepalive_complaints_total").await;
             assert_eq!(complaints, 0.0, "{hops:?}");

@@ -57,7 +57,7 @@ pub(super) async fn none(
 async fn look(way: &Way, application: &Handlers, tally: &mut Tally) -> Result<(), String> {
     let frontend = Page::of("frontend", way.frontend.admin().page("/metrics").await.1);
     let mut pages = vec![frontend];
-    if let Some(orders) = way.orders() {
+    if let Some(orders) = way.callee() {
         pages.push(Page::of("orders", orders.admin().page("/metrics").await.1));
     }
     tally.refused = 0;

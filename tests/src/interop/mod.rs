@@ -8,8 +8,9 @@ pub mod case;
 pub mod matrix;
 pub mod peer;
 
+pub(crate) mod process;
+
 mod pair;
-mod process;
 mod tap;
 mod tonic;
 

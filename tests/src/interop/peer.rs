@@ -229,7 +229,7 @@ fn with(mut command: Command, arguments: impl IntoIterator<Item = String>) -> Co
 }
 
 /// A class of grpc-java's, or ours beside it.
-fn java(class: &str) -> Command {
+pub(crate) fn java(class: &str) -> Command {
     jvm("java", class)
 }
 
@@ -264,12 +264,12 @@ fn node() -> Command {
     command
 }
 
-fn program(path: &str) -> Command {
+pub(crate) fn program(path: &str) -> Command {
     quiet(Command::new(installed().join(path)))
 }
 
 /// Without the proxies of this machine, which the libraries would use for loopback too.
-fn quiet(mut command: Command) -> Command {
+pub(crate) fn quiet(mut command: Command) -> Command {
     for name in ["http_proxy", "https_proxy", "grpc_proxy"] {
         command.env_remove(name).env_remove(name.to_uppercase());
     }
@@ -277,6 +277,6 @@ fn quiet(mut command: Command) -> Command {
 }
 
 /// This crate's folder, where the programs' sources are.
-fn sources() -> &'static Path {
+pub(crate) fn sources() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -41,24 +41,33 @@ const STARTS: usize = 3;
 impl Server {
     /// Starts the server of `peer`; returns when it listens.
     pub async fn start(peer: Peer) -> Server {
-        let mut last = String::new();
+        if peer == Peer::Tonic {
+            return Server {
+                address: tonic::server::start().await,
+                _process: None,
+            };
+        }
+        Server::of(|address| peer.server(address)).await
+    }
+
+    /// Starts the process that `command` makes for an address; returns when it listens.
+    pub async fn of(command: impl Fn(SocketAddr) -> Option<Command>) -> Server {
+        let mut last = "there is no such program".to_owned();
         for _ in 0..STARTS {
-            match Server::start_once(peer).await {
+            let address = free_address();
+            let Some(command) = command(address) else {
+                break;
+            };
+            match Server::start_once(command, address).await {
                 Ok(server) => return server,
                 Err(reason) => last = reason,
             }
         }
-        panic!("{} does not serve: {last}", peer.name());
+        panic!("a server does not serve: {last}");
     }
 
-    async fn start_once(peer: Peer) -> Result<Server, String> {
-        let address = free_address();
-        let Some(command) = peer.server(address) else {
-            return Ok(Server {
-                address: tonic::server::start().await,
-                _process: None,
-            });
-        };
+    async fn start_once(command: Command, address: SocketAddr) -> Result<Server, String> {
+        let said = format!("{:?}", command.as_std());
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = folder.path().join("log");
         let mut process = start(command, &log).expect("the server starts");
@@ -67,7 +76,7 @@ impl Server {
             _ = process.wait() => false,
         };
         if !listens {
-            return Err(tail(&log));
+            return Err(format!("{said}: {}", tail(&log)));
         }
         Ok(Server {
             address,
@@ -90,7 +99,7 @@ fn start(mut command: Command, log: &Path) -> std::io::Result<Child> {
 }
 
 /// The end of what a process had to say, on one line.
-fn tail(log: &Path) -> String {
+pub fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().map(str::trim).collect();

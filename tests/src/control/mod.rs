@@ -1,0 +1,114 @@
+//! What the control does, the mesh does: stock clients and servers do what a script says, directly
+//! and through sidecars, and an application must see no difference.
+//!
+//! [`cases`] has the rows, one a line; `tests/peers/README.md` says how to add one. The direct way is
+//! the control: what fails there is a fault of the row and not of the mesh, and is a failure too.
+
+pub mod case;
+pub mod cases;
+pub mod peer;
+pub mod step;
+
+mod outcome;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::hops::{Served, Way};
+use crate::interop::Peer;
+use case::{Case, Ground};
+use peer::{Client, GRPC_SERVICE, SERVICE};
+
+/// Peers with a program of the control that is on this machine, and the files that others lack.
+pub fn present() -> (Vec<Peer>, Vec<String>) {
+    let (mut present, mut missing) = (Vec::new(), Vec::new());
+    for peer in peer::PEERS {
+        match peer::missing(peer) {
+            None => present.push(peer),
+            Some(path) => missing.push(format!("{} ({})", peer.name(), path.display())),
+        }
+    }
+    (present, missing)
+}
+
+/// Servers that are tried at a time.
+const SERVERS_AT_ONCE: usize = 4;
+
+/// Runs `cases` between each two of `peers`, both ways: a text for each that differs, or that does not
+/// end as its row says.
+pub async fn differences(cases: Vec<Case>, peers: &[Peer]) -> Vec<String> {
+    let mut grounds: BTreeMap<Ground, Vec<Case>> = BTreeMap::new();
+    for case in cases {
+        grounds.entry(case.ground.clone()).or_default().push(case);
+    }
+    let turns = Arc::new(Semaphore::new(SERVERS_AT_ONCE));
+    let mut tried = Vec::new();
+    for (ground, cases) in grounds {
+        let cases = Arc::new(cases);
+        for &server in peers {
+            let trial = Trial {
+                ground: ground.clone(),
+                cases: Arc::clone(&cases),
+                server,
+                clients: peers.to_vec(),
+            };
+            tried.push(tokio::spawn(trial.run(Arc::clone(&turns))));
+        }
+    }
+    let mut differences = Vec::new();
+    for tried in tried {
+        differences.extend(tried.await.expect("a server starts and its clients run"));
+    }
+    differences
+}
+
+/// Cases on one ground against one server.
+struct Trial {
+    ground: Ground,
+    cases: Arc<Vec<Case>>,
+    server: Peer,
+    clients: Vec<Peer>,
+}
+
+impl Trial {
+    async fn run(self, turns: Arc<Semaphore>) -> Vec<String> {
+        let _turn = turns.acquire().await;
+        let server = peer::serve(self.server, &self.ground).await;
+        let served = Served {
+            name: SERVICE,
+            grpc_services: GRPC_SERVICE,
+            documents: &self.ground.documents,
+        };
+        let way = Way::to(served, self.ground.hops, server.address).await;
+        let mut differences = Vec::new();
+        for &peer in &self.clients {
+            let mut client = Client::start(peer);
+            for case in self.cases.iter() {
+                let direct = client.run(case, server.address).await;
+                let through = client.run(case, way.address()).await;
+                let who = format!("{:?}, {} to {}", case.name, peer.name(), self.server.name());
+                let told = compare(case, direct, through);
+                differences.extend(told.map(|told| format!("{who}: {told}")));
+            }
+        }
+        differences
+    }
+}
+
+type Ended = Result<outcome::Outcome, String>;
+
+fn compare(case: &Case, direct: Ended, through: Ended) -> Option<String> {
+    match (direct, through) {
+        (Err(why), _) => Some(format!("without the mesh: {why}")),
+        (Ok(_), Err(why)) => Some(format!("through the mesh: {why}")),
+        (Ok(direct), Ok(through)) => match direct.complaint(case) {
+            Some(complaint) => Some(format!("without the mesh: {complaint}")),
+            None => (direct != through).then(|| {
+                let (direct, through) = (direct.lines(), through.lines());
+                format!("\n    without the mesh:{direct}\n    through it:{through}")
+            }),
+        },
+    }
+}

@@ -1,0 +1,125 @@
+//! The programs of the control: a client and a server of each peer that do what a script says.
+//!
+//! `tests/peers/README.md` has how they are started and what they read and say. Decides nothing.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::case::{Case, Ground};
+use super::outcome::Outcome;
+use crate::interop::Peer;
+use crate::interop::peer::{program, sources};
+use crate::interop::process::{Server, tail};
+use crate::tools::installed;
+
+/// Those that have a program of the control.
+pub const PEERS: [Peer; 2] = [Peer::Go, Peer::Python];
+
+/// The name of the service in the mesh, and the authority that clients call.
+pub const SERVICE: &str = "echo";
+/// Its gRPC service; its method is `Do`.
+pub const GRPC_SERVICE: &str = "control.Echo";
+
+/// Longest a client may take for one case; reached only when something hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The first file of `peer`'s program that is not on this machine.
+pub fn missing(peer: Peer) -> Option<PathBuf> {
+    let file = match peer {
+        Peer::Go => "go/control",
+        Peer::Python => "grpcio/bin/python",
+        Peer::Java | Peer::Node | Peer::Tonic | Peer::Dubbo => "no such program",
+    };
+    Some(installed().join(file)).filter(|path| !path.exists())
+}
+
+fn command(peer: Peer) -> Option<Command> {
+    match peer {
+        Peer::Go => Some(program("go/control")),
+        Peer::Python => {
+            let mut command = program("grpcio/bin/python");
+            command.arg(sources().join("peers/python/control.py"));
+            Some(command)
+        }
+        Peer::Java | Peer::Node | Peer::Tonic | Peer::Dubbo => None,
+    }
+}
+
+/// Starts the server of `peer`, with the ground's options.
+pub(super) async fn serve(peer: Peer, ground: &Ground) -> Server {
+    let option = |(name, value): &(&str, u32)| ((*name).to_owned(), Value::from(*value));
+    let options: Map<String, Value> = ground.server.iter().map(option).collect();
+    let options = Value::Object(options).to_string();
+    let program = |address: SocketAddr| {
+        let mut command = command(peer)?;
+        command.args(["server", &address.port().to_string(), &options]);
+        Some(command)
+    };
+    Server::of(program).await
+}
+
+/// A client that runs case after case. Killed when dropped.
+pub(super) struct Client {
+    cases: ChildStdin,
+    outcomes: Lines<BufReader<ChildStdout>>,
+    folder: TempDir,
+    _process: Child,
+}
+
+impl Client {
+    /// Starts the client of `peer`, which has a program.
+    pub(super) fn start(peer: Peer) -> Client {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let mut command = command(peer).expect("it has a program");
+        command.args(["client", SERVICE]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let process = command.stderr(log).kill_on_drop(true).spawn();
+        let mut process = process.expect("the client starts");
+        let outcomes = process.stdout.take().expect("standard output is piped");
+        Client {
+            cases: process.stdin.take().expect("standard input is piped"),
+            outcomes: BufReader::new(outcomes).lines(),
+            folder,
+            _process: process,
+        }
+    }
+
+    /// Runs `case` against `address`.
+    ///
+    /// # Errors
+    /// That the program said nothing, or nothing that can be read; with the end of its log.
+    pub(super) async fn run(
+        &mut self,
+        case: &Case,
+        address: SocketAddr,
+    ) -> Result<Outcome, String> {
+        let line = case.line(&address.to_string()) + "\n";
+        let written = self.cases.write_all(line.as_bytes()).await;
+        let ended = match written {
+            Ok(()) => timeout(PATIENCE, self.outcome()).await,
+            Err(error) => Ok(Err(error.to_string())),
+        };
+        let ended = ended.unwrap_or_else(|_| Err("it hangs".to_owned()));
+        let ended = ended.and_then(|line| Outcome::of(case, &line));
+        ended.map_err(|why| format!("{why}; {}", tail(&self.folder.path().join("log"))))
+    }
+
+    /// The next line of JSON; anything else is a library's chatter.
+    async fn outcome(&mut self) -> Result<String, String> {
+        while let Ok(Some(line)) = self.outcomes.next_line().await {
+            if line.starts_with('{') {
+                return Ok(line);
+            }
+        }
+        Err("it ended".to_owned())
+    }
+}
