@@ -1,6 +1,6 @@
 //! An application behind a sidecar: a gRPC server as far as a proxy can tell.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -42,7 +42,13 @@ struct Behaviour {
 impl Application {
     /// Starts on a free port of 127.0.0.1, on the runtime of the test.
     pub async fn start(instance: &'static str) -> Application {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Application::start_at(free, instance).await
+    }
+
+    /// As [`Application::start`], at an address that the test has chosen.
+    pub async fn start_at(address: SocketAddr, instance: &'static str) -> Application {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (released, releases) = watch::channel(false);
         let (fails, failing) = watch::channel(false);

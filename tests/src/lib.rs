@@ -28,6 +28,7 @@ mod control_plane;
 mod handlers;
 mod hops;
 mod mesh;
+mod reserved;
 mod sidecar;
 mod traced;
 
@@ -39,5 +40,6 @@ pub use collector::{Collector, Received};
 pub use control_plane::{ControlPlane, operator};
 pub use hops::{Hops, Served, Way};
 pub use mesh::{Mesh, ORDERS, call_orders, until_ready};
+pub use reserved::Reserved;
 pub use sidecar::{Sidecar, write_document, write_plain_service, write_service, write_service_of};
 pub use traced::{TracedMesh, traced_documents};

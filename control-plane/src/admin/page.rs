@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::status::{Contested, Endpoint, Member, Rejected, Service, Status};
+use super::status::{Contested, Endpoint, Member, Rejected, Service, Status, Unready};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
 <meta http-equiv=\"refresh\" content=\"2\">\n\
@@ -72,6 +72,16 @@ fn services(page: &mut String, services: &[Service]) {
             let address = code(&endpoint.address);
             let instance = code(&endpoint.instance);
             row(page, &[first, &address, &lease(endpoint), &instance]);
+        }
+        for Unready {
+            address,
+            instance,
+            because,
+            ..
+        } in &service.unready
+        {
+            let because = format!("<span class=\"poor\">no calls</span> {}", escape(because));
+            row(page, &["", &code(address), &because, &code(instance)]);
         }
     }
     page.push_str("</table>\n");
@@ -242,6 +252,12 @@ mod tests {
                     lease_ms: -61_000,
                     joined_unix_ms: 0,
                 }],
+                unready: vec![Unready {
+                    address: evil(),
+                    instance: evil(),
+                    since_unix_ms: 0,
+                    because: evil(),
+                }],
             }],
             contested: vec![Contested {
                 service: evil(),
@@ -286,6 +302,7 @@ mod tests {
         let words = [
             "another 7 s",
             "stale</span> for 61 s",
+            "no calls</span> &lt;script",
             "has no effect",
             "2 h, delta",
             "behind",

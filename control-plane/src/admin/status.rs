@@ -9,7 +9,7 @@ use crate::ads::{Answer, Standing as AdsStanding};
 use crate::clock;
 use crate::desk::DeskStatus;
 use crate::parts::Parts;
-use crate::registry::{Listed, Report, Standing};
+use crate::registry::{Listed, Report, ServiceName, Standing};
 use crate::sidecars::Sidecar;
 
 /// All of it.
@@ -32,6 +32,16 @@ pub struct Service {
     /// `registered`, `written` in a document, or `undocumented`: registered alone.
     pub kind: &'static str,
     pub endpoints: Vec<Endpoint>,
+    /// Instances that announce themselves and take no calls.
+    pub unready: Vec<Unready>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Unready {
+    pub address: String,
+    pub instance: String,
+    pub since_unix_ms: i64,
+    pub because: String,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -142,15 +152,22 @@ fn services(documents: &Documents, registered: &Registered, report: &Report) -> 
 }
 
 fn service(name: &str, namespace: &str, kind: &'static str, report: &Report) -> Service {
-    let own = report.leases.iter().filter(|lease| {
-        let of = &lease.registration.announced.name;
-        of.service == name && of.namespace == namespace
+    let is_own = |of: &ServiceName| of.service == name && of.namespace == namespace;
+    let leases = report.leases.iter();
+    let own = leases.filter(|lease| is_own(&lease.registration.announced.name));
+    let unready = report.unready.iter().filter(|(of, ..)| is_own(of));
+    let unready = unready.map(|(_, address, unready)| Unready {
+        address: address.to_string(),
+        instance: unready.instance.clone(),
+        since_unix_ms: unready.since_unix_ms,
+        because: unready.because.clone(),
     });
     Service {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         kind,
         endpoints: own.map(|lease| endpoint(lease, report)).collect(),
+        unready: unready.collect(),
     }
 }
 

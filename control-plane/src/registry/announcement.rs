@@ -17,6 +17,9 @@ const INSTANCE_BYTES_MAX: usize = 64;
 /// Longest name of a service in an observation. Bytes; 63: a DNS label.
 const SERVICE_BYTES_MAX: usize = 63;
 
+/// Longest reason for taking no calls that is kept. Bytes; 256: two lines.
+const REASON_BYTES_MAX: usize = 256;
+
 /// Why an announcement is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -53,6 +56,13 @@ pub fn parse(workload: &Workload, announcement: &Announcement) -> Result<Announc
         instance: announcement.instance.clone(),
         address: parse_address(&announcement.address)?,
     })
+}
+
+/// Why the instance takes no calls, as it may be shown: one short line.
+pub fn reason(announcement: &Announcement) -> String {
+    let text = &announcement.unready_because;
+    let text = &text[..text.floor_char_boundary(REASON_BYTES_MAX)];
+    text.replace(char::is_control, " ")
 }
 
 fn is_instance(name: &str) -> bool {
@@ -174,6 +184,23 @@ mod tests {
         };
         let refused = parse(&workload, &Announcement::default());
         assert_eq!(refused, Err(Unusable::Localhost));
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        let long = "ö".repeat(300);
+        let cases = [
+            ("", ""),
+            ("no process\u{1b}[2J\nlistens", "no process [2J listens"),
+            (&long, &long[..256]),
+        ];
+        for (said, expected) in cases {
+            let announcement = Announcement {
+                unready_because: said.to_owned(),
+                ..Announcement::default()
+            };
+            assert_eq!(reason(&announcement), expected);
+        }
     }
 
     #[test]

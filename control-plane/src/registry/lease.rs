@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use outrider_documents::{Registered, RegisteredService};
 
+use super::unready::UnreadyInstances;
+
 /// How long an announcement holds. 5 s; sidecars announce every third of it.
 pub const LEASE: Duration = Duration::from_secs(5);
 
@@ -22,7 +24,7 @@ pub const LEASE: Duration = Duration::from_secs(5);
 pub const GRACE: Duration = Duration::from_secs(30);
 
 /// Most leases of one service. 10,000: what an assignment can carry in one message of 4 MiB.
-const LEASES_MAX: usize = 10_000;
+pub(super) const LEASES_MAX: usize = 10_000;
 
 /// A service, as the certificates of its sidecars name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,12 +62,12 @@ pub struct Registration {
 }
 
 /// Why an instance is no endpoint any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// It said that it stops.
     Withdrawn,
-    /// It said that its application takes no calls.
-    NotServing,
+    /// It said that its application takes no calls, and perhaps why.
+    NotServing(String),
     /// It announced another address.
     Moved,
     /// Its stream broke, and nobody listens where it was.
@@ -127,6 +129,7 @@ pub(super) struct Service {
     /// Milliseconds since 1970-01-01 UTC.
     pub first_unix_ms: i64,
     pub leases: BTreeMap<SocketAddr, Lease>,
+    pub unready: UnreadyInstances,
     /// Somebody announced it, serving or not.
     pub heard: Duration,
     /// Since when some lease was live all the time.
@@ -189,6 +192,7 @@ impl Leases {
     ) -> Result<Vec<Change>, Full> {
         let mut changes = self.hear(now, unix_ms, &announced.name);
         let service = find(&mut self.services, now, &announced.name, unix_ms);
+        service.unready.replace(&announced.address);
         service.live_since.get_or_insert(now);
         let full = service.leases.len() >= LEASES_MAX;
         match service.leases.get_mut(&announced.address) {
@@ -218,10 +222,12 @@ impl Leases {
         now: Duration,
         unix_ms: i64,
         announced: &Announced,
+        because: String,
     ) -> Vec<Change> {
         let mut changes = self.hear(now, unix_ms, &announced.name);
         let service = find(&mut self.services, now, &announced.name, unix_ms);
-        changes.extend(service.end(announced, Cause::NotServing));
+        service.unready.note(now, unix_ms, announced, &because);
+        changes.extend(service.end(announced, Cause::NotServing(because)));
         self.moved |= !changes.is_empty();
         changes
     }
@@ -231,6 +237,7 @@ impl Leases {
         let Some(service) = self.services.get_mut(&announced.name) else {
             return Vec::new();
         };
+        service.unready.forget(announced);
         match service.leases.get(&announced.address) {
             Some(lease) if lease.instance == announced.instance => {
                 self.moved = true;
@@ -313,6 +320,7 @@ fn find<'s>(
     service.or_insert_with(|| Service {
         first_unix_ms,
         leases: BTreeMap::new(),
+        unready: UnreadyInstances::default(),
         heard: now,
         live_since: None,
     })

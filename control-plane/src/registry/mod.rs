@@ -1,12 +1,14 @@
 //! The registry: which services exist and where their instances are, by their own word.
 //!
-//! Reading order: `lease` (a lease's life) and `sweep` (its end by silence), both pure;
+//! Reading order: `lease` (a lease's life) `sweep` (its end by silence) and
+//! `unready` (who takes no calls, and why), all pure;
 //! `kept` (what a restart finds); `registrar` (the one task that owns it all);
 //! `announcement` and `service` (how it is spoken to over gRPC). Knows nothing of policies, nor of who is told.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
 
 mod lease;
 mod sweep;
+mod unready;
 
 mod kept;
 mod registrar;
@@ -20,3 +22,4 @@ mod rules;
 pub use lease::{Announced, Cause, Full, LEASE, Listed, Registration, ServiceName, Standing};
 pub use registrar::{Publication, Registrar, Registry, Report, Said, Stopped, Taken};
 pub use service::Announcements;
+pub use unready::Unready;

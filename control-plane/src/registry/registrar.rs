@@ -5,6 +5,7 @@
 //! broken until it is opened anew: then the registry stops, and the process with it. While the disk is at work
 //! announcements gather, so that many become one write. Decides nothing: [`Leases`] does.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::kept;
-use super::lease::{Announced, Cause, Change, Full, Leases, Listed};
+use super::lease::{Announced, Cause, Change, Full, Leases, Listed, ServiceName};
 use super::sweep;
+use super::unready::Unready;
 use crate::clock;
 use crate::journal::{EventKind, Journal};
 use crate::store::{Store, StoreError};
@@ -43,8 +45,8 @@ pub struct Registry {
 pub enum Said {
     /// Its application takes calls.
     Serving(Announced),
-    /// It does not.
-    Unready(Announced),
+    /// It does not, and perhaps why.
+    Unready(Announced, String),
     /// The lease there is over.
     Over(Announced, Cause),
     /// Nothing any more: its stream broke at that moment, and nobody listens there.
@@ -56,6 +58,8 @@ pub enum Said {
 pub struct Report {
     /// All leases, by service and address.
     pub leases: Vec<Listed>,
+    /// Who takes no calls.
+    pub unready: Vec<(ServiceName, SocketAddr, Unready)>,
     /// The time their standings count in.
     pub now: Duration,
     /// How long no silent instance is removed yet.
@@ -207,6 +211,7 @@ impl Registrar {
                     // Fails when whoever asked has gone.
                     let _ = answer.send(Report {
                         leases: self.leases.list(),
+                        unready: self.leases.list_unready(),
                         now,
                         grace: self.leases.grace(now),
                     });
@@ -219,7 +224,10 @@ impl Registrar {
     fn hear(&mut self, now: Duration, unix_ms: i64, said: Said) -> Result<Vec<Change>, Full> {
         match said {
             Said::Serving(announced) => self.leases.announce(now, unix_ms, announced),
-            Said::Unready(announced) => Ok(self.leases.announce_unready(now, unix_ms, &announced)),
+            Said::Unready(announced, because) => {
+                let leases = &mut self.leases;
+                Ok(leases.announce_unready(now, unix_ms, &announced, because))
+            }
             Said::Over(announced, cause) => Ok(self.leases.end(&announced, cause)),
             Said::Dead(announced, broke) => {
                 let broke = broke.saturating_duration_since(self.started);
@@ -251,7 +259,7 @@ impl Registrar {
                         .record(EventKind::Joined, &name.to_string(), &detail);
                 }
                 Change::Left(Announced { name, address, .. }, cause) => {
-                    let detail = format!("The instance at {address} {}.", told(*cause));
+                    let detail = format!("The instance at {address} {}.", told(cause));
                     self.journal
                         .record(EventKind::Left, &name.to_string(), &detail);
                 }
@@ -280,14 +288,16 @@ impl Registrar {
 /// Whom to tell, and whether it was refused.
 type Answer = (oneshot::Sender<Taken>, Option<Full>);
 
-fn told(cause: Cause) -> &'static str {
-    match cause {
+fn told(cause: &Cause) -> String {
+    let words = match cause {
         Cause::Withdrawn => "has withdrawn",
-        Cause::NotServing => "takes no calls",
+        Cause::NotServing(because) if because.is_empty() => "takes no calls",
+        Cause::NotServing(because) => return format!("takes no calls: {because}"),
         Cause::Moved => "has moved to another address",
         Cause::Dead => "has died: its connection broke and nobody listens at its address",
         Cause::Expired => "was not heard of for too long",
-    }
+    };
+    words.to_owned()
 }
 
 #[cfg(test)]

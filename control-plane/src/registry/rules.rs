@@ -60,6 +60,21 @@ impl Story {
         changes.expect("there is room")
     }
 
+    fn unready(&mut self, number: u8, because: &str) -> Vec<Change> {
+        let leases = &mut self.leases;
+        leases.announce_unready(self.now, 0, &instance(number), because.to_owned())
+    }
+
+    /// Those of the default namespace that take no calls, and why.
+    fn reasons(&self) -> String {
+        let listed = self.leases.list_unready().into_iter();
+        let reasons = listed.map(|(_, _, unready)| {
+            let number = unready.instance.trim_start_matches("run-").to_owned();
+            format!("{number} {}", unready.because)
+        });
+        reasons.collect::<Vec<_>>().join(", ")
+    }
+
     /// Time passes with its sweeps, and these instances announce themselves.
     fn pass(&mut self, time: Duration, announcing: &[u8]) -> Vec<Change> {
         let end = self.now + time;
@@ -249,8 +264,9 @@ fn nobody_is_removed_for_thirty_seconds_after_a_stall() {
 #[test]
 fn a_word_removes_at_once_even_in_a_grace() {
     let mut story = Story::restarted(&[1, 2]);
-    let left = story.leases.announce_unready(story.now, 0, &instance(1));
-    assert_eq!(left, [Change::Left(instance(1), Cause::NotServing)]);
+    let left = story.unready(1, "no process listens");
+    let cause = Cause::NotServing("no process listens".to_owned());
+    assert_eq!(left, [Change::Left(instance(1), cause)]);
     let left = story.leases.end(&instance(2), Cause::Withdrawn);
     assert_eq!(left, [Change::Left(instance(2), Cause::Withdrawn)]);
     assert_eq!(story.endpoints(), [0; 0]);
@@ -268,8 +284,53 @@ fn a_later_run_takes_the_address_over_and_the_earlier_cannot_end_it() {
     assert_eq!(story.leases.end(&instance(1), Cause::Withdrawn), []);
     assert_eq!(story.endpoints(), [1]);
     // A run that is not ready yet: who was there before is gone.
-    let left = story.leases.announce_unready(story.now, 0, &instance(1));
-    assert_eq!(left, [Change::Left(later, Cause::NotServing)]);
+    let left = story.unready(1, "");
+    assert_eq!(
+        left,
+        [Change::Left(later, Cause::NotServing(String::new()))]
+    );
+}
+
+#[test]
+fn why_an_instance_takes_no_calls_is_known_while_it_says_so() {
+    type Then = fn(&mut Story);
+    // What instance 1 does after it and 2 have said why, and who is listed then.
+    let cases: [(&str, Then, &str); 6] = [
+        ("nothing", |_| {}, "1 not there, 2 silent"),
+        (
+            "another reason",
+            |story| drop(story.unready(1, "NOT_SERVING")),
+            "1 NOT_SERVING, 2 silent",
+        ),
+        (
+            "takes calls",
+            |story| drop(story.announce(instance(1))),
+            "2 silent",
+        ),
+        (
+            "withdraws",
+            |story| drop(story.leases.end(&instance(1), Cause::Withdrawn)),
+            "2 silent",
+        ),
+        (
+            "is not heard, in a grace too",
+            |story| drop(story.pass(4 * SECOND, &[])),
+            "2 silent",
+        ),
+        (
+            "nor is the other",
+            |story| drop(story.pass(6 * SECOND, &[])),
+            "",
+        ),
+    ];
+    for (rule, then, expected) in cases {
+        let mut story = Story::restarted(&[3]);
+        story.unready(1, "not there");
+        story.now += SECOND;
+        story.unready(2, "silent");
+        then(&mut story);
+        assert_eq!(story.reasons(), expected, "{rule}");
+    }
 }
 
 #[test]
@@ -290,7 +351,7 @@ fn only_what_changes_is_told() {
 #[test]
 fn a_service_without_an_instance_is_known_for_ten_minutes() {
     let mut story = Story::new();
-    story.leases.announce_unready(story.now, 0, &instance(1));
+    story.unready(1, "");
     story.pass(9 * MINUTE, &[]);
     assert_eq!(story.leases.registered().services.len(), 1);
     let changes = story.pass(2 * MINUTE, &[]);

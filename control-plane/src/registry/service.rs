@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::announcement::{observed, parse};
+use super::announcement::{observed, parse, reason};
 use super::lease::{Announced, Cause, LEASE};
 use super::registrar::{Registry, Said, Stopped, Taken};
 use crate::allowance::Allowance;
@@ -156,7 +156,7 @@ impl Instance {
         } else if announcement.serving {
             Said::Serving(announced)
         } else {
-            Said::Unready(announced)
+            Said::Unready(announced, reason(announcement))
         };
         self.say(said).await
     }

@@ -50,6 +50,9 @@ impl Leases {
             self.grace_until = now + GRACE;
         }
         self.swept = now;
+        for service in self.services.values_mut() {
+            service.unready.sweep(now);
+        }
         if now < self.grace_until {
             return Vec::new();
         }

@@ -30,7 +30,7 @@ fn announcement(serving: bool, withdraw: bool) -> Announcement {
         address: "10.0.0.7:15006".to_owned(),
         serving,
         withdraw,
-        observations: Vec::new(),
+        ..Announcement::default()
     }
 }
 

@@ -34,6 +34,7 @@ struct ControlPlane<'a> {
     advertised: Option<SocketAddr>,
     not_announced: Option<&'a str>,
     application_serving: bool,
+    application_problem: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,5 +79,6 @@ fn control_plane(now: Tick, member: &MemberStatus) -> ControlPlane<'_> {
         advertised: member.advertised,
         not_announced: member.not_announced.as_deref(),
         application_serving: member.application_serving,
+        application_problem: member.application_problem.as_deref(),
     }
 }

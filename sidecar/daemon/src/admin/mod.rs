@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -99,10 +99,11 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 }
 
 async fn livez(State(admin): State<Admin>) -> Response {
-    verdict(&health::stalled(&admin.workers.silences()))
+    verdict(&health::stalled(&admin.workers.silences()), None)
 }
 
-async fn readyz(State(admin): State<Admin>) -> Response {
+/// With `?verbose` also what does not decide: whether the application is announced, or why not.
+async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
     let mut problems = health::stalled(&admin.workers.silences());
     problems.extend(health::not_ready(
         *admin.phase.borrow(),
@@ -113,7 +114,10 @@ async fn readyz(State(admin): State<Admin>) -> Response {
         let has_identity = admin.identity.borrow().is_some();
         problems.extend(member.borrow().not_ready(has_identity));
     }
-    verdict(&problems)
+    let verbose = query.is_some_and(|query| query.split('&').any(|word| word == "verbose"));
+    let member = admin.member.as_ref().filter(|_| verbose);
+    let beside = member.and_then(|member| member.borrow().announcement());
+    verdict(&problems, beside)
 }
 
 async fn config(State(admin): State<Admin>) -> Response {
@@ -132,13 +136,14 @@ async fn clusters(State(admin): State<Admin>) -> Response {
     json(&clusters::page(&admin.workers.gauges().await))
 }
 
-/// 200 and `ok`, or 503 and a line for each problem.
-fn verdict(problems: &[String]) -> Response {
-    if problems.is_empty() {
-        (StatusCode::OK, "ok\n").into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response()
-    }
+/// 200 and `ok`, or 503 and a line for each problem; then a line for what stands beside it.
+fn verdict(problems: &[String], beside: Option<String>) -> Response {
+    let (status, mut text) = match problems {
+        [] => (StatusCode::OK, "ok\n".to_owned()),
+        problems => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n"),
+    };
+    text.extend(beside.map(|line| line + "\n"));
+    (status, text).into_response()
 }
 
 fn json(page: &impl Serialize) -> Response {

@@ -1,224 +1,153 @@
 //! Is the application beside this sidecar there, and does it take calls?
 //!
-//! Asked anew each time, over a connection of its own: who does not accept one is not there. One
-//! that accepts and knows `grpc.health.v1.Health` says more; one that does not is believed to serve.
-//! Reference: gRPC Health Checking Protocol.
+//! What is believed, and when to ask again: soon while it is absent, so that one that starts is
+//! announced at once, and each second while it serves. How it is asked is in [`super::question`].
 
-use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tonic::transport::{Endpoint, Uri};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
-use tower::service_fn;
 
-/// Time between two questions. 1 s: a third of what a lease forgives.
+use super::question::{Seen, ask};
+use super::standing::{Absence, Standing};
+
+/// Time between two questions to one that serves, and the longest to one that answers that it does
+/// not. 1 s: a third of what a lease forgives.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest wait for the connection, and for the answer.
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// Time to the next question after a change for the worse; it doubles from there. 20 ms.
+const SOON: Duration = Duration::from_millis(20);
 
-/// Time-outs in a row after which the application does not serve: one may be a moment's load.
-const LATE_MAX: u32 = 3;
+/// Longest time to the next question while no process listens. 40 ms: an application that listens is
+/// answered through the mesh within 100 ms, however long it took to start. To be refused costs both
+/// ends some 20 us, and no process anything.
+const REFUSED_AGAIN_MAX: Duration = Duration::from_millis(40);
 
-/// `ENFILE` and `EMFILE` of errno(3), which have no stable kind.
-const NO_DESCRIPTOR: [i32; 2] = [23, 24];
+/// Doubts in a row after which the application does not serve: one may be a moment's load.
+const DOUBTS_MAX: u32 = 3;
 
-/// What one question found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
-    Serving,
-    NotServing,
-    /// Nothing came in time.
-    Late,
-    /// This process or machine could not ask.
-    NotAsked,
-}
-
-/// Asks for ever; `serving`, which begins as `None`, changes when the answer does.
-pub async fn watch(application: SocketAddr, serving: &watch::Sender<Option<bool>>) {
-    let mut late = 0;
+/// Asks for ever; `standing`, which begins as unknown, changes when the answer does.
+pub async fn watch(application: SocketAddr, standing: &watch::Sender<Standing>) {
+    let (mut doubts, mut waited) = (0, SOON);
     loop {
         let seen = ask(application).await;
-        let now = judge(seen, *serving.borrow(), &mut late);
-        let changed = serving.send_if_modified(|before| std::mem::replace(before, now) != now);
-        if changed {
-            tracing::info!(%application, serving = now, "the application changed");
+        let before = standing.borrow().clone();
+        let now = judge(seen, &before, &mut doubts);
+        let has_changed = now.is_news(&before);
+        waited = wait(&now, has_changed, waited);
+        if has_changed {
+            let problem = now.problem(application);
+            tracing::info!(%application, state = now.word(), problem, "the application changed");
+            standing.send_replace(now);
         }
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(waited).await;
     }
 }
 
-/// Does it serve, after what was believed `before`? `late` counts time-outs in a row.
-fn judge(seen: Seen, before: Option<bool>, late: &mut u32) -> Option<bool> {
-    *late = match seen {
-        Seen::Serving | Seen::NotServing => 0,
-        Seen::Late => late.saturating_add(1),
-        Seen::NotAsked => *late,
+/// What is believed after `before`? `doubts` counts those in a row.
+fn judge(seen: Seen, before: &Standing, doubts: &mut u32) -> Standing {
+    *doubts = match seen {
+        Seen::Serving | Seen::Absent(_) => 0,
+        Seen::Doubtful(_) => doubts.saturating_add(1),
+        Seen::NotAsked => *doubts,
     };
     match seen {
-        Seen::Serving => Some(true),
-        Seen::NotServing => Some(false),
+        Seen::Serving => Standing::Serving,
+        Seen::Absent(absence) => Standing::Absent(absence),
+        Seen::Doubtful(_) if before.is_serving() && *doubts < DOUBTS_MAX => Standing::Serving,
         // Who never answered is not there yet.
-        Seen::Late if *late >= LATE_MAX || before.is_none() => Some(false),
-        Seen::Late | Seen::NotAsked => before,
+        Seen::Doubtful(absence) => Standing::Absent(absence),
+        Seen::NotAsked => before.clone(),
     }
 }
 
-/// Does it take calls now?
-async fn ask(application: SocketAddr) -> Seen {
-    let connected = tokio::time::timeout(TIMEOUT, TcpStream::connect(application)).await;
-    let connection = match connected {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return unconnected(&error),
-        Err(_) => return Seen::Late,
+/// How long to wait after an answer; `waited` is how long it was before it.
+fn wait(now: &Standing, has_changed: bool, waited: Duration) -> Duration {
+    let longest = match now {
+        Standing::Serving => return INTERVAL,
+        Standing::Absent(Absence::NotListening) => REFUSED_AGAIN_MAX,
+        Standing::Absent(_) | Standing::Unknown => INTERVAL,
     };
-    let answered = tokio::time::timeout(TIMEOUT, health(connection)).await;
-    // No answer, or none of this protocol: it accepted, and that is all there is to know.
-    match answered.ok().flatten().unwrap_or(true) {
-        true => Seen::Serving,
-        false => Seen::NotServing,
+    match has_changed {
+        true => SOON,
+        false => (waited * 2).min(longest),
     }
-}
-
-/// What it says of the application that there is no connection.
-fn unconnected(error: &io::Error) -> Seen {
-    let no_descriptor = error
-        .raw_os_error()
-        .is_some_and(|errno| NO_DESCRIPTOR.contains(&errno));
-    match error.kind() {
-        _ if no_descriptor => Seen::NotAsked,
-        ErrorKind::AddrNotAvailable | ErrorKind::WouldBlock => Seen::NotAsked,
-        ErrorKind::TimedOut => Seen::Late,
-        _ => Seen::NotServing,
-    }
-}
-
-/// What its health service says of all of it; `None` when it says nothing.
-async fn health(connection: TcpStream) -> Option<bool> {
-    let mut once = Some(TokioIo::new(connection));
-    let connector = service_fn(move |_: Uri| {
-        let connection = once.take();
-        async move { connection.ok_or_else(|| io::Error::other("the connection has ended")) }
-    });
-    let endpoint = Endpoint::from_static("http://localhost");
-    let channel = endpoint.connect_with_connector(connector).await.ok()?;
-    let question = HealthCheckRequest {
-        service: String::new(),
-    };
-    let answer = HealthClient::new(channel).check(question).await.ok()?;
-    Some(answer.into_inner().status() == ServingStatus::Serving)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
-    use tokio_stream::wrappers::TcpListenerStream;
-    use tonic::transport::Server;
+    use tonic::Code;
 
-    async fn listener() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        (listener, address)
+    fn not_serving() -> Standing {
+        Standing::Absent(Absence::NotServing("NOT_SERVING"))
     }
 
-    #[tokio::test]
-    async fn nobody_there_is_not_serving() {
-        let (gone, address) = listener().await;
-        drop(gone);
-        assert_eq!(ask(address).await, Seen::NotServing);
-    }
-
-    #[tokio::test]
-    async fn who_accepts_and_is_no_grpc_server_serves() {
-        let (listener, address) = listener().await;
-        tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                drop(connection);
-            }
+    /// How long is waited after each of these standings, milliseconds.
+    fn waits(standings: &[Standing]) -> Vec<u128> {
+        let (mut before, mut waited) = (Standing::Unknown, SOON);
+        let waits = standings.iter().map(|now| {
+            waited = wait(now, now.is_news(&before), waited);
+            before = now.clone();
+            waited.as_millis()
         });
-        assert_eq!(ask(address).await, Seen::Serving);
-    }
-
-    #[tokio::test]
-    async fn a_health_service_is_believed() {
-        let (listener, address) = listener().await;
-        let (reporter, service) = tonic_health::server::health_reporter();
-        let server = Server::builder().add_service(service);
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        for (said, expected) in [
-            (tonic_health::ServingStatus::NotServing, Seen::NotServing),
-            (tonic_health::ServingStatus::Serving, Seen::Serving),
-        ] {
-            reporter.set_service_status("", said).await;
-            assert_eq!(ask(address).await, expected, "{said:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_server_without_a_health_service_serves() {
-        let (listener, address) = listener().await;
-        let server = Server::builder().add_routes(tonic::service::Routes::default());
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        assert_eq!(ask(address).await, Seen::Serving);
+        waits.collect()
     }
 
     #[test]
-    fn only_time_outs_in_a_row_count_and_a_question_not_asked_changes_nothing() {
-        use Seen::{Late, NotAsked, NotServing, Serving};
-        let (mut late, mut serving) = (0, None);
+    fn an_absent_application_is_asked_soon_then_less_often() {
+        let gone = Standing::Absent(Absence::NotListening);
+        let serving = Standing::Serving;
+        let doubling = [20, 40, 80, 160, 320, 640, 1_000, 1_000];
+        assert_eq!(waits(&vec![not_serving(); 8]), doubling);
+        assert_eq!(waits(&vec![gone.clone(); 4]), [20, 40, 40, 40]);
+        let dies = [serving.clone(), gone.clone(), gone, not_serving()];
+        assert_eq!(waits(&dies), [1_000, 20, 40, 20]);
+        let returns = [not_serving(), not_serving(), serving.clone(), not_serving()];
+        assert_eq!(waits(&returns), [20, 40, 1_000, 20]);
+        assert_eq!(waits(&[Standing::Unknown, serving]), [40, 1_000]);
+    }
+
+    #[test]
+    fn only_doubts_in_a_row_count_and_a_question_not_asked_changes_nothing() {
+        let late = || Seen::Doubtful(Absence::Silent);
+        let failed = || Seen::Doubtful(Absence::Failed(Code::Internal, String::new()));
+        let no = || Seen::Absent(Absence::NotServing("NOT_SERVING"));
+        let (mut doubts, mut standing) = (0, Standing::Unknown);
         for (step, (seen, expected)) in [
-            (NotAsked, None),
-            (Late, Some(false)),
-            (Serving, Some(true)),
-            (Late, Some(true)),
-            (Late, Some(true)),
-            (Serving, Some(true)),
-            (Late, Some(true)),
-            (NotAsked, Some(true)),
-            (Late, Some(true)),
-            (Late, Some(false)),
-            (NotAsked, Some(false)),
-            (Serving, Some(true)),
-            (NotServing, Some(false)),
+            (Seen::NotAsked, "unknown"),
+            (late(), "silent"),
+            (Seen::Serving, "serving"),
+            (late(), "serving"),
+            (failed(), "serving"),
+            (Seen::Serving, "serving"),
+            (late(), "serving"),
+            (Seen::NotAsked, "serving"),
+            (late(), "serving"),
+            (failed(), "health_failed"),
+            (Seen::NotAsked, "health_failed"),
+            (late(), "silent"),
+            (Seen::Serving, "serving"),
+            (no(), "not_serving"),
         ]
         .into_iter()
         .enumerate()
         {
-            serving = judge(seen, serving, &mut late);
-            assert_eq!(serving, expected, "step {step}");
-        }
-    }
-
-    #[test]
-    fn an_error_of_this_machine_says_nothing_of_the_application() {
-        for (error, expected) in [
-            (io::Error::from_raw_os_error(24), Seen::NotAsked),
-            (io::Error::from(ErrorKind::AddrNotAvailable), Seen::NotAsked),
-            (io::Error::from(ErrorKind::WouldBlock), Seen::NotAsked),
-            (io::Error::from(ErrorKind::TimedOut), Seen::Late),
-            (
-                io::Error::from(ErrorKind::ConnectionRefused),
-                Seen::NotServing,
-            ),
-        ] {
-            assert_eq!(unconnected(&error), expected, "{error}");
+            standing = judge(seen, &standing, &mut doubts);
+            assert_eq!(standing.word(), expected, "step {step}");
         }
     }
 
     #[tokio::test]
     async fn a_change_is_told_at_the_next_question() {
-        let (gone, address) = listener().await;
-        let (told, mut serving) = watch::channel(Some(true));
-        drop(gone);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (told, mut standing) = watch::channel(Standing::Serving);
+        drop(listener);
         tokio::spawn(async move { watch(address, &told).await });
-        let changed = serving.wait_for(|serving| *serving == Some(false)).await;
+        let gone = Standing::Absent(Absence::NotListening);
+        let changed = standing.wait_for(|standing| *standing == gone).await;
         assert!(changed.is_ok());
     }
 }

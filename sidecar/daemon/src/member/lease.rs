@@ -16,6 +16,7 @@ use super::application;
 use super::connection::Connection;
 use super::leaving::Leaver;
 use super::observer::Observer;
+use super::standing::Standing;
 use super::status::MemberStatus;
 use crate::clock;
 use crate::worker::Workers;
@@ -56,10 +57,10 @@ pub struct Lease {
 impl Lease {
     /// Announces the application over `connection`; ends only when given up.
     pub async fn hold(&mut self, connection: &Connection) {
-        let (told, serving) = watch::channel(None);
+        let (told, standing) = watch::channel(Standing::Unknown);
         tokio::select! {
             () = application::watch(self.application, &told) => {}
-            () = self.announce(connection, serving) => {}
+            () = self.announce(connection, standing) => {}
         }
     }
 
@@ -68,27 +69,30 @@ impl Lease {
         self.leaver.lost();
     }
 
-    async fn announce(
-        &mut self,
-        connection: &Connection,
-        mut serving: watch::Receiver<Option<bool>>,
-    ) {
+    async fn announce(&mut self, connection: &Connection, mut standing: watch::Receiver<Standing>) {
         let address = address(self.advertise, self.inbound, connection.local);
         loop {
             tokio::select! {
                 // Never an error: the sender is beside us.
-                _ = serving.wait_for(Option::is_some) => {}
+                _ = standing.wait_for(|standing| *standing != Standing::Unknown) => {}
                 () = self.leaver.asked() => {}
             }
             if self.leaver.is_done() {
                 break;
             }
-            match self.stream(connection, address, &mut serving).await {
-                Ok(()) => self.leaver.withdrawn(),
+            match self.stream(connection, address, &mut standing).await {
+                Ok(()) => self.withdrawn(),
                 Err(status) => self.not_announced(address, &status).await,
             }
         }
         std::future::pending::<()>().await;
+    }
+
+    fn withdrawn(&mut self) {
+        self.leaver.withdrawn();
+        let why = "it was withdrawn, because this sidecar stops".to_owned();
+        self.status
+            .send_modify(|status| status.not_announced = Some(why));
     }
 
     /// Says why, and waits before the next try; a withdrawal has less time.
@@ -109,19 +113,19 @@ impl Lease {
         &mut self,
         connection: &Connection,
         address: SocketAddr,
-        serving: &mut watch::Receiver<Option<bool>>,
+        standing: &mut watch::Receiver<Standing>,
     ) -> Result<(), Status> {
         let (say, said) = mpsc::channel(WAITING_MAX);
         self.leaver.announces();
         // Before the call: a server may wait for it.
-        let mut withdrew = self.say(&say, address, serving).await;
+        let mut withdrew = self.say(&say, address, standing).await;
         let mut registry = RegistryClient::new(connection.channel.clone());
         let answers = registry.announce(ReceiverStream::new(said)).await?;
         let mut answers = answers.into_inner();
         let mut interval = INTERVAL_FIRST;
         loop {
             tokio::select! {
-                Ok(()) = serving.changed() => {}
+                Ok(()) = standing.changed() => {}
                 () = self.leaver.asked(), if !withdrew => {}
                 () = tokio::time::sleep(interval) => {}
                 answer = answers.message() => match answer? {
@@ -135,7 +139,7 @@ impl Lease {
                     None => return Err(Status::unavailable("the stream has ended")),
                 },
             }
-            withdrew = self.say(&say, address, serving).await;
+            withdrew = self.say(&say, address, standing).await;
         }
     }
 
@@ -144,7 +148,7 @@ impl Lease {
         &mut self,
         say: &mpsc::Sender<Announcement>,
         address: SocketAddr,
-        serving: &mut watch::Receiver<Option<bool>>,
+        standing: &mut watch::Receiver<Standing>,
     ) -> bool {
         let observations = tokio::select! {
             biased;
@@ -153,10 +157,13 @@ impl Lease {
             gauges = self.workers.gauges() => self.observer.observe(&gauges),
         };
         let withdraw = self.leaver.is_asked();
-        let serving = serving.borrow_and_update().unwrap_or(false);
+        let standing = standing.borrow_and_update().clone();
+        let problem = standing.problem(self.application);
+        let serving = standing.is_serving();
         self.status.send_modify(|status| {
             status.advertised = Some(address);
             status.application_serving = serving;
+            status.application_problem.clone_from(&problem);
         });
         let announcement = Announcement {
             instance: self.instance.clone(),
@@ -164,6 +171,7 @@ impl Lease {
             serving,
             withdraw,
             observations,
+            unready_because: problem.unwrap_or_default(),
         };
         // Fails when the stream has just ended, which it says itself.
         let _ = say.send(announcement).await;

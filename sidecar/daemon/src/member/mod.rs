@@ -6,7 +6,7 @@
 //!
 //! Reading order: this file, `join` and `credential` (how an identity is come by), `own` and
 //! `renewal` (how it is kept), `connection` and `unverified`, `subscription` and `stream`, `lease`,
-//! `application`, `observer` and `leaving`, `data`, `sealed` and `last_good`, `status`.
+//! `application`, `question`, `standing`, `observer` and `leaving`, `data`, `sealed` and `last_good`, `status`.
 
 mod application;
 mod connection;
@@ -18,8 +18,10 @@ mod lease;
 mod leaving;
 mod observer;
 mod own;
+mod question;
 mod renewal;
 mod sealed;
+mod standing;
 mod status;
 mod stream;
 mod subscription;
@@ -110,6 +112,7 @@ impl Member {
         }
         let mut status = MemberStatus {
             control_plane: membership.control_plane.to_string(),
+            application: options.app,
             ..MemberStatus::default()
         };
         let id = stored.as_ref().map(|(id, _)| id);

@@ -20,12 +20,16 @@ pub struct MemberStatus {
     /// When the last good configuration that this process began with was saved. Seconds since
     /// 1970-01-01 UTC; `None`: it began without.
     pub restored_unix: Option<i64>,
+    /// Where the application listens; `None`: this service only calls.
+    pub application: Option<SocketAddr>,
     /// Where the control plane is told that the application is reached.
     pub advertised: Option<SocketAddr>,
     /// Why it is not announced although it should be.
     pub not_announced: Option<String>,
-    /// Did the application answer when it was last asked?
+    /// Does the application take calls, as far as it was asked?
     pub application_serving: bool,
+    /// Why it takes none; `None` also before it was asked.
+    pub application_problem: Option<String>,
     /// Resources whose last version is refused.
     pub rejected_count: usize,
 }
@@ -45,6 +49,25 @@ impl MemberStatus {
             problems.push(format!("no configuration yet: {why}"));
         }
         problems
+    }
+
+    /// Whether the application is announced, and if not, why; `None` without an application. No
+    /// reason to be unready: a sidecar is there before its application.
+    pub fn announcement(&self) -> Option<String> {
+        let application = self.application?;
+        let away = || (!self.connected).then(|| self.problem.clone()).flatten();
+        let why = away()
+            .or_else(|| self.not_announced.clone())
+            .or_else(|| self.application_problem.clone());
+        Some(match (why, self.advertised) {
+            (Some(why), _) => format!("not announced: {why}"),
+            (None, Some(at)) if self.application_serving => {
+                format!("the application at {application} is announced at {at}")
+            }
+            (None, _) => {
+                format!("not announced: the application at {application} was not asked yet")
+            }
+        })
     }
 }
 
@@ -92,6 +115,52 @@ mod tests {
         ];
         for (status, has_identity, expected) in cases {
             assert_eq!(status.not_ready(has_identity), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn an_application_is_announced_or_there_is_a_reason() {
+        let caller = MemberStatus::default();
+        let unasked = MemberStatus {
+            application: Some(SocketAddr::from(([127, 0, 0, 1], 7))),
+            connected: true,
+            ..MemberStatus::default()
+        };
+        let announced = MemberStatus {
+            advertised: Some(SocketAddr::from(([10, 0, 0, 7], 15006))),
+            application_serving: true,
+            ..unasked.clone()
+        };
+        let absent = MemberStatus {
+            application_serving: false,
+            application_problem: Some("it is not there".to_owned()),
+            ..announced.clone()
+        };
+        let refused = MemberStatus {
+            not_announced: Some("10.0.0.7:0 is no address".to_owned()),
+            ..announced.clone()
+        };
+        let alone = MemberStatus {
+            connected: false,
+            problem: Some("https://a:1 cannot be reached".to_owned()),
+            ..announced.clone()
+        };
+        let cases = [
+            (caller, None),
+            (
+                unasked,
+                Some("not announced: the application at 127.0.0.1:7 was not asked yet"),
+            ),
+            (
+                announced,
+                Some("the application at 127.0.0.1:7 is announced at 10.0.0.7:15006"),
+            ),
+            (absent, Some("not announced: it is not there")),
+            (refused, Some("not announced: 10.0.0.7:0 is no address")),
+            (alone, Some("not announced: https://a:1 cannot be reached")),
+        ];
+        for (status, expected) in cases {
+            assert_eq!(status.announcement().as_deref(), expected, "{status:?}");
         }
     }
 }

@@ -1,0 +1,75 @@
+//! Who announces itself and takes no calls: no endpoint, and shown with its reason.
+//!
+//! Kept for as long as an announcement holds, in a grace too: it is a word and no guess. Nothing of
+//! it is written down.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::lease::{Announced, LEASE, LEASES_MAX, Leases, ServiceName};
+
+/// An instance that takes no calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unready {
+    /// Tells two runs at one address apart.
+    pub instance: String,
+    /// What it said of it; may be empty.
+    pub because: String,
+    /// Since when, whatever the reason was. Milliseconds since 1970-01-01 UTC.
+    pub since_unix_ms: i64,
+    until: Duration,
+}
+
+/// Those of one service.
+#[derive(Debug, Default)]
+pub(super) struct UnreadyInstances(BTreeMap<SocketAddr, Unready>);
+
+impl UnreadyInstances {
+    /// An instance says why. Beyond as many as there may be leases nothing is noted: then only the
+    /// reason is not shown.
+    pub fn note(&mut self, now: Duration, unix_ms: i64, announced: &Announced, because: &str) {
+        let before = self.0.get(&announced.address);
+        if before.is_none() && self.0.len() >= LEASES_MAX {
+            return;
+        }
+        let same = before.filter(|before| before.instance == announced.instance);
+        let unready = Unready {
+            instance: announced.instance.clone(),
+            because: because.to_owned(),
+            since_unix_ms: same.map_or(unix_ms, |before| before.since_unix_ms),
+            until: now + LEASE,
+        };
+        self.0.insert(announced.address, unready);
+    }
+
+    /// An instance at that address takes calls.
+    pub fn replace(&mut self, address: &SocketAddr) {
+        self.0.remove(address);
+    }
+
+    /// That run is over; a later one at its address is not.
+    pub fn forget(&mut self, announced: &Announced) {
+        let noted = self.0.get(&announced.address);
+        if noted.is_some_and(|noted| noted.instance == announced.instance) {
+            self.0.remove(&announced.address);
+        }
+    }
+
+    /// Forgets who has been silent for too long.
+    pub fn sweep(&mut self, now: Duration) {
+        self.0.retain(|_, unready| now < unready.until);
+    }
+}
+
+impl Leases {
+    /// Who takes no calls, by service and address.
+    pub fn list_unready(&self) -> Vec<(ServiceName, SocketAddr, Unready)> {
+        let services = self.services.iter();
+        let listed = services.flat_map(|(name, service)| {
+            let unready = service.unready.0.iter();
+            unready.map(|(address, it)| (name.clone(), *address, it.clone()))
+        });
+        listed.collect()
+    }
+}
