@@ -90,6 +90,35 @@ async fn a_second_stop_ends_at_once() {
 }
 
 #[tokio::test]
+async fn while_a_stream_is_open_no_call_of_the_application_is_refused() {
+    let mut application = Application::start("one").await;
+    let (sidecar, _folder) = outbound_only(&application, 10 * PATIENCE).await;
+    let caller = Caller::connect(sidecar.addresses().outbound).await;
+    let open = caller.clone();
+    let stream = tokio::spawn(async move { open.call("orders", "/a.B/Hold", b"").await });
+    application.until_held(1).await;
+    sidecar.stop();
+    let draining = sidecar.admin();
+    let draining = draining.until("/readyz", |_, text| text == "draining\n");
+    tokio::time::timeout(PATIENCE, draining)
+        .await
+        .expect("/readyz turns red");
+    for _ in 0..100 {
+        let another = Caller::connect(sidecar.addresses().outbound).await;
+        for caller in [&caller, &another] {
+            let reply = caller.call("orders", "/a.B/Get", b"hello").await;
+            let reply = reply.expect("a response");
+            assert_eq!(reply.grpc_status, "0", "{reply:?}");
+        }
+    }
+    application.release();
+    let reply = stream.await.expect("the caller lives").expect("a response");
+    assert_eq!(reply.grpc_status, "0");
+    let ended = tokio::time::timeout(PATIENCE, sidecar.join()).await;
+    ended.expect("it ends").expect("it ends well");
+}
+
+#[tokio::test]
 async fn other_sidecars_are_refused_while_the_application_may_still_call() {
     let mut application = Application::start("one").await;
     let folders = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));

@@ -1,7 +1,10 @@
 //! Draining: what is in flight is finished, nothing new is begun, then the process may end.
 //!
-//! Inbound connections first, in the two steps of RFC 9113 6.8; the own application keeps its
-//! outbound side until they are gone, because finishing a call may need calls of its own.
+//! Inbound connections first, in the two steps of RFC 9113 6.8. The own application keeps its outbound
+//! side for as long as anything is to be finished: finishing a call may need calls of its own, and an
+//! application that is still there cannot know that its sidecar has begun to leave. So its connections
+//! are told, and its listener is closed, when the inbound side is gone and no call is under way, or when
+//! the drain's time is over.
 
 use std::time::Duration;
 
@@ -63,8 +66,8 @@ impl Engine {
             && !self.has_downstream(Side::Outbound)
     }
 
-    /// The own application was told to go, too: a new connection of its would be told at once, so
-    /// its listener had better be closed.
+    /// The own application was told to go, too: nothing is left to finish. A new connection of its would
+    /// be told at once, so its listener had better be closed.
     pub fn is_outbound_told(&self) -> bool {
         self.drain.is_some_and(|drain| drain.told != Told::Inbound)
     }
@@ -168,10 +171,11 @@ impl Engine {
         }
     }
 
-    /// Goes on with the outbound side once the inbound one is gone. Called when a connection goes.
+    /// Goes on with the outbound side once the inbound one is gone and nothing is under way. Called when
+    /// a connection goes, and when a call ends.
     pub(crate) fn advance_drain(&mut self) {
         let inbound_only = self.drain.is_some() && !self.is_outbound_told();
-        if !inbound_only || self.has_downstream(Side::Inbound) {
+        if !inbound_only || !self.calls.is_empty() || self.has_downstream(Side::Inbound) {
             return;
         }
         if let Some(drain) = &mut self.drain {

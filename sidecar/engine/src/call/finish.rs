@@ -185,6 +185,7 @@ impl Engine {
         };
         self.actions.push_back(Action::Record(Box::new(record)));
         self.drained_of(downstream);
+        self.advance_drain();
     }
 }
 
