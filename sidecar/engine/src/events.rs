@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outrider_http2::{ErrorCode, Event, ResetCause, StreamId};
+use outrider_http2::{ErrorCode, Event, StreamId};
 
 use crate::call::{AttemptError, CallId};
 use crate::connection::Role;
@@ -148,7 +148,7 @@ impl Engine {
                     .connection(id)
                     .is_some_and(|connection| connection.http2.peer_goaway());
                 if let Some(call) = self.call_on(id, stream) {
-                    self.attempt_failed(call, &reset_error(cause, is_going));
+                    self.attempt_failed(call, &AttemptError::reset(cause, is_going));
                 }
             }
             Event::Goaway { code, debug, .. } => self.endpoint_goes(id, code, &debug),
@@ -187,34 +187,5 @@ impl Engine {
         if let Some(http2) = self.http2(id) {
             http2.credit(stream, count);
         }
-    }
-}
-
-/// `is_going`: the endpoint has said GOAWAY.
-fn reset_error(cause: ResetCause, is_going: bool) -> AttemptError {
-    match cause {
-        // Who goes may refuse what crossed its notice instead of leaving it out of the last step.
-        ResetCause::Peer(ErrorCode::RefusedStream) => AttemptError {
-            refused: true,
-            is_going,
-            ..AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
-        },
-        ResetCause::Peer(code) => {
-            AttemptError::lost(format!("the endpoint reset the stream ({code:?})"))
-        }
-        ResetCause::AboveGoaway => AttemptError {
-            refused: true,
-            is_going: true,
-            ..AttemptError::lost("the endpoint is going away".to_owned()).unprocessed()
-        },
-        ResetCause::Malformed(rule) => {
-            AttemptError::protocol(format!("the endpoint's answer is malformed: {rule}"))
-        }
-        ResetCause::TooLarge => {
-            AttemptError::protocol("the endpoint's header list is over the limits".to_owned())
-        }
-        ResetCause::Violation(code, rule) => AttemptError::protocol(format!(
-            "the endpoint broke HTTP/2 on this stream: {rule} ({code:?})"
-        )),
     }
 }

@@ -4,10 +4,12 @@
 //! nobody has to guess who refused. gRPC callers get a trailers-only answer, plain HTTP/2 callers a
 //! status with a small JSON body. Status mapping: gRPC's `statuscodes.md` and `promises` of the docs.
 
-use std::fmt::Write;
+mod fields;
 
-use outrider_http2::{Field, Fields};
+use outrider_http2::ErrorCode;
 use outrider_policy::{Class, Code, Origin, classify_grpc};
+
+pub(crate) use fields::{grpc_answer, grpc_trailers, plain_answer};
 
 /// Why we answered instead of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,8 +36,14 @@ pub enum Reason {
     UpstreamFailed,
     /// This sidecar could make no connection for the last attempt: file descriptors, ports.
     NoSocket,
-    /// The attempt ran into its `perTryTimeout`.
-    TryTimedOut,
+    /// The endpoint reset the stream with a code that says no more than that it failed.
+    UpstreamReset,
+    /// The endpoint reset the stream with CANCEL.
+    UpstreamCancelled,
+    /// The endpoint reset the stream with ENHANCE_YOUR_CALM.
+    UpstreamCalm,
+    /// The endpoint reset the stream with INADEQUATE_SECURITY.
+    UpstreamInsecure,
     /// The endpoint broke HTTP/2 or gRPC.
     UpstreamProtocol,
     /// Somebody took nothing of what was held for them, for too long.
@@ -48,7 +56,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 19] = [
         Reason::NoRoute,
         Reason::BadRequest,
         Reason::BadTimeout,
@@ -60,7 +68,10 @@ impl Reason {
         Reason::DeadlineExceeded,
         Reason::UpstreamFailed,
         Reason::NoSocket,
-        Reason::TryTimedOut,
+        Reason::UpstreamReset,
+        Reason::UpstreamCancelled,
+        Reason::UpstreamCalm,
+        Reason::UpstreamInsecure,
         Reason::UpstreamProtocol,
         Reason::Stalled,
         Reason::Draining,
@@ -81,7 +92,10 @@ impl Reason {
             Reason::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Reason::UpstreamFailed => "UPSTREAM_FAILED",
             Reason::NoSocket => "NO_SOCKET",
-            Reason::TryTimedOut => "TRY_TIMED_OUT",
+            Reason::UpstreamReset => "UPSTREAM_RESET",
+            Reason::UpstreamCancelled => "UPSTREAM_CANCELLED",
+            Reason::UpstreamCalm => "UPSTREAM_CALM",
+            Reason::UpstreamInsecure => "UPSTREAM_INSECURE",
             Reason::UpstreamProtocol => "UPSTREAM_PROTOCOL",
             Reason::Stalled => "STALLED",
             Reason::Draining => "DRAINING",
@@ -98,15 +112,19 @@ impl Reason {
             Reason::HeadersTooLarge
             | Reason::Overloaded
             | Reason::MemoryLimit
+            | Reason::UpstreamCalm
             | Reason::Stalled => Code::ResourceExhausted,
             Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::UpstreamFailed
             | Reason::NoSocket
-            | Reason::TryTimedOut
             | Reason::Draining => Code::Unavailable,
             Reason::DeadlineExceeded => Code::DeadlineExceeded,
-            Reason::UpstreamProtocol | Reason::SidecarFault => Code::Internal,
+            Reason::UpstreamCancelled => Code::Cancelled,
+            Reason::UpstreamInsecure => Code::PermissionDenied,
+            Reason::UpstreamReset | Reason::UpstreamProtocol | Reason::SidecarFault => {
+                Code::Internal
+            }
         }
     }
 
@@ -125,19 +143,24 @@ impl Reason {
             | Reason::Overloaded
             | Reason::UpstreamFailed
             | Reason::NoSocket
-            | Reason::TryTimedOut
+            | Reason::UpstreamReset
+            | Reason::UpstreamCancelled
+            | Reason::UpstreamCalm
+            | Reason::UpstreamInsecure
             | Reason::UpstreamProtocol
             | Reason::SidecarFault => false,
         }
     }
 
     /// What the refusal says of the endpoint side, where no attempt said more.
-    fn class(self) -> Class {
+    pub(crate) fn class(self) -> Class {
         match self {
             Reason::NoRoute | Reason::BadRequest | Reason::BadTimeout | Reason::HeadersTooLarge => {
                 Class::CallerFault
             }
             Reason::Overloaded | Reason::MemoryLimit => Class::Overload,
+            // A status would have told what the caller did wrong; whoever resets has failed.
+            Reason::UpstreamCancelled | Reason::UpstreamInsecure => Class::EndpointFault,
             // Ours, or of both; no word about the endpoint.
             Reason::NoSocket | Reason::Stalled | Reason::Draining | Reason::SidecarFault => {
                 Class::Neutral
@@ -146,8 +169,18 @@ impl Reason {
             | Reason::NoEndpoint
             | Reason::DeadlineExceeded
             | Reason::UpstreamFailed
-            | Reason::TryTimedOut
+            | Reason::UpstreamReset
+            | Reason::UpstreamCalm
             | Reason::UpstreamProtocol => classify_grpc(self.code(), Origin::Transport),
+        }
+    }
+
+    /// As which status a failure counts for the retry rules: a reset leaves the call as unanswered as
+    /// a lost connection does, whatever status its code stands for.
+    pub(crate) fn retried_as(self) -> Code {
+        match self {
+            Reason::UpstreamReset | Reason::UpstreamCancelled => Code::Unavailable,
+            reason => reason.code(),
         }
     }
 
@@ -163,11 +196,14 @@ impl Reason {
             | Reason::NoEndpoint
             | Reason::UpstreamFailed
             | Reason::NoSocket
-            | Reason::TryTimedOut
+            | Reason::UpstreamCalm
             | Reason::Stalled
             | Reason::Draining => 503,
             Reason::DeadlineExceeded => 504,
-            Reason::UpstreamProtocol => 502,
+            Reason::UpstreamReset
+            | Reason::UpstreamCancelled
+            | Reason::UpstreamInsecure
+            | Reason::UpstreamProtocol => 502,
             Reason::SidecarFault => 500,
         }
     }
@@ -183,6 +219,8 @@ pub(crate) struct Refusal {
     pub(crate) unprocessed: bool,
     /// What it says of the endpoint side: the one classifier's verdict, for the record.
     pub(crate) class: Class,
+    /// The code with which the endpoint reset the stream, where that is what happened.
+    pub(crate) reset: Option<ErrorCode>,
 }
 
 impl Refusal {
@@ -201,6 +239,7 @@ impl Refusal {
             sentence: sentence.into(),
             unprocessed: false,
             class: reason.class(),
+            reset: None,
         }
     }
 }
@@ -209,147 +248,9 @@ impl Refusal {
 /// endpoint and never shown to an application.
 pub(crate) const UNPROCESSED: &[u8] = b"outrider-unprocessed";
 
-/// The trailers-only answer for gRPC callers (gRPC over HTTP/2, "Responses").
-pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
-    let mut fields = Fields::new();
-    push(&mut fields, b":status", b"200");
-    push(&mut fields, b"content-type", b"application/grpc");
-    push_grpc_status(&mut fields, refusal, hop);
-    if mark && refusal.unprocessed {
-        push(&mut fields, UNPROCESSED, b"1");
-    } else if refusal.unprocessed && refusal.reason == Reason::MemoryLimit {
-        // Another endpoint may be tried at once; the same sidecar had better not (gRFC A6).
-        push(&mut fields, b"grpc-retry-pushback-ms", b"1000");
-    }
-    fields
-}
-
-/// The trailers that end a response we had begun to pass on.
-pub(crate) fn grpc_trailers(refusal: &Refusal, hop: &str) -> Fields {
-    let mut fields = Fields::new();
-    push_grpc_status(&mut fields, refusal, hop);
-    fields
-}
-
-/// Head and JSON body for plain HTTP/2 callers.
-pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields, String) {
-    let body = json_body(refusal, hop);
-    let mut fields = Fields::new();
-    push(
-        &mut fields,
-        b":status",
-        refusal.reason.http_status().to_string().as_bytes(),
-    );
-    push(&mut fields, b"content-type", b"application/json");
-    push(
-        &mut fields,
-        b"content-length",
-        body.len().to_string().as_bytes(),
-    );
-    if matches!(refusal.reason, Reason::Overloaded | Reason::MemoryLimit) {
-        // RFC 9110 10.2.3 counts in whole seconds.
-        push(&mut fields, b"retry-after", b"1");
-    }
-    if mark && refusal.unprocessed {
-        push(&mut fields, UNPROCESSED, b"1");
-    }
-    (fields, body)
-}
-
-fn push(fields: &mut Fields, name: &[u8], value: &[u8]) {
-    fields.push(Field {
-        name,
-        value,
-        sensitive: false,
-    });
-}
-
-fn push_grpc_status(fields: &mut Fields, refusal: &Refusal, hop: &str) {
-    push(
-        fields,
-        b"grpc-status",
-        (refusal.reason.code() as u32).to_string().as_bytes(),
-    );
-    let message = percent_encode(&format!(
-        "{hop}: {} [{}]",
-        refusal.sentence,
-        refusal.reason.name()
-    ));
-    push(fields, b"grpc-message", message.as_bytes());
-}
-
-fn json_body(refusal: &Refusal, hop: &str) -> String {
-    let mut body = String::from("{\"error\":");
-    push_json(&mut body, &refusal.sentence);
-    body.push_str(",\"reason\":");
-    push_json(&mut body, refusal.reason.name());
-    body.push_str(",\"hop\":");
-    push_json(&mut body, hop);
-    body.push_str("}\n");
-    body
-}
-
-fn push_json(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-/// `grpc-message` encoding: printable ASCII but `%` stays, all else as `%XX` (gRPC over HTTP/2).
-fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for &octet in text.as_bytes() {
-        if (0x20..=0x7e).contains(&octet) && octet != b'%' {
-            out.push(octet as char);
-        } else {
-            let _ = write!(out, "%{octet:02X}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn overloaded() -> Refusal {
-        Refusal::early(Reason::Overloaded, "inventory has 1024 calls in flight")
-    }
-
-    #[test]
-    fn a_grpc_caller_learns_hop_and_reason() {
-        let fields = grpc_answer(&overloaded(), "orders/outbound", false);
-        assert_eq!(fields.find(b"grpc-status"), Some(&b"8"[..]));
-        let said = fields.find(b"grpc-message").unwrap_or_default();
-        assert_eq!(
-            said,
-            b"orders/outbound: inventory has 1024 calls in flight [OVERLOADED]"
-        );
-        assert_eq!(fields.find(UNPROCESSED), None);
-    }
-
-    #[test]
-    fn a_plain_caller_gets_json_and_retry_after() {
-        let (fields, body) = plain_answer(&overloaded(), "orders/outbound", true);
-        assert_eq!(fields.find(b":status"), Some(&b"429"[..]));
-        assert_eq!(fields.find(b"retry-after"), Some(&b"1"[..]));
-        assert_eq!(fields.find(UNPROCESSED), Some(&b"1"[..]));
-        assert_eq!(
-            body,
-            "{\"error\":\"inventory has 1024 calls in flight\",\"reason\":\"OVERLOADED\",\"hop\":\"orders/outbound\"}\n"
-        );
-    }
 
     #[test]
     fn every_reason_is_documented_as_it_is() {
@@ -363,13 +264,5 @@ mod tests {
             );
             assert!(documented.contains(&row), "docs/ERRORS.md lacks {row}");
         }
-    }
-
-    #[test]
-    fn text_is_escaped_for_its_carrier() {
-        assert_eq!(percent_encode("50 % über"), "50 %25 %C3%BCber");
-        let mut out = String::new();
-        push_json(&mut out, "a\"b\\c\n");
-        assert_eq!(out, "\"a\\\"b\\\\c\\u000a\"");
     }
 }

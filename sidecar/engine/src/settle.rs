@@ -9,7 +9,6 @@ use std::time::Duration;
 use outrider_http2::ErrorCode;
 use outrider_policy::Tick;
 
-use crate::call::AttemptError;
 use crate::connection::{Connection, Role, Stage};
 use crate::contain::Subject;
 use crate::contract::{Action, ConnectionId};
@@ -211,15 +210,5 @@ impl Engine {
             self.calls.iter().all(|(_, call)| call.downstream != id),
             "a call outlived its connection"
         );
-    }
-}
-
-impl AttemptError {
-    /// The endpoint broke a protocol.
-    pub(crate) fn protocol(words: String) -> AttemptError {
-        AttemptError {
-            reason: crate::refusal::Reason::UpstreamProtocol,
-            ..AttemptError::lost(words)
-        }
     }
 }

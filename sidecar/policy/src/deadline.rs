@@ -32,6 +32,29 @@ pub fn is_over(deadline: Tick, now: Tick) -> bool {
     now >= deadline
 }
 
+/// Are these the last moments before `deadline`, of a call that began at `started`?
+///
+/// gRPC's servers run a timer of their own and end the call with RST_STREAM CANCEL (gRPC over HTTP/2,
+/// "Client Cancellation"). Their time begins when they read what is left in `grpc-timeout`, so it ends
+/// after ours by what the way takes; but what is sent is rounded down, timers may count in whole
+/// milliseconds or from when a loop last looked at its clock, and two clocks run apart. So the last
+/// twentieth of the call's time counts, from [`MARGIN_MIN`] to [`MARGIN_MAX`], and in a long call what
+/// two clocks may differ by, a two-thousandth (the kernel slews by 500 ppm at most).
+pub fn is_at_hand(started: Tick, deadline: Tick, now: Tick) -> bool {
+    let given = deadline.since(started);
+    let margin = (given / 20)
+        .clamp(MARGIN_MIN, MARGIN_MAX)
+        .max(given / 2_000);
+    remaining(deadline, now) <= margin
+}
+
+/// Twice what a timer in whole milliseconds may be early by.
+pub const MARGIN_MIN: Duration = Duration::from_millis(2);
+
+/// The turn of a busy server's loop. Much more, and what a server cancels for another reason would be
+/// called late.
+pub const MARGIN_MAX: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -89,6 +112,25 @@ mod tests {
         assert_eq!(remaining(at(100), at(100)), Duration::ZERO);
         assert_eq!(remaining(at(100), at(250)), Duration::ZERO);
         assert_eq!(remaining(at(100), at(40)), ms(60));
+    }
+
+    #[test]
+    fn the_last_moments_are_a_share_of_the_time_given() {
+        // Time given, and the last millisecond before them, counted from the deadline.
+        for (given, margin) in [
+            (1, 1),
+            (20, 2),
+            (100, 5),
+            (1_000, 50),
+            (60_000, 50),
+            (3_600_000, 1_800),
+        ] {
+            let (started, deadline) = (at(1_000), at(1_000 + given));
+            let at_hand = |left: u64| is_at_hand(started, deadline, at(1_000 + given - left));
+            assert!(at_hand(0) && at_hand(margin), "{given}");
+            assert!(margin == given || !at_hand(margin + 1), "{given}");
+            assert!(is_at_hand(started, deadline, at(9_000_000)), "over");
+        }
     }
 
     proptest! {

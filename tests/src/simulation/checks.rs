@@ -165,9 +165,14 @@ impl World {
                 .iter()
                 .any(|delivery| delivery.end.is_some_and(end))
         };
+        let was_reset = ended(&|end| matches!(end, DeliveryEnd::Reset(_)));
+        let may_be_reset = was_reset || self.hostility.any_mad;
         let excuses = [
             (Reason::DeadlineExceeded, self.allowed(call).is_some()),
-            (Reason::TryTimedOut, rules.per_try_timeout.is_some()),
+            (Reason::UpstreamReset, may_be_reset),
+            (Reason::UpstreamCancelled, may_be_reset),
+            (Reason::UpstreamCalm, self.hostility.any_mad),
+            (Reason::UpstreamInsecure, self.hostility.any_mad),
             (Reason::Overloaded, narrow),
             (Reason::Draining, self.disturbed.is_some()),
             (
@@ -176,9 +181,7 @@ impl World {
             ),
             (
                 Reason::UpstreamFailed,
-                self.disturbed.is_some()
-                    || ended(&|end| matches!(end, DeliveryEnd::Reset(_)))
-                    || self.was_left(call),
+                self.disturbed.is_some() || was_reset || self.was_left(call),
             ),
         ];
         let excused = match required {

@@ -68,6 +68,10 @@ impl Engine {
             return;
         };
         http2.settle(stream);
+        if let (Side::Inbound, Some(code)) = (call.side, refusal.reset) {
+            // The caller's sidecar makes a status of it, by the same rules as of any endpoint's reset.
+            return http2.reset(stream, code);
+        }
         match (call.is_grpc, passed) {
             (true, false) => http2.head(stream, grpc_answer(refusal, &hop, mark).iter(), true),
             (true, true) => {
@@ -85,7 +89,10 @@ impl Engine {
                     http2.data(stream, body.as_bytes(), true);
                 }
             }
-            (false, true) => http2.reset(stream, ErrorCode::InternalError),
+            (false, true) => {
+                // As the endpoint broke it off, if that is why.
+                http2.reset(stream, refusal.reset.unwrap_or(ErrorCode::InternalError));
+            }
         }
         if !passed {
             call.response.http_status = if call.is_grpc {

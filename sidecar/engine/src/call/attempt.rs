@@ -1,15 +1,14 @@
 //! An attempt: pick an endpoint, connect, send the head.
 //!
-//! Decides nothing about failures; what failed and whether the request was surely not processed is
-//! said in [`AttemptError`], where the fact is known, and judged in `retry.rs`.
+//! Decides nothing about failures: see `failed.rs`.
 
 use std::rc::Rc;
 
 use outrider_http2::CannotOpen;
-use outrider_policy::{Class, Origin, Processed, classify_grpc, deadline};
+use outrider_policy::deadline;
 
 use super::forward::request_head;
-use super::{Attempt, Call, CallId, Phase};
+use super::{Attempt, AttemptError, Call, CallId, Phase};
 use crate::contain::Subject;
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
@@ -17,50 +16,6 @@ use crate::fuse::At;
 use crate::pool::Found;
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
-
-/// How an attempt failed below the application.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AttemptError {
-    /// What we would answer if nothing else is tried.
-    pub(crate) reason: Reason,
-    /// What happened, for people.
-    pub(crate) words: String,
-    /// Was the request surely not processed?
-    pub(crate) processed: Processed,
-    /// The endpoint says that it did nothing: the stream was refused, or above a GOAWAY.
-    pub(crate) refused: bool,
-    /// It is going away, which is why.
-    pub(crate) is_going: bool,
-}
-
-impl AttemptError {
-    /// No connection: nothing was sent.
-    pub(crate) fn connect(words: String) -> AttemptError {
-        AttemptError {
-            reason: Reason::UpstreamFailed,
-            words,
-            processed: Processed::No,
-            refused: false,
-            is_going: false,
-        }
-    }
-
-    /// The connection or the stream broke after the request was sent.
-    pub(crate) fn lost(words: String) -> AttemptError {
-        AttemptError {
-            processed: Processed::Unknown,
-            ..AttemptError::connect(words)
-        }
-    }
-
-    /// The same for a call that had not been sent.
-    pub(crate) fn unprocessed(self) -> AttemptError {
-        AttemptError {
-            processed: Processed::No,
-            ..self
-        }
-    }
-}
 
 impl Engine {
     /// An admitted call begins: it counts, and its first attempt is made.
@@ -285,90 +240,5 @@ impl Engine {
             return;
         };
         self.place(id, &cluster, &endpoint);
-    }
-
-    /// The running attempt has its time used up.
-    pub(crate) fn try_timed_out(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return;
-        };
-        if let Some(attempt) = call.attempt_mut() {
-            attempt.per_try_timer = None;
-        }
-        // Past the commit the caller has the answer's beginning: only its deadline may end it.
-        if call.response.head_passed {
-            return;
-        }
-        let processed = if call.upstream().is_some() {
-            Processed::Unknown
-        } else {
-            Processed::No
-        };
-        let words = "the attempt took longer than perTryTimeout".to_owned();
-        let error = AttemptError {
-            reason: Reason::TryTimedOut,
-            words,
-            processed,
-            refused: false,
-            is_going: false,
-        };
-        self.attempt_failed(id, &error);
-    }
-
-    /// The attempt failed below the application: judged, then retried or refused.
-    pub(crate) fn attempt_failed(&mut self, id: CallId, error: &AttemptError) {
-        let call = self.calls.get(id.0 as usize);
-        let is_free = error.refused && call.is_some_and(|call| !call.free_replay_used);
-        let class = match error.reason {
-            Reason::TryTimedOut => self.judge_timeout(id),
-            Reason::Overloaded | Reason::NoSocket => Class::Neutral,
-            // An endpoint that goes away in good order has failed nobody, and one that refuses a
-            // call is blamed once.
-            _ if is_free || error.is_going => Class::Neutral,
-            reason => classify_grpc(reason.code(), Origin::Transport),
-        };
-        self.end_attempt(id, error.reason.code(), class);
-        if self.retry(
-            id,
-            error.reason.code(),
-            error.processed,
-            error.refused,
-            None,
-        ) {
-            return;
-        }
-        let sentence = self.failure_sentence(id, error);
-        let unprocessed = error.processed == Processed::No;
-        self.end_refused(
-            id,
-            Refusal {
-                unprocessed,
-                class,
-                ..Refusal::late(error.reason, sentence)
-            },
-        );
-    }
-
-    fn failure_sentence(&self, id: CallId, error: &AttemptError) -> String {
-        let Some(call) = self.calls.get(id.0 as usize) else {
-            return error.words.clone();
-        };
-        let cluster = call
-            .cluster
-            .as_ref()
-            .map_or("upstream", |cluster| &cluster.name);
-        let tries = match call.attempts {
-            1 => "1 attempt".to_owned(),
-            attempts => format!("{attempts} attempts"),
-        };
-        match call.last_endpoint {
-            Some(endpoint) => {
-                format!(
-                    "{cluster} at {endpoint} failed after {tries}: {}",
-                    error.words
-                )
-            }
-            None => format!("{cluster} failed after {tries}: {}", error.words),
-        }
     }
 }

@@ -46,6 +46,17 @@ impl Engine {
     /// The deadline: the caller gets DEADLINE_EXCEEDED from us, upstream a RST_STREAM.
     pub(crate) fn deadline_passed(&mut self, id: CallId) {
         let class = self.judge_timeout(id);
+        self.end_late(id, class);
+    }
+
+    /// The endpoint has ended the call at its deadline, a moment before us: it is there, and has done
+    /// what it was asked for.
+    pub(crate) fn deadline_kept(&mut self, id: CallId) {
+        self.cut_off(id);
+        self.end_late(id, Class::Neutral);
+    }
+
+    fn end_late(&mut self, id: CallId, class: Class) {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };

@@ -10,19 +10,21 @@
 //!
 //! What is not known yet, a service or an endpoint, is waited for in `discover.rs`.
 //! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
-//! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). What each attempt
-//! says of its endpoint is in `judge.rs`. Whatever happens, a call ends in `finish` exactly once and leaves one record.
+//! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). How an attempt fails is
+//! in `failed.rs` and `reset.rs`, what each says of its endpoint in `judge.rs`. Whatever happens, a call ends in `finish` exactly once and leaves one record.
 
 mod admit;
 mod answer;
 mod attempt;
 mod body;
 mod discover;
+mod failed;
 mod finish;
 mod forward;
 mod grammar;
 mod judge;
 mod last;
+mod reset;
 mod respond;
 mod retry;
 
@@ -38,9 +40,9 @@ use crate::contract::{ConnectionId, Side};
 use crate::record::AttemptRecord;
 use crate::timers::TimerKey;
 
-pub(crate) use attempt::AttemptError;
 pub(crate) use body::RequestBody;
 pub(crate) use discover::Wait;
+pub(crate) use failed::AttemptError;
 pub(crate) use respond::Response;
 
 /// Names a live call on its worker.

@@ -5,7 +5,9 @@
 //! trailers, so that an error said there can still be retried.
 
 use outrider_http2::{Field, Fields};
-use outrider_policy::{Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http};
+use outrider_policy::{
+    AttemptEnd, Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http,
+};
 
 use super::forward::{answer_fields, head_fields};
 use super::last::{GRPC_STATUS, Last};
@@ -135,12 +137,17 @@ impl Engine {
             Last::Data => None,
         };
         self.end_attempt(id, code, class);
-        let processed = if marked {
-            Processed::No
-        } else {
-            Processed::Yes
+        let processed = match marked {
+            true => Processed::No,
+            false => Processed::Yes,
         };
-        if self.retry(id, code, processed, false, pushback) {
+        let end = AttemptEnd {
+            code,
+            processed,
+            pushback,
+            refused: false,
+        };
+        if self.retry(id, &end) {
             return;
         }
         self.pass_last(id, last, code);

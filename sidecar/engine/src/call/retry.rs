@@ -3,9 +3,10 @@
 //! Decides nothing itself: the verdict is `policy::decide_retry`'s, the price the budget's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider_policy::{
-    AttemptEnd, CallFacts, Class, Code, Processed, Pushback, Verdict, deadline, decide_retry,
+    AttemptEnd, CallFacts, Class, Code, Processed, Verdict, deadline, decide_retry,
 };
 
 use super::{Call, CallId, Phase, Response};
@@ -15,44 +16,36 @@ use crate::fuse::At;
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
 
+/// Another attempt, decided on and paid for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Again {
+    after: Duration,
+    free: bool,
+}
+
 impl Engine {
     /// An attempt ended without success. `true`: the call will be tried again.
-    pub(crate) fn retry(
-        &mut self,
-        id: CallId,
-        code: Code,
-        processed: Processed,
-        refused: bool,
-        pushback: Option<Pushback>,
-    ) -> bool {
+    pub(crate) fn retry(&mut self, id: CallId, end: &AttemptEnd) -> bool {
         self.fuse.burn(At::Call);
+        let again = self.another(id, end);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.maybe_processed |= end.processed != Processed::No;
+        }
+        again.is_some_and(|again| {
+            self.back_off(id, again);
+            true
+        })
+    }
+
+    /// Whether another attempt follows one that ends so; it is paid for already.
+    pub(super) fn another(&mut self, id: CallId, end: &AttemptEnd) -> Option<Again> {
         let random = self.random.next_u64();
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return false;
-        };
-        call.maybe_processed |= processed != Processed::No;
-        let Some(route) = call.route.clone() else {
-            return false;
-        };
-        let end = AttemptEnd {
-            code,
-            processed,
-            pushback,
-            refused,
-        };
-        match decide_retry(
-            &route.route.policy.retry,
-            &facts(call, self.now),
-            &end,
-            random,
-        ) {
-            Verdict::Stop(_) => false,
+        let call = self.calls.get(id.0 as usize)?;
+        let policy = &call.route.as_ref()?.route.policy.retry;
+        match decide_retry(policy, &facts(call, self.now), end, random) {
+            Verdict::Stop(_) => None,
             Verdict::Retry { after, free } => {
-                if !free && !self.pay(id) {
-                    return false;
-                }
-                self.back_off(id, after, free);
-                true
+                (free || self.pay(id)).then_some(Again { after, free })
             }
         }
     }
@@ -72,7 +65,8 @@ impl Engine {
         paid
     }
 
-    fn back_off(&mut self, id: CallId, after: std::time::Duration, free: bool) {
+    /// Waits for the next attempt.
+    pub(super) fn back_off(&mut self, id: CallId, Again { after, free }: Again) {
         let timer = self.timers.arm(self.now + after, Timer::BackOff(id));
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;

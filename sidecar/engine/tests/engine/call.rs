@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::mesh::{FIND, GET, Mesh, ORDERS, address};
+use crate::world::mesh::{GET, Mesh, ORDERS, address};
 use crate::world::{Seen, fields};
 use outrider_engine::{Outcome, Reason, Side};
 use outrider_http2::{ErrorCode, ResetCause};
@@ -308,16 +308,6 @@ fn no_attempt_starts_after_its_deadline() {
         "it was over before it began"
     );
     assert_eq!(mesh.client().status().as_deref(), Some("4"));
-}
-
-#[test]
-fn a_try_has_its_time_limit_however_large_the_request() {
-    let mut mesh = Mesh::new(1);
-    let stream = mesh.client().call("orders", FIND, &[], false);
-    mesh.client().http2.data(stream, &[1; 100_000], true);
-    mesh.world.advance(Duration::from_secs(1));
-    let expected = (Outcome::Refused(Reason::TryTimedOut), Code::Unavailable);
-    assert_eq!(mesh.outcome(Side::Outbound), [expected]);
 }
 
 #[test]

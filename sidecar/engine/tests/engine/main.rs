@@ -16,5 +16,7 @@ mod lifetimes;
 mod no_endpoint;
 mod pool;
 mod relief;
+mod resets;
 mod trace;
+mod tries;
 mod trust;

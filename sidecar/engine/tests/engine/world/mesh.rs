@@ -14,6 +14,8 @@ use outrider_policy::{
 use super::{Authority, Peer, World};
 
 pub const FIND: &str = "/shop.v1.Orders/Find";
+/// Unary, not to be repeated, with 500 ms for each try.
+pub const WRITE: &str = "/shop.v1.Orders/Write";
 pub const GET: &str = "/shop.v1.Orders/Get";
 pub const FRONTEND: &str = "spiffe://outrider.local/ns/default/svc/frontend";
 pub const ORDERS: &str = "spiffe://outrider.local/ns/default/svc/orders";
@@ -45,8 +47,8 @@ fn idempotent() -> CallPolicy {
     }
 }
 
-/// `Get` and `Find` are unary and idempotent, `Find` with 500 ms for each try; everything else is
-/// undeclared.
+/// `Get` and `Find` are unary and idempotent, `Find` with 500 ms for each try, [`WRITE`] is what it says;
+/// everything else is undeclared.
 pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot> {
     let routes = RouteTable::build(vec![VirtualHost {
         name: "orders".to_owned(),
@@ -58,6 +60,14 @@ pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot>
                 CallPolicy {
                     per_try_timeout: Some(Duration::from_millis(500)),
                     ..idempotent()
+                },
+            ),
+            route(
+                PathMatch::Exact(WRITE.to_owned()),
+                CallPolicy {
+                    per_try_timeout: Some(Duration::from_millis(500)),
+                    unary: true,
+                    ..CallPolicy::default()
                 },
             ),
             route(PathMatch::Any, CallPolicy::default()),

@@ -1,0 +1,160 @@
+//! A refusal on the wire: gRPC trailers, or for plain HTTP/2 a status with a small JSON body.
+//!
+//! Decides nothing: which status stands for what is [`Reason`]'s. Source: gRPC over HTTP/2, "Responses".
+
+use std::fmt::Write;
+
+use outrider_http2::{Field, Fields};
+
+use super::{Reason, Refusal, UNPROCESSED};
+
+/// The trailers-only answer for gRPC callers (gRPC over HTTP/2, "Responses").
+pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
+    let mut fields = Fields::new();
+    push(&mut fields, b":status", b"200");
+    push(&mut fields, b"content-type", b"application/grpc");
+    push_grpc_status(&mut fields, refusal, hop);
+    if mark && refusal.unprocessed {
+        push(&mut fields, UNPROCESSED, b"1");
+    } else if refusal.unprocessed && refusal.reason == Reason::MemoryLimit {
+        // Another endpoint may be tried at once; the same sidecar had better not (gRFC A6).
+        push(&mut fields, b"grpc-retry-pushback-ms", b"1000");
+    }
+    fields
+}
+
+/// The trailers that end a response we had begun to pass on.
+pub(crate) fn grpc_trailers(refusal: &Refusal, hop: &str) -> Fields {
+    let mut fields = Fields::new();
+    push_grpc_status(&mut fields, refusal, hop);
+    fields
+}
+
+/// Head and JSON body for plain HTTP/2 callers.
+pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields, String) {
+    let body = json_body(refusal, hop);
+    let mut fields = Fields::new();
+    push(
+        &mut fields,
+        b":status",
+        refusal.reason.http_status().to_string().as_bytes(),
+    );
+    push(&mut fields, b"content-type", b"application/json");
+    push(
+        &mut fields,
+        b"content-length",
+        body.len().to_string().as_bytes(),
+    );
+    if matches!(refusal.reason, Reason::Overloaded | Reason::MemoryLimit) {
+        // RFC 9110 10.2.3 counts in whole seconds.
+        push(&mut fields, b"retry-after", b"1");
+    }
+    if mark && refusal.unprocessed {
+        push(&mut fields, UNPROCESSED, b"1");
+    }
+    (fields, body)
+}
+
+fn push(fields: &mut Fields, name: &[u8], value: &[u8]) {
+    fields.push(Field {
+        name,
+        value,
+        sensitive: false,
+    });
+}
+
+fn push_grpc_status(fields: &mut Fields, refusal: &Refusal, hop: &str) {
+    push(
+        fields,
+        b"grpc-status",
+        (refusal.reason.code() as u32).to_string().as_bytes(),
+    );
+    let message = percent_encode(&format!(
+        "{hop}: {} [{}]",
+        refusal.sentence,
+        refusal.reason.name()
+    ));
+    push(fields, b"grpc-message", message.as_bytes());
+}
+
+fn json_body(refusal: &Refusal, hop: &str) -> String {
+    let mut body = String::from("{\"error\":");
+    push_json(&mut body, &refusal.sentence);
+    body.push_str(",\"reason\":");
+    push_json(&mut body, refusal.reason.name());
+    body.push_str(",\"hop\":");
+    push_json(&mut body, hop);
+    body.push_str("}\n");
+    body
+}
+
+fn push_json(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// `grpc-message` encoding: printable ASCII but `%` stays, all else as `%XX` (gRPC over HTTP/2).
+fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for &octet in text.as_bytes() {
+        if (0x20..=0x7e).contains(&octet) && octet != b'%' {
+            out.push(octet as char);
+        } else {
+            let _ = write!(out, "%{octet:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overloaded() -> Refusal {
+        Refusal::early(Reason::Overloaded, "inventory has 1024 calls in flight")
+    }
+
+    #[test]
+    fn a_grpc_caller_learns_hop_and_reason() {
+        let fields = grpc_answer(&overloaded(), "orders/outbound", false);
+        assert_eq!(fields.find(b"grpc-status"), Some(&b"8"[..]));
+        let said = fields.find(b"grpc-message").unwrap_or_default();
+        assert_eq!(
+            said,
+            b"orders/outbound: inventory has 1024 calls in flight [OVERLOADED]"
+        );
+        assert_eq!(fields.find(UNPROCESSED), None);
+    }
+
+    #[test]
+    fn a_plain_caller_gets_json_and_retry_after() {
+        let (fields, body) = plain_answer(&overloaded(), "orders/outbound", true);
+        assert_eq!(fields.find(b":status"), Some(&b"429"[..]));
+        assert_eq!(fields.find(b"retry-after"), Some(&b"1"[..]));
+        assert_eq!(fields.find(UNPROCESSED), Some(&b"1"[..]));
+        assert_eq!(
+            body,
+            "{\"error\":\"inventory has 1024 calls in flight\",\"reason\":\"OVERLOADED\",\"hop\":\"orders/outbound\"}\n"
+        );
+    }
+
+    #[test]
+    fn text_is_escaped_for_its_carrier() {
+        assert_eq!(percent_encode("50 % über"), "50 %25 %C3%BCber");
+        let mut out = String::new();
+        push_json(&mut out, "a\"b\\c\n");
+        assert_eq!(out, "\"a\\\"b\\\\c\\u000a\"");
+    }
+}
