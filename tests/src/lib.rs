@@ -16,6 +16,7 @@ pub mod member;
 pub mod raw;
 pub mod simulation;
 pub mod stalled;
+pub mod stock;
 pub mod tools;
 pub mod trust;
 

@@ -6,10 +6,11 @@
 
 use outrider_tests::control::case::Case;
 use outrider_tests::control::{cases, differences, present};
+use outrider_tests::interop::Peer;
 use outrider_tests::tools;
 
 async fn the_mesh_does(rows: Vec<Case>) {
-    let (peers, missing) = present();
+    let (peers, missing) = present(&[Peer::Go, Peer::Python]);
     if !missing.is_empty() {
         tools::missing(&missing.join(", "));
     }

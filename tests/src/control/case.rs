@@ -5,8 +5,9 @@
 
 use serde_json::{Value, json};
 
+use super::peer::{GRPC_SERVICE, SERVICE};
 use super::step::{Fields, Step};
-use crate::hops::Hops;
+use crate::hops::{Hops, Served};
 
 /// gRPC's names of its codes, by number.
 pub const CODES: [&str; 17] = [
@@ -46,7 +47,7 @@ pub enum Allowance {
 /// Calls that are alike; all parts of a case run at once over one channel.
 #[derive(Clone, Debug)]
 pub struct Part {
-    pub(super) calls: usize,
+    pub(crate) calls: usize,
     at_once: Option<usize>,
     deadline_ms: u64,
     cancel_within_ms: u64,
@@ -67,15 +68,29 @@ pub struct Ground {
     pub server: Vec<(&'static str, u32)>,
     /// Documents beside the one of the service, YAML.
     pub documents: String,
+    /// What `--limits` says to the sidecars.
+    pub limits: &'static str,
+}
+
+impl Ground {
+    /// The service that stands on it.
+    pub(crate) fn served(&self) -> Served<'_> {
+        Served {
+            name: SERVICE,
+            grpc_services: GRPC_SERVICE,
+            documents: &self.documents,
+            limits: self.limits,
+        }
+    }
 }
 
 /// One row.
 #[derive(Clone, Debug)]
 pub struct Case {
-    pub(super) name: String,
-    pub(super) ground: Ground,
-    pub(super) parts: Vec<Part>,
-    pub(super) allowed: Vec<Allowance>,
+    pub(crate) name: String,
+    pub(crate) ground: Ground,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) allowed: Vec<Allowance>,
 }
 
 impl Part {
@@ -168,14 +183,14 @@ impl Part {
     }
 
     /// The code with which the server's own words end the calls.
-    pub(super) fn status(&self) -> Option<&'static str> {
+    pub(crate) fn status(&self) -> Option<&'static str> {
         let status = self.steps("status")?;
         let number = usize::try_from(status["code"].as_u64()?).ok()?;
         CODES.get(number).copied()
     }
 
     /// What [`Part::ends`] says.
-    pub(super) fn codes(&self) -> Vec<&'static str> {
+    pub(crate) fn codes(&self) -> Vec<&'static str> {
         let is_cut = self.cancel_within_ms > 0 || self.steps("cancel").is_some();
         match self.ends {
             Some(ends) => ends.to_vec(),
@@ -210,10 +225,16 @@ impl Case {
                 hops: Hops::One,
                 server: Vec::new(),
                 documents: String::new(),
+                limits: "",
             },
             parts: parts.into_iter().collect(),
             allowed: Vec::new(),
         }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Through two sidecars with mutual TLS between them.
@@ -234,6 +255,12 @@ impl Case {
         self
     }
 
+    /// `--limits` of the sidecars.
+    pub fn limits(mut self, limits: &'static str) -> Case {
+        self.ground.limits = limits;
+        self
+    }
+
     /// Lets the two ways differ.
     pub fn allow(mut self, allowance: Allowance) -> Case {
         self.allowed.push(allowance);
@@ -241,7 +268,7 @@ impl Case {
     }
 
     /// The line that a client program reads.
-    pub(super) fn line(&self, address: &str) -> String {
+    pub(crate) fn line(&self, address: &str) -> String {
         let parts: Vec<Value> = self.parts.iter().map(Part::script).collect();
         json!({ "name": self.name, "address": address, "parts": parts }).to_string()
     }

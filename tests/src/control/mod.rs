@@ -10,21 +10,22 @@ pub mod peer;
 pub mod step;
 
 mod outcome;
+mod tonic;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::hops::{Served, Way};
+use crate::hops::Way;
 use crate::interop::Peer;
 use case::{Case, Ground};
-use peer::{Client, GRPC_SERVICE, SERVICE};
+use peer::Client;
 
-/// Peers with a program of the control that is on this machine, and the files that others lack.
-pub fn present() -> (Vec<Peer>, Vec<String>) {
+/// Those of `peers` that are on this machine, and the files that others lack.
+pub fn present(peers: &[Peer]) -> (Vec<Peer>, Vec<String>) {
     let (mut present, mut missing) = (Vec::new(), Vec::new());
-    for peer in peer::PEERS {
+    for &peer in peers {
         match peer::missing(peer) {
             None => present.push(peer),
             Some(path) => missing.push(format!("{} ({})", peer.name(), path.display())),
@@ -76,12 +77,7 @@ impl Trial {
     async fn run(self, turns: Arc<Semaphore>) -> Vec<String> {
         let _turn = turns.acquire().await;
         let server = peer::serve(self.server, &self.ground).await;
-        let served = Served {
-            name: SERVICE,
-            grpc_services: GRPC_SERVICE,
-            documents: &self.ground.documents,
-        };
-        let way = Way::to(served, self.ground.hops, server.address).await;
+        let way = Way::to(self.ground.served(), self.ground.hops, server.address).await;
         let mut differences = Vec::new();
         for &peer in &self.clients {
             let mut client = Client::start(peer);
@@ -97,7 +93,8 @@ impl Trial {
     }
 }
 
-type Ended = Result<outcome::Outcome, String>;
+/// How a case ended one way, or why nothing is known of it.
+pub(crate) type Ended = Result<outcome::Outcome, String>;
 
 fn compare(case: &Case, direct: Ended, through: Ended) -> Option<String> {
     match (direct, through) {

@@ -11,7 +11,7 @@ use super::case::{Allowance, Case, Part};
 
 /// How calls ended, and for people one text of a status of each such end.
 #[derive(Clone, Debug)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Calls that ended alike, by how; of all parts, in their order.
     ends: Vec<BTreeMap<String, u64>>,
     words: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ impl Outcome {
     ///
     /// # Errors
     /// What is not as the programs say it.
-    pub(super) fn of(case: &Case, line: &str) -> Result<Outcome, String> {
+    pub(crate) fn of(case: &Case, line: &str) -> Result<Outcome, String> {
         let said: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
         let parts = said["parts"].as_array().map_or(&[][..], Vec::as_slice);
         if said["name"] != case.name.as_str() || parts.len() != case.parts.len() {
@@ -59,7 +59,7 @@ impl Outcome {
     }
 
     /// That `case` ended as it must without the mesh; else what did not.
-    pub(super) fn complaint(&self, case: &Case) -> Option<String> {
+    pub(crate) fn complaint(&self, case: &Case) -> Option<String> {
         let mut both = case.parts.iter().zip(&self.ends);
         both.find_map(|(part, ends)| {
             let counted: u64 = ends.values().sum();
@@ -74,7 +74,7 @@ impl Outcome {
     }
 
     /// The same for people: a line an end.
-    pub(super) fn lines(&self) -> String {
+    pub(crate) fn lines(&self) -> String {
         let ends = self.ends.iter().flatten();
         let lines = ends.map(|(end, count)| {
             let words = &self.words[end];

@@ -15,13 +15,14 @@ use tokio::time::timeout;
 
 use super::case::{Case, Ground};
 use super::outcome::Outcome;
+use super::tonic;
 use crate::interop::Peer;
-use crate::interop::peer::{program, sources};
+use crate::interop::peer::{java, node, program, python};
 use crate::interop::process::{Server, tail};
 use crate::tools::installed;
 
 /// Those that have a program of the control.
-pub const PEERS: [Peer; 2] = [Peer::Go, Peer::Python];
+pub const PEERS: [Peer; 5] = [Peer::Go, Peer::Java, Peer::Python, Peer::Node, Peer::Tonic];
 
 /// The name of the service in the mesh, and the authority that clients call.
 pub const SERVICE: &str = "echo";
@@ -35,28 +36,37 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn missing(peer: Peer) -> Option<PathBuf> {
     let file = match peer {
         Peer::Go => "go/control",
+        Peer::Java => "java/classes/control/Control.class",
         Peer::Python => "grpcio/bin/python",
-        Peer::Java | Peer::Node | Peer::Tonic | Peer::Dubbo => "no such program",
+        Peer::Node => "node/made-from",
+        Peer::Tonic => return None,
+        Peer::Dubbo => "no such program",
     };
     Some(installed().join(file)).filter(|path| !path.exists())
 }
 
+/// `None` where there is no process: tonic's is this one.
 fn command(peer: Peer) -> Option<Command> {
     match peer {
         Peer::Go => Some(program("go/control")),
-        Peer::Python => {
-            let mut command = program("grpcio/bin/python");
-            command.arg(sources().join("peers/python/control.py"));
-            Some(command)
-        }
-        Peer::Java | Peer::Node | Peer::Tonic | Peer::Dubbo => None,
+        Peer::Java => Some(java("control.Control")),
+        Peer::Python => Some(python("control.py")),
+        Peer::Node => Some(node("control.js")),
+        Peer::Tonic | Peer::Dubbo => None,
     }
 }
 
 /// Starts the server of `peer`, with the ground's options.
-pub(super) async fn serve(peer: Peer, ground: &Ground) -> Server {
+pub(crate) async fn serve(peer: Peer, ground: &Ground) -> Server {
     let option = |(name, value): &(&str, u32)| ((*name).to_owned(), Value::from(*value));
     let options: Map<String, Value> = ground.server.iter().map(option).collect();
+    if peer == Peer::Tonic {
+        let streams = options
+            .get("max_concurrent_streams")
+            .and_then(Value::as_u64);
+        let streams = streams.and_then(|streams| u32::try_from(streams).ok());
+        return Server::in_process(tonic::server::start(streams).await);
+    }
     let options = Value::Object(options).to_string();
     let program = |address: SocketAddr| {
         let mut command = command(peer)?;
@@ -67,7 +77,15 @@ pub(super) async fn serve(peer: Peer, ground: &Ground) -> Server {
 }
 
 /// A client that runs case after case. Killed when dropped.
-pub(super) struct Client {
+pub(crate) enum Client {
+    /// tonic's.
+    Here,
+    /// All others.
+    Program(Box<Program>),
+}
+
+/// A client's process.
+pub(crate) struct Program {
     cases: ChildStdin,
     outcomes: Lines<BufReader<ChildStdout>>,
     folder: TempDir,
@@ -75,46 +93,61 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Starts the client of `peer`, which has a program.
-    pub(super) fn start(peer: Peer) -> Client {
+    /// Starts the client of `peer`.
+    pub(crate) fn start(peer: Peer) -> Client {
+        let Some(mut command) = command(peer) else {
+            return Client::Here;
+        };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let mut command = command(peer).expect("it has a program");
         command.args(["client", SERVICE]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let process = command.stderr(log).kill_on_drop(true).spawn();
         let mut process = process.expect("the client starts");
         let outcomes = process.stdout.take().expect("standard output is piped");
-        Client {
+        Client::Program(Box::new(Program {
             cases: process.stdin.take().expect("standard input is piped"),
             outcomes: BufReader::new(outcomes).lines(),
             folder,
             _process: process,
-        }
+        }))
     }
 
     /// Runs `case` against `address`.
     ///
     /// # Errors
     /// That the program said nothing, or nothing that can be read; with the end of its log.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &mut self,
         case: &Case,
         address: SocketAddr,
     ) -> Result<Outcome, String> {
-        let line = case.line(&address.to_string()) + "\n";
-        let written = self.cases.write_all(line.as_bytes()).await;
-        let ended = match written {
-            Ok(()) => timeout(PATIENCE, self.outcome()).await,
-            Err(error) => Ok(Err(error.to_string())),
+        let line = case.line(&address.to_string());
+        let ended = async {
+            match self {
+                Client::Here => tonic::client::run(&line, SERVICE).await,
+                Client::Program(program) => program.run(&line).await,
+            }
         };
+        let ended = timeout(PATIENCE, ended).await;
         let ended = ended.unwrap_or_else(|_| Err("it hangs".to_owned()));
         let ended = ended.and_then(|line| Outcome::of(case, &line));
-        ended.map_err(|why| format!("{why}; {}", tail(&self.folder.path().join("log"))))
+        ended.map_err(|why| format!("{why}; {}", self.log()))
     }
 
-    /// The next line of JSON; anything else is a library's chatter.
-    async fn outcome(&mut self) -> Result<String, String> {
+    fn log(&self) -> String {
+        match self {
+            Client::Here => String::new(),
+            Client::Program(program) => tail(&program.folder.path().join("log")),
+        }
+    }
+}
+
+impl Program {
+    async fn run(&mut self, line: &str) -> Result<String, String> {
+        let written = self.cases.write_all(format!("{line}\n").as_bytes()).await;
+        written.map_err(|error| error.to_string())?;
+        // What is no line of JSON is a library's chatter.
         while let Ok(Some(line)) = self.outcomes.next_line().await {
             if line.starts_with('{') {
                 return Ok(line);

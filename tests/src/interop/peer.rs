@@ -153,8 +153,8 @@ impl Peer {
                 let arguments = ["--use_tls=false".to_owned(), format!("--port={port}")];
                 Some(with(java(class), arguments))
             }
-            Peer::Python => Some(with(python(), ours)),
-            Peer::Node => Some(with(node(), ours)),
+            Peer::Python => Some(with(python("interop.py"), ours)),
+            Peer::Node => Some(with(node("interop.js"), ours)),
             Peer::Tonic => None,
             Peer::Dubbo => Some(with(dubbo(), ours)),
         }
@@ -167,8 +167,12 @@ impl Peer {
             Peer::Java => by_line(java("interop.Interop"), target, cases)
                 .into_iter()
                 .collect(),
-            Peer::Python => by_line(python(), target, cases).into_iter().collect(),
-            Peer::Node => by_line(node(), target, cases).into_iter().collect(),
+            Peer::Python => by_line(python("interop.py"), target, cases)
+                .into_iter()
+                .collect(),
+            Peer::Node => by_line(node("interop.js"), target, cases)
+                .into_iter()
+                .collect(),
             Peer::Tonic => Vec::new(),
             Peer::Dubbo => {
                 let run = by_name(dubbo(), SERVICE, target.port(), cases);
@@ -251,16 +255,18 @@ fn jvm(folder: &str, class: &str) -> Command {
     command
 }
 
-fn python() -> Command {
+/// A program of `peers/python`.
+pub(crate) fn python(file: &str) -> Command {
     let mut command = program("grpcio/bin/python");
-    command.arg(sources().join("peers/python/interop.py"));
+    command.arg(sources().join("peers/python").join(file));
     command
 }
 
-fn node() -> Command {
+/// A program of `peers/node`.
+pub(crate) fn node(file: &str) -> Command {
     let mut command = quiet(Command::new("node"));
     command.env("NODE_PATH", installed().join("node/node_modules"));
-    command.arg(sources().join("peers/node/interop.js"));
+    command.arg(sources().join("peers/node").join(file));
     command
 }
 
@@ -269,7 +275,7 @@ pub(crate) fn program(path: &str) -> Command {
 }
 
 /// Without the proxies of this machine, which the libraries would use for loopback too.
-pub(crate) fn quiet(mut command: Command) -> Command {
+fn quiet(mut command: Command) -> Command {
     for name in ["http_proxy", "https_proxy", "grpc_proxy"] {
         command.env_remove(name).env_remove(name.to_uppercase());
     }
@@ -277,6 +283,6 @@ pub(crate) fn quiet(mut command: Command) -> Command {
 }
 
 /// This crate's folder, where the programs' sources are.
-pub(crate) fn sources() -> &'static Path {
+fn sources() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -42,12 +42,17 @@ impl Server {
     /// Starts the server of `peer`; returns when it listens.
     pub async fn start(peer: Peer) -> Server {
         if peer == Peer::Tonic {
-            return Server {
-                address: tonic::server::start().await,
-                _process: None,
-            };
+            return Server::in_process(tonic::server::start().await);
         }
         Server::of(|address| peer.server(address)).await
+    }
+
+    /// One that needs no process.
+    pub fn in_process(address: SocketAddr) -> Server {
+        Server {
+            address,
+            _process: None,
+        }
     }
 
     /// Starts the process that `command` makes for an address; returns when it listens.
