@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use outrider_policy::{Admission, Breaker, EndpointHealth, EwmaRules, PeakEwma, Tick, pick_p2c};
@@ -34,6 +34,8 @@ pub(crate) struct Load {
     /// Calls without a stream because their connection is being made, or because there is no
     /// endpoint to connect to.
     pub(crate) waiting: Cell<u32>,
+    /// The newest version.
+    newest: RefCell<Weak<ClusterState>>,
 }
 
 /// One endpoint as this worker sees it.
@@ -58,6 +60,24 @@ pub(crate) struct Pick {
 }
 
 impl ClusterState {
+    /// As [`ClusterState::new`]; it is the newest version from now on.
+    pub(crate) fn shared(
+        config: Arc<Cluster>,
+        previous: Option<&ClusterState>,
+        now: Tick,
+    ) -> Rc<ClusterState> {
+        let state = Rc::new(ClusterState::new(config, previous, now));
+        state.load.newest.replace(Rc::downgrade(&state));
+        state
+    }
+
+    /// What is in force for the endpoints now: a call keeps the version it began with, and may end
+    /// long after that was replaced.
+    pub(crate) fn newest(self: &Rc<ClusterState>) -> Rc<ClusterState> {
+        let newest = self.load.newest.borrow().upgrade();
+        newest.unwrap_or_else(|| Rc::clone(self))
+    }
+
     /// State for `config`, taking over what `previous` knew of the same endpoints.
     pub(crate) fn new(
         config: Arc<Cluster>,

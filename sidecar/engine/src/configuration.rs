@@ -1,7 +1,8 @@
 //! The swap of configuration, and what is made of it on first use.
 //!
 //! A swap replaces one pointer and throws away the routes made from the old one; clusters in use are
-//! renewed around the endpoints they keep. Calls hold what they started with.
+//! renewed around the endpoints they keep. Calls hold what they started with; endpoints and connections
+//! live on by the new rules, as the table in `docs/CONFIG.md` says ("When a change holds").
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -9,7 +10,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use outrider_policy::{CallPolicy, Route, RouteIndex, RouteMatch, Tick, WeightedCluster};
+use outrider_policy::{
+    CallPolicy, HealthRules, Route, RouteIndex, RouteMatch, Tick, WeightedCluster,
+};
 
 use crate::call::RouteState;
 use crate::cluster::{ClusterState, EndpointState};
@@ -44,7 +47,8 @@ impl Engine {
         self.clusters = clusters;
         self.routes.clear();
         self.routes.resize_with(snapshot.routes.len(), || None);
-        self.snapshot = snapshot;
+        let before = std::mem::replace(&mut self.snapshot, snapshot);
+        self.follow(&before.lifetimes);
         // Last, because calls that waited for one of these go where the new configuration says.
         for id in removed {
             self.about(Subject::Connection(id), |engine| engine.retire(id));
@@ -82,7 +86,7 @@ impl Engine {
             return Some(Rc::clone(known));
         }
         let config = Arc::clone(self.snapshot.clusters.get(name)?);
-        let state = Rc::new(ClusterState::new(config, None, self.now));
+        let state = ClusterState::shared(config, None, self.now);
         self.clusters
             .insert(Arc::clone(&state.name), Rc::clone(&state));
         Some(state)
@@ -109,7 +113,36 @@ fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<Clu
     if *known.config == **config {
         return Rc::clone(known);
     }
-    Rc::new(ClusterState::new(Arc::clone(config), Some(known), now))
+    let next = ClusterState::shared(Arc::clone(config), Some(known), now);
+    follow_rules(&next, &known.config.policy.health, now);
+    next
+}
+
+/// Endpoints that are out by rules that have changed come back by the new ones. Of those over a lower
+/// ceiling the ones come back at once whose time was the next to be over.
+fn follow_rules(next: &ClusterState, before: &HealthRules, now: Tick) {
+    let rules = &next.config.policy.health;
+    if rules == before {
+        return;
+    }
+    for endpoint in &next.endpoints {
+        let health = endpoint.health.get().follow(before, rules, now);
+        endpoint.health.set(health);
+    }
+    let health = |endpoint: &&Rc<EndpointState>| endpoint.health.get();
+    let out = next.endpoints.iter().filter(|it| health(it).is_out(now));
+    let surplus = out
+        .count()
+        .saturating_sub(rules.out_max(next.endpoints.len()));
+    let ejected = next
+        .endpoints
+        .iter()
+        .filter(|it| health(it).ejection().is_out(now));
+    let mut ejected: Vec<_> = ejected.collect();
+    ejected.sort_by_key(|it| health(it).ejection().until());
+    for endpoint in ejected.into_iter().take(surplus) {
+        endpoint.health.set(endpoint.health.get().returned(now));
+    }
 }
 
 /// The inbound side's only route: everything to the own application, in plaintext on loopback.

@@ -88,6 +88,13 @@ pub(crate) enum Stage {
     Retired,
 }
 
+impl Stage {
+    /// No stream may be opened yet.
+    pub(crate) fn is_beginning(self) -> bool {
+        matches!(self, Stage::Connecting | Stage::Greeting)
+    }
+}
+
 /// Where a downstream connection is in a two-step drain (RFC 9113 6.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DrainStep {
@@ -177,8 +184,7 @@ impl Connection {
     /// Is it being made, and may one more call wait for it?
     pub(crate) fn has_room_to_wait(&self) -> bool {
         self.upstream().is_some_and(|upstream| {
-            matches!(upstream.stage, Stage::Connecting | Stage::Greeting)
-                && upstream.waiters.len() < WAITERS_MAX
+            upstream.stage.is_beginning() && upstream.waiters.len() < WAITERS_MAX
         })
     }
 

@@ -342,7 +342,8 @@ impl Engine {
         self.serials = self.serials.wrapping_add(1);
         let serial = self.serials;
         let http2 = Codec::new(http2, self.fuse.clone());
-        let connection = Connection::new(serial, role, transport, http2);
+        let mut connection = Connection::new(serial, role, transport, http2);
+        connection.life.began_at = self.now;
         let slot = self.connections.insert(connection);
         ConnectionId {
             slot: slot as u32,

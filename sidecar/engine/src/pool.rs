@@ -16,7 +16,6 @@ use crate::connection::{Connection, Role, Stage, Upstream};
 use crate::contract::{Action, ConnectFailure, ConnectionId};
 use crate::engine::Engine;
 use crate::refusal::Reason;
-use crate::timers::Timer;
 use crate::tls::Transport;
 
 /// Connections per endpoint and worker.
@@ -89,13 +88,7 @@ impl Engine {
         };
         let id =
             self.insert_connection(Role::Upstream(Box::new(upstream)), Transport::Plain, http2);
-        let timer = self.timers.arm(
-            self.now + cluster.config.policy.connect_timeout,
-            Timer::Connect(id),
-        );
-        if let Some(connection) = self.connection_mut(id) {
-            connection.timer = Some(timer);
-        }
+        self.time_beginning(id);
         endpoint.connections.borrow_mut().push(id);
         self.actions.push_back(Action::Connect {
             id,
@@ -205,7 +198,7 @@ impl Engine {
         let Some(upstream) = self.upstream_mut(id) else {
             return;
         };
-        let unused = matches!(upstream.stage, Stage::Connecting | Stage::Greeting);
+        let unused = upstream.stage.is_beginning();
         upstream.stage = Stage::Retired;
         upstream
             .endpoint

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::config::{Discovery, Snapshot};
-use outrider_policy::{Lifetimes, Tick};
+use outrider_policy::Tick;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -132,7 +132,7 @@ impl Configuration {
         let configuration = &self.said.configuration;
         let mut snapshot = configuration.snapshot(|host| names.addresses(host));
         snapshot.discovery = discovery(self.said.absent.as_ref());
-        snapshot.lifetimes = accepted_lifetimes(&snapshot, &self.service);
+        snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, &self.service);
         snapshot.inherit(&self.snapshot);
         self.snapshot = Arc::new(snapshot);
         self.known.send_replace(Arc::new(Known::of(&self.snapshot)));
@@ -198,21 +198,6 @@ impl Configuration {
     fn update_status(&self, change: impl FnOnce(&mut ConfigurationStatus)) {
         self.status
             .send_modify(|status| change(Arc::make_mut(status)));
-    }
-}
-
-/// What holds for connections that are accepted here: what is said of the own service, or, where it
-/// is not known, of any: the Mesh says the same of all, but for their age.
-fn accepted_lifetimes(snapshot: &Snapshot, service: &str) -> Lifetimes {
-    let clusters = &snapshot.clusters;
-    let usual = Lifetimes::default();
-    match (clusters.get(service), clusters.values().next()) {
-        (Some(own), _) => own.policy.lifetimes,
-        (None, Some(other)) => Lifetimes {
-            age: usual.age,
-            ..other.policy.lifetimes
-        },
-        (None, None) => usual,
     }
 }
 

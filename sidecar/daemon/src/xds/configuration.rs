@@ -4,6 +4,7 @@ use super::cluster::{ClusterParts, Discovery};
 use super::domains::Settled;
 use super::endpoints::{Address, Host};
 use outrider_engine::config::{Cluster, Endpoint, Snapshot};
+use outrider_policy::Lifetimes;
 use outrider_proto::TRUST_BUNDLE_SECRET;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -133,5 +134,20 @@ fn socket_addresses<'a>(
             .iter()
             .map(|ip| SocketAddr::new(*ip, port))
             .collect(),
+    }
+}
+
+/// What holds for connections that are accepted here: what is said of the own service, or, where it
+/// is not known, of any: the Mesh says the same of all, but for their age.
+pub fn accepted_lifetimes(snapshot: &Snapshot, service: &str) -> Lifetimes {
+    let clusters = &snapshot.clusters;
+    let usual = Lifetimes::default();
+    match (clusters.get(service), clusters.values().next()) {
+        (Some(own), _) => own.policy.lifetimes,
+        (None, Some(other)) => Lifetimes {
+            age: usual.age,
+            ..other.policy.lifetimes
+        },
+        (None, None) => usual,
     }
 }

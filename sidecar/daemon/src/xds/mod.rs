@@ -27,6 +27,6 @@ mod tracing;
 mod tests;
 
 pub use accept::{Accepted, accept};
-pub use configuration::Configuration;
+pub use configuration::{Configuration, accepted_lifetimes};
 pub use fields::FieldError;
 pub use rejection::{NACK_CODE, Rejection, nack_message};

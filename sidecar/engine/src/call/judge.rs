@@ -70,6 +70,7 @@ impl Engine {
         admission: Admission,
         class: Class,
     ) {
+        let cluster = cluster.newest();
         let latency = endpoint.latency.get();
         endpoint
             .latency

@@ -56,6 +56,7 @@ impl Engine {
             .get(id.0 as usize)
             .and_then(|call| call.cluster.clone());
         let paid = cluster.is_some_and(|cluster| {
+            let cluster = cluster.newest();
             cluster
                 .config
                 .budget_state

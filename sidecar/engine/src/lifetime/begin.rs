@@ -1,7 +1,9 @@
 //! What must end soon after it began: a handshake, a header block.
 
 use outrider_http2::{ErrorCode, GoawayKind};
+use outrider_policy::Tick;
 
+use super::Block;
 use crate::call::AttemptError;
 use crate::connection::{Connection, DrainStep, Role};
 use crate::contract::ConnectionId;
@@ -14,12 +16,10 @@ impl Engine {
     /// TLS, the preface and SETTINGS of a new downstream connection have this long, together. Of too
     /// many TLS handshakes one gives way; `handshakes.rs` says which.
     pub(crate) fn begin_handshake(&mut self, id: ConnectionId) {
-        let due = self.now + self.lifetimes(id).handshake;
-        let timer = self.timers.arm(due, Timer::Handshake(id));
-        let Some(connection) = self.connection_mut(id) else {
-            return self.timers.cancel(timer);
+        self.time_beginning(id);
+        let Some(connection) = self.connection(id) else {
+            return;
         };
-        connection.timer = Some(timer);
         let from = connection.caller_address();
         if matches!(connection.transport, Some(Transport::Plain)) {
             return;
@@ -30,6 +30,34 @@ impl Engine {
         if let Some(surplus) = self.handshakes.take_surplus(self.settings.handshakes_max) {
             let words = "too many handshakes are under way";
             self.give_up(surplus, EndCause::HandshakeEvicted, words);
+        }
+    }
+
+    /// Arms the timer of a connection that is being made, from its beginning: a caller's handshake, or
+    /// ours with an endpoint.
+    pub(crate) fn time_beginning(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection(id).filter(|it| !it.life.begun) else {
+            return;
+        };
+        let (longest, timer) = match &connection.role {
+            Role::Downstream {
+                drain: DrainStep::Open,
+                ..
+            } => (
+                self.lifetimes_of(connection).handshake,
+                Timer::Handshake(id),
+            ),
+            Role::Upstream(upstream) if upstream.stage.is_beginning() => {
+                let policy = &upstream.cluster.config.policy;
+                (policy.connect_timeout, Timer::Connect(id))
+            }
+            Role::Downstream { .. } | Role::Upstream(_) => return,
+        };
+        let due = connection.life.began_at + longest;
+        self.cancel_connection_timer(id);
+        let timer = self.timers.arm(due, timer);
+        if let Some(connection) = self.connection_mut(id) {
+            connection.timer = Some(timer);
         }
     }
 
@@ -83,20 +111,25 @@ impl Engine {
         if is_resting {
             self.wake(id);
         }
-        if watched.map(|(number, _)| number) != unfinished {
-            self.watch_block(id, unfinished);
+        if watched.map(|block| block.number) != unfinished {
+            let now = self.now;
+            self.watch_block(id, unfinished.map(|number| (number, now)));
         }
     }
 
-    /// Another block has begun, or none is under way.
-    fn watch_block(&mut self, id: ConnectionId, unfinished: Option<u64>) {
-        let due = self.now + self.lifetimes(id).header_block;
-        let block = unfinished.map(|number| (number, self.timers.arm(due, Timer::Block(id))));
+    /// The block that is under way, if any, and when it began.
+    pub(super) fn watch_block(&mut self, id: ConnectionId, unfinished: Option<(u64, Tick)>) {
+        let longest = self.lifetimes(id).header_block;
+        let block = unfinished.map(|(number, began_at)| Block {
+            number,
+            began_at,
+            timer: self.timers.arm(began_at + longest, Timer::Block(id)),
+        });
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        if let Some((_, timer)) = std::mem::replace(&mut connection.life.block, block) {
-            self.timers.cancel(timer);
+        if let Some(before) = std::mem::replace(&mut connection.life.block, block) {
+            self.timers.cancel(before.timer);
         }
     }
 

@@ -3,12 +3,16 @@
 //! No call arms or cancels a timer here. A connection in use is looked at every few seconds; one at
 //! rest has at most one timer, for its idle end, its age or its certificate. Beginnings (handshake,
 //! header block) are in `begin.rs`, what is held and not taken in `stalled.rs`, whom to believe for
-//! how long in `trust.rs`, the ends in `end.rs`. The rules are `policy`'s [`Lifetimes`].
+//! how long in `trust.rs`, the ends in `end.rs`, new rules for what lives in `follow.rs`. The rules are
+//! `policy`'s [`Lifetimes`].
 
 mod begin;
 mod end;
+mod follow;
 mod stalled;
 mod trust;
+
+use std::time::Duration;
 
 use outrider_policy::{Keepalive, KeepaliveRules, Lifetimes, Presence, Tick};
 
@@ -24,6 +28,8 @@ const PING: [u8; 8] = *b"presence";
 /// What is known of a connection's life.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
+    /// When it was accepted, or asked for.
+    pub(crate) began_at: Tick,
     /// When the next look is due, and its timer.
     look: Option<(Tick, TimerKey)>,
     /// It has begun: streams may be opened.
@@ -46,8 +52,29 @@ pub(crate) struct Life {
     is_doubted: bool,
     /// When a connection that is not believed any more is cut off.
     distrusted_at: Option<Tick>,
-    /// The frame that has begun and is not whole, and its timer.
-    block: Option<(u64, TimerKey)>,
+    /// What the time of its replacement is made of.
+    span: Option<Span>,
+    /// The frame that has begun and is not whole.
+    block: Option<Block>,
+}
+
+/// How long a connection between sidecars may last.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// When the handshake was over.
+    since: Tick,
+    /// When it is replaced because a certificate of either end ends soon.
+    certificate: Tick,
+    /// What its age is jittered by.
+    random: u64,
+}
+
+/// A frame under way.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    number: u64,
+    began_at: Tick,
+    timer: TimerKey,
 }
 
 impl Engine {
@@ -212,10 +239,12 @@ impl Engine {
     }
 
     /// Between two looks at a connection in use: short against every limit that a look sees to.
-    fn look_interval(&self, id: ConnectionId) -> std::time::Duration {
-        let stalled = self.lifetimes(id).stalled / LOOKS_PER_STALL;
+    fn look_interval(&self, id: ConnectionId) -> Duration {
+        let Lifetimes { stalled, idle, .. } = self.lifetimes(id);
+        let idle = idle.map(|idle| (idle / LOOKS_PER_STALL).max(IDLE_LOOK_MIN));
         let every = self.keepalive_rules(id).map(|rules| rules.every);
-        every.map_or(stalled, |every| every.min(stalled))
+        let others = idle.into_iter().chain(every);
+        others.fold(stalled / LOOKS_PER_STALL, Duration::min)
     }
 
     /// Arms the next look: at `soon`, or when the first of the far limits is reached.
@@ -256,15 +285,18 @@ impl Engine {
         };
         let life = &mut connection.life;
         let look = life.look.take().map(|(_, timer)| timer);
-        let block = life.block.take().map(|(_, timer)| timer);
+        let block = life.block.take().map(|block| block.timer);
         for timer in look.into_iter().chain(block) {
             self.timers.cancel(timer);
         }
     }
 }
 
-/// A stream is called stalled after eight to nine eighths of the time it has.
+/// A stream is called stalled after eight to nine eighths of the time it has, a connection idle.
 const LOOKS_PER_STALL: u32 = 8;
+
+/// However little idleness is allowed, a connection in use is not looked at more often for it.
+const IDLE_LOOK_MIN: Duration = Duration::from_millis(100);
 
 /// Not told to go and not going: new streams are taken.
 fn is_open(connection: &Connection) -> bool {

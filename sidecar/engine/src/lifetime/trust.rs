@@ -9,7 +9,7 @@ use std::time::Duration;
 use outrider_policy::{Tick, jittered};
 use rustls::pki_types::CertificateDer;
 
-use super::Life;
+use super::{Life, Span};
 use crate::connection::{Connection, Role};
 use crate::contain::Subject;
 use crate::contract::ConnectionId;
@@ -23,6 +23,16 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// A connection is replaced so long before a certificate ends, at the earliest twice as long.
 const MARGIN_MAX: Duration = Duration::from_secs(60);
 
+impl Span {
+    /// When the connection is replaced, and why, where its age may be at most `age`.
+    pub(super) fn end(self, age: Option<Duration>) -> (Tick, EndCause) {
+        let certificate = (self.certificate, EndCause::Certificate);
+        let age = age.map(|age| (self.since + jittered(age, self.random), EndCause::Age));
+        age.filter(|age| age.0 < certificate.0)
+            .unwrap_or(certificate)
+    }
+}
+
 impl Engine {
     /// The handshake is done: the peer's certificate is good until `expires_unix`, and the
     /// connection is to be replaced at its age or before either certificate ends.
@@ -34,15 +44,16 @@ impl Engine {
         let left = Duration::from_secs(ends_unix.saturating_sub(material.now_unix()));
         let random = self.random.next_u64();
         let margin = (left / 10).min(MARGIN_MAX).mul_f64(1.0 + share(random));
-        let certificate = (left.saturating_sub(margin), EndCause::Certificate);
+        let span = Span {
+            since: self.now,
+            certificate: self.now + left.saturating_sub(margin),
+            random,
+        };
         let age = self.lifetimes(id).age;
-        let age = age.map(|age| (jittered(age, random), EndCause::Age));
-        let first = age.filter(|age| age.0 < certificate.0);
-        let (after, cause) = first.unwrap_or(certificate);
-        let replace = Some((self.now + after, cause));
         if let Some(connection) = self.connection_mut(id) {
             connection.life.expires_unix = Some(expires_unix);
-            connection.life.replace = replace;
+            connection.life.span = Some(span);
+            connection.life.replace = Some(span.end(age));
         }
     }
 
@@ -127,6 +138,6 @@ fn is_vouched_for(
 }
 
 /// A number of 0 to 1.
-fn share(random: u64) -> f64 {
+pub(super) fn share(random: u64) -> f64 {
     f64::from((random >> 32) as u32) / f64::from(u32::MAX)
 }

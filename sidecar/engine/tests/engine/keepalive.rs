@@ -28,6 +28,16 @@ fn a_peer_that_falls_silent_under_a_call_is_found_within_15_s() {
 }
 
 #[test]
+fn a_machine_that_vanishes_is_found_as_soon() {
+    let mut mesh = Mesh::new(1);
+    watching(&mut mesh);
+    mesh.world.sever(SERVER);
+    mesh.world.advance(15 * SECOND);
+    assert_eq!(mesh.client().status().as_deref(), Some("14"));
+    assert_eq!(ended(&mesh.world.engines[CALLER], EndCause::Silent), [0, 1]);
+}
+
+#[test]
 fn a_caller_that_vanishes_is_found_by_the_callee() {
     let mut mesh = Mesh::new(1);
     watching(&mut mesh);

@@ -168,15 +168,17 @@ fn probed(rules: &BreakerRules, now: Tick, end: &super::Observation, openings: u
 }
 
 fn open(rules: &BreakerRules, now: Tick, random: u64, openings: u8) -> Breaker {
-    let doublings = u32::from(openings.saturating_sub(1)).min(31);
-    let pause = rules
-        .open_base
-        .saturating_mul(1 << doublings)
-        .min(rules.open_max);
     Breaker::Open {
-        until: now + jittered(pause, rules.jitter_percent, random),
+        until: now + jittered(pause(rules, openings), rules.jitter_percent, random),
         openings,
     }
+}
+
+/// How long it stays open the `openings`th time in a row.
+pub(super) fn pause(rules: &BreakerRules, openings: u8) -> Duration {
+    let doublings = u32::from(openings.saturating_sub(1)).min(31);
+    let pause = rules.open_base.saturating_mul(1 << doublings);
+    pause.min(rules.open_max)
 }
 
 fn is_row(rules: &BreakerRules, row_halves: u32) -> bool {

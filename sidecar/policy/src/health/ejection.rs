@@ -89,14 +89,26 @@ impl Ejection {
         let forgiven = now.since(self.until).as_nanos() / FORGIVE_AFTER.as_nanos();
         let forgiven = u32::try_from(forgiven).unwrap_or(u32::MAX);
         let times = self.times.saturating_sub(forgiven).saturating_add(1);
-        let longest = rules.max_ejection_time.max(rules.base_ejection_time);
-        let span = rules.base_ejection_time.saturating_mul(times).min(longest);
         Ejection {
             row_halves: 0,
             times,
-            until: now + span,
+            until: now + span(rules, times),
         }
     }
+
+    /// Ejected until `end` at the latest.
+    pub(super) fn ended_by(self, end: Tick) -> Ejection {
+        Ejection {
+            until: self.until.min(end),
+            ..self
+        }
+    }
+}
+
+/// How long it is out the `times`th time.
+pub(super) fn span(rules: &OutlierRules, times: u32) -> Duration {
+    let longest = rules.max_ejection_time.max(rules.base_ejection_time);
+    rules.base_ejection_time.saturating_mul(times).min(longest)
 }
 
 /// May one more endpoint go out of service, when `out_now` of `total` are out already? Never

@@ -3,6 +3,8 @@
 //! It is out of service while either says so. Knows nothing of the other endpoints; the
 //! caller counts those that are out (`is_out`) and passes the answer of `may_eject`.
 
+mod follow;
+
 use super::{Admission, Breaker, BreakerRules, Ejection, OutlierRules, may_eject};
 use crate::{Class, Tick};
 

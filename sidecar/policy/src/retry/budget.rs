@@ -111,8 +111,13 @@ impl RetryBudget {
             .min_per_second
             .saturating_mul(TOKEN / 10)
             .saturating_mul(steps);
+        // Where no share is allowed, none that was earned before the rules changed is left.
+        let by_calls = match rules.percent {
+            0 => 0,
+            _ => forget(self.by_calls, steps),
+        };
         RetryBudget {
-            by_calls: forget(self.by_calls, steps),
+            by_calls,
             by_time: self
                 .by_time
                 .saturating_add(income)
