@@ -1,9 +1,9 @@
 //! The registry: which services exist and where their instances are, by their own word.
 //!
-//! Reading order: `lease` (a lease's life) `sweep` (its end by silence) and
-//! `unready` (who takes no calls, and why), all pure;
-//! `kept` (what a restart finds); `registrar` (the one task that owns it all);
-//! `announcement` and `service` (how it is spoken to over gRPC). Knows nothing of policies, nor of who is told.
+//! Reading order: `lease` (a lease's life), `sweep` (its end by silence) and `unready` (who takes no
+//! calls, and why), all pure; `kept` (what a restart finds); `registrar` (the one task that owns it
+//! all) and `writer` (beside it); `announcement` and `service` (how it is spoken to over gRPC). Knows
+//! nothing of policies, nor of who is told.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
 
 mod lease;
@@ -12,6 +12,7 @@ mod unready;
 
 mod kept;
 mod registrar;
+mod writer;
 
 mod announcement;
 mod service;

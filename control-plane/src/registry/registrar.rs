@@ -1,9 +1,8 @@
-//! The one task that owns the leases: takes announcements, sweeps, publishes, writes down.
+//! The one task that owns the leases: takes announcements, sweeps, publishes, has it written down.
 //!
 //! What has changed is published first and written down second, and whoever announced is
-//! answered third: an answer is a promise that a restart keeps. A store that fails once stays
-//! broken until it is opened anew: then the registry stops, and the process with it. While the disk is at work
-//! announcements gather, so that many become one write. Decides nothing: [`Leases`] does.
+//! answered third ([`super::writer`]); a slow disk holds up answers, and no publication.
+//! Decides nothing: [`Leases`] does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use super::kept;
 use super::lease::{Announced, Cause, Change, Full, Leases, Listed, ServiceName};
 use super::sweep;
 use super::unready::Unready;
+use super::writer::{self, Batch};
 use crate::clock;
 use crate::journal::{EventKind, Journal};
 use crate::store::{Store, StoreError};
@@ -161,6 +161,15 @@ impl Registrar {
     /// Runs until nobody has the [`Registry`] any more, or the store fails; who waits for an
     /// answer then is told that the registry has stopped.
     pub async fn run(mut self) {
+        let (unwritten, batches) = mpsc::unbounded_channel();
+        let writer = tokio::spawn(writer::write(self.store.clone(), batches));
+        self.serve(&unwritten).await;
+        drop(unwritten);
+        // A panic there has lost no more than what is not answered.
+        let _ = writer.await;
+    }
+
+    async fn serve(&mut self, unwritten: &mpsc::UnboundedSender<Batch>) {
         let mut sweeps = tokio::time::interval(sweep::EVERY);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut words = Vec::new();
@@ -176,17 +185,17 @@ impl Registrar {
                     let now = self.now();
                     (self.leases.sweep(now), Vec::new())
                 }
+                () = unwritten.closed() => return,
             };
             self.publish();
             self.record(&changes);
-            if !self.keep(changes).await {
-                return;
-            }
             let revision = self.publisher.borrow().revision;
-            for (answer, full) in answers {
-                // Fails when the stream has ended meanwhile.
-                let _ = answer.send(full.map_or(Taken::By(revision), Taken::Full));
-            }
+            // Fails when the writer has ended, which ends this.
+            let _ = unwritten.send(Batch {
+                changes,
+                answers,
+                revision,
+            });
         }
     }
 
@@ -266,22 +275,6 @@ impl Registrar {
                 Change::Known(..) | Change::Forgotten(..) => {}
             }
         }
-    }
-
-    /// Writes changes down; false when that failed.
-    async fn keep(&self, changes: Vec<Change>) -> bool {
-        if changes.is_empty() {
-            return true;
-        }
-        let store = self.store.clone();
-        let written = tokio::task::spawn_blocking(move || kept::write(&store, &changes));
-        let failure = match written.await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(error = failure, "registrations are not written");
-        false
     }
 }
 
