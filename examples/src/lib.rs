@@ -15,7 +15,7 @@ mod payments;
 mod serve;
 
 pub use connections::{Upstream, origin, upstream};
-pub use serve::{Options, Service, main, serve};
+pub use serve::{Options, Service, main, serve, serve_until};
 
 /// Messages, clients and servers of package `shop.v1`, generated from `proto/shop.proto` by
 /// `cargo run -p xtask -- codegen`.

@@ -89,6 +89,22 @@ pub async fn serve(
     listening: impl FnOnce(SocketAddr),
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
+    let terminated = async move {
+        terminate.recv().await;
+    };
+    serve_until(service, options, listening, terminated).await
+}
+
+/// As [`serve`], until `stopped`.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_until(
+    service: Service,
+    options: Options,
+    listening: impl FnOnce(SocketAddr),
+    stopped: impl Future<Output = ()>,
+) -> io::Result<()> {
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         io::Error::new(
             error.kind(),
@@ -103,10 +119,7 @@ pub async fn serve(
     );
     let door = Routes::new(BackstageServer::from_arc(instance.clone()));
     let routes = add(service, &instance, &upstream, door);
-    let terminated = async move {
-        terminate.recv().await;
-    };
-    connections::answer(listener, routes, terminated).await
+    connections::answer(listener, routes, stopped).await
 }
 
 fn add(

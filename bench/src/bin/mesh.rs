@@ -1,15 +1,16 @@
 //! Prints figures of a whole mesh, one line of JSON each: `mesh [FIGURE [SIZE]]...`.
 //!
-//! `apply CHANGES`, `kill ROUNDS`, `outage SECONDS`, `certificates SECONDS`, `start ROUNDS`;
-//! without arguments all of them, as long as the promise says.
+//! `apply CHANGES`, `kill ROUNDS`, `outage SECONDS`, `certificates SECONDS`, `start ROUNDS`,
+//! `first-answer ROUNDS`; without arguments all of them, as long as the promise says.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use outrider_bench::mesh::figures;
 
-const ALL: [(&str, usize); 5] = [
+const ALL: [(&str, usize); 6] = [
     ("start", 20),
+    ("first-answer", 20),
     ("apply", 100),
     ("kill", 5),
     ("outage", 60),
@@ -47,6 +48,7 @@ async fn print(figure: &str, size: usize) -> std::io::Result<()> {
         "outage" => figures::outage(seconds).await?,
         "certificates" => figures::certificates(60, seconds).await?,
         "start" => figures::start(size).await?,
+        "first-answer" => figures::first_answer(size).await?,
         _ => return Err(std::io::Error::other("no such figure")),
     };
     println!("{line}");

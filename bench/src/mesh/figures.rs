@@ -280,6 +280,43 @@ pub async fn start(rounds: usize) -> io::Result<Value> {
     }))
 }
 
+/// An application is killed and started again, its sidecar and a caller's stay: from its line that it
+/// listens to the answer of a call that waits for it. Every other one is away for longer than the
+/// longest time between two questions of its sidecar.
+///
+/// # Errors
+/// A process does not do its work.
+pub async fn first_answer(rounds: usize) -> io::Result<Value> {
+    let alone = Setup {
+        instances: 1,
+        ..USUAL
+    };
+    let mut world = World::start(alone).await?;
+    let ready = world.callers[0].ready;
+    let mut client = Client::new(ready.outbound);
+    client.look().await.map_err(io::Error::other)?;
+    let inbound = world.instances[0].inbound;
+    let mut answered = Vec::new();
+    for round in 0..rounds {
+        world.instances[0].application.kill().await?;
+        until_listed(ready.admin, inbound, false).await?;
+        let away = Duration::from_millis(if round % 2 == 0 { 0 } else { 3_000 });
+        sleep(away).await;
+        let mut client = client.clone();
+        let waits = tokio::spawn(async move { client.look().await.map(|_| Instant::now()) });
+        let listens = world.restart_application(0).await?;
+        let answer = waits.await.map_err(io::Error::other)?;
+        answered.push(
+            answer
+                .map_err(io::Error::other)?
+                .saturating_duration_since(listens),
+        );
+    }
+    Ok(json!({
+        "figure": "first-answer", "rounds": rounds, "from_listen_ms": quantiles(answered),
+    }))
+}
+
 /// Median, 99th percentile and maximum. Milliseconds.
 fn quantiles(mut spans: Vec<Duration>) -> Value {
     spans.sort();

@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use serde::Deserialize;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::child::{self, Child};
 
@@ -139,6 +140,39 @@ impl World {
         Ok(())
     }
 
+    /// Starts the application of an instance again, which has ended; gives when it listened.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn restart_application(&mut self, index: usize) -> io::Result<Instant> {
+        let Instance {
+            name,
+            service,
+            listen,
+            ..
+        } = &self.instances[index];
+        let application = self.start_application(service, name, *listen).await?;
+        let listens = Instant::now();
+        self.instances[index].application = application;
+        Ok(listens)
+    }
+
+    async fn start_application(
+        &self,
+        service: &str,
+        name: &str,
+        listen: SocketAddr,
+    ) -> io::Result<Child> {
+        let variables = [
+            ("SHOP_NAME", service.to_owned()),
+            ("SHOP_LISTEN", listen.to_string()),
+        ];
+        let program = ["demo-service".to_owned(), "inventory".to_owned()];
+        let log = self.file(&format!("{name}-application.log"));
+        let (application, _) = Child::start(&program, &variables, &log).await?;
+        Ok(application)
+    }
+
     async fn start_beside(
         &self,
         service: &str,
@@ -157,13 +191,7 @@ impl World {
     async fn start_instance(&self, service: &str, number: usize) -> io::Result<Instance> {
         let name = format!("{service}-{number}");
         let listen = free_port()?;
-        let variables = [
-            ("SHOP_NAME", service.to_owned()),
-            ("SHOP_LISTEN", listen.to_string()),
-        ];
-        let program = ["demo-service".to_owned(), "inventory".to_owned()];
-        let log = self.file(&format!("{name}-application.log"));
-        let (application, _) = Child::start(&program, &variables, &log).await?;
+        let application = self.start_application(service, &name, listen).await?;
         let inbound = free_port()?;
         let sidecar = self.start_beside(service, &name, listen, inbound).await?;
         Ok(Instance {

@@ -15,6 +15,8 @@ use super::{scenes::Scene, tally::Tallies};
 
 /// 200 calls a second.
 const CALL_EVERY: Duration = Duration::from_millis(5);
+/// A scene has settled then: what has just started or stopped is known to all.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 /// So long after its deadline a call counts as lost: neither answered nor ended by the mesh.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
@@ -44,6 +46,8 @@ pub struct Ended {
     pub message: String,
     /// From sending to the end.
     pub latency: Duration,
+    /// Was it sent a second or more after the scene began?
+    pub settled: bool,
     /// Was the stock looked up by the new version of `inventory`?
     pub new_version: bool,
 }
@@ -58,11 +62,14 @@ pub async fn run(entry: SocketAddr, scene: &Cell<Option<Scene>>, tallies: &RefCe
     let mut ticks = tokio::time::interval(CALL_EVERY);
     // After a stall of this machine: on at the same rate, without a burst.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut sent = 0;
+    let (mut sent, mut began) = (0, (None, Instant::now()));
     while let Some(scene) = scene.get() {
+        if began.0 != Some(scene) {
+            began = (Some(scene), Instant::now());
+        }
         tokio::select! {
             _ = ticks.tick() => {
-                calls.spawn(call(shop.clone(), scene, sent));
+                calls.spawn(call(shop.clone(), scene, began.1, sent));
                 sent += 1;
             }
             Some(Ok(ended)) = calls.join_next() => tallies.borrow_mut().record(&ended),
@@ -83,7 +90,7 @@ fn kind_of(number: u64) -> Kind {
     }
 }
 
-async fn call(shop: Shop, scene: Scene, number: u64) -> Ended {
+async fn call(shop: Shop, scene: Scene, began: Instant, number: u64) -> Ended {
     let kind = kind_of(number);
     let deadline = scene.deadline(kind);
     let start = Instant::now();
@@ -106,6 +113,7 @@ async fn call(shop: Shop, scene: Scene, number: u64) -> Ended {
         code,
         message,
         latency,
+        settled: start - began >= SETTLED_AFTER,
         new_version,
     }
 }

@@ -83,6 +83,8 @@ pub struct SceneReport {
     pub p50_ms: f64,
     /// See [`Report::p99_ms`].
     pub p99_ms: f64,
+    /// The same of the calls that were sent a second or more after the scene began.
+    pub settled_p99_ms: f64,
     /// See [`Report::codes`].
     pub codes: BTreeMap<&'static str, Ends>,
 }
@@ -200,6 +202,7 @@ impl SceneReport {
             ok: tally.ok,
             p50_ms: tally.latency_ms(50),
             p99_ms: tally.latency_ms(99),
+            settled_p99_ms: tally.settled_latency_ms(99),
             codes: tally.codes.clone(),
         }
     }

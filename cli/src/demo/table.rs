@@ -203,6 +203,7 @@ mod tests {
                 code,
                 message: String::new(),
                 latency,
+                settled: true,
                 new_version: false,
             });
         }

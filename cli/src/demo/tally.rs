@@ -35,6 +35,8 @@ pub struct Tally {
     pub codes: BTreeMap<&'static str, Ends>,
     /// Latency of each `ShowOrder` that ended with OK.
     latencies: Vec<Duration>,
+    /// Of these, of each that was sent a second or more after its scene began.
+    settled: Vec<Duration>,
 }
 
 /// Calls that ended with one status.
@@ -81,7 +83,10 @@ impl Tally {
         });
         ends.count += 1;
         match ended.kind {
-            Kind::Show if ok => self.latencies.push(ended.latency),
+            Kind::Show if ok => {
+                self.latencies.push(ended.latency);
+                self.settled.extend(ended.settled.then_some(ended.latency));
+            }
             Kind::Show => self.failed_idempotent += 1,
             Kind::Checkout | Kind::Track | Kind::Basket => {}
         }
@@ -107,23 +112,33 @@ impl Tally {
             sum.count += ends.count;
         }
         self.latencies.extend_from_slice(&other.latencies);
+        self.settled.extend_from_slice(&other.settled);
     }
 
     /// Latency that `percent` of the successful `ShowOrder` calls did not exceed. Milliseconds; 0
     /// without calls.
     pub fn latency_ms(&self, percent: usize) -> f64 {
-        let mut sorted = self.latencies.clone();
-        sorted.sort_unstable();
-        let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-        sorted
-            .get(rank)
-            .map_or(0.0, |latency| milliseconds(*latency))
+        quantile_ms(&self.latencies, percent)
+    }
+
+    /// The same without the first second of each scene.
+    pub fn settled_latency_ms(&self, percent: usize) -> f64 {
+        quantile_ms(&self.settled, percent)
     }
 
     /// Share of the unary calls in which the new version of `inventory` took part. Percent.
     pub fn new_version_percent(&self) -> f64 {
         percent(self.new_version, self.unary_ok)
     }
+}
+
+fn quantile_ms(latencies: &[Duration], percent: usize) -> f64 {
+    let mut sorted = latencies.to_vec();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted
+        .get(rank)
+        .map_or(0.0, |latency| milliseconds(*latency))
 }
 
 /// `duration` in milliseconds, to a tenth.
@@ -174,6 +189,7 @@ mod tests {
             code,
             message: String::new(),
             latency,
+            settled: latency_ms > 1,
             new_version: false,
         }
     }
@@ -220,7 +236,9 @@ mod tests {
             .collect();
         let seen = tally(&hundred);
         assert_eq!((seen.latency_ms(50), seen.latency_ms(99)), (50.0, 99.0));
+        assert_eq!(seen.settled_latency_ms(1), 2.0);
         assert_eq!(tally(&hundred[..1]).latency_ms(99), 1.0);
+        assert_eq!(tally(&hundred[..1]).settled_latency_ms(99), 0.0);
         assert_eq!(tally(&[]).latency_ms(99), 0.0);
     }
 }

@@ -57,6 +57,9 @@ pub async fn ask(application: SocketAddr) -> Seen {
         Ok(Err(error)) => return unconnected(&error),
         Err(_) => return Seen::Doubtful(Absence::Silent),
     };
+    // The question is two frames: the second is not to wait for an acknowledgement of the first.
+    // Fails when the connection has ended, which the question finds.
+    let _ = connection.set_nodelay(true);
     let answered = timeout(TIMEOUT, health(connection)).await;
     match answered.ok().flatten() {
         Some(Ok(status)) => judge_health(status),
