@@ -40,7 +40,7 @@ const TRIPS: [(&str, usize, &[&str]); 9] = [
     (
         "rapid_reset_cve_2023_44487",
         1,
-        &["resets_received", "refused_for_resets", "flood_idle_frames"],
+        &["resets_received", "held_for_resets", "flood_idle_frames"],
     ),
     (
         "made_you_reset_cve_2025_8671",
@@ -92,7 +92,7 @@ async fn limits_that_trip_are_counted_by_name() {
         }
     }
     assert!(count("resets_received").await >= 200.0);
-    assert!(count("refused_for_resets").await >= 500.0);
+    assert!(count("held_for_resets").await >= 500.0);
 
     assert_eq!(count("flood_pings").await, 0.0);
     let ended = (clients::named("ping_flood_cve_2019_9512").run)(target.clone(), 1).await;

@@ -6,10 +6,11 @@
 use crate::WindowPool;
 use crate::stream::Growth;
 
-/// A bucket of tokens: what a peer may do at once, and how fast it may do it again.
+/// A bucket of tokens: what a peer may do at once on a connection that does nothing, and how fast it
+/// may do it again. Work earns more, up to a hundred times the burst (`resets`: up to the burst).
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// Tokens at the start, and the most there can be. At least 1.
+    /// Tokens at the start, and the most that time refills. At least 1.
     pub burst: u32,
     /// Tokens regained each second. 0: only what is earned by useful work.
     pub refill_per_second: u32,
@@ -42,33 +43,54 @@ pub struct Config {
     pub output_bytes_max: usize,
     /// Unsent answers to the peer (acknowledgements, resets) above which
     /// [`Connection::wants_read`](crate::Connection::wants_read) says no. Default 1,000 (Envoy;
-    /// CVE-2019-9512, -9515).
+    /// CVE-2019-9512, -9515). Ends nothing: it is read again when they are out. Stock libraries read
+    /// while they write, so their answers go out as they are made.
     pub control_frames_max: u32,
     /// The peer is a verified member of the mesh: whatever it resets or makes us reset, its new
-    /// streams are refused at most, and the connection is never closed for it. Default false.
+    /// streams are held or refused at most, and the connection is never closed for it. Default false.
     pub peer_is_trusted: bool,
     /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Its own cost nothing
     /// when the stream is 10 ms old or its answer has begun. Each stream that ends normally, and not
-    /// by an answer of the owner ([`Connection::settle`](crate::Connection::settle)), earns one back.
-    /// When it is spent new streams are refused until time or streams that end well have earned
-    /// them; a peer that makes *us* reset is closed. Default 200, 50 a second.
+    /// by an answer of the owner ([`Connection::settle`](crate::Connection::settle)), earns two, never
+    /// above the burst. When it is spent new streams are held until they are 10 ms old
+    /// ([`Connection::held_until`](crate::Connection::held_until)); a peer that makes *us* reset is
+    /// closed. Default 200, 50 a second. At worst an application of any library cancels all that it
+    /// opens. Taken directly: without limit by grpc-go, by C-core, and by grpc-java unless
+    /// `maxRstFramesPerWindow` is set; 1,000 and 33 a second by nghttp2 (Node), 20 that the
+    /// application has not heard of by the h2 crate, 200 in 30 s by netty itself.
     pub resets: Budget,
-    /// WINDOW_UPDATE frames; each DATA frame we send earns 10 (Envoy), each stream 2.
-    /// Default 1,000, 100 a second.
+    /// WINDOW_UPDATE frames. Each stream earns 10, each DATA frame we send 10 (Envoy) and one for
+    /// 5 octets (the smallest gRPC message), each that we receive 2. Default 1,000, 100 a second. At
+    /// worst C-core sends one for each message its application asks for and one of the connection
+    /// beside each of its writes; grpc-go one of the connection for a DATA frame (before each
+    /// bandwidth probe) and two of the stream for a message; netty, nghttp2 and the h2 crate one when
+    /// half of a window is used.
     pub window_updates: Budget,
-    /// SETTINGS frames. Default 100, 10 a second.
+    /// SETTINGS frames; each stream earns one. Default 100, 10 a second. At worst C-core sends them
+    /// after each bandwidth estimate that moved by a fifth: some ten a second, twice as often after
+    /// each doubling; grpc-go and grpc-java each time that the window they estimate has doubled, up to
+    /// 16 and 8 MiB: 8 in all.
     pub settings: Budget,
-    /// PING frames; each DATA frame received or sent and each stream earns one (gRPC peers
-    /// probe bandwidth with pings). Default 1,000, 100 a second.
+    /// PING frames; each DATA frame received or sent and each stream earns one. Default 1,000, 100 a
+    /// second. At worst grpc-go, grpc-java and hyper probe bandwidth with one for each DATA frame
+    /// that comes (one at a time; an empty frame is enough), C-core less often; a server of C-core pings
+    /// after one of a hundred resets. Keepalive adds one in 10 s at most.
     pub pings: Budget,
     /// Frames that do nothing: PRIORITY, unknown types, 1xx heads, GOAWAY, late frames on closed
-    /// streams, heads of streams that are refused (two each); each stream earns 3. Default 1,000, 100 a second (CVE-2019-9513).
+    /// streams, streams that are refused, or taken back while they are held (two each); each stream
+    /// earns 5, and 200 when it ends with an answer that is not the owner's. Default 1,000, 100 a second
+    /// (CVE-2019-9513; Envoy: 100 PRIORITY a stream). At worst netty sends the DATA and END_STREAM
+    /// of a cancelled call behind its RST_STREAM, nghttp2's client five PRIORITY a connection and one a
+    /// stream, servers one or two 1xx heads a stream; clients that respect the announced number
+    /// of streams have none refused, and stock ones do once they have it: they open 100 before.
     pub idle_frames: Budget,
-    /// DATA frames in a row without an octet of data and without END_STREAM. Default 100 (h2;
-    /// Envoy: 1; CVE-2019-9518). Applications do send a few.
+    /// DATA frames without an octet of data and without END_STREAM; each stream and each DATA frame
+    /// with octets earns 10. Default 100 at once (h2; Envoy: 1 in a row; CVE-2019-9518). At worst
+    /// stock gRPC libraries send none, applications on hyper or Node one for each empty chunk.
     pub empty_data_max: u32,
     /// CONTINUATION frames of one header block. Default 10: what four times the list limit needs
-    /// in full frames, and a quarter more (h2's rule; CVE-2024-27316).
+    /// in full frames, and a quarter more (h2's rule; CVE-2024-27316). Every stock library fills its
+    /// frames, so a list within the limit has two at most.
     pub continuation_frames_max: u32,
 }
 

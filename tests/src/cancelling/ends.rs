@@ -123,7 +123,7 @@ mod tests {
     const TEXT: &str = "outrider_upstream_connections 3\n\
                         outrider_http2_limits_total{end=\"upstream\",limit=\"flood_pings\"} 1\n\
                         outrider_http2_limits_total{end=\"downstream\",limit=\"flood_pings\"} 1\n\
-                        outrider_http2_limits_total{end=\"upstream\",limit=\"refused_for_resets\"} 5\n";
+                        outrider_http2_limits_total{end=\"upstream\",limit=\"refused_over_limit\"} 5\n";
 
     #[test]
     fn a_name_that_nobody_counts_under_is_no_zero() {

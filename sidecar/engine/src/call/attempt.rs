@@ -37,7 +37,9 @@ impl Engine {
                     .call_seen(&cluster.config.policy.budget, self.now);
             }
         }
-        self.attempt(id);
+        if !self.is_held(id) {
+            self.attempt(id);
+        }
     }
 
     /// The call takes its place on the worker, and its deadline runs.

@@ -8,7 +8,8 @@
 //!         -> response_head -> response_data ... -> response_end -> finish
 //! ```
 //!
-//! What is not known yet, a service or an endpoint, is waited for in `discover.rs`.
+//! What is not known yet, a service or an endpoint, is waited for in `discover.rs`. A call of a caller
+//! that takes back what it opens waits a moment before anybody hears of it (`hold.rs`).
 //! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
 //! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). How an attempt fails is
 //! in `failed.rs` and `reset.rs`, what each says of its endpoint in `judge.rs`. Whatever happens, a call ends in `finish` exactly once and leaves one record.
@@ -22,6 +23,7 @@ mod failed;
 mod finish;
 mod forward;
 mod grammar;
+mod hold;
 mod judge;
 mod last;
 mod reset;
@@ -99,7 +101,7 @@ pub(crate) enum Phase {
     Admitted,
     /// Waiting for a service or an endpoint that is not known yet.
     Discovering(Wait),
-    /// Waiting for its next attempt.
+    /// Waiting for its next attempt, or held before its first.
     BackingOff(TimerKey),
     /// An attempt is under way.
     Trying(Attempt),

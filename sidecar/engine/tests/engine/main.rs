@@ -5,6 +5,7 @@ mod world;
 mod answer;
 mod blame;
 mod call;
+mod cancels;
 mod discovery;
 mod drain;
 mod flow;

@@ -98,12 +98,7 @@ impl Connection {
     }
 
     fn count_empty_data(&mut self, data_len: u32, end: bool) -> Result<(), ConnectionError> {
-        if data_len > 0 || end {
-            self.empty_data_in_a_row = 0;
-            return Ok(());
-        }
-        self.empty_data_in_a_row += 1;
-        if self.empty_data_in_a_row <= self.config.empty_data_max {
+        if data_len > 0 || end || self.budgets.empty_data.spend(self.now) {
             return Ok(());
         }
         Err(self.calm(Flood::EmptyData))
@@ -115,11 +110,18 @@ impl Connection {
         length: u32,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         match self.closed.find(id) {
-            Gone::ByUs if self.closed.take_late_data(id, length) => Ok(None),
-            Gone::ByUs => Err(ConnectionError::flow_control(
-                "DATA above the window of a reset stream",
-            )),
-            gone @ (Gone::Ended | Gone::ByPeer | Gone::Unknown) => self.take_late(id, gone),
+            gone @ (Gone::ByUs | Gone::ByPeer) => {
+                if !self.closed.take_late_data(id, length) {
+                    return Err(ConnectionError::flow_control(
+                        "DATA above the window of a reset stream",
+                    ));
+                }
+                match gone {
+                    Gone::ByUs => Ok(None),
+                    Gone::ByPeer | Gone::Ended | Gone::Unknown => self.take_late(id, gone),
+                }
+            }
+            gone @ (Gone::Ended | Gone::Unknown) => self.take_late(id, gone),
         }
     }
 }

@@ -1,30 +1,50 @@
 //! How much of a peer's noise is too much.
 //!
-//! Token buckets: time refills them, useful work earns more. Which frame costs which token is
-//! said where the frame is taken.
+//! Token buckets: time refills them up to their burst, useful work earns more, above the burst, too.
+//! So what a peer may do follows what the connection does, and only one that does nothing has a flat
+//! allowance. Envoy counts control frames against streams and DATA frames in the same way. Which frame
+//! costs which token is said where the frame is taken; what a stock library does at its worst is said in
+//! `Config`, beside each budget.
 
 use std::time::Duration;
 
-use super::resets::Resets;
+use super::resets::{Resets, Stake};
 use crate::{Budget, Config};
+
+/// How many bursts may have been earned and not spent: a peer answers work later than it was done, and
+/// much of it at once. 5,000 streams with 10 messages each, read after a pause, are 100,000 updates.
+const EARNED_BURSTS: u32 = 100;
 
 /// A budget in use.
 #[derive(Debug)]
 pub(super) struct Bucket {
     rules: Budget,
+    /// What work may fill it to. At least the burst.
+    most: u32,
     tokens: u32,
     /// Up to when time has been turned into tokens.
     refilled_at: Duration,
 }
 
 impl Bucket {
+    /// Work may fill it above its burst.
     pub(super) fn new(rules: Budget) -> Bucket {
+        let strict = Bucket::strict(rules);
+        Bucket {
+            most: strict.most.saturating_mul(EARNED_BURSTS),
+            ..strict
+        }
+    }
+
+    /// Nothing fills it above its burst.
+    pub(super) fn strict(rules: Budget) -> Bucket {
         let rules = Budget {
             burst: rules.burst.max(1),
             ..rules
         };
         Bucket {
             rules,
+            most: rules.burst,
             tokens: rules.burst,
             refilled_at: Duration::ZERO,
         }
@@ -44,15 +64,15 @@ impl Bucket {
 
     pub(super) fn is_full(&mut self, now: Duration) -> bool {
         self.refill(now);
-        self.tokens == self.rules.burst
+        self.tokens >= self.rules.burst
     }
 
     pub(super) fn earn(&mut self, tokens: u32) {
-        self.tokens = self.tokens.saturating_add(tokens).min(self.rules.burst);
+        self.tokens = self.tokens.saturating_add(tokens).min(self.most);
     }
 
     fn refill(&mut self, now: Duration) {
-        if self.tokens == self.rules.burst {
+        if self.tokens >= self.rules.burst {
             self.refilled_at = now;
             return;
         }
@@ -65,7 +85,8 @@ impl Bucket {
         // Only the time that whole tokens took is used up.
         let used = u64::try_from(regained * NANOS / rate).unwrap_or(u64::MAX);
         self.refilled_at += Duration::from_nanos(used);
-        self.earn(u32::try_from(regained).unwrap_or(u32::MAX));
+        let regained = u32::try_from(regained).unwrap_or(u32::MAX);
+        self.tokens = self.tokens.saturating_add(regained).min(self.rules.burst);
     }
 }
 
@@ -79,6 +100,8 @@ pub(super) struct Budgets {
     pub(super) settings: Bucket,
     pub(super) pings: Bucket,
     pub(super) idle_frames: Bucket,
+    /// DATA without data.
+    pub(super) empty_data: Bucket,
 }
 
 impl Budgets {
@@ -89,28 +112,49 @@ impl Budgets {
             settings: Bucket::new(config.settings),
             pings: Bucket::new(config.pings),
             idle_frames: Bucket::new(config.idle_frames),
+            empty_data: Bucket::new(Budget {
+                burst: config.empty_data_max,
+                refill_per_second: 0,
+            }),
         }
     }
 
-    /// A stream was opened. It may end with frames that cross ours on the way (a reset, late
-    /// trailers) and have a 1xx head: those are free.
+    /// A stream was opened. It may be answered with updates before its first octet, and end with frames
+    /// that cross ours on the way: a 1xx head, late DATA, late trailers, a second reset.
     pub(super) fn earn_for_stream(&mut self) {
         self.pings.earn(1);
-        self.window_updates.earn(2);
-        self.idle_frames.earn(3);
+        self.settings.earn(1);
+        self.window_updates.earn(10);
+        self.idle_frames.earn(5);
+        self.empty_data.earn(10);
+    }
+
+    /// A stream ended well. With an answer that is not ours it pays for a hundred that are taken back
+    /// while they are held, two frames each: whoever takes back nearly all that it opens is not cut off.
+    pub(super) fn earn_for_end(&mut self, stake: Stake) {
+        self.resets.earn(stake);
+        let was_answered = stake != Stake::Settled;
+        self.idle_frames.earn(u32::from(was_answered) * 200);
     }
 
     /// A DATA frame with octets was received.
     pub(super) fn earn_for_data_received(&mut self) {
         self.pings.earn(1);
+        self.window_updates.earn(2);
+        self.empty_data.earn(10);
     }
 
-    /// A DATA frame was sent. Envoy allows ten window updates for each, too.
-    pub(super) fn earn_for_data_sent(&mut self) {
+    /// A DATA frame of so many octets was sent. Envoy allows ten window updates for a frame, too; the
+    /// reader of a gRPC message of five octets or more may send one for each message.
+    pub(super) fn earn_for_data_sent(&mut self, octets: usize) {
         self.pings.earn(1);
-        self.window_updates.earn(10);
+        self.window_updates
+            .earn(10 + octets as u32 / MESSAGE_BYTES_MIN);
     }
 }
+
+/// What the smallest gRPC message takes in DATA. Octets.
+const MESSAGE_BYTES_MIN: u32 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -137,13 +181,24 @@ mod tests {
     }
 
     #[test]
-    fn never_holds_more_than_the_burst() {
+    fn time_refills_up_to_the_burst_and_work_up_to_a_hundred_of_them() {
         let mut bucket = spent(3, 50);
-        bucket.earn(100);
-        assert!((0..3).all(|_| bucket.spend(2_000 * MS)));
-        assert!(!bucket.spend(2_000 * MS));
         assert!((0..3).all(|_| bucket.spend(900_000 * MS)));
         assert!(!bucket.spend(900_000 * MS));
+        bucket.earn(1_000);
+        assert!((0..300).all(|_| bucket.spend(900_000 * MS)));
+        assert!(!bucket.spend(900_000 * MS));
+    }
+
+    #[test]
+    fn a_strict_one_never_holds_more_than_the_burst() {
+        let mut bucket = Bucket::strict(Budget {
+            burst: 3,
+            refill_per_second: 50,
+        });
+        bucket.earn(100);
+        assert!((0..3).all(|_| bucket.spend(Duration::ZERO)));
+        assert!(!bucket.spend(Duration::ZERO));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What is remembered of streams that are gone (RFC 9113 5.1, "closed").
 //!
 //! A peer may not know yet that we reset a stream: what it sends meanwhile is ignored, but no
-//! more of it than the window it was given. Frames on a stream that it ended itself are its
-//! fault. Memory is bounded; of a stream that fell out of it nothing is known.
+//! more of it than the window it was given. The same holds when the peer reset it: libraries send
+//! what they had queued behind their own reset (netty: DATA of a call that is cancelled at once). Frames
+//! on a stream that it ended whole are its fault. Memory is bounded; of a stream that fell out of it
+//! nothing is known.
 
 use std::collections::VecDeque;
 
@@ -23,58 +25,89 @@ pub(super) enum Gone {
 
 #[derive(Default)]
 pub(super) struct Closed {
-    /// Streams we reset, and what the peer may still send on each.
-    by_us: VecDeque<(StreamId, u32)>,
-    others: VecDeque<(StreamId, Gone)>,
+    resets: VecDeque<Reset>,
+    ended: VecDeque<StreamId>,
+}
+
+/// A stream that was reset.
+struct Reset {
+    stream: StreamId,
+    by_peer: bool,
+    /// What the peer may still send on it. Octets.
+    window: u32,
 }
 
 /// More resets than this in one round trip are answered less gently.
-const BY_US_MAX: usize = 1_024;
-const OTHERS_MAX: usize = 64;
+const RESETS_MAX: usize = 1_024;
+const ENDED_MAX: usize = 64;
 
 impl Closed {
-    pub(super) fn note_reset(&mut self, id: StreamId, window: u32) {
-        if self.by_us.len() == BY_US_MAX {
-            self.by_us.pop_front();
+    /// We reset it; the peer had so much window on it.
+    pub(super) fn note_reset(&mut self, stream: StreamId, window: u32) {
+        self.note(Reset {
+            stream,
+            by_peer: false,
+            window,
+        });
+    }
+
+    /// The peer reset it, and had so much window on it.
+    pub(super) fn note_reset_by_peer(&mut self, stream: StreamId, window: u32) {
+        self.note(Reset {
+            stream,
+            by_peer: true,
+            window,
+        });
+    }
+
+    fn note(&mut self, reset: Reset) {
+        if self.resets.len() == RESETS_MAX {
+            self.resets.pop_front();
         }
-        self.by_us.push_back((id, window));
+        self.resets.push_back(reset);
+    }
+
+    pub(super) fn note_ended(&mut self, stream: StreamId) {
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(stream);
     }
 
     /// The peer reset a stream, too. True: the resets crossed, once.
     pub(super) fn take_crossing_reset(&mut self, id: StreamId) -> bool {
-        let Some(at) = self.by_us.iter().rposition(|(other, _)| *other == id) else {
-            return false;
-        };
-        self.by_us.remove(at);
-        self.note(id, Gone::ByPeer);
-        true
-    }
-
-    pub(super) fn note(&mut self, id: StreamId, how: Gone) {
-        if self.others.len() == OTHERS_MAX {
-            self.others.pop_front();
+        match self.reset_of(id) {
+            Some(reset) if !reset.by_peer => {
+                reset.by_peer = true;
+                true
+            }
+            Some(_) | None => false,
         }
-        self.others.push_back((id, how));
     }
 
     pub(super) fn find(&self, id: StreamId) -> Gone {
-        if self.by_us.iter().rev().any(|(other, _)| *other == id) {
-            return Gone::ByUs;
+        let reset = self.resets.iter().rev().find(|reset| reset.stream == id);
+        match reset.map(|reset| reset.by_peer) {
+            Some(false) => Gone::ByUs,
+            Some(true) => Gone::ByPeer,
+            None if self.ended.iter().rev().any(|ended| *ended == id) => Gone::Ended,
+            None => Gone::Unknown,
         }
-        let other = self.others.iter().rev().find(|(other, _)| *other == id);
-        other.map_or(Gone::Unknown, |(_, how)| *how)
     }
 
-    /// A late DATA frame on a stream we reset. False: beyond the window it had.
+    /// A late DATA frame on a stream that was reset. False: beyond the window it had.
     pub(super) fn take_late_data(&mut self, id: StreamId, frame_len: u32) -> bool {
-        let Some((_, window)) = self.by_us.iter_mut().rev().find(|(other, _)| *other == id) else {
+        let Some(reset) = self.reset_of(id) else {
             return false;
         };
-        let Some(left) = window.checked_sub(frame_len) else {
-            return false;
-        };
-        *window = left;
-        true
+        let left = reset.window.checked_sub(frame_len);
+        reset.window = left.unwrap_or(reset.window);
+        left.is_some()
+    }
+
+    fn reset_of(&mut self, id: StreamId) -> Option<&mut Reset> {
+        let mut latest = self.resets.iter_mut().rev();
+        latest.find(|reset| reset.stream == id)
     }
 }
 
@@ -92,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn late_data_behind_a_reset_of_the_peer_is_bounded_by_the_window_too() {
+        let mut closed = Closed::default();
+        closed.note_reset_by_peer(StreamId::new(1), 10);
+        assert_eq!(closed.find(StreamId::new(1)), Gone::ByPeer);
+        assert!(closed.take_late_data(StreamId::new(1), 10));
+        assert!(!closed.take_late_data(StreamId::new(1), 1));
+    }
+
+    #[test]
     fn resets_cross_once() {
         let mut closed = Closed::default();
         closed.note_reset(StreamId::new(1), 10);
@@ -105,11 +147,11 @@ mod tests {
         let mut closed = Closed::default();
         for id in 1..10_000 {
             closed.note_reset(StreamId::new(id), 0);
-            closed.note(StreamId::new(id + 10_000), Gone::Ended);
+            closed.note_ended(StreamId::new(id + 10_000));
         }
         assert_eq!(
-            (closed.by_us.len(), closed.others.len()),
-            (BY_US_MAX, OTHERS_MAX)
+            (closed.resets.len(), closed.ended.len()),
+            (RESETS_MAX, ENDED_MAX)
         );
         assert_eq!(closed.find(StreamId::new(1)), Gone::Unknown);
         assert_eq!(closed.find(StreamId::new(9_999)), Gone::ByUs);

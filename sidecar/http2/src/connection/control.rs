@@ -1,8 +1,8 @@
 //! The frames that carry no message: SETTINGS, PING, GOAWAY, WINDOW_UPDATE, RST_STREAM, PRIORITY.
 
 use super::Connection;
-use super::closed::Gone;
 use super::counters::Flood;
+use super::resets::ByPeer;
 use super::role::Role;
 use crate::frame::{FrameHead, PeerSettings, flag, number, write};
 use crate::stream::{Sending, Stream};
@@ -100,11 +100,15 @@ impl Connection {
 
     /// Cancelling an answer that has begun, such as a watch, is part of ordinary use: as much was done
     /// for it as for one that ends.
-    fn pay_for_reset(&mut self, gone: &Stream) {
+    fn pay_for_reset(&mut self, gone: &Stream) -> Result<(), ConnectionError> {
         match gone.sending {
-            Sending::Head => self.budgets.resets.note_by_peer(self.now, gone.stake),
+            Sending::Head => match self.budgets.resets.note_by_peer(self.now, gone.stake) {
+                ByPeer::Taken => Ok(()),
+                ByPeer::TookBackHeld => self.spend_idle_pair(),
+            },
             Sending::Body | Sending::Ending | Sending::Ended => {
                 self.budgets.resets.settle(gone.stake);
+                Ok(())
             }
         }
     }
@@ -118,8 +122,10 @@ impl Connection {
             .collect();
         above.sort_unstable();
         for &id in &above {
-            self.forget(id);
-            self.closed.note(id, Gone::ByPeer);
+            if let Some(gone) = self.forget(id) {
+                self.closed
+                    .note_reset_by_peer(id, gone.receive_window.open());
+            }
         }
         self.unprocessed.extend(above);
         self.send_round();
@@ -198,12 +204,13 @@ impl Connection {
                 self.spend_idle_frame()
             };
         };
-        self.closed.note(id, Gone::ByPeer);
+        self.closed
+            .note_reset_by_peer(id, gone.receive_window.open());
         self.counters.resets_received += 1;
         self.send_round();
         // A server's resets are answers; what they cost is bounded by what we ask.
         if matches!(self.role, Role::Server { .. }) {
-            self.pay_for_reset(&gone);
+            self.pay_for_reset(&gone)?;
         }
         Ok(Some(Event::Reset {
             stream: id,

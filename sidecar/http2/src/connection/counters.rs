@@ -75,8 +75,8 @@ pub struct Counters {
     pub resets_for_violations: u64,
     /// Streams refused over `max_concurrent_streams`.
     pub refused_over_limit: u64,
-    /// Streams refused because the reset budget was spent.
-    pub refused_for_resets: u64,
+    /// Streams held for a moment because the reset budget was spent.
+    pub held_for_resets: u64,
     /// Field lists over the limits.
     pub heads_too_large: u64,
     /// Times that reading stopped because too many answers were unsent.
@@ -99,7 +99,7 @@ impl Counters {
             ("resets_received", self.resets_received),
             ("resets_for_violations", self.resets_for_violations),
             ("refused_over_limit", self.refused_over_limit),
-            ("refused_for_resets", self.refused_for_resets),
+            ("held_for_resets", self.held_for_resets),
             ("heads_too_large", self.heads_too_large),
             ("answers_unsent", self.answers_unsent),
             ("windows_not_grown", self.windows_not_grown),
@@ -126,7 +126,7 @@ impl AddAssign<&Counters> for Counters {
             resets_received,
             resets_for_violations,
             refused_over_limit,
-            refused_for_resets,
+            held_for_resets,
             heads_too_large,
             answers_unsent,
             windows_not_grown,
@@ -135,7 +135,7 @@ impl AddAssign<&Counters> for Counters {
         self.resets_received += resets_received;
         self.resets_for_violations += resets_for_violations;
         self.refused_over_limit += refused_over_limit;
-        self.refused_for_resets += refused_for_resets;
+        self.held_for_resets += held_for_resets;
         self.heads_too_large += heads_too_large;
         self.answers_unsent += answers_unsent;
         self.windows_not_grown += windows_not_grown;

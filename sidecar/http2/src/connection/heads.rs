@@ -171,7 +171,10 @@ impl Connection {
         if end && length.is_some_and(|length| length > 0) {
             return self.violate(id, ResetCause::Malformed("content-length without a body"));
         }
-        self.budgets.earn_for_stream();
+        // On probation only what is answered earns anything.
+        if matches!(stake, Stake::Unpaid { .. }) {
+            self.budgets.earn_for_stream();
+        }
         let stream = self.new_stream(id, Receiving::body(length), Sending::Head);
         self.streams.insert(Stream { stake, ..stream });
         if end {
@@ -193,11 +196,8 @@ impl Connection {
             return self.refuse(id);
         }
         let stake = self.budgets.resets.admit(self.now);
-        if stake.is_none() {
-            self.counters.refused_for_resets += 1;
-            return self.refuse(id);
-        }
-        Ok(stake)
+        self.counters.held_for_resets += u64::from(stake.held_until().is_some());
+        Ok(Some(stake))
     }
 
     /// The stream is surely not processed: the peer may try elsewhere. One that only tries here
@@ -206,11 +206,8 @@ impl Connection {
         self.output
             .answer(|out| write::rst_stream(out, id, ErrorCode::RefusedStream));
         self.closed.note_reset(id, self.config.initial_window);
-        if !self.config.peer_is_trusted {
-            // Two: its head, and the reset that is our answer.
-            self.spend_idle_frame()?;
-            self.spend_idle_frame()?;
-        }
+        // Its head, and the reset that is our answer.
+        self.spend_idle_pair()?;
         Ok(None)
     }
 

@@ -32,7 +32,7 @@ use crate::hpack::{Decoder, Encoder, ListLimits};
 use crate::stream::{Stream, Streams, Update};
 use crate::{Config, ConnectionError, Event, ResetCause, StreamId, WindowPool};
 use budget::Budgets;
-use closed::{Closed, Gone};
+use closed::Closed;
 use output::Output;
 use role::Role;
 use send::Sender;
@@ -68,7 +68,6 @@ pub struct Connection {
     has_settings: bool,
     /// Frames that began so far; tells one unfinished frame from the next.
     frames: u64,
-    empty_data_in_a_row: u32,
     budgets: Budgets,
     /// Streams to be told as above the peer's GOAWAY.
     unprocessed: VecDeque<StreamId>,
@@ -131,7 +130,6 @@ impl Connection {
             receive_window: CONNECTION_WINDOW,
             has_settings: false,
             frames: 0,
-            empty_data_in_a_row: 0,
             budgets: Budgets::new(&config),
             unprocessed: VecDeque::new(),
             streams: Streams::default(),
@@ -217,6 +215,12 @@ impl Connection {
         self.streams.len()
     }
 
+    /// The peer has taken back so many streams at once that this one waits: until then the owner tells
+    /// nobody of it. `None`: it may go on. To be asked when its head comes.
+    pub fn held_until(&self, stream: StreamId) -> Option<Duration> {
+        self.streams.find(stream)?.stake.held_until()
+    }
+
     /// Octets that wait with the stream, not yet framed. 0 after the end was given means that
     /// the end is in the output.
     pub fn queued(&self, stream: StreamId) -> usize {
@@ -282,8 +286,8 @@ impl Connection {
         let over = self.streams.find(id).filter(|stream| stream.is_over());
         if let Some(stake) = over.map(|stream| stream.stake) {
             self.forget(id);
-            self.closed.note(id, Gone::Ended);
-            self.budgets.resets.earn(stake);
+            self.closed.note_ended(id);
+            self.budgets.earn_for_end(stake);
         }
     }
 

@@ -71,6 +71,16 @@ impl Connection {
         Err(self.calm(Flood::IdleFrames))
     }
 
+    /// Two frames were of no use: one that opens a stream, one that ends it. A member of the mesh does
+    /// this for others, and is never cut off for it.
+    pub(super) fn spend_idle_pair(&mut self) -> Result<(), ConnectionError> {
+        if !self.config.peer_is_trusted {
+            self.spend_idle_frame()?;
+            self.spend_idle_frame()?;
+        }
+        Ok(())
+    }
+
     /// The peer broke a rule on one stream: resets it out of the reset budget, because a peer
     /// that makes us reset costs as much as one that resets itself (CVE-2025-8671). Told only
     /// if the owner knows the stream.
@@ -87,15 +97,17 @@ impl Connection {
         self.output
             .answer(|out| write::rst_stream(out, id, cause.code()));
         self.counters.resets_for_violations += 1;
-        self.spend_reset()?;
+        self.spend_reset(known.is_some())?;
         Ok(known.map(|stream| Event::Reset {
             stream: stream.id,
             cause,
         }))
     }
 
-    fn spend_reset(&mut self) -> Result<(), ConnectionError> {
-        if self.budgets.resets.note_violation(self.now) || self.config.peer_is_trusted {
+    /// A server can break rules once on each stream that we open: that is bounded by what we ask.
+    fn spend_reset(&mut self, was_open: bool) -> Result<(), ConnectionError> {
+        let is_ours = was_open && matches!(self.role, Role::Client { .. });
+        if is_ours || self.budgets.resets.note_violation(self.now) || self.config.peer_is_trusted {
             return Ok(());
         }
         Err(self.calm(Flood::Resets))
@@ -121,8 +133,8 @@ impl Connection {
         self.violate(id, ResetCause::Violation(code, reason))
     }
 
-    /// DATA or HEADERS came on a stream that is gone
-    /// (RFC 9113 5.1, "closed").
+    /// DATA or HEADERS came on a stream that is gone (RFC 9113 5.1, "closed"). On one that the peer
+    /// reset it is a frame that does nothing, and is answered with a reset of the stream.
     pub(super) fn take_late(
         &mut self,
         id: StreamId,
@@ -133,10 +145,11 @@ impl Connection {
             // A client skips no numbers: this is a stream it had, perhaps reset long ago.
             Gone::Unknown if matches!(self.role, Role::Client { .. }) => self.spend_idle_frame(),
             Gone::Ended => Err(ConnectionError::stream_closed("frame behind END_STREAM")),
-            Gone::ByPeer | Gone::Unknown => self.violate(
-                id,
-                ResetCause::Violation(ErrorCode::StreamClosed, "frame on a closed stream"),
-            ),
+            Gone::ByPeer | Gone::Unknown => {
+                self.output
+                    .answer(|out| write::rst_stream(out, id, ErrorCode::StreamClosed));
+                self.spend_idle_frame()
+            }
         }
     }
 }

@@ -145,7 +145,7 @@ impl Connection {
                 rest = later;
                 let is_end = rest.is_empty() && stream.sending == Sending::Ending;
                 write::data(self.output.tail(), id, now, is_end);
-                self.budgets.earn_for_data_sent();
+                self.budgets.earn_for_data_sent(share);
                 self.sender.charge(stream, share);
             }
         }
@@ -168,6 +168,7 @@ impl Connection {
         }
         if needs_frame {
             write::data(self.output.tail(), id, &[], true);
+            self.budgets.earn_for_data_sent(0);
         }
         self.end_sending(id);
     }
@@ -212,7 +213,7 @@ impl Connection {
             let is_end = is_last && stream.trailers.is_none();
             let octets = &stream.queue.front()[..share];
             write::data(self.output.tail(), id, octets, is_end);
-            self.budgets.earn_for_data_sent();
+            self.budgets.earn_for_data_sent(share);
             stream.queue.consume(share);
             stream.stuck_since = None;
             self.sender.charge(stream, share);

@@ -9,3 +9,4 @@ mod messages;
 mod sending;
 mod vectors;
 mod watch;
+mod work;
