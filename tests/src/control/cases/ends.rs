@@ -1,6 +1,6 @@
 //! Ends that are not the server's answer: deadlines and cancellations.
 
-use crate::control::case::{Case, Part};
+use crate::control::case::{Allowance, Case, Part};
 use crate::control::step::{cancel, echo, hold, read, send, sleep, trailing};
 
 /// The rows.
@@ -16,6 +16,30 @@ pub fn rows() -> Vec<Case> {
                 [send("a"), read(1), cancel()],
                 [trailing(&[("t-x", "y")]), echo()],
             )],
+        ),
+        Case::new(
+            "a deadline in a thousand days",
+            [Part::unary([send("in time")]).deadline(86_400_000_000)],
+        ),
+        Case::new(
+            "a deadline that is over as soon as it begins",
+            [Part::unary([hold()])
+                .calls(50)
+                .deadline(1)
+                .ends(&["DEADLINE_EXCEEDED"])],
+        )
+        .allow(Allowance::CancelledForLate),
+        Case::new(
+            "a cancellation at once",
+            [Part::stream([cancel()], [hold()]).calls(20)],
+        ),
+        Case::new(
+            "a cancellation while the server holds the call",
+            [Part::stream([send("a"), sleep(5), cancel()], [echo(), hold()]).calls(20)],
+        ),
+        Case::new(
+            "a client that waits for a connection",
+            [Part::unary([send("x")]).wait_for_ready()],
         ),
         Case::new(
             "a cancellation of what nobody answers",

@@ -1,7 +1,7 @@
 //! Metadata, both ways: text, binary, empty, repeated, long.
 
 use crate::control::case::{Case, Part};
-use crate::control::step::{Fields, initial, read_all, send, status, tell, trailing};
+use crate::control::step::{Fields, initial, read_all, send, sleep, status, tell, trailing};
 
 /// Metadata that every library sends and takes.
 const MANY: Fields = &[
@@ -17,11 +17,48 @@ const MANY: Fields = &[
     ("t-1.2_3-4", "a name"),
 ];
 
+/// What applications and their libraries send beside it.
+const USUAL: Fields = &[
+    ("accept", "*/*"),
+    ("authorization", "Bearer abc"),
+    ("baggage", "k=v"),
+    ("cache-control", "no-cache"),
+    ("content-language", "de"),
+    ("cookie", "a=b; c=d"),
+    ("if-match", "x"),
+    ("via", "1.1 me"),
+    ("x-b3-traceid", "0af7651916cd43dd8448eb211c80319c"),
+    ("x-envoy-expected-rq-timeout-ms", "10"),
+    ("x-forwarded-for", "192.0.2.1"),
+    ("x-request-id", "mine"),
+];
+/// What servers answer with beside it.
+const ANSWERED: Fields = &[
+    ("date", "today"),
+    ("etag", "x"),
+    ("location", "x"),
+    ("retry-after", "1"),
+    ("server", "me"),
+    ("set-cookie", "a=b"),
+    ("set-cookie", "c=d"),
+    ("www-authenticate", "Basic"),
+    ("x-request-id", "theirs"),
+];
+
+fn names<'a>(fields: Fields<'a>) -> Vec<&'a str> {
+    fields.iter().map(|(name, _)| *name).collect()
+}
+
 /// The rows.
 pub fn rows() -> Vec<Case> {
     // C-core refuses at random what has more than 8 KiB, so twice this is as much as is always taken.
     let long = "v".repeat(1_500);
     let long: Fields = &[("t-long", &long)];
+    let fifty: Vec<String> = (0..50).map(|number| format!("t-{number}")).collect();
+    let fifty: Vec<(&str, &str)> = fifty.iter().map(|name| (&name[..], "a value")).collect();
+    let usual = || Part::unary([tell(&names(USUAL))]).metadata(USUAL);
+    let answered =
+        || Part::unary([initial(ANSWERED), send("x"), trailing(ANSWERED)]).fields(&names(ANSWERED));
     vec![
         Case::new(
             "metadata of a request",
@@ -39,6 +76,22 @@ pub fn rows() -> Vec<Case> {
         Case::new(
             "long values",
             [Part::unary([initial(long), tell(&["t-"]), trailing(long)]).metadata(long)],
+        ),
+        Case::new(
+            "fifty fields",
+            [Part::unary([initial(&fifty), tell(&["t-"]), trailing(&fifty)]).metadata(&fifty)],
+        ),
+        Case::new("usual fields of a request", [usual()]),
+        Case::new("usual fields of an answer", [answered()]),
+        Case::new(
+            "usual fields of a status alone",
+            [Part::unary([trailing(ANSWERED), status(7, "no")]).fields(&names(ANSWERED))],
+        ),
+        Case::new("usual fields through a pair", [usual(), answered()]).through_a_pair(),
+        // Without the pause C-core now and then takes the whole for a status alone, directly too.
+        Case::new(
+            "initial metadata and no more",
+            [Part::stream([], [initial(MANY), sleep(50)])],
         ),
         Case::new(
             "the client's name",

@@ -22,6 +22,29 @@ pub fn rows() -> Vec<Case> {
             [Part::stream([send_aside(2_000, 1)], [echo()])],
         ),
         Case::new(
+            "5,000 small answers",
+            [Part::stream([close()], [send_octets(5_000, 10)])],
+        ),
+        Case::new(
+            "an empty message again and again",
+            [Part::stream([close()], vec![send(""); 50])],
+        ),
+        Case::new(
+            "a server that is slow to begin",
+            [Part::stream(
+                [send_octets(3, 300_000)],
+                [sleep(100), read_all(), send("x")],
+            )
+            .calls(5)],
+        ),
+        Case::new(
+            "answers before the first message",
+            [Part::stream(
+                [read(1), sleep(20), send("b")],
+                [send("now"), read_all(), send("end")],
+            )],
+        ),
+        Case::new(
             "nothing to read until all was sent",
             [Part::stream(
                 [send_octets(3, 100_000), close(), read(1)],

@@ -50,6 +50,15 @@ pub fn rows() -> Vec<Case> {
             ])],
         ),
     ];
+    for (code, words) in [(14, "not now"), (8, "no more"), (13, "broken")] {
+        rows.push(Case::new(
+            format!("good calls beside many with {}", CODES[usize::from(code)]),
+            [
+                Part::unary([status(code, words)]).calls(100),
+                Part::unary([send("x")]).calls(100),
+            ],
+        ));
+    }
     let both = |(code, name): (usize, &&str)| {
         let words = format!("no {code}");
         let status = status(u8::try_from(code).unwrap_or(0), &words);
