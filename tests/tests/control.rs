@@ -5,12 +5,16 @@
 //! are missing are named and left out, unless `OUTRIDER_REQUIRE_TOOLS=1`.
 
 use outrider_tests::control::case::Case;
-use outrider_tests::control::{cases, differences, present};
+use outrider_tests::control::{cases, differences, differences_at, present, resets};
 use outrider_tests::interop::Peer;
 use outrider_tests::tools;
 
 async fn the_mesh_does(rows: Vec<Case>) {
-    let (peers, missing) = present(&[Peer::Go, Peer::Python]);
+    the_mesh_does_between(&[Peer::Go, Peer::Python], rows).await;
+}
+
+async fn the_mesh_does_between(peers: &[Peer], rows: Vec<Case>) {
+    let (peers, missing) = present(peers);
     if !missing.is_empty() {
         tools::missing(&missing.join(", "));
     }
@@ -41,6 +45,25 @@ async fn messages_arrive_as_they_were_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deadlines_and_cancellations_end_the_calls_that_they_end_directly() {
     the_mesh_does(cases::ends::rows()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadline_is_one_whosever_timer_fires_first() {
+    let peers = [Peer::Go, Peer::Java, Peer::Python];
+    the_mesh_does_between(&peers, cases::ends::late_rows()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_is_the_status_that_it_is_directly() {
+    let (peers, missing) = present(&[Peer::Go, Peer::Python]);
+    if !missing.is_empty() {
+        tools::missing(&missing.join(", "));
+    }
+    let server = resets::serve();
+    let mut differences = differences_at(server, resets::rows(), &peers).await;
+    let peers = present(&[Peer::Go]).0;
+    differences.extend(differences_at(server, resets::begun_rows(), &peers).await);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,12 +7,14 @@
 pub mod case;
 pub mod cases;
 pub mod peer;
+pub mod resets;
 pub mod step;
 
 mod outcome;
 mod tonic;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -40,10 +42,7 @@ const SERVERS_AT_ONCE: usize = 4;
 /// Runs `cases` between each two of `peers`, both ways: a text for each that differs, or that does not
 /// end as its row says.
 pub async fn differences(cases: Vec<Case>, peers: &[Peer]) -> Vec<String> {
-    let mut grounds: BTreeMap<Ground, Vec<Case>> = BTreeMap::new();
-    for case in cases {
-        grounds.entry(case.ground.clone()).or_default().push(case);
-    }
+    let grounds = by_ground(cases);
     let turns = Arc::new(Semaphore::new(SERVERS_AT_ONCE));
     let mut tried = Vec::new();
     for (ground, cases) in grounds {
@@ -65,6 +64,29 @@ pub async fn differences(cases: Vec<Case>, peers: &[Peer]) -> Vec<String> {
     differences
 }
 
+/// Runs `cases` between each of `clients` and a server of ours, which no library would be.
+pub async fn differences_at(server: SocketAddr, cases: Vec<Case>, clients: &[Peer]) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (ground, cases) in by_ground(cases) {
+        let trial = Trial {
+            ground,
+            cases: Arc::new(cases),
+            server: Peer::Tonic,
+            clients: clients.to_vec(),
+        };
+        differences.extend(trial.at("a server of ours", server).await);
+    }
+    differences
+}
+
+fn by_ground(cases: Vec<Case>) -> BTreeMap<Ground, Vec<Case>> {
+    let mut grounds: BTreeMap<Ground, Vec<Case>> = BTreeMap::new();
+    for case in cases {
+        grounds.entry(case.ground.clone()).or_default().push(case);
+    }
+    grounds
+}
+
 /// Cases on one ground against one server.
 struct Trial {
     ground: Ground,
@@ -77,14 +99,19 @@ impl Trial {
     async fn run(self, turns: Arc<Semaphore>) -> Vec<String> {
         let _turn = turns.acquire().await;
         let server = peer::serve(self.server, &self.ground).await;
-        let way = Way::to(self.ground.served(), self.ground.hops, server.address).await;
+        self.at(self.server.name(), server.address).await
+    }
+
+    /// The same at a server that runs already.
+    async fn at(&self, name: &str, address: SocketAddr) -> Vec<String> {
+        let way = Way::to(self.ground.served(), self.ground.hops, address).await;
         let mut differences = Vec::new();
         for &peer in &self.clients {
             let mut client = Client::start(peer);
             for case in self.cases.iter() {
-                let direct = client.run(case, server.address).await;
-                let through = client.run(case, way.address()).await;
-                let who = format!("{:?}, {} to {}", case.name, peer.name(), self.server.name());
+                let direct = client.run(case, address).await;
+                let through = client.run(&case.of_the_mesh(), way.address()).await;
+                let who = format!("{:?}, {} to {name}", case.name, peer.name());
                 let told = compare(case, direct, through);
                 differences.extend(told.map(|told| format!("{who}: {told}")));
             }

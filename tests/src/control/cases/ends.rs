@@ -3,6 +3,21 @@
 use crate::control::case::{Allowance, Case, Part};
 use crate::control::step::{cancel, echo, hold, read, send, sleep, trailing};
 
+/// Calls that their server ends at the deadline, with a timer of its own.
+fn late(callers: usize, calls: usize) -> Case {
+    let part = Part::unary([hold()]).calls(calls).at_once(callers);
+    let late = part.deadline(100).ends(&["DEADLINE_EXCEEDED"]);
+    let name = format!("deadlines that a server keeps, {callers} callers");
+    Case::new(name, [late]).allow(Allowance::CancelledForLate)
+}
+
+/// Deadlines that both ends have a timer for.
+pub fn late_rows() -> Vec<Case> {
+    let rows = [late(5, 100), late(60, 600)].into_iter();
+    rows.flat_map(|row| [row.clone(), row.through_a_pair()])
+        .collect()
+}
+
 /// The rows.
 pub fn rows() -> Vec<Case> {
     vec![
