@@ -1,6 +1,7 @@
 //! An application behind a sidecar: a gRPC server as far as a proxy can tell.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -17,8 +18,8 @@ use tokio::task::AbortHandle;
 /// (`x-saw-client-cert`)
 /// and of the trace (`x-saw-traceparent`). A call whose path ends in `/Hold` is answered after
 /// [`Application::release`], unless its stream is reset before that; one whose path ends in
-/// `/Flaky` fails with UNAVAILABLE unless it was tried before. Of its health it says nothing
-/// (UNIMPLEMENTED).
+/// `/Flaky` fails with UNAVAILABLE unless it was tried before. Every answer takes
+/// [`Application::delay`]. Of its health it says nothing (UNIMPLEMENTED).
 #[derive(Debug)]
 pub struct Application {
     /// Where it listens.
@@ -27,6 +28,8 @@ pub struct Application {
     reset: watch::Receiver<usize>,
     released: watch::Sender<bool>,
     fails: watch::Sender<bool>,
+    delays: watch::Sender<Duration>,
+    got: watch::Receiver<usize>,
     accepts: AbortHandle,
 }
 
@@ -37,6 +40,8 @@ struct Behaviour {
     reset: watch::Sender<usize>,
     released: watch::Receiver<bool>,
     fails: watch::Receiver<bool>,
+    delays: watch::Receiver<Duration>,
+    got: watch::Sender<usize>,
 }
 
 impl Application {
@@ -52,6 +57,8 @@ impl Application {
         let address = listener.local_addr().expect("an address");
         let (released, releases) = watch::channel(false);
         let (fails, failing) = watch::channel(false);
+        let (delays, delay) = watch::channel(Duration::ZERO);
+        let (gets, got) = watch::channel(0);
         let (holds, held) = watch::channel(0);
         let (resets, reset) = watch::channel(0);
         let instance = HeaderValue::from_static(instance);
@@ -61,6 +68,8 @@ impl Application {
             reset: resets,
             released: releases,
             fails: failing,
+            delays: delay,
+            got: gets,
         };
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -73,6 +82,8 @@ impl Application {
             reset,
             released,
             fails,
+            delays,
+            got,
             accepts: accepting.abort_handle(),
         }
     }
@@ -97,6 +108,21 @@ impl Application {
     /// From now on all answers are UNAVAILABLE.
     pub fn fail(&self) {
         self.fails.send_replace(true);
+    }
+
+    /// From now on they are OK again.
+    pub fn heal(&self) {
+        self.fails.send_replace(false);
+    }
+
+    /// From now on an answer takes so long.
+    pub fn delay(&self, delay: Duration) {
+        self.delays.send_replace(delay);
+    }
+
+    /// Calls that it got, but for those about its health.
+    pub fn calls(&self) -> usize {
+        *self.got.borrow()
     }
 
     /// Lets all held calls go on, and those that come later.
@@ -135,6 +161,13 @@ async fn answer(
         }
     }
     let health = head.uri.path().starts_with("/grpc.health.v1.Health/");
+    if !health {
+        behaviour.got.send_modify(|count| *count += 1);
+        let delay = *behaviour.delays.borrow();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
     let tried = head.headers.contains_key("grpc-previous-rpc-attempts");
     let flaky = head.uri.path().ends_with("/Flaky") && !tried;
     let status = match flaky || *behaviour.fails.borrow() {

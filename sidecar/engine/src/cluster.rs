@@ -9,7 +9,10 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use outrider_policy::{Admission, Breaker, EndpointHealth, EwmaRules, PeakEwma, Tick, pick_p2c};
+use outrider_policy::{
+    Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Rank, Seen, Tick,
+    Turn, Usual,
+};
 
 use crate::config::{Cluster, Transport};
 use crate::contract::ConnectionId;
@@ -26,7 +29,7 @@ pub(crate) struct ClusterState {
     pub(crate) is_app: bool,
 }
 
-/// Calls of a cluster, over all versions of its configuration.
+/// Calls of a cluster and what they taught, over all versions of its configuration.
 #[derive(Default)]
 pub(crate) struct Load {
     /// Invariant: `calls <= limits.calls_max` at admission.
@@ -34,6 +37,10 @@ pub(crate) struct Load {
     /// Calls without a stream because their connection is being made, or because there is no
     /// endpoint to connect to.
     pub(crate) waiting: Cell<u32>,
+    /// Whose turn it is.
+    pub(crate) turn: Cell<Turn>,
+    /// How long an answer takes here.
+    pub(crate) usual: Cell<Usual>,
     /// The newest version.
     newest: RefCell<Weak<ClusterState>>,
 }
@@ -42,7 +49,7 @@ pub(crate) struct Load {
 pub(crate) struct EndpointState {
     pub(crate) address: SocketAddr,
     pub(crate) health: Cell<EndpointHealth>,
-    pub(crate) latency: Cell<PeakEwma>,
+    pub(crate) estimate: Cell<Estimate>,
     pub(crate) in_flight: Cell<u32>,
     /// Connections that may still get streams, oldest first.
     pub(crate) connections: RefCell<Vec<ConnectionId>>,
@@ -55,7 +62,7 @@ pub(crate) struct Pick {
     pub(crate) endpoint: Rc<EndpointState>,
     /// What its health said; goes back to it when the attempt ends.
     pub(crate) admission: Admission,
-    /// Every endpoint was out; this is the least bad.
+    /// It is out, or fails again and again, and no other is better.
     pub(crate) panic: bool,
 }
 
@@ -64,9 +71,8 @@ impl ClusterState {
     pub(crate) fn shared(
         config: Arc<Cluster>,
         previous: Option<&ClusterState>,
-        now: Tick,
     ) -> Rc<ClusterState> {
-        let state = Rc::new(ClusterState::new(config, previous, now));
+        let state = Rc::new(ClusterState::new(config, previous));
         state.load.newest.replace(Rc::downgrade(&state));
         state
     }
@@ -79,11 +85,7 @@ impl ClusterState {
     }
 
     /// State for `config`, taking over what `previous` knew of the same endpoints.
-    pub(crate) fn new(
-        config: Arc<Cluster>,
-        previous: Option<&ClusterState>,
-        now: Tick,
-    ) -> ClusterState {
+    pub(crate) fn new(config: Arc<Cluster>, previous: Option<&ClusterState>) -> ClusterState {
         let kept = previous.filter(|old| old.config.transport == config.transport);
         let known = |address| {
             kept.and_then(|old| {
@@ -98,7 +100,7 @@ impl ClusterState {
             .iter()
             .map(|endpoint| {
                 known(endpoint.address)
-                    .unwrap_or_else(|| Rc::new(EndpointState::new(endpoint.address, now)))
+                    .unwrap_or_else(|| Rc::new(EndpointState::new(endpoint.address)))
             })
             .collect();
         let load = previous.map(|old| Rc::clone(&old.load)).unwrap_or_default();
@@ -115,8 +117,8 @@ impl ClusterState {
         matches!(self.config.transport, Transport::MutualTls { .. })
     }
 
-    /// Chooses an endpoint: power of two choices by peak EWMA among those in rotation and not in
-    /// `tried`; then among those in rotation; then the least bad of all.
+    /// Chooses an endpoint: the next in turn, unless another is better. What is better, in order, is
+    /// `policy`'s [`Candidate`] and [`Rank`].
     pub(crate) fn pick(
         &self,
         tried: &[SocketAddr],
@@ -124,44 +126,62 @@ impl ClusterState {
         random: &mut Random,
     ) -> Option<Pick> {
         let count = self.endpoints.len();
-        let cost = |index: usize| self.endpoints[index].cost(now);
-        let is_in = |index: usize| {
-            self.endpoints[index].health.get().would_admit(now) != Admission::Refused
+        let (before, usual) = (self.load.turn.get(), self.load.usual.get());
+        let mut turn = before;
+        let candidate = |index: usize| {
+            let found = &self.endpoints[index];
+            let seen = Seen {
+                tried: tried.contains(&found.address),
+                access: found.health.get().access(now),
+                in_flight: found.in_flight.get(),
+            };
+            Candidate::new(seen, &found.estimate.get(), &usual, &before, now)
         };
-        let is_fresh = |index: usize| !tried.contains(&self.endpoints[index].address);
-        let mut draw = || random.next_u64();
-        let chosen = pick_p2c(
-            count,
-            &mut draw,
-            |index| is_in(index) && is_fresh(index),
-            cost,
-        )
-        .or_else(|| pick_p2c(count, &mut draw, is_in, cost))
-        .map(|index| (index, false))
-        .or_else(|| pick_p2c(count, &mut draw, is_fresh, cost).map(|index| (index, true)))
-        .or_else(|| pick_p2c(count, &mut draw, |_| true, cost).map(|index| (index, true)));
-        let (index, panic) = chosen?;
+        let (index, chosen) = turn.pick(count, &mut || random.next_u64(), candidate)?;
+        self.load.turn.set(turn);
         let endpoint = Rc::clone(&self.endpoints[index]);
+        if chosen.is_trial {
+            let estimate = endpoint.estimate.get();
+            endpoint.estimate.set(estimate.tried(&turn, count, now));
+        }
         let (health, admission) = endpoint.health.get().admit(&self.config.policy.health, now);
         endpoint.health.set(health);
         Some(Pick {
             endpoint,
             admission,
-            panic,
+            panic: chosen.rank == Rank::Out,
         })
     }
 
-    /// May one more endpoint be taken out of rotation?
-    pub(crate) fn may_eject(&self, now: Tick) -> bool {
-        let out = self
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.health.get().is_out(now))
-            .count();
-        self.config
-            .policy
-            .health
-            .may_eject(out, self.endpoints.len())
+    /// What the end of an attempt as `class` says, for an endpoint's health. Only a
+    /// fault may take the endpoint out, so only then the others are counted.
+    pub(crate) fn observation(
+        &self,
+        endpoint: &Rc<EndpointState>,
+        admission: Admission,
+        class: Class,
+        now: Tick,
+        random: u64,
+    ) -> Observation {
+        let mut observation = Observation {
+            admission,
+            class,
+            may_eject: false,
+            is_common: false,
+            random,
+        };
+        if matches!(class, Class::EndpointFault | Class::HalfFault) {
+            let is_out = |other: &&Rc<EndpointState>| {
+                !Rc::ptr_eq(other, endpoint) && other.health.get().is_out(now)
+            };
+            let (out, total) = (
+                self.endpoints.iter().filter(is_out).count(),
+                self.endpoints.len(),
+            );
+            observation.may_eject = self.config.policy.health.may_eject(out, total);
+            observation.is_common = 2 * (out + 1) > total;
+        }
+        observation
     }
 
     pub(crate) fn gauge(&self, now: Tick) -> ClusterGauge {
@@ -170,36 +190,30 @@ impl ClusterState {
             endpoints: self
                 .endpoints
                 .iter()
-                .map(|endpoint| endpoint.gauge(now))
+                .map(|endpoint| endpoint.gauge(&self.load.usual.get(), now))
                 .collect(),
         }
     }
 }
 
 impl EndpointState {
-    fn new(address: SocketAddr, now: Tick) -> EndpointState {
+    fn new(address: SocketAddr) -> EndpointState {
         EndpointState {
             address,
             health: Cell::default(),
-            latency: Cell::new(PeakEwma::new(&EwmaRules::default(), now)),
+            estimate: Cell::default(),
             in_flight: Cell::new(0),
             connections: RefCell::default(),
             ping_complaints: Cell::new(0),
         }
     }
 
-    fn cost(&self, now: Tick) -> f64 {
-        self.latency
-            .get()
-            .cost(&EwmaRules::default(), now, self.in_flight.get())
-    }
-
-    fn gauge(&self, now: Tick) -> EndpointGauge {
+    fn gauge(&self, usual: &Usual, now: Tick) -> EndpointGauge {
         let health = self.health.get();
         EndpointGauge {
             address: self.address,
             in_flight: self.in_flight.get(),
-            latency: self.latency.get().usual_latency(),
+            latency: self.estimate.get().usual_latency(usual),
             out: health.is_out(now),
             breaker: match health.breaker() {
                 Breaker::Closed { .. } => "closed",

@@ -86,7 +86,7 @@ impl Engine {
             return Some(Rc::clone(known));
         }
         let config = Arc::clone(self.snapshot.clusters.get(name)?);
-        let state = ClusterState::shared(config, None, self.now);
+        let state = ClusterState::shared(config, None);
         self.clusters
             .insert(Arc::clone(&state.name), Rc::clone(&state));
         Some(state)
@@ -113,7 +113,7 @@ fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<Clu
     if *known.config == **config {
         return Rc::clone(known);
     }
-    let next = ClusterState::shared(Arc::clone(config), Some(known), now);
+    let next = ClusterState::shared(Arc::clone(config), Some(known));
     follow_rules(&next, &known.config.policy.health, now);
     next
 }
@@ -157,7 +157,7 @@ pub(crate) fn app_route(address: SocketAddr) -> RouteState {
     };
     let cluster = ClusterState {
         is_app: true,
-        ..ClusterState::new(Arc::new(config), None, Tick::ZERO)
+        ..ClusterState::new(Arc::new(config), None)
     };
     let route = Route {
         name: name.clone(),

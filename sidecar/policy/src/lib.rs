@@ -36,13 +36,13 @@ mod retry;
 mod error;
 
 pub use authority::{Authority, BadAuthority};
-pub use balance::{EwmaRules, PeakEwma, pick_p2c};
+pub use balance::{Candidate, Estimate, Octaves, Rank, Seen, Trial, Turn, Usual};
 pub use call_policy::CallPolicy;
 pub use classify::{Class, Origin, classify_grpc, classify_http};
 pub use code::{Code, CodeSet};
 pub use error::ConfigError;
 pub use health::{
-    Admission, Breaker, BreakerRules, Ejection, EndpointHealth, HealthChange, HealthRules,
+    Access, Admission, Breaker, BreakerRules, Ejection, EndpointHealth, HealthChange, HealthRules,
     Observation, OutlierRules, may_eject,
 };
 pub use identity::{BadSpiffeId, SpiffeId};

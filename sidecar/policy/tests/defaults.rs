@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use outrider_policy::{
-    BreakerRules, BudgetRules, CallPolicy, Code, EwmaRules, HealthRules, Lifetimes, Limits,
-    RetryPolicy,
+    BreakerRules, BudgetRules, CallPolicy, Code, HealthRules, Lifetimes, Limits, RetryPolicy,
 };
 
 #[test]
@@ -58,11 +57,6 @@ fn an_upstream_takes_1024_calls_all_of_which_may_wait() {
         waiting_max: 1024,
     };
     assert_eq!(Limits::default(), expected);
-}
-
-#[test]
-fn latencies_are_forgotten_over_ten_seconds() {
-    assert_eq!(EwmaRules::default().decay, Duration::from_secs(10));
 }
 
 #[test]

@@ -1,11 +1,9 @@
-//! What an attempt says of its endpoint: a latency sample, a penalty, the breaker's and ejection's
+//! What an attempt says of its endpoint: a latency sample, a failure, the breaker's and ejection's
 //! next step. The rules are `policy`'s; here they are fed.
 
 use std::rc::Rc;
 
-use outrider_policy::{
-    Admission, Class, Code, EwmaRules, HealthChange, Observation, Origin, classify_grpc,
-};
+use outrider_policy::{Admission, Class, Code, Estimate, HealthChange, Origin, classify_grpc};
 
 use super::{Call, CallId};
 use crate::cluster::{ClusterState, EndpointState};
@@ -18,34 +16,42 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
+        let cluster = call.cluster.clone();
         let Some(attempt) = call.attempt_mut() else {
             return;
         };
         let latency = now.since(attempt.started);
-        let known = &attempt.endpoint.latency;
-        known.set(known.get().observe(&EwmaRules::default(), now, latency));
+        if let Some(cluster) = cluster {
+            let usual = cluster.load.usual.get();
+            let known = &attempt.endpoint.estimate;
+            known.set(known.get().observe(&usual, latency));
+            cluster.load.usual.set(usual.observe(latency));
+        }
         call.first_byte = Some(latency);
     }
 
     /// The attempt is cut off before its headers, connecting or not: it would have taken at least
     /// this long. That may raise the endpoint's estimate, never lower it, or impatient callers
-    /// would make a slow endpoint look fast. `true`: it had its usual time.
+    /// would make a slow endpoint look fast. `true`: it had more than its usual time.
     pub(crate) fn cut_off(&mut self, id: CallId) -> bool {
         let now = self.now;
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return false;
         };
         let answered = call.first_byte.is_some();
+        let Some(cluster) = call.cluster.clone() else {
+            return false;
+        };
         let Some(attempt) = call.attempt_mut() else {
             return false;
         };
-        let known = &attempt.endpoint.latency;
+        let (known, usual) = (&attempt.endpoint.estimate, cluster.load.usual.get());
         let elapsed = now.since(attempt.started);
-        let had_usual_latency = elapsed >= known.get().usual_latency();
-        if had_usual_latency && !answered {
-            known.set(known.get().observe(&EwmaRules::default(), now, elapsed));
+        let is_overlong = usual.is_overlong(elapsed);
+        if is_overlong && !answered {
+            known.set(known.get().observe(&usual, elapsed));
         }
-        had_usual_latency
+        is_overlong
     }
 
     /// Our own time limit ends an attempt. A stream whose headers came and that lives until its
@@ -71,19 +77,23 @@ impl Engine {
         class: Class,
     ) {
         let cluster = cluster.newest();
-        let latency = endpoint.latency.get();
-        endpoint
-            .latency
-            .set(latency.penalise(&EwmaRules::default(), self.now, class));
-        let observation = Observation {
-            admission,
-            class,
-            may_eject: is_fault(class) && cluster.may_eject(self.now),
-            random: self.random.next_u64(),
-        };
+        let (mut turn, count) = (cluster.load.turn.get(), cluster.endpoints.len());
+        turn.ended(class);
+        cluster.load.turn.set(turn);
+        let estimate = endpoint.estimate.get().ended(&turn, count, self.now, class);
+        let random = self.random.next_u64();
+        let observation = cluster.observation(endpoint, admission, class, self.now, random);
         let rules = &cluster.config.policy.health;
         let (health, change) = endpoint.health.get().record(rules, self.now, observation);
         endpoint.health.set(health);
+        // Back from an outage it is new: tried gently.
+        let is_back = change == Some(HealthChange::Recovered);
+        let estimate = if is_back {
+            Estimate::default()
+        } else {
+            estimate
+        };
+        endpoint.estimate.set(estimate);
         match change {
             Some(HealthChange::Opened { .. } | HealthChange::Ejected { .. }) => {
                 self.counters.ejections += 1;
@@ -91,14 +101,6 @@ impl Engine {
             Some(HealthChange::Recovered) => self.counters.recoveries += 1,
             None => {}
         }
-    }
-}
-
-/// Only these can take an endpoint out, so only then the others are counted.
-fn is_fault(class: Class) -> bool {
-    match class {
-        Class::EndpointFault | Class::HalfFault => true,
-        Class::Success | Class::Overload | Class::CallerFault | Class::Neutral => false,
     }
 }
 

@@ -3,6 +3,7 @@
 mod world;
 
 mod answer;
+mod balance;
 mod blame;
 mod call;
 mod cancels;

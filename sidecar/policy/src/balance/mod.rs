@@ -1,7 +1,14 @@
-//! Choosing among endpoints: what each costs, and which of two is cheaper.
+//! Choosing among endpoints: whose turn it is, and what speaks against taking it.
 
-mod ewma;
-mod p2c;
+mod estimate;
+mod octaves;
+mod pick;
+mod usual;
 
-pub use ewma::{EwmaRules, PeakEwma};
-pub use p2c::pick_p2c;
+#[cfg(test)]
+mod simulation;
+
+pub use estimate::{Estimate, Trial};
+pub use octaves::Octaves;
+pub use pick::{Candidate, Rank, Seen, Turn};
+pub use usual::Usual;

@@ -2,12 +2,13 @@
 //!
 //! Envoy's consecutive ejection ("Outlier detection", Envoy docs), with one difference: a gRPC
 //! status in trailers counts. An ejected endpoint gets no probe; it comes back when its time
-//! is over.
+//! is over, or when a call that had nowhere else to go ended well there.
 
 use std::time::Duration;
 
 use super::window::{Evidence, FAULT, evidence};
-use crate::{Class, Tick};
+use super::{Admission, Observation};
+use crate::Tick;
 
 /// For every such span spent in service, one former ejection is forgotten (Envoy's `interval`).
 const FORGIVE_AFTER: Duration = Duration::from_secs(10);
@@ -61,25 +62,23 @@ impl Ejection {
         self.times
     }
 
-    /// An attempt ended. `may_eject` is false where the ceiling forbids to lose one more.
-    pub fn record(
-        self,
-        rules: &OutlierRules,
-        now: Tick,
-        class: Class,
-        may_eject: bool,
-    ) -> Ejection {
+    /// An attempt ended.
+    pub fn record(self, rules: &OutlierRules, now: Tick, end: &Observation) -> Ejection {
+        let seen = evidence(end.class);
         if self.is_out(now) {
-            return self;
+            // A call that began before the ejection proves nothing about now.
+            let is_back = end.admission == Admission::Refused && seen == Evidence::Good;
+            let until = if is_back { now } else { self.until };
+            return Ejection { until, ..self };
         }
-        let row_halves = match evidence(class) {
+        let row_halves = match seen {
             Evidence::Good => 0,
             Evidence::Bad(halves) => self.row_halves.saturating_add(halves),
             Evidence::None => self.row_halves,
         };
         let in_a_row = row_halves > self.row_halves
             && row_halves >= rules.consecutive_failures.saturating_mul(FAULT);
-        if in_a_row && may_eject && rules.consecutive_failures > 0 {
+        if in_a_row && end.may_eject && rules.consecutive_failures > 0 {
             return self.eject(rules, now);
         }
         Ejection { row_halves, ..self }
@@ -111,7 +110,7 @@ pub(super) fn span(rules: &OutlierRules, times: u32) -> Duration {
     rules.base_ejection_time.saturating_mul(times).min(longest)
 }
 
-/// May one more endpoint go out of service, when `out_now` of `total` are out already? Never
+/// May an endpoint be ejected, when `out_now` others of `total` in all are out already? Never
 /// more than `max_percent` of them, and never the last.
 pub const fn may_eject(out_now: usize, total: usize, max_percent: u8) -> bool {
     let out_then = out_now.saturating_add(1);
@@ -124,16 +123,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Class;
 
     const fn at(secs: u64) -> Tick {
         Tick::from_nanos(secs * 1_000_000_000)
+    }
+
+    fn end(class: Class, may_eject: bool) -> Observation {
+        Observation {
+            admission: Admission::Pass,
+            class,
+            may_eject,
+            is_common: false,
+            random: 0,
+        }
     }
 
     /// Records each class at `now` while the ceiling allows an ejection.
     fn after(ejection: Ejection, now: Tick, classes: &[Class]) -> Ejection {
         let rules = OutlierRules::default();
         classes.iter().fold(ejection, |state, class| {
-            state.record(&rules, now, *class, true)
+            state.record(&rules, now, &end(*class, true))
         })
     }
 
@@ -212,21 +222,38 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_had_nowhere_else_to_go_and_ended_well_ends_it() {
+        let rules = OutlierRules::default();
+        let out = after(Ejection::default(), at(0), &FIVE_FAULTS);
+        let record = |admission, class| {
+            let end = Observation {
+                admission,
+                ..end(class, true)
+            };
+            out.record(&rules, at(3), &end)
+        };
+        let back = record(Admission::Refused, Class::Success);
+        assert_eq!((back.is_out(at(3)), back.times()), (false, 1));
+        assert_eq!(record(Admission::Refused, Class::EndpointFault), out);
+        assert_eq!(record(Admission::Pass, Class::Success), out, "from before");
+    }
+
+    #[test]
     fn the_ceiling_postpones_an_ejection_to_the_next_failure() {
         let rules = OutlierRules::default();
         let kept = FIVE_FAULTS
             .iter()
             .fold(Ejection::default(), |state, class| {
-                state.record(&rules, at(1), *class, false)
+                state.record(&rules, at(1), &end(*class, false))
             });
         assert!(!kept.is_out(at(1)));
         assert!(
             !kept
-                .record(&rules, at(1), Class::Neutral, true)
+                .record(&rules, at(1), &end(Class::Neutral, true))
                 .is_out(at(1))
         );
         assert!(
-            kept.record(&rules, at(1), Class::EndpointFault, true)
+            kept.record(&rules, at(1), &end(Class::EndpointFault, true))
                 .is_out(at(1))
         );
     }
@@ -237,7 +264,7 @@ mod tests {
             consecutive_failures: 0,
             ..OutlierRules::default()
         };
-        let state = Ejection::default().record(&rules, at(1), Class::EndpointFault, true);
+        let state = Ejection::default().record(&rules, at(1), &end(Class::EndpointFault, true));
         assert!(!state.is_out(at(1)));
     }
 

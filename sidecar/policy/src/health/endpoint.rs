@@ -5,7 +5,7 @@
 
 mod follow;
 
-use super::{Admission, Breaker, BreakerRules, Ejection, OutlierRules, may_eject};
+use super::{Access, Admission, Breaker, BreakerRules, Ejection, OutlierRules, may_eject};
 use crate::{Class, Tick};
 
 /// Rules for the endpoints of one cluster.
@@ -27,26 +27,29 @@ impl Default for HealthRules {
 }
 
 impl HealthRules {
-    /// Share of endpoints that may be out at once, whichever of the two put them out. Percent.
+    /// Share of endpoints that may be out at once before no more are ejected. Percent.
     pub fn max_ejection_percent(&self) -> u8 {
         self.outlier.unwrap_or_default().max_ejection_percent
     }
 
-    /// May one more endpoint go out, when `out_now` of `total` are?
+    /// May an endpoint be ejected, when `out_now` of the others are out, of `total` in all? Breakers
+    /// do not ask.
     pub fn may_eject(&self, out_now: usize, total: usize) -> bool {
         may_eject(out_now, total, self.max_ejection_percent())
     }
 }
 
-/// The end of an admitted attempt, as health sees it.
+/// The end of an attempt, as health sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation {
     /// What `admit` answered when the attempt began.
     pub admission: Admission,
     /// How it ended.
     pub class: Class,
-    /// The ceiling lets one more endpoint go; see [`HealthRules::may_eject`].
+    /// The ceiling lets one more endpoint be ejected; see [`HealthRules::may_eject`].
     pub may_eject: bool,
+    /// With this one more than half of the endpoints are out.
+    pub is_common: bool,
     /// Random number for the jitter of the open time.
     pub random: u64,
 }
@@ -68,7 +71,7 @@ pub enum HealthChange {
         /// The factor on the base time, from 1.
         times: u32,
     },
-    /// A probe succeeded and the breaker closed.
+    /// A call that went there although it was out ended well: it is in rotation again.
     Recovered,
 }
 
@@ -90,7 +93,7 @@ impl EndpointHealth {
         &self.ejection
     }
 
-    /// Does this endpoint count as out? From the opening of its breaker until a probe has
+    /// Does this endpoint count as out? From the opening of its breaker until a call there has
     /// succeeded, and while it is ejected. This is what the ceiling counts.
     pub fn is_out(&self, now: Tick) -> bool {
         let closed = match self.breaker {
@@ -100,16 +103,15 @@ impl EndpointHealth {
         !closed || self.ejection.is_out(now)
     }
 
-    /// What [`admit`](EndpointHealth::admit) would answer: eligible for a pick unless `Refused`.
-    pub fn would_admit(&self, now: Tick) -> Admission {
-        if self.ejection.is_out(now) {
-            return Admission::Refused;
+    /// May the endpoint be picked?
+    pub fn access(&self, now: Tick) -> Access {
+        match self.ejection.is_out(now) {
+            true => Access::Paused,
+            false => self.breaker.access(now),
         }
-        self.breaker.would_admit(now)
     }
 
-    /// May a call go to this endpoint? Keep the answer for [`record`](EndpointHealth::record).
-    /// A call sent in spite of a refusal (all endpoints are out) is recorded with `Refused`.
+    /// A call goes to this endpoint. Keep the answer for [`record`](EndpointHealth::record).
     pub fn admit(self, rules: &HealthRules, now: Tick) -> (EndpointHealth, Admission) {
         if self.ejection.is_out(now) {
             return (self, Admission::Refused);
@@ -134,7 +136,7 @@ impl EndpointHealth {
             None => Breaker::default(),
         };
         let ejection = match &rules.outlier {
-            Some(outlier) => self.ejection.record(outlier, now, end.class, end.may_eject),
+            Some(outlier) => self.ejection.record(outlier, now, &end),
             None => Ejection::default(),
         };
         let next = EndpointHealth { breaker, ejection };
@@ -147,19 +149,17 @@ impl EndpointHealth {
             let (until, times) = (self.ejection.until(), self.ejection.times());
             return Some(HealthChange::Ejected { until, times });
         }
-        match (before.breaker, self.breaker) {
-            // Not opened anew: after an undecided probe `until` is now.
-            (Breaker::HalfOpen { .. }, Breaker::Open { until, .. }) if until <= now => None,
-            (
-                Breaker::Closed { .. } | Breaker::HalfOpen { .. },
-                Breaker::Open { until, openings },
-            ) => Some(HealthChange::Opened { until, openings }),
-            (Breaker::HalfOpen { .. } | Breaker::Open { .. }, Breaker::Closed { .. }) => {
-                Some(HealthChange::Recovered)
+        if before.ejection.is_out(now) && !self.ejection.is_out(now) {
+            return Some(HealthChange::Recovered);
+        }
+        let paused = before.breaker.until();
+        match self.breaker {
+            // Not for a probe that was undecided, or that failed before the pause was over.
+            Breaker::Open { until, openings } if paused.is_none_or(|before| until > before) => {
+                Some(HealthChange::Opened { until, openings })
             }
-            (Breaker::Closed { .. }, Breaker::Closed { .. } | Breaker::HalfOpen { .. })
-            | (Breaker::Open { .. }, Breaker::Open { .. } | Breaker::HalfOpen { .. })
-            | (Breaker::HalfOpen { .. }, Breaker::HalfOpen { .. }) => None,
+            Breaker::Closed { .. } if paused.is_some() => Some(HealthChange::Recovered),
+            Breaker::Closed { .. } | Breaker::Open { .. } | Breaker::HalfOpen { .. } => None,
         }
     }
 }
@@ -191,6 +191,7 @@ mod tests {
             admission,
             class,
             may_eject: true,
+            is_common: false,
             random: MIDDLE,
         }
     }
@@ -238,16 +239,9 @@ mod tests {
             openings: 1,
         };
         assert_eq!(changes, [ejected, opened]);
-        assert_eq!(
-            health.would_admit(at(1_000)),
-            Admission::Refused,
-            "still ejected"
-        );
-        assert_eq!(
-            health.would_admit(at(30_000)),
-            Admission::Probe,
-            "the breaker wants a probe"
-        );
+        assert_eq!(health.access(at(1_000)), Access::Paused, "still ejected");
+        let probe = Access::Probe;
+        assert_eq!(health.access(at(30_000)), probe, "the breaker wants one");
         assert!(
             health.is_out(at(30_000)),
             "it counts until the probe succeeds"
@@ -333,7 +327,7 @@ mod tests {
     }
 
     proptest! {
-        /// Under any sequence of events: never too many out, one probe at a time, a breaker opens
+        /// Under any sequence of events: never too many ejected, one probe at a time, a breaker opens
         /// only after failures, and in the end every endpoint can be used again.
         #[test]
         fn a_cluster_keeps_its_promises(
@@ -357,41 +351,42 @@ mod tests {
                     Event::Pass(millis) => now = now + Duration::from_millis(millis),
                     Event::Send(index) => {
                         let index = index % total;
-                        let expected = endpoints[index].would_admit(now);
                         let (next, admission) = endpoints[index].admit(&rules, now);
-                        prop_assert_eq!(admission, expected);
                         endpoints[index] = next;
-                        if admission != Admission::Refused {
-                            running.push((index, admission));
-                        }
+                        running.push((index, admission));
                         let is_probe = |call: &&(usize, Admission)| **call == (index, Admission::Probe);
                         prop_assert!(running.iter().filter(is_probe).count() <= 1);
                     }
                     Event::End(place, class) if !running.is_empty() => {
                         let (index, admission) = running.swap_remove(place % running.len());
-                        let out = endpoints.iter().filter(|endpoint| endpoint.is_out(now)).count();
-                        let may_eject = rules.may_eject(out, total);
-                        let observation = Observation { admission, class, may_eject, random: MIDDLE };
+                        let others = endpoints.iter().enumerate().filter(|(other, _)| *other != index);
+                        let out = others.filter(|(_, other)| other.is_out(now)).count();
+                        let (may_eject, is_common) = (rules.may_eject(out, total), 2 * (out + 1) > total);
+                        let observation = Observation { admission, class, may_eject, is_common, random: MIDDLE };
                         let (next, change) = endpoints[index].record(&rules, now, observation);
                         endpoints[index] = next;
                         faults[index] += u32::from(matches!(class, Class::EndpointFault | Class::HalfFault));
                         match change {
                             Some(HealthChange::Opened { openings: 1, .. }) => prop_assert!(faults[index] >= 2),
                             Some(HealthChange::Ejected { .. }) => prop_assert!(faults[index] >= 3),
-                            Some(HealthChange::Opened { .. } | HealthChange::Recovered) | None => {}
+                            // Its probe, if it is still on its way, is an ordinary call from now on.
+                            Some(HealthChange::Recovered) => running
+                                .iter_mut()
+                                .filter(|call| call.0 == index)
+                                .for_each(|call| call.1 = Admission::Pass),
+                            Some(HealthChange::Opened { .. }) | None => {}
                         }
                     }
                     Event::End(..) => {}
                 }
-                let out = endpoints.iter().filter(|endpoint| endpoint.is_out(now)).count();
-                prop_assert!(out * 100 <= total * 50, "{} of {} are out", out, total);
+                let ejected = endpoints.iter().filter(|found| found.ejection().is_out(now)).count();
+                prop_assert!(ejected * 100 <= total * 50, "{ejected} of {total} are ejected");
             }
             for (index, admission) in running {
-                let end = Observation { admission, class: Class::Success, may_eject: true, random: MIDDLE };
-                endpoints[index] = endpoints[index].record(&rules, now, end).0;
+                endpoints[index] = endpoints[index].record(&rules, now, end(admission, Class::Success)).0;
             }
             let later = now + Duration::from_secs(600);
-            let usable = |endpoint: &EndpointHealth| endpoint.would_admit(later) != Admission::Refused;
+            let usable = |endpoint: &EndpointHealth| matches!(endpoint.access(later), Access::In | Access::Probe);
             prop_assert!(endpoints.iter().all(usable));
         }
     }

@@ -1,10 +1,10 @@
-//! Is an endpoint to be used? Breaker and ejection, and the ceiling over both.
+//! Is an endpoint to be used? Breaker and ejection, and the ceiling over ejection.
 
 mod breaker;
 mod ejection;
 mod endpoint;
 mod window;
 
-pub use breaker::{Admission, Breaker, BreakerRules};
+pub use breaker::{Access, Admission, Breaker, BreakerRules};
 pub use ejection::{Ejection, OutlierRules, may_eject};
 pub use endpoint::{EndpointHealth, HealthChange, HealthRules, Observation};

@@ -47,10 +47,11 @@ impl Breaker {
             Breaker::Closed { window, .. } if before.window != rules.window => {
                 *window = Window::default();
             }
-            Breaker::Open {
+            Breaker::Open { until, openings }
+            | Breaker::HalfOpen {
                 until, openings, ..
             } => *until = (*until).min(now + pause(rules, *openings)),
-            Breaker::Closed { .. } | Breaker::HalfOpen { .. } => {}
+            Breaker::Closed { .. } => {}
         }
         self
     }
@@ -92,6 +93,7 @@ mod tests {
             admission: Admission::Pass,
             class: Class::EndpointFault,
             may_eject: true,
+            is_common: false,
             random: 1 << 63,
         };
         let record = |health: EndpointHealth, _| health.record(&long, at(0), fault).0;
@@ -136,6 +138,7 @@ mod tests {
             admission: Admission::Pass,
             class: Class::EndpointFault,
             may_eject: true,
+            is_common: false,
             random: 1 << 63,
         };
         let fail = |health: EndpointHealth, rules: &HealthRules, now, times| {

@@ -1,0 +1,132 @@
+//! What is usual in a cluster: how long an answer takes, and how much answers differ.
+//!
+//! The yardstick for each endpoint's [`Estimate`](super::Estimate). A mean over the answers of all
+//! endpoints and their mean distance from it, both of logarithms; the last eight answers make most
+//! of the one, the last 32 most of the other. TCP keeps its round-trip time like this (RFC 6298).
+
+use std::time::Duration;
+
+use super::Octaves;
+
+/// What an answer changes of the mean: one part in 2^3. Quick, so that a change that all
+/// endpoints share is not held against one of them.
+const LEVEL_SHIFT: u32 = 3;
+
+/// What an answer changes of the noise: one part in 2^5.
+const NOISE_SHIFT: u32 = 5;
+
+/// An answer counts as at most this far from what is usual, 256 times more or less: one outlier
+/// then moves an [`Estimate`](super::Estimate) by half an octave at most.
+pub(super) const FARTHEST: Octaves = Octaves::hundredths(800);
+
+/// Least difference that is not noise: half as much again. What an endpoint farther away or a
+/// busier machine costs is no reason to leave it alone.
+const MARGIN_MIN: Octaves = Octaves::hundredths(58);
+
+/// Latency that is too long for any endpoint, as long as nothing is known.
+const OVERLONG_UNKNOWN: Duration = Duration::from_millis(30);
+
+/// What is usual in a cluster. Default: nothing is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usual {
+    /// Mean latency; `None` before the first answer.
+    level: Option<Octaves>,
+    /// Mean distance from it.
+    noise: Octaves,
+}
+
+impl Usual {
+    /// An endpoint's answer took `latency`.
+    pub fn observe(self, latency: Duration) -> Usual {
+        let Some(level) = self.level else {
+            let level = Some(Octaves::of(latency));
+            return Usual { level, ..self };
+        };
+        let distance = self.excess(latency);
+        let noise = self.noise + (distance.magnitude() - self.noise).part(NOISE_SHIFT);
+        let level = Some(level + distance.part(LEVEL_SHIFT));
+        Usual { level, noise }
+    }
+
+    /// How much longer than usual `latency` is, within [`FARTHEST`].
+    pub(super) fn excess(&self, latency: Duration) -> Octaves {
+        let Some(level) = self.level else {
+            return Octaves::ZERO;
+        };
+        let none = Octaves::ZERO - FARTHEST;
+        (Octaves::of(latency) - level).clamp(none, FARTHEST)
+    }
+
+    /// Differences up to this decide nothing: three quarters of the noise. The mean of an
+    /// endpoint's last sixteen answers strays so far once in a thousand times.
+    pub(super) fn margin(&self) -> Octaves {
+        (self.noise - self.noise.part(2)).max(MARGIN_MIN)
+    }
+
+    /// The latency of an endpoint that differs by `excess`; zero if nothing is known.
+    pub(super) fn latency(&self, excess: Octaves) -> Duration {
+        self.level
+            .map_or(Duration::ZERO, |level| (level + excess).span())
+    }
+
+    /// Was an attempt of this length long enough that its endpoint, and no impatient caller, is to blame
+    /// for it? Twice what is usual, or more where answers differ more; 30 ms if nothing is known. The
+    /// yardstick of [`Origin::OurDeadline`](crate::Origin::OurDeadline).
+    pub fn is_overlong(&self, elapsed: Duration) -> bool {
+        let beyond = Octaves::ONE.max(self.noise + self.noise);
+        let overlong = self.level.map(|level| (level + beyond).span());
+        elapsed >= overlong.unwrap_or(OVERLONG_UNKNOWN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn after(millis: impl IntoIterator<Item = u64>) -> Usual {
+        let answers = millis.into_iter();
+        answers.fold(Usual::default(), |usual, latency| {
+            usual.observe(ms(latency))
+        })
+    }
+
+    #[test]
+    fn nothing_is_far_from_what_is_not_known() {
+        let unknown = Usual::default();
+        assert_eq!(unknown.excess(ms(900)), Octaves::ZERO);
+        assert_eq!(unknown.latency(Octaves::ZERO), Duration::ZERO);
+        assert!(unknown.is_overlong(ms(30)) && !unknown.is_overlong(ms(29)));
+    }
+
+    #[test]
+    fn a_steady_latency_is_usual_and_without_noise() {
+        let steady = after([4; 40]);
+        let close = |span: Duration, millis| span.abs_diff(ms(millis)) < Duration::from_micros(10);
+        assert!(close(steady.latency(Octaves::ZERO), 4));
+        assert!(steady.is_overlong(ms(9)) && !steady.is_overlong(ms(7)));
+        assert_eq!(steady.margin(), MARGIN_MIN);
+    }
+
+    #[test]
+    fn what_changed_is_usual_after_some_answers() {
+        let changed = after([2; 40].into_iter().chain([40; 24]));
+        assert!(changed.latency(Octaves::ZERO) > ms(30));
+    }
+
+    #[test]
+    fn noise_widens_the_margin() {
+        let noisy = after((0..200).map(|turn| if turn % 2 == 0 { 1 } else { 16 }));
+        assert!(noisy.margin() > Octaves::hundredths(120), "{noisy:?}");
+    }
+
+    #[test]
+    fn no_outlier_counts_for_more_than_the_farthest() {
+        let steady = after([2; 40]);
+        assert_eq!(steady.excess(ms(3_600_000)), FARTHEST);
+        assert_eq!(steady.excess(Duration::ZERO), Octaves::ZERO - FARTHEST);
+    }
+}

@@ -1,0 +1,228 @@
+//! The promise: equal instances get equal shares, one slow answer or failure costs none its share, a
+//! slow one is left alone, and a healthy one is found while another fails.
+//!
+//! Over real sockets, so only shares and codes are looked at, no latencies: a busy machine has its own.
+//! The figures in virtual time are those of `sidecar/policy/src/balance/simulation`.
+
+use std::time::Duration;
+
+use outrider_tests::{Application, Caller, Sidecar, write_document};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval};
+
+const GET: &str = "/shop.v1.Orders/Get";
+const PLACE: &str = "/shop.v1.Orders/Place";
+
+/// How calls come.
+#[derive(Clone, Copy, Debug)]
+enum Load {
+    /// So many a second.
+    Open(u32),
+    /// One after the other, so many a second at most.
+    Closed(u32),
+}
+
+/// Instances, a sidecar that knows them, and a caller.
+struct Shop {
+    instances: Vec<Application>,
+    caller: Caller,
+    _sidecar: Sidecar,
+    _folder: tempfile::TempDir,
+}
+
+impl Shop {
+    /// `Get` may be repeated, `Place` may not.
+    async fn start(count: usize) -> Shop {
+        let mut instances = vec![];
+        for _ in 0..count {
+            instances.push(Application::start("one").await);
+        }
+        let addresses = instances.iter().map(|found| found.address);
+        let addresses: Vec<_> = addresses
+            .map(|at| format!("{{ address: \"{at}\" }}"))
+            .collect();
+        let text = format!(
+            "apiVersion: outrider.dev/v1
+kind: Service
+metadata: {{ name: orders }}
+spec:
+  grpcServices: [shop.v1.Orders]
+  tls: none
+  endpoints: {{ static: [ {} ] }}
+---
+apiVersion: outrider.dev/v1
+kind: TrafficPolicy
+metadata: {{ name: orders }}
+spec:
+  targetRefs: [ {{ kind: Service, name: orders }} ]
+  methods:
+    - {{ name: shop.v1.Orders/Get, unary: true, idempotent: true }}
+",
+            addresses.join(", ")
+        );
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        write_document(folder.path(), "orders.yaml", &text);
+        let options = outrider_daemon::Options {
+            workers: 1,
+            ..Sidecar::options("frontend", folder.path())
+        };
+        let sidecar = Sidecar::start(options).await.expect("the sidecar starts");
+        let caller = Caller::connect(sidecar.addresses().outbound).await;
+        Shop {
+            instances,
+            caller,
+            _sidecar: sidecar,
+            _folder: folder,
+        }
+    }
+
+    /// Calls for `seconds`; how many each instance got.
+    async fn run(&self, load: Load, seconds: f64) -> Vec<usize> {
+        let before: Vec<_> = self.instances.iter().map(Application::calls).collect();
+        let end = Instant::now() + Duration::from_secs_f64(seconds);
+        let (Load::Open(rate) | Load::Closed(rate)) = load;
+        let mut pace = interval(Duration::from_secs(1) / rate);
+        let mut open = JoinSet::new();
+        while pace.tick().await < end {
+            let caller = self.caller.clone();
+            let call = async move { caller.call("orders", GET, b"").await.map(drop) };
+            match load {
+                Load::Open(_) => drop(open.spawn(call)),
+                Load::Closed(_) => call.await.expect("an answer"),
+            }
+        }
+        while let Some(ended) = open.join_next().await {
+            ended.expect("no panic").expect("an answer");
+        }
+        let now = self.instances.iter().map(Application::calls);
+        now.zip(before).map(|(now, before)| now - before).collect()
+    }
+
+    /// Calls one after the other; the longest row that failed, and how many in all.
+    async fn failures(&self, path: &str, calls: usize) -> (usize, usize) {
+        let (mut row, mut longest, mut failed) = (0, 0, 0);
+        for _ in 0..calls {
+            let reply = self
+                .caller
+                .call("orders", path, b"")
+                .await
+                .expect("a response");
+            row = if reply.grpc_status == "0" { 0 } else { row + 1 };
+            failed += usize::from(row > 0);
+            longest = longest.max(row);
+        }
+        (longest, failed)
+    }
+}
+
+async fn assert_fair(count: usize, load: Load, seconds: f64) {
+    let shop = Shop::start(count).await;
+    let got = shop.run(load, seconds).await;
+    let fair = got.iter().sum::<usize>() as f64 / count as f64;
+    // A call more or less where 20 % of the share is less, and one for a start that is slow.
+    let allowed = (0.2 * fair).max(2.0);
+    let is_fair = |got: &usize| (*got as f64 - fair).abs() <= allowed;
+    assert!(got.iter().all(is_fair), "{load:?}: {got:?}");
+}
+
+#[tokio::test]
+async fn equal_instances_get_equal_shares() {
+    let mut cases = JoinSet::new();
+    for count in [2, 3, 10] {
+        for rate in [5, 50] {
+            cases.spawn(assert_fair(count, Load::Open(rate), 5.0));
+            cases.spawn(assert_fair(count, Load::Closed(rate), 5.0));
+        }
+    }
+    while let Some(case) = cases.join_next().await {
+        case.expect("fair");
+    }
+    for count in [2, 3, 10] {
+        assert_fair(count, Load::Open(1_000), 1.0).await;
+        assert_fair(count, Load::Closed(1_000), 1.0).await;
+    }
+}
+
+/// The first answer of the second instance is slow, or a failure.
+async fn assert_forgiven(load: Load, fails: bool) {
+    let shop = Shop::start(2).await;
+    let second = &shop.instances[1];
+    match fails {
+        true => second.fail(),
+        false => second.delay(Duration::from_millis(300)),
+    }
+    while second.calls() == 0 {
+        shop.failures(GET, 1).await;
+    }
+    second.heal();
+    second.delay(Duration::ZERO);
+    shop.run(load, 3.0).await;
+    let got = shop.run(load, 5.0).await;
+    let all = got.iter().sum::<usize>();
+    assert!(4 * (got[1] + 1) >= all, "{load:?}, fails: {fails}: {got:?}");
+}
+
+#[tokio::test]
+async fn one_slow_answer_or_failure_costs_no_instance_its_share() {
+    let mut cases = JoinSet::new();
+    for fails in [false, true] {
+        for load in [
+            Load::Open(5),
+            Load::Closed(5),
+            Load::Open(50),
+            Load::Closed(50),
+        ] {
+            cases.spawn(assert_forgiven(load, fails));
+        }
+    }
+    while let Some(case) = cases.join_next().await {
+        case.expect("forgiven");
+    }
+}
+
+/// The first of `count` takes `times` as long as the others.
+async fn assert_left_alone(count: usize, times: u32, load: Load) {
+    let shop = Shop::start(count).await;
+    let usual = Duration::from_millis(15);
+    shop.instances.iter().for_each(|found| found.delay(usual));
+    shop.instances[0].delay(usual * times);
+    shop.run(load, 6.0).await;
+    let got = shop.run(load, 5.0).await;
+    let fair = got.iter().sum::<usize>() as f64 / count as f64;
+    assert!(got[0] as f64 <= (0.1 * fair).max(1.0), "{load:?}: {got:?}");
+}
+
+#[tokio::test]
+async fn a_slow_instance_gets_a_tenth_of_its_share_at_most() {
+    let mut cases = JoinSet::new();
+    for (count, times) in [(2, 10), (3, 10), (10, 10), (10, 3)] {
+        cases.spawn(assert_left_alone(count, times, Load::Open(100)));
+        cases.spawn(assert_left_alone(count, times, Load::Closed(50)));
+    }
+    while let Some(case) = cases.join_next().await {
+        case.expect("left alone");
+    }
+}
+
+#[tokio::test]
+async fn a_healthy_instance_is_found_while_the_other_fails() {
+    for (first, second) in [(0, 1), (1, 0)] {
+        let shop = Shop::start(2).await;
+        let (first, second) = (&shop.instances[first], &shop.instances[second]);
+        // Long enough that its breaker has opened more than once.
+        first.fail();
+        shop.failures(PLACE, 1_000).await;
+        second.fail();
+        shop.failures(PLACE, 200).await;
+        first.heal();
+        let (longest, failed) = shop.failures(PLACE, 120).await;
+        assert!(
+            longest <= 5 && failed <= 20,
+            "{failed} of 120, {longest} in a row"
+        );
+        second.heal();
+        first.fail();
+        let (_, failed) = shop.failures(GET, 120).await;
+        assert_eq!(failed, 0, "a retry goes to the other one");
+    }
+}
