@@ -147,7 +147,7 @@ impl Engine {
             pushback,
             refused: false,
         };
-        if self.retry(id, &end) {
+        if code != Code::Ok && self.retry(id, &end) {
             return;
         }
         self.pass_last(id, last, code);
