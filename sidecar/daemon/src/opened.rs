@@ -16,7 +16,7 @@ use crate::control::identity::Expected;
 use crate::control::identity_watch::IdentityWatch;
 use crate::control::status::IdentityStatus;
 use crate::error::StartupError;
-use crate::member::{self, Lease, Leave, Member, MemberStatus, Observer};
+use crate::member::{self, Lease, Leave, Member, MemberStatus, Observer, Standing};
 use crate::options::Options;
 use crate::process::Addresses;
 use crate::source::Source;
@@ -136,15 +136,20 @@ impl Opened {
                 let (leave, leaver) = member::leave();
                 let wants = member.wants();
                 let ends = options.app.zip(addresses.inbound);
-                let lease = ends.map(|(application, inbound)| Lease {
-                    instance,
-                    application,
-                    inbound,
-                    advertise: member.advertise(),
-                    leaver,
-                    workers: workers.clone(),
-                    observer: Observer::default(),
-                    status: member.status().clone(),
+                let lease = ends.map(|(application, inbound)| {
+                    let (told, standing) = watch::channel(Standing::Unknown);
+                    tasks.spawn(member::watch_application(application, told));
+                    Lease {
+                        instance,
+                        application,
+                        standing,
+                        inbound,
+                        advertise: member.advertise(),
+                        leaver,
+                        workers: workers.clone(),
+                        observer: Observer::default(),
+                        status: member.status().clone(),
+                    }
                 });
                 tasks.spawn(member.save());
                 tasks.spawn(member.run(workers.clone(), lease));

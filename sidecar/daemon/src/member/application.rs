@@ -27,7 +27,7 @@ const REFUSED_AGAIN_MAX: Duration = Duration::from_millis(40);
 const DOUBTS_MAX: u32 = 3;
 
 /// Asks for ever; `standing`, which begins as unknown, changes when the answer does.
-pub async fn watch(application: SocketAddr, standing: &watch::Sender<Standing>) {
+pub async fn watch(application: SocketAddr, standing: watch::Sender<Standing>) {
     let (mut doubts, mut waited) = (0, SOON);
     loop {
         let seen = ask(application).await;
@@ -145,7 +145,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let (told, mut standing) = watch::channel(Standing::Serving);
         drop(listener);
-        tokio::spawn(async move { watch(address, &told).await });
+        tokio::spawn(watch(address, told));
         let gone = Standing::Absent(Absence::NotListening);
         let changed = standing.wait_for(|standing| *standing == gone).await;
         assert!(changed.is_ok());

@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::application;
 use super::connection::Connection;
 use super::leaving::Leaver;
 use super::observer::Observer;
@@ -38,8 +37,10 @@ const WAITING_MAX: usize = 4;
 pub struct Lease {
     /// Tells this run of the sidecar from others at its address.
     pub instance: String,
-    /// Where the application is asked how it is.
+    /// Where the application listens.
     pub application: SocketAddr,
+    /// How it stands, by [`super::application::watch`], which goes on without a control plane.
+    pub standing: watch::Receiver<Standing>,
     /// Where the inbound listener listens.
     pub inbound: SocketAddr,
     /// Where the operator says that it is reached.
@@ -55,32 +56,24 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Announces the application over `connection`; ends only when given up.
-    pub async fn hold(&mut self, connection: &Connection) {
-        let (told, standing) = watch::channel(Standing::Unknown);
-        tokio::select! {
-            () = application::watch(self.application, &told) => {}
-            () = self.announce(connection, standing) => {}
-        }
-    }
-
     /// The connection is over: nobody hears us any more.
     pub fn lost(&self) {
         self.leaver.lost();
     }
 
-    async fn announce(&mut self, connection: &Connection, mut standing: watch::Receiver<Standing>) {
+    /// Announces the application over `connection`; ends only when given up.
+    pub async fn hold(&mut self, connection: &Connection) {
         let address = address(self.advertise, self.inbound, connection.local);
         loop {
             tokio::select! {
-                // Never an error: the sender is beside us.
-                _ = standing.wait_for(|standing| *standing != Standing::Unknown) => {}
+                // An error only when the process ends.
+                _ = self.standing.wait_for(|standing| *standing != Standing::Unknown) => {}
                 () = self.leaver.asked() => {}
             }
             if self.leaver.is_done() {
                 break;
             }
-            match self.stream(connection, address, &mut standing).await {
+            match self.stream(connection, address).await {
                 Ok(()) => self.withdrawn(),
                 Err(status) => self.not_announced(address, &status).await,
             }
@@ -98,7 +91,11 @@ impl Lease {
     /// Says why, and waits before the next try; a withdrawal has less time.
     async fn not_announced(&mut self, address: SocketAddr, status: &Status) {
         let problem = status.message().to_owned();
-        tracing::error!(%address, problem, code = ?status.code(), "not announced");
+        // Once per change: the next tries will hear the same.
+        let is_news = self.status.borrow().not_announced.as_ref() != Some(&problem);
+        if is_news {
+            tracing::error!(%address, problem, code = ?status.code(), "not announced");
+        }
         self.status
             .send_modify(|status| status.not_announced = Some(problem));
         let asked_before = self.leaver.is_asked();
@@ -109,23 +106,18 @@ impl Lease {
     }
 
     /// One stream of announcements; ends well when the withdrawal was heard.
-    async fn stream(
-        &mut self,
-        connection: &Connection,
-        address: SocketAddr,
-        standing: &mut watch::Receiver<Standing>,
-    ) -> Result<(), Status> {
+    async fn stream(&mut self, connection: &Connection, address: SocketAddr) -> Result<(), Status> {
         let (say, said) = mpsc::channel(WAITING_MAX);
         self.leaver.announces();
         // Before the call: a server may wait for it.
-        let mut withdrew = self.say(&say, address, standing).await;
+        let mut withdrew = self.say(&say, address).await;
         let mut registry = RegistryClient::new(connection.channel.clone());
         let answers = registry.announce(ReceiverStream::new(said)).await?;
         let mut answers = answers.into_inner();
         let mut interval = INTERVAL_FIRST;
         loop {
             tokio::select! {
-                Ok(()) = standing.changed() => {}
+                Ok(()) = self.standing.changed() => {}
                 () = self.leaver.asked(), if !withdrew => {}
                 () = tokio::time::sleep(interval) => {}
                 answer = answers.message() => match answer? {
@@ -139,17 +131,12 @@ impl Lease {
                     None => return Err(Status::unavailable("the stream has ended")),
                 },
             }
-            withdrew = self.say(&say, address, standing).await;
+            withdrew = self.say(&say, address).await;
         }
     }
 
     /// Says how it is; gives whether that was the withdrawal.
-    async fn say(
-        &mut self,
-        say: &mpsc::Sender<Announcement>,
-        address: SocketAddr,
-        standing: &mut watch::Receiver<Standing>,
-    ) -> bool {
+    async fn say(&mut self, say: &mpsc::Sender<Announcement>, address: SocketAddr) -> bool {
         let observations = tokio::select! {
             biased;
             // A worker that takes its time must not hold this up.
@@ -157,7 +144,7 @@ impl Lease {
             gauges = self.workers.gauges() => self.observer.observe(&gauges),
         };
         let withdraw = self.leaver.is_asked();
-        let standing = standing.borrow_and_update().clone();
+        let standing = self.standing.borrow_and_update().clone();
         let problem = standing.problem(self.application);
         let serving = standing.is_serving();
         self.status.send_modify(|status| {

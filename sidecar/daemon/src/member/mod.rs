@@ -56,9 +56,11 @@ use last_good::Latest;
 use own::Own;
 use subscription::{Outlets, Subscription};
 
+pub use application::watch as watch_application;
 pub use lease::Lease;
 pub use leaving::{Leave, channel as leave};
 pub use observer::Observer;
+pub use standing::Standing;
 pub use status::MemberStatus;
 
 /// Longest time to the next try with a token that was refused, unless its file changes.
