@@ -116,13 +116,6 @@ impl Bed {
         busy.map(|endpoint| endpoint.address)
     }
 
-    /// Calls at an endpoint.
-    pub fn in_flight(&self, address: Option<SocketAddr>) -> u32 {
-        let endpoints = self.endpoints().into_iter();
-        let there = endpoints.filter(|it| Some(it.address) == address);
-        there.map(|endpoint| endpoint.in_flight).sum()
-    }
-
     pub fn endpoints(&self) -> Vec<EndpointGauge> {
         let clusters = self.gauges().clusters.into_iter();
         clusters.flat_map(|cluster| cluster.endpoints).collect()
