@@ -239,6 +239,45 @@ async fn metadata_passes_unread() {
 }
 
 #[tokio::test]
+async fn a_value_loses_the_white_space_at_its_ends_and_nothing_else() {
+    let sent = [("x-a", " a\t b "), ("x-b", "\t"), ("x-c-bin", "AAE= ")];
+    let (said, recorded) = arrived(&grpc(SERVICE, &sent)).await;
+    assert_eq!(said.field(1, "grpc-status"), Some("0"));
+    for (name, expected) in [("x-a", "a\t b"), ("x-b", ""), ("x-c-bin", "AAE=")] {
+        assert_eq!(recorded[0].values(name), [expected], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_head_is_refused_in_words() {
+    let recorder = Recorder::start().await;
+    let way = Way::start(Hops::One, recorder.address).await;
+    let cases = [
+        (("X-Upper", "1"), "0x58 in the name of \"X-Upper\""),
+        (("x-line", "a\nb"), "0x0a in the value of \"x-line\""),
+        (("connection", "close"), "\"connection\""),
+        (("te", "gzip"), "\"te\""),
+        (("content-length", "5, 5"), "\"content-length\""),
+        (("host", "evil"), "\"host\""),
+        (("", "1"), "a field without a name"),
+    ];
+    for (field, named) in cases {
+        let mut peer = Peer::greet(way.address(), &[]).await.expect("a greeting");
+        let fields = grpc(SERVICE, &[field]);
+        let block = fields.iter().fold(Block::new(), |block, (name, value)| {
+            block.literal(name, value)
+        });
+        let frame = Frame::headers(1, flag::END_STREAM, block.octets());
+        peer.send(&frame).await;
+        let said = Said::until_over(&mut peer, 1, PATIENCE).await;
+        let message = said.field(1, "grpc-message").unwrap_or_default();
+        assert!(message.contains(named), "{field:?}: {message}");
+        assert_eq!(said.goaway, None, "{field:?}");
+    }
+    assert_eq!(recorder.recorded().len(), 0);
+}
+
+#[tokio::test]
 async fn a_request_that_turns_out_malformed_never_ends_at_the_backend() {
     let recorder = Recorder::start().await;
     let way = Way::start(Hops::One, recorder.address).await;
@@ -264,7 +303,9 @@ async fn a_request_that_turns_out_malformed_never_ends_at_the_backend() {
                 .await;
         }
         let said = Said::until_over(&mut peer, 1, PATIENCE).await;
-        assert_eq!(said.resets.get(&1), Some(&1), "{trailers:?}: {said:?}");
+        assert_eq!(said.field(1, "grpc-status"), Some("13"), "{trailers:?}");
+        let message = said.field(1, "grpc-message").unwrap_or_default();
+        assert!(message.ends_with("[MALFORMED]"), "{trailers:?}: {message}");
     }
     let ended = recorder.recorded().into_iter().filter(|r| r.has_ended);
     assert_eq!(ended.count(), 0);

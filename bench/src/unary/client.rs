@@ -68,6 +68,8 @@ impl Client {
                 Event::SettingsChanged | Event::Pong { .. } => {}
                 Event::Interim { .. }
                 | Event::HeadTooLarge { .. }
+                | Event::HeadMalformed { .. }
+                | Event::Malformed { .. }
                 | Event::Reset { .. }
                 | Event::Goaway { .. }
                 | Event::Failed(_) => panic!("unexpected: {event:?}"),

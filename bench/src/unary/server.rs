@@ -39,6 +39,8 @@ impl Server {
                 Event::Interim { .. }
                 | Event::Trailers { .. }
                 | Event::HeadTooLarge { .. }
+                | Event::HeadMalformed { .. }
+                | Event::Malformed { .. }
                 | Event::Reset { .. }
                 | Event::Goaway { .. }
                 | Event::Failed(_) => panic!("unexpected: {event:?}"),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use outrider_http2::StreamId;
+use outrider_http2::{ErrorCode, StreamId};
 use outrider_policy::SpiffeId;
 use rustc_hash::FxHashMap;
 
@@ -37,8 +37,9 @@ pub(crate) struct Connection {
     pub(crate) served_unverified: bool,
     /// Calls by stream. A stream leaves when its call has no more business on it.
     pub(crate) streams: FxHashMap<StreamId, CallId>,
-    /// Streams answered before their request was over: reset once the answer is out.
-    pub(crate) answered_early: Vec<StreamId>,
+    /// Streams answered before their request was over, or because it is malformed: reset with this code
+    /// once the answer is out.
+    pub(crate) answered_early: Vec<(StreamId, ErrorCode)>,
     /// Listed among the connections to settle at the end of this turn.
     pub(crate) dirty: bool,
     /// Reading is on; `false` after an `Action::Read { on: false }`.

@@ -96,6 +96,17 @@ impl Engine {
             } => {
                 self.arrived_too_large(id, side, stream, fields, (bytes, count), end);
             }
+            Event::HeadMalformed {
+                stream,
+                fields,
+                why,
+                end,
+            } => self.arrived_malformed(id, side, stream, (fields, end), &why),
+            Event::Malformed { stream, why } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.request_malformed(call, &why);
+                }
+            }
             Event::Data { stream, bytes, end } => match self.call_on(id, stream) {
                 Some(call) => self.request_data(call, bytes, end),
                 None => self.discard(id, stream, bytes.len()),
@@ -154,7 +165,10 @@ impl Engine {
             Event::Goaway { code, debug, .. } => self.endpoint_goes(id, code, &debug),
             Event::Failed(error) => self.http2_failed(id, error.reason),
             Event::SettingsChanged => self.settings_changed(id),
-            Event::HeadTooLarge { .. } | Event::Pong { .. } => {}
+            Event::HeadTooLarge { .. }
+            | Event::HeadMalformed { .. }
+            | Event::Malformed { .. }
+            | Event::Pong { .. } => {}
         }
     }
 

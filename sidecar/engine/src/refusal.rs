@@ -18,6 +18,8 @@ pub enum Reason {
     NoRoute,
     /// The request is outside the grammar of gRPC or of this mesh.
     BadRequest,
+    /// The request is no HTTP message: which field breaks which rule is in the sentence.
+    Malformed,
     /// `grpc-timeout` is outside its grammar.
     BadTimeout,
     /// The header block is over the limit.
@@ -56,9 +58,10 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 20] = [
         Reason::NoRoute,
         Reason::BadRequest,
+        Reason::Malformed,
         Reason::BadTimeout,
         Reason::HeadersTooLarge,
         Reason::NotDiscovered,
@@ -83,6 +86,7 @@ impl Reason {
         match self {
             Reason::NoRoute => "NO_ROUTE",
             Reason::BadRequest => "BAD_REQUEST",
+            Reason::Malformed => "MALFORMED",
             Reason::BadTimeout => "BAD_TIMEOUT",
             Reason::HeadersTooLarge => "HEADERS_TOO_LARGE",
             Reason::NotDiscovered => "NOT_DISCOVERED",
@@ -122,6 +126,8 @@ impl Reason {
             Reason::DeadlineExceeded => Code::DeadlineExceeded,
             Reason::UpstreamCancelled => Code::Cancelled,
             Reason::UpstreamInsecure => Code::PermissionDenied,
+            // What gRPC makes of the HTTP status 400 (`http-grpc-status-mapping.md`).
+            Reason::Malformed => Code::Internal,
             Reason::UpstreamReset | Reason::UpstreamProtocol | Reason::SidecarFault => {
                 Code::Internal
             }
@@ -136,6 +142,7 @@ impl Reason {
             }
             Reason::NoRoute
             | Reason::BadRequest
+            | Reason::Malformed
             | Reason::BadTimeout
             | Reason::HeadersTooLarge
             | Reason::NotDiscovered
@@ -155,9 +162,11 @@ impl Reason {
     /// What the refusal says of the endpoint side, where no attempt said more.
     pub(crate) fn class(self) -> Class {
         match self {
-            Reason::NoRoute | Reason::BadRequest | Reason::BadTimeout | Reason::HeadersTooLarge => {
-                Class::CallerFault
-            }
+            Reason::NoRoute
+            | Reason::BadRequest
+            | Reason::Malformed
+            | Reason::BadTimeout
+            | Reason::HeadersTooLarge => Class::CallerFault,
             Reason::Overloaded | Reason::MemoryLimit => Class::Overload,
             // A status would have told what the caller did wrong; whoever resets has failed.
             Reason::UpstreamCancelled | Reason::UpstreamInsecure => Class::EndpointFault,
@@ -188,7 +197,7 @@ impl Reason {
     pub fn http_status(self) -> u16 {
         match self {
             Reason::NoRoute => 404,
-            Reason::BadRequest | Reason::BadTimeout => 400,
+            Reason::BadRequest | Reason::Malformed | Reason::BadTimeout => 400,
             Reason::HeadersTooLarge => 431,
             Reason::Overloaded => 429,
             Reason::MemoryLimit => 503,

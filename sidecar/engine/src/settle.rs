@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use outrider_http2::ErrorCode;
 use outrider_policy::Tick;
 
 use crate::connection::{Connection, Role, Stage};
@@ -69,10 +68,10 @@ impl Engine {
         else {
             return;
         };
-        answered_early.retain(|stream| {
+        answered_early.retain(|(stream, code)| {
             let waits = http2.queued(*stream) > 0;
             if !waits {
-                http2.reset(*stream, ErrorCode::NoError);
+                http2.reset(*stream, *code);
             }
             waits
         });

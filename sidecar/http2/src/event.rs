@@ -1,6 +1,6 @@
 //! What a connection tells its owner.
 
-use crate::{ConnectionError, ErrorCode, Fields, StreamId};
+use crate::{ConnectionError, ErrorCode, Fields, Malformed, StreamId};
 
 /// Something the peer did. Borrows only the input, never the connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +52,26 @@ pub enum Event<'b> {
         /// Nothing follows.
         end: bool,
     },
+    /// Server only: a malformed request head. The owner answers on the stream (RFC 9113 8.1.1 lets a
+    /// server do so), then resets it, also when nothing follows.
+    HeadMalformed {
+        /// The new stream.
+        stream: StreamId,
+        /// The fields whose octets are allowed, in order.
+        fields: Fields,
+        /// Which rule it breaks.
+        why: Malformed,
+        /// Nothing follows.
+        end: bool,
+    },
+    /// Server only: what follows a request's head is malformed: its length or its trailers. The owner
+    /// answers if it still can, then resets the stream.
+    Malformed {
+        /// The stream.
+        stream: StreamId,
+        /// Which rule it breaks.
+        why: Malformed,
+    },
     /// The stream is gone, both ways. Once per stream, and only for streams that the owner knows
     /// and has not finished or reset itself. What was queued is dropped.
     Reset {
@@ -83,14 +103,15 @@ pub enum Event<'b> {
 }
 
 /// Why a stream is gone.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ResetCause {
     /// The peer sent RST_STREAM.
     Peer(ErrorCode),
     /// The peer's GOAWAY says it never acted on the stream: safe to try elsewhere.
     AboveGoaway,
-    /// The message was malformed (RFC 9113 8.1.1). RST_STREAM PROTOCOL_ERROR is queued. Which rule.
-    Malformed(&'static str),
+    /// Client only: the response was malformed (RFC 9113 8.1.1). RST_STREAM PROTOCOL_ERROR is queued.
+    /// Which rule.
+    Malformed(Malformed),
     /// Response head or trailers over the limits, up to four times as much. RST_STREAM
     /// ENHANCE_YOUR_CALM is queued.
     TooLarge,

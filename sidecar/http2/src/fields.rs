@@ -4,6 +4,8 @@
 //! Pseudo-fields are ordinary entries (`:path`) at the front. What may stand in a list is
 //! judged in `validate`, not here.
 
+use crate::octets;
+
 /// One field. `name` is lower-case on HTTP/2.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub struct Field<'a> {
@@ -179,6 +181,13 @@ impl Draft<'_> {
 
     pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
         self.bytes[self.start..].split_at(self.value - self.start)
+    }
+
+    /// Takes the white space off the ends of the value.
+    pub(crate) fn strip_value(&mut self) {
+        let kept = octets::strip(self.parts().1).to_vec();
+        self.bytes.truncate(self.value);
+        self.bytes.extend_from_slice(&kept);
     }
 
     pub(crate) fn place(self, sensitive: bool) -> Place {

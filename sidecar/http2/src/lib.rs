@@ -12,6 +12,7 @@ mod event;
 mod fields;
 mod frame;
 mod hpack;
+mod malformed;
 mod octets;
 mod stream;
 mod stream_id;
@@ -23,5 +24,6 @@ pub use connection::{CannotOpen, Connection, Counters, Flood, GoawayKind, Taken}
 pub use error::{ConnectionError, ErrorCode};
 pub use event::{Event, ResetCause};
 pub use fields::{Field, Fields, FieldsIter};
+pub use malformed::Malformed;
 pub use stream_id::StreamId;
 pub use window_pool::WindowPool;

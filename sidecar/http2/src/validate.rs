@@ -1,14 +1,13 @@
 //! Which field lists are HTTP messages (RFC 9113 8.2, 8.3).
 //!
-//! A list that is not one is malformed: the stream is reset and the owner never sees it.
-//! Names and values here have allowed octets only, see `octets`.
-//! Where RFC 9113 leaves a choice, the strict one is taken: what two proxies could read
-//! differently is refused. Policy on well-formed messages (paths, methods) is the owner's.
+//! A list that is not one is malformed: no call is made of it, and its sender learns which field breaks
+//! which rule. Names and values here have allowed octets only, and no white space at their ends; see
+//! `octets`. Strict where two proxies could read a message differently, lenient where stock gRPC libraries
+//! are: `docs/CONFORMANCE.md` has each rule beside what others do with it. Policy on well-formed messages
+//! (paths, methods) is the owner's.
 
-use crate::{Field, Fields, octets};
-
-/// Which rule a list breaks.
-pub(crate) type Malformed = &'static str;
+use crate::octets::{self, Part};
+use crate::{Field, Fields, Malformed};
 
 /// What a stream must know of its request head.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -33,19 +32,21 @@ pub(crate) fn request(fields: &mut Fields, is_whole: bool) -> Result<Request, Ma
         if !field.name.starts_with(b":") {
             regular.take(field)?;
         } else if regular.is_begun {
-            return Err("pseudo-field behind a field");
+            let rule = "a pseudo-field behind other fields";
+            return Err(Malformed::field(rule, field.name));
         } else {
             pseudo.take(field)?;
         }
     }
-    let is_complete = pseudo.method.is_some() && pseudo.scheme.is_some() && pseudo.path.is_some();
-    if is_whole && !is_complete {
-        return Err("request without :method, :scheme or :path");
+    if is_whole && let Some(missing) = pseudo.missing() {
+        return Err(Malformed::message(missing));
     }
     if pseudo.path == Some(b"*") && pseudo.method != Some(b"OPTIONS") {
-        return Err("path * without OPTIONS");
+        let rule = "the asterisk is a path of OPTIONS alone";
+        return Err(Malformed::field(rule, b":path"));
     }
     let hosts = Hosts {
+        scheme: pseudo.scheme.unwrap_or_default(),
         authority: pseudo.authority,
         host: regular.host,
     };
@@ -66,12 +67,13 @@ pub(crate) fn response(fields: &Fields) -> Result<Response, Malformed> {
         if !field.name.starts_with(b":") {
             regular.take(field)?;
         } else if regular.is_begun || field.name != b":status" || status.is_some() {
-            return Err("misplaced, unknown or repeated pseudo-field");
+            let rule = "a misplaced, unknown or repeated pseudo-field";
+            return Err(Malformed::field(rule, field.name));
         } else {
             status = Some(parse_status(field.value)?);
         }
     }
-    let status = status.ok_or("response without :status")?;
+    let status = status.ok_or_else(|| Malformed::message("a response without :status"))?;
     Ok(Response {
         status,
         content_length: regular.content_length,
@@ -83,7 +85,7 @@ pub(crate) fn trailers(fields: &Fields) -> Result<(), Malformed> {
     let mut regular = Regular::default();
     for field in fields.iter() {
         if field.name.starts_with(b":") {
-            return Err("pseudo-field in trailers");
+            return Err(Malformed::field("a pseudo-field in trailers", field.name));
         }
         regular.take(field)?;
     }
@@ -106,16 +108,42 @@ impl<'a> RequestPseudo<'a> {
             b":path" => (&mut self.path, is_path(field.value)),
             b":authority" => (&mut self.authority, is_authority(field.value)),
             // Among them :protocol: extended CONNECT is not announced (RFC 8441).
-            _ => return Err("unknown pseudo-field"),
+            _ => return Err(Malformed::field("an unknown pseudo-field", field.name)),
         };
         if !is_valid {
-            return Err("bad value of a pseudo-field");
+            return Err(bad_pseudo(field));
         }
         match place.replace(field.value) {
             None => Ok(()),
-            Some(_) => Err("repeated pseudo-field"),
+            Some(_) => Err(Malformed::field("a repeated pseudo-field", field.name)),
         }
     }
+
+    fn missing(&self) -> Option<&'static str> {
+        match self {
+            RequestPseudo { method: None, .. } => Some("a request without :method"),
+            RequestPseudo { scheme: None, .. } => Some("a request without :scheme"),
+            RequestPseudo { path: None, .. } => Some("a request without :path"),
+            RequestPseudo { .. } => None,
+        }
+    }
+}
+
+/// Which octet it was, if it was one.
+fn bad_pseudo(field: Field<'_>) -> Malformed {
+    let is_bad: fn(u8) -> bool = match field.name {
+        b":method" => |octet| !is_of_method(octet),
+        b":scheme" => |octet| !is_of_scheme(octet),
+        b":path" => is_bad_in_path,
+        _ => is_bad_in_authority,
+    };
+    let octet = field.value.iter().copied().find(|octet| is_bad(*octet));
+    let rule = match (field.name, field.value) {
+        (_, b"") => "an empty pseudo-field",
+        (b":method", b"CONNECT") => "CONNECT is not served: there are no tunnels here",
+        _ => "a bad value of a pseudo-field",
+    };
+    Malformed::octet(rule, field.name, octet.map(|octet| (Part::Value, octet)))
 }
 
 /// What is checked across the regular fields of a list.
@@ -131,10 +159,16 @@ impl<'a> Regular<'a> {
         self.is_begun = true;
         match field.name {
             b"connection" | b"proxy-connection" | b"keep-alive" | b"transfer-encoding"
-            | b"upgrade" => Err("connection-specific field"),
-            b"te" if field.value != b"trailers" => Err("te other than trailers"),
+            | b"upgrade" => Err(Malformed::field(
+                "a field of HTTP/1 connections",
+                field.name,
+            )),
+            // Its one keyword in HTTP/2 is one of any case, as ABNF has it (RFC 9110 10.1.4).
+            b"te" if !field.value.eq_ignore_ascii_case(b"trailers") => {
+                Err(Malformed::field("anything but trailers", field.name))
+            }
             b"content-length" => self.take_content_length(field.value),
-            b"host" if self.host.is_some() => Err("two hosts"),
+            b"host" if self.host.is_some() => Err(Malformed::field("a second host", field.name)),
             b"host" => {
                 self.host = Some(field.value);
                 Ok(())
@@ -144,15 +178,17 @@ impl<'a> Regular<'a> {
     }
 
     fn take_content_length(&mut self, value: &[u8]) -> Result<(), Malformed> {
-        let length = parse_length(value).ok_or("content-length is not a number")?;
+        let refuse = |rule| Malformed::field(rule, b"content-length");
+        let length = parse_length(value).ok_or_else(|| refuse("a length that is no number"))?;
         match self.content_length.replace(length) {
-            Some(before) if before != length => Err("two content-lengths"),
+            Some(before) if before != length => Err(refuse("two different lengths")),
             Some(_) | None => Ok(()),
         }
     }
 }
 
 struct Hosts<'a> {
+    scheme: &'a [u8],
     authority: Option<&'a [u8]>,
     host: Option<&'a [u8]>,
 }
@@ -167,13 +203,37 @@ impl Hosts<'_> {
     fn judge(&self) -> Result<Keep, Malformed> {
         match (self.authority, self.host) {
             (_, None) => Ok(Keep::All),
-            (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host) => {
-                Ok(Keep::NoHost)
-            }
-            (Some(_), Some(_)) => Err("host differs from :authority"),
+            (Some(authority), Some(host)) if self.is_same(authority, host) => Ok(Keep::NoHost),
+            (Some(_), Some(_)) => Err(Malformed::field("a host that is not :authority", b"host")),
             (None, Some(host)) if is_authority(host) => Ok(Keep::HostAsAuthority),
-            (None, Some(_)) => Err("bad host"),
+            (None, Some(host)) => {
+                let octet = host
+                    .iter()
+                    .copied()
+                    .find(|octet| is_bad_in_authority(*octet));
+                let octet = octet.map(|octet| (Part::Value, octet));
+                Err(Malformed::octet("a bad host", b"host", octet))
+            }
         }
+    }
+
+    /// The same entity, as RFC 9113 8.3.1 compares them: letter case and the scheme's default port are
+    /// no difference (RFC 3986 6.2.2.1, 6.2.3).
+    fn is_same(&self, authority: &[u8], host: &[u8]) -> bool {
+        let [authority, host] = [authority, host].map(|name| self.without_default_port(name));
+        authority.eq_ignore_ascii_case(host)
+    }
+
+    fn without_default_port<'n>(&self, name: &'n [u8]) -> &'n [u8] {
+        let default: &[u8] = match self.scheme {
+            scheme if scheme.eq_ignore_ascii_case(b"http") => b":80",
+            scheme if scheme.eq_ignore_ascii_case(b"https") => b":443",
+            _ => b":",
+        };
+        let without = name
+            .strip_suffix(b":")
+            .or_else(|| name.strip_suffix(default));
+        without.unwrap_or(name)
     }
 }
 
@@ -192,35 +252,50 @@ fn with_host_as_authority(fields: &Fields) -> Fields {
 
 /// CONNECT is refused: there are no tunnels inside HTTP/2 here (CVE-2025-64763).
 fn is_method(value: &[u8]) -> bool {
-    let is_token = |octet: &u8| octets::is_of_name(octet.to_ascii_lowercase());
-    !value.is_empty() && value.iter().all(is_token) && value != b"CONNECT"
+    !value.is_empty() && value.iter().all(|octet| is_of_method(*octet)) && value != b"CONNECT"
+}
+
+fn is_of_method(octet: u8) -> bool {
+    octets::is_of_name(octet.to_ascii_lowercase())
 }
 
 fn is_scheme(value: &[u8]) -> bool {
-    let is_more = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.');
-    value.first().is_some_and(u8::is_ascii_alphabetic) && value.iter().all(is_more)
+    value.first().is_some_and(u8::is_ascii_alphabetic)
+        && value.iter().all(|octet| is_of_scheme(*octet))
+}
+
+fn is_of_scheme(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.')
 }
 
 /// Begins with a slash, or is the asterisk of OPTIONS; no white space, controls or fragment.
 fn is_path(value: &[u8]) -> bool {
-    let is_bad = |octet: u8| (octet <= b' ') | (octet == 0x7f) | (octet == b'#');
     (value.starts_with(b"/") || value == b"*")
-        && !value.iter().fold(false, |bad, &octet| bad | is_bad(octet))
+        && !value
+            .iter()
+            .fold(false, |bad, &octet| bad | is_bad_in_path(octet))
+}
+
+fn is_bad_in_path(octet: u8) -> bool {
+    (octet <= b' ') | (octet == 0x7f) | (octet == b'#')
 }
 
 /// Not empty; nothing that would end an authority in a URI, and no userinfo.
 fn is_authority(value: &[u8]) -> bool {
-    let is_bad = |octet: u8| octet <= b' ' || octet >= 0x7f || b"/?#@\\\"<>".contains(&octet);
-    !value.is_empty() && !value.iter().any(|&octet| is_bad(octet))
+    !value.is_empty() && !value.iter().any(|octet| is_bad_in_authority(*octet))
+}
+
+fn is_bad_in_authority(octet: u8) -> bool {
+    octet <= b' ' || octet >= 0x7f || b"/?#@\\\"<>".contains(&octet)
 }
 
 fn parse_status(value: &[u8]) -> Result<u16, Malformed> {
     match value {
-        b"101" => Err("status 101"),
+        b"101" => Err(Malformed::field("101 is of HTTP/1", b":status")),
         [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
             Ok(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
         }
-        _ => Err(":status is not three digits"),
+        _ => Err(Malformed::field("not three digits", b":status")),
     }
 }
 

@@ -146,6 +146,10 @@ fn react(connection: &mut Connection, event: &Event<'_>) {
             connection.head(*stream, fields(&[(":status", "431")]), true);
             connection.reset(*stream, ErrorCode::NoError);
         }
+        Event::HeadMalformed { stream, .. } | Event::Malformed { stream, .. } => {
+            connection.head(*stream, fields(&[(":status", "400")]), true);
+            connection.reset(*stream, ErrorCode::ProtocolError);
+        }
         Event::SettingsChanged => connection.ping(*b"ouroctet"),
         Event::Interim { .. }
         | Event::Trailers { .. }

@@ -103,6 +103,9 @@ impl World {
             Said::HeadTooLarge { .. } => {
                 self.broken("a request head grew over the limits on its way".to_owned());
             }
+            Said::HeadMalformed { why, .. } | Said::Malformed { why, .. } => {
+                self.broken(format!("a sidecar sent a malformed request: {why}"));
+            }
             Said::Goaway { .. } | Said::SettingsChanged => {}
             Said::Interim { .. } | Said::Pong { .. } => {}
         }

@@ -183,6 +183,9 @@ impl Metrics {
             for gauges in gauges {
                 all += &gauges.counters.http2_limits[index];
             }
+            let labels = EndLabels { end };
+            let stripped = self.values_stripped.get_or_create_owned(&labels);
+            raise(&stripped, all.values_stripped);
             for (limit, total) in all.by_limit() {
                 let labels = LimitLabels { end, limit };
                 raise(&self.http2_limits.get_or_create_owned(&labels), total);

@@ -92,24 +92,26 @@ impl Engine {
         size: (u64, u64),
         end: bool,
     ) {
-        let mut call = self.new_call(id, side, stream, fields, end);
-        let described = self.judged(&mut call, |engine, call| {
-            engine.describe(call);
-            Ok(())
-        });
-        if described.is_err() {
-            return self.enter(call, described);
-        }
+        let call = self.new_call(id, side, stream, fields, end);
         let limits = &self.settings.http2;
         let sentence = format!(
             "the request's header list has {} octets in {} fields; the limits are {} and {}",
             size.0, size.1, limits.header_list_bytes_max, limits.header_fields_max
         );
-        self.refuse(call, Refusal::early(Reason::HeadersTooLarge, sentence));
+        self.refuse_arrival(call, Refusal::early(Reason::HeadersTooLarge, sentence));
+    }
+
+    /// Refuses what has just arrived and is not looked at any further.
+    pub(super) fn refuse_arrival(&mut self, mut call: Call, refusal: Refusal) {
+        let described = self.judged(&mut call, |engine, call| {
+            engine.describe(call);
+            Err(refusal.into())
+        });
+        self.enter(call, described);
     }
 
     /// A call of which nothing is known yet but where it came in.
-    fn new_call(
+    pub(super) fn new_call(
         &mut self,
         id: ConnectionId,
         side: Side,

@@ -1,11 +1,11 @@
 //! Our own answer to a caller: said on its stream, whatever the call had reached.
 
-use outrider_http2::ErrorCode;
+use outrider_http2::{ErrorCode, StreamId};
 use outrider_policy::Class;
 
 use super::{Call, CallId};
 use crate::contain::Subject;
-use crate::contract::Side;
+use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
 use crate::record::Outcome;
 use crate::refusal::{Refusal, grpc_answer, grpc_trailers, plain_answer};
@@ -53,9 +53,19 @@ impl Engine {
         if call.body.ended {
             return;
         }
-        self.mark_dirty(call.downstream);
-        if let Some(connection) = self.connection_mut(call.downstream) {
-            connection.answered_early.push(call.stream);
+        self.reset_behind_answer(call.downstream, call.stream, ErrorCode::NoError);
+    }
+
+    /// The stream is reset once its answer is out. What was asked for first holds.
+    pub(super) fn reset_behind_answer(
+        &mut self,
+        id: ConnectionId,
+        stream: StreamId,
+        code: ErrorCode,
+    ) {
+        self.mark_dirty(id);
+        if let Some(connection) = self.connection_mut(id) {
+            connection.answered_early.push((stream, code));
         }
     }
 

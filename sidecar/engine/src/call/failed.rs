@@ -25,6 +25,8 @@ pub(crate) struct AttemptError {
     pub(crate) is_going: bool,
     /// The code with which it reset the stream.
     pub(crate) reset: Option<ErrorCode>,
+    /// What failed says nothing of the endpoint: an application's own words, for one.
+    pub(crate) is_blameless: bool,
 }
 
 impl AttemptError {
@@ -37,6 +39,7 @@ impl AttemptError {
             refused: false,
             is_going: false,
             reset: None,
+            is_blameless: false,
         }
     }
 
@@ -110,7 +113,7 @@ impl Engine {
             Reason::Overloaded | Reason::NoSocket => Class::Neutral,
             // An endpoint that goes away in good order has failed nobody, and one that refuses a
             // call is blamed once.
-            _ if is_free || error.is_going => Class::Neutral,
+            _ if is_free || error.is_going || error.is_blameless => Class::Neutral,
             reason => reason.class(),
         };
         self.end_attempt(id, error.reason.code(), class);

@@ -26,6 +26,7 @@ mod grammar;
 mod hold;
 mod judge;
 mod last;
+mod malformed;
 mod reset;
 mod respond;
 mod retry;

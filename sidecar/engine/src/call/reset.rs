@@ -32,9 +32,10 @@ impl AttemptError {
                 is_going: true,
                 ..AttemptError::lost("the endpoint is going away".to_owned()).unprocessed()
             },
-            ResetCause::Malformed(rule) => {
-                AttemptError::protocol(format!("the endpoint's answer is malformed: {rule}"))
-            }
+            ResetCause::Malformed(why) => AttemptError {
+                is_blameless: why.may_be_metadata(),
+                ..AttemptError::protocol(format!("the endpoint's answer is malformed: {why}"))
+            },
             ResetCause::TooLarge => {
                 AttemptError::protocol("the endpoint's header list is over the limits".to_owned())
             }

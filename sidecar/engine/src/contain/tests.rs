@@ -202,6 +202,8 @@ fn hear(ends: &mut BTreeMap<(usize, StreamId), Option<Code>>, caller: usize, eve
         | Event::Data { .. }
         | Event::Interim { .. }
         | Event::HeadTooLarge { .. }
+        | Event::HeadMalformed { .. }
+        | Event::Malformed { .. }
         | Event::SettingsChanged
         | Event::Pong { .. }
         | Event::Goaway { .. } => {}

@@ -15,6 +15,7 @@ mod handshakes;
 mod identity;
 mod keepalive;
 mod lifetimes;
+mod messages;
 mod no_endpoint;
 mod pool;
 mod relief;

@@ -88,7 +88,7 @@ fn of_stalled_streams_the_one_that_holds_most_is_ended_first() {
     let resets = |mesh: &mut Mesh| {
         let seen = mesh.client().seen.iter();
         let resets = seen.filter_map(|seen| match seen {
-            Seen::Reset(stream, cause) => Some((*stream, *cause)),
+            Seen::Reset(stream, cause) => Some((*stream, cause.clone())),
             Seen::Head(..) | Seen::Data(..) | Seen::Trailers(..) | Seen::Goaway(_) => None,
         });
         resets.collect::<Vec<_>>()

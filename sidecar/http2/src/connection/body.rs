@@ -9,7 +9,7 @@ use super::counters::Flood;
 use super::{CONNECTION_WINDOW, Connection};
 use crate::frame::{FrameHead, flag, write};
 use crate::stream::{Receiving, Stream};
-use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
+use crate::{ConnectionError, ErrorCode, Event, Malformed, ResetCause, StreamId};
 
 /// The DATA frame whose octets are coming.
 #[derive(Copy, Clone)]
@@ -36,8 +36,13 @@ impl Connection {
         let Some(stream) = self.streams.find_mut(id) else {
             return self.take_late_data(id, head.length);
         };
-        if let Err(cause) = stream.take_data(head.length, data_len, end) {
-            return self.violate(id, cause);
+        match stream.take_data(head.length, data_len, end) {
+            Ok(()) => {}
+            Err(ResetCause::Malformed(why)) => return self.take_malformed(id, why),
+            Err(cause) => return self.violate(id, cause),
+        }
+        if stream.receiving == Receiving::Malformed {
+            return Ok(None);
         }
         if data_len == 0 && end {
             self.end_receiving(id);
@@ -130,8 +135,12 @@ impl Stream {
     /// A DATA frame of `frame_len` octets, `data_len` without padding.
     fn take_data(&mut self, frame_len: u32, data_len: u32, end: bool) -> Result<(), ResetCause> {
         let octets_left = match self.receiving {
-            Receiving::Head => return Err(ResetCause::Malformed("DATA before the response head")),
+            Receiving::Head => {
+                let why = Malformed::message("DATA before the response head");
+                return Err(ResetCause::Malformed(why));
+            }
             Receiving::Body { octets_left } => octets_left,
+            Receiving::Malformed => None,
             Receiving::Ended => {
                 return Err(ResetCause::Violation(
                     ErrorCode::StreamClosed,
@@ -150,9 +159,7 @@ impl Stream {
         };
         let left = octets_left.checked_sub(u64::from(data_len));
         let left = left.filter(|&left| left == 0 || !end);
-        let left = left.ok_or(ResetCause::Malformed(
-            "content-length differs from the body",
-        ))?;
+        let left = left.ok_or_else(|| ResetCause::Malformed(Malformed::length()))?;
         self.receiving = Receiving::body(Some(left));
         Ok(())
     }

@@ -83,6 +83,9 @@ pub struct Counters {
     pub answers_unsent: u64,
     /// Times a stream's window could not grow because the pool was spent.
     pub windows_not_grown: u64,
+    /// Values that had white space at an end, which was stripped. No limit, so not in
+    /// [`by_limit`](Self::by_limit).
+    pub values_stripped: u64,
     /// In the order of [`Flood::ALL`].
     floods: [u64; Flood::ALL.len()],
 }
@@ -130,6 +133,7 @@ impl AddAssign<&Counters> for Counters {
             heads_too_large,
             answers_unsent,
             windows_not_grown,
+            values_stripped,
             floods,
         } = other;
         self.resets_received += resets_received;
@@ -139,6 +143,7 @@ impl AddAssign<&Counters> for Counters {
         self.heads_too_large += heads_too_large;
         self.answers_unsent += answers_unsent;
         self.windows_not_grown += windows_not_grown;
+        self.values_stripped += values_stripped;
         for (sum, flood) in self.floods.iter_mut().zip(floods) {
             *sum += flood;
         }

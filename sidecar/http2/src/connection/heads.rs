@@ -9,8 +9,9 @@ use super::role::Role;
 use super::{Connection, Stake};
 use crate::frame::{FrameHead, HeadersPayload, flag, write};
 use crate::hpack::{DecodeError, Decoded};
+use crate::octets::{self, Octets};
 use crate::stream::{Receiving, Sending, Stream};
-use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId, validate};
+use crate::{ConnectionError, ErrorCode, Event, Malformed, ResetCause, StreamId, validate};
 
 /// A field block whose frames are coming.
 pub(super) struct Block {
@@ -101,11 +102,13 @@ impl Connection {
             DecodeError::WayTooLarge => self.calm(Flood::FieldList),
         })?;
         self.counters.heads_too_large += u64::from(!list.is_whole);
+        self.counters.values_stripped += list.flaws.stripped;
         let head = Head { stream, end, list };
         match self.streams.find(stream).map(|known| known.receiving) {
             Some(_) if depends_on_itself => self.refuse_self_dependency(stream),
             Some(Receiving::Head) => self.take_response(head),
             Some(Receiving::Body { octets_left }) => self.take_trailers(head, octets_left),
+            Some(Receiving::Malformed) => self.spend_idle_frame(),
             Some(Receiving::Ended) => self.violate(
                 stream,
                 ResetCause::Violation(ErrorCode::StreamClosed, "HEADERS behind END_STREAM"),
@@ -164,13 +167,11 @@ impl Connection {
         };
         let judged = list.check_octets();
         let judged = judged.and_then(|()| validate::request(&mut list.fields, list.is_whole));
+        let judged = judged.and_then(|request| check_length(request.content_length, end));
         let length = match judged {
-            Ok(validate::Request { content_length }) => content_length,
-            Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
+            Ok(length) => length,
+            Err(why) => return Ok(Some(self.take_malformed_head(id, end, stake, list, why))),
         };
-        if end && length.is_some_and(|length| length > 0) {
-            return self.violate(id, ResetCause::Malformed("content-length without a body"));
-        }
         // On probation only what is answered earns anything.
         if matches!(stake, Stake::Unpaid { .. }) {
             self.budgets.earn_for_stream();
@@ -181,6 +182,27 @@ impl Connection {
             self.end_receiving(id);
         }
         Ok(Some(list.into_request(id, end)))
+    }
+
+    /// The stream stands open for an answer and a reset, whatever came.
+    fn take_malformed_head(
+        &mut self,
+        stream: StreamId,
+        end: bool,
+        stake: Stake,
+        list: Decoded,
+        why: Malformed,
+    ) -> Event<'static> {
+        let entry = self.new_stream(stream, Receiving::Malformed, Sending::Head);
+        self.streams.insert(Stream { stake, ..entry });
+        let mut fields = list.fields;
+        fields.retain(|field| octets::judge(field) != Octets::Forbidden);
+        Event::HeadMalformed {
+            stream,
+            fields,
+            why,
+            end,
+        }
     }
 
     /// Whether a new stream of the peer is taken; if not, it is refused or ignored.
@@ -215,17 +237,15 @@ impl Connection {
         let Head {
             stream: id,
             end,
-            list,
+            mut list,
         } = head;
         if !list.is_whole {
             return self.violate(id, ResetCause::TooLarge);
         }
-        let response = match list
-            .check_octets()
-            .and_then(|()| validate::response(&list.fields))
-        {
+        let judged = list.check_octets();
+        let response = match judged.and_then(|()| validate::response(&list.fields)) {
             Ok(response) => response,
-            Err(reason) => return self.violate(id, ResetCause::Malformed(reason)),
+            Err(why) => return self.take_malformed(id, why),
         };
         if response.status < 200 {
             return self.take_interim(Head {
@@ -240,8 +260,8 @@ impl Connection {
         // RFC 9110 8.6: there, content-length tells of a body that is not sent.
         let has_no_body = stream.is_head_request || matches!(response.status, 204 | 304);
         let body_len = response.content_length.filter(|_| !has_no_body);
-        if end && body_len.is_some_and(|length| length > 0) {
-            return self.violate(id, ResetCause::Malformed("content-length without a body"));
+        if let Err(why) = check_length(body_len, end) {
+            return self.take_malformed(id, why);
         }
         stream.receiving = Receiving::body(body_len);
         if end {
@@ -256,10 +276,8 @@ impl Connection {
 
     fn take_interim(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
         if head.end {
-            return self.violate(
-                head.stream,
-                ResetCause::Malformed("1xx head with END_STREAM"),
-            );
+            let why = Malformed::message("1xx head with END_STREAM");
+            return self.take_malformed(head.stream, why);
         }
         self.spend_idle_frame()?;
         Ok(Some(Event::Interim {
@@ -276,29 +294,32 @@ impl Connection {
         let Head {
             stream: id,
             end,
-            list,
+            mut list,
         } = head;
         if !end {
-            return self.violate(id, ResetCause::Malformed("second head without END_STREAM"));
+            let why = Malformed::message("second head without END_STREAM");
+            return self.take_malformed(id, why);
         }
         if !list.is_whole {
             return self.violate(id, ResetCause::TooLarge);
         }
-        if octets_left.is_some_and(|left| left > 0) {
-            return self.violate(
-                id,
-                ResetCause::Malformed("body shorter than content-length"),
-            );
-        }
-        let judged = list.check_octets();
-        if let Err(reason) = judged.and_then(|()| validate::trailers(&list.fields)) {
-            return self.violate(id, ResetCause::Malformed(reason));
+        let judged = check_length(octets_left, end).and_then(|_| list.check_octets());
+        if let Err(why) = judged.and_then(|()| validate::trailers(&list.fields)) {
+            return self.take_malformed(id, why);
         }
         self.end_receiving(id);
         Ok(Some(Event::Trailers {
             stream: id,
             fields: list.fields,
         }))
+    }
+}
+
+/// A message that ends here has no octets left to come.
+fn check_length(octets_left: Option<u64>, end: bool) -> Result<Option<u64>, Malformed> {
+    match octets_left {
+        Some(1..) if end => Err(Malformed::length()),
+        left => Ok(left),
     }
 }
 

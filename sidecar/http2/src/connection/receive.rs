@@ -5,7 +5,8 @@ use super::closed::Gone;
 use super::counters::Flood;
 use super::role::Role;
 use crate::frame::{FrameHead, Kind, Piece, flag, write};
-use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
+use crate::stream::Receiving;
+use crate::{ConnectionError, ErrorCode, Event, Malformed, ResetCause, StreamId};
 
 impl Connection {
     pub(super) fn take<'b>(
@@ -104,6 +105,25 @@ impl Connection {
         }))
     }
 
+    /// What came on a stream is malformed. The owner of a client's stream answers and resets: out
+    /// of the same budget. From here on nothing of the request is judged any more.
+    pub(super) fn take_malformed(
+        &mut self,
+        id: StreamId,
+        why: Malformed,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        if let Role::Client { .. } = self.role {
+            return self.violate(id, ResetCause::Malformed(why));
+        }
+        self.counters.resets_for_violations += 1;
+        self.spend_reset(true)?;
+        let known = self.streams.find_mut(id);
+        Ok(known.map(|stream| {
+            stream.receiving = Receiving::Malformed;
+            Event::Malformed { stream: id, why }
+        }))
+    }
+
     /// A server can break rules once on each stream that we open: that is bounded by what we ask.
     fn spend_reset(&mut self, was_open: bool) -> Result<(), ConnectionError> {
         let is_ours = was_open && matches!(self.role, Role::Client { .. });
@@ -156,9 +176,9 @@ impl Connection {
 
 impl ResetCause {
     /// What RST_STREAM carries.
-    fn code(self) -> ErrorCode {
+    fn code(&self) -> ErrorCode {
         match self {
-            ResetCause::Peer(code) | ResetCause::Violation(code, _) => code,
+            ResetCause::Peer(code) | ResetCause::Violation(code, _) => *code,
             ResetCause::AboveGoaway => ErrorCode::RefusedStream,
             ResetCause::Malformed(_) => ErrorCode::ProtocolError,
             ResetCause::TooLarge => ErrorCode::EnhanceYourCalm,

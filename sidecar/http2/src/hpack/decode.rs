@@ -1,13 +1,15 @@
 //! Field blocks to field lists (RFC 7541 3, 6).
 //!
-//! Octets are judged here as well, because an entry of the table is judged once for all its uses.
+//! Octets are judged here as well, because an entry of the table is judged once for all its uses;
+//! white space at the ends of a value is stripped here, because the table keeps what was sent.
 //! A list is counted while it is decoded: over a limit, fields are decoded on for the table's
 //! sake but no longer kept; over four times a limit, decoding stops and the connection with it.
 
 use super::dynamic_table::DynamicTable;
 use super::{huffman, integer, static_table};
+use crate::Malformed;
 use crate::fields::{Field, Fields};
-use crate::octets;
+use crate::octets::{self, Octets};
 
 /// Limits on one list; see `Config` for the reasons.
 #[derive(Copy, Clone)]
@@ -27,8 +29,30 @@ pub(crate) struct Decoded {
     pub(crate) count: u64,
     /// All fields were kept.
     pub(crate) is_whole: bool,
-    /// No name or value, kept or not, has a forbidden octet.
-    is_clean: bool,
+    pub(crate) flaws: Flaws,
+}
+
+/// What is wrong with the octets of a list, kept or not.
+#[derive(Debug, Default)]
+pub(crate) struct Flaws {
+    /// Values that had white space at an end, which was stripped: RFC 9113 8.2.1 calls it malformed,
+    /// stock gRPC libraries send it, and gRPC over HTTP/2 ("Custom-Metadata") lets it be stripped.
+    pub(crate) stripped: u64,
+    /// The first field that no field may be.
+    forbidden: Option<Malformed>,
+}
+
+impl Flaws {
+    fn note(&mut self, field: Field<'_>, octets: Octets) {
+        match octets {
+            Octets::Good => {}
+            Octets::Padded => self.stripped += 1,
+            Octets::Forbidden => {
+                self.forbidden
+                    .get_or_insert_with(|| Malformed::of_octets(field));
+            }
+        }
+    }
 }
 
 /// The connection cannot go on.
@@ -66,7 +90,7 @@ impl Decoder {
             bytes: 0,
             count: 0,
             is_whole: true,
-            is_clean: true,
+            flaws: Flaws::default(),
         };
         while let Some(&first) = input.first() {
             match first {
@@ -96,10 +120,14 @@ impl Decoder {
 
     fn take_indexed(&self, input: &mut &[u8], list: &mut Decoded) -> Result<(), DecodeError> {
         let index = integer::decode(input, 7).ok_or(DecodeError::Compression("bad integer"))?;
-        let Entry { field, is_clean } = entry(&self.table, index)?;
-        list.is_clean &= is_clean;
+        let Entry { field, octets } = entry(&self.table, index)?;
+        list.flaws.note(field, octets);
         if list.count(self.limits, field.size())? {
-            list.fields.push(field);
+            let value = match octets {
+                Octets::Padded => octets::strip(field.value),
+                Octets::Good | Octets::Forbidden => field.value,
+            };
+            list.fields.push(Field { value, ..field });
         }
         Ok(())
     }
@@ -126,10 +154,13 @@ impl Decoder {
         take_string(input, draft.bytes())?;
         let (name, value) = draft.parts();
         let field = Field::new(name, value);
-        let (size, is_clean) = (field.size(), octets::are_allowed(field));
-        list.is_clean &= is_clean;
+        let (size, octets) = (field.size(), octets::judge(field));
         if kind == Kind::Indexing {
-            self.table.insert(field, is_clean);
+            self.table.insert(field, octets);
+        }
+        list.flaws.note(field, octets);
+        if octets == Octets::Padded {
+            draft.strip_value();
         }
         let place = draft.place(kind == Kind::NeverIndexed);
         if list.count(self.limits, size)? {
@@ -148,13 +179,9 @@ impl Decoder {
 
 impl Decoded {
     /// # Errors
-    /// The list is malformed: a name or value has a forbidden octet.
-    pub(crate) fn check_octets(&self) -> Result<(), &'static str> {
-        if self.is_clean {
-            Ok(())
-        } else {
-            Err("forbidden octet in a field")
-        }
+    /// The list is malformed: a name or value has a forbidden octet. Said once.
+    pub(crate) fn check_octets(&mut self) -> Result<(), Malformed> {
+        self.flaws.forbidden.take().map_or(Ok(()), Err)
     }
 
     /// Counts a field of `size`. True: keep it.
@@ -189,7 +216,7 @@ impl Kind {
 
 struct Entry<'a> {
     field: Field<'a>,
-    is_clean: bool,
+    octets: Octets,
 }
 
 /// The entry of an index over both tables (RFC 7541 2.3.3).
@@ -199,14 +226,14 @@ fn entry(table: &DynamicTable, index: u32) -> Result<Entry<'_>, DecodeError> {
     if let Some(&(name, value)) = static_table::ENTRIES.get(at) {
         return Ok(Entry {
             field: Field::new(name, value),
-            is_clean: true,
+            octets: Octets::Good,
         });
     }
     let age = at - static_table::ENTRIES.len();
     let (name, value) = table.entry(age).ok_or(bad)?;
     Ok(Entry {
         field: Field::new(name, value),
-        is_clean: table.is_clean(age),
+        octets: table.octets(age),
     })
 }
 
@@ -301,6 +328,24 @@ mod tests {
                 .map(|field| field.sensitive)
                 .collect::<Vec<_>>(),
             [true, false]
+        );
+    }
+
+    #[test]
+    fn white_space_at_the_ends_of_a_value_is_stripped_at_every_use() {
+        let mut decoder = decoder(1_000, 10);
+        let literal = decoder.decode(b"\x40\x01x\x05\t a  ").unwrap();
+        let (plain, indexed) = (decoder.decode(b"\x40\x01x\x01a").unwrap(), &[0x80 | 63]);
+        let indexed = decoder.decode(indexed).unwrap();
+        for (list, stripped) in [(&literal, 1), (&plain, 0), (&indexed, 1)] {
+            assert_eq!(list.fields.find(b"x"), Some(&b"a"[..]));
+            assert_eq!(list.flaws.stripped, stripped);
+        }
+        assert_eq!(literal.bytes, 38, "it counts as it was sent");
+        assert_eq!(
+            decoder.table().size(),
+            38 + 34,
+            "and is kept so in the table"
         );
     }
 

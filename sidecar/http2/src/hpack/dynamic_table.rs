@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::fields::{FIELD_OVERHEAD, Field};
+use crate::octets::Octets;
 
 pub(super) struct DynamicTable {
     log: Vec<u8>,
@@ -22,7 +23,7 @@ struct Entry {
     start: u32,
     name_len: u32,
     value_len: u32,
-    is_clean: bool,
+    octets: Octets,
 }
 
 impl Entry {
@@ -63,8 +64,9 @@ impl DynamicTable {
     }
 
     /// What `insert` was told of the entry.
-    pub(super) fn is_clean(&self, age: usize) -> bool {
-        self.entries.get(age).is_some_and(|entry| entry.is_clean)
+    pub(super) fn octets(&self, age: usize) -> Octets {
+        let entry = self.entries.get(age);
+        entry.map_or(Octets::Forbidden, |entry| entry.octets)
     }
 
     /// Evicts from the oldest until `size_max` holds.
@@ -73,9 +75,9 @@ impl DynamicTable {
         self.evict(size_max);
     }
 
-    /// Adds the newest entry. One larger than the table empties it and is not kept. `is_clean`:
-    /// its octets were judged; said again by each use of the entry, so that they are judged once.
-    pub(super) fn insert(&mut self, field: Field<'_>, is_clean: bool) {
+    /// Adds the newest entry as it was sent. One larger than the table empties it and is not kept.
+    /// `octets`: how they were judged; said again by each use of the entry, so that it is done once.
+    pub(super) fn insert(&mut self, field: Field<'_>, octets: Octets) {
         let Field { name, value, .. } = field;
         let entry_size = field.size();
         self.evict(self.size_max.saturating_sub(entry_size));
@@ -90,7 +92,7 @@ impl DynamicTable {
             start,
             name_len: name.len() as u32,
             value_len: value.len() as u32,
-            is_clean,
+            octets,
         });
         self.size += entry_size;
     }
@@ -126,9 +128,9 @@ mod tests {
     #[test]
     fn the_oldest_leave_first() {
         let mut table = DynamicTable::new(2 * 34);
-        table.insert(Field::new(b"a", b"1"), true);
-        table.insert(Field::new(b"b", b"2"), true);
-        table.insert(Field::new(b"c", b"3"), true);
+        table.insert(Field::new(b"a", b"1"), Octets::Good);
+        table.insert(Field::new(b"b", b"2"), Octets::Good);
+        table.insert(Field::new(b"c", b"3"), Octets::Good);
         assert_eq!(table.len(), 2);
         assert_eq!(table.entry(0), Some((&b"c"[..], &b"3"[..])));
         assert_eq!(table.entry(1), Some((&b"b"[..], &b"2"[..])));
@@ -138,8 +140,8 @@ mod tests {
     #[test]
     fn an_entry_larger_than_the_table_empties_it() {
         let mut table = DynamicTable::new(40);
-        table.insert(Field::new(b"a", b"1"), true);
-        table.insert(Field::new(b"b", b"0123456789"), true);
+        table.insert(Field::new(b"a", b"1"), Octets::Good);
+        table.insert(Field::new(b"b", b"0123456789"), Octets::Good);
         assert_eq!((table.len(), table.size()), (0, 0));
     }
 
@@ -147,7 +149,7 @@ mod tests {
     fn entries_outlive_the_moving_of_the_log() {
         let mut table = DynamicTable::new(100);
         for round in 0..1_000_u32 {
-            table.insert(Field::new(b"round", &round.to_be_bytes()), true);
+            table.insert(Field::new(b"round", &round.to_be_bytes()), Octets::Good);
             assert_eq!(
                 table.entry(0),
                 Some((&b"round"[..], &round.to_be_bytes()[..]))

@@ -10,6 +10,7 @@ use super::index::Index;
 use super::static_table::{self, Habit, Known};
 use super::{huffman, integer};
 use crate::fields::Field;
+use crate::octets::Octets;
 
 /// Largest table used, whatever the peer allows. Bytes: the protocol's default.
 const TABLE_BYTES_MAX: usize = 4_096;
@@ -106,7 +107,7 @@ impl Encoder {
 
     fn put_indexed(&mut self, name_index: usize, field: Field<'_>, out: &mut Vec<u8>) {
         put_literal(out, Literal::Indexing, name_index, field);
-        self.table.insert(field, true);
+        self.table.insert(field, Octets::Good);
         self.inserted = self.inserted.wrapping_add(1);
         let oldest = self
             .inserted

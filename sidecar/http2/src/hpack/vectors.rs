@@ -4,6 +4,7 @@
 use super::decode::{Decoder, ListLimits};
 use super::encode::Encoder;
 use crate::fields::{Field, Fields};
+use crate::octets;
 use stories::{List, Stories};
 
 #[path = "../../tests/vectors/stories.rs"]
@@ -25,7 +26,8 @@ fn decoder(table_bytes: usize) -> Decoder {
 
 fn assert_same(fields: &Fields, list: &List, whose: &str) {
     let expected = list.fields.iter();
-    let expected = expected.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    // Some servers of the set put white space at the ends of values, which is stripped.
+    let expected = expected.map(|(name, value)| (name.as_bytes(), octets::strip(value.as_bytes())));
     let same = fields.iter().map(|field| (field.name, field.value));
     assert!(same.eq(expected), "{whose}: {fields:?}");
 }

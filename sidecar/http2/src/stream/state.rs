@@ -16,6 +16,8 @@ pub(crate) enum Receiving {
     Head,
     /// Body and trailers; with a content-length, so many octets.
     Body { octets_left: Option<u64> },
+    /// What came is malformed: the owner answers and resets, and until then nothing is taken in.
+    Malformed,
     /// END_STREAM came.
     Ended,
 }

@@ -24,6 +24,7 @@ fn with(more: &[(&str, &str)]) -> Fields {
 fn a_plain_request_passes_unchanged() {
     let mut fields = with(&[
         ("te", "trailers"),
+        ("te", "Trailers"),
         ("content-length", "12"),
         ("x", ""),
         ("y", "a\tb \u{fc}"),
@@ -113,7 +114,71 @@ fn there_is_one_authority_afterwards() {
     assert_eq!(alone, with(&[("x", "y")]));
 
     let mut bad = list(&[GET[0], GET[1], GET[2], ("host", "user@a")]);
-    assert_eq!(request(&mut bad, true), Err("bad host"));
+    let why = request(&mut bad, true).expect_err("userinfo");
+    assert_eq!(why.to_string(), "a bad host: 0x40 in the value of \"host\"");
+}
+
+#[test]
+fn a_host_is_the_authority_but_for_case_and_the_default_port() {
+    let cases = [
+        ("http", "echo", "ECHO", true),
+        ("http", "echo", "echo:80", true),
+        ("http", "Echo:80", "echo", true),
+        ("HTTP", "echo", "echo:80", true),
+        ("https", "echo:443", "echo", true),
+        ("http", "echo:", "echo", true),
+        ("http", "echo:", "echo:80", true),
+        ("http", "[::1]", "[::1]:80", true),
+        ("http", "echo:50051", "echo:50051", true),
+        ("http", "echo", "echo:443", false),
+        ("https", "echo", "echo:80", false),
+        ("http", "echo", "echo:50051", false),
+        ("http", "echo", "echo:080", false),
+        ("http", "echo", "echo:80:80", false),
+        ("http", "echo", "other", false),
+        ("http", "echo", "", false),
+        ("http", "[::80]", "[:]", false),
+    ];
+    for (scheme, authority, host, expected) in cases {
+        let mut fields = list(&[
+            (":method", "GET"),
+            (":scheme", scheme),
+            (":path", "/"),
+            (":authority", authority),
+            ("host", host),
+        ]);
+        let is_taken = request(&mut fields, true).is_ok();
+        assert_eq!(is_taken, expected, "{scheme}: {authority} {host}");
+        let left = fields.find(b":authority");
+        assert_eq!(left, Some(authority.as_bytes()), "as it was sent");
+        assert_eq!(fields.find(b"host").is_none(), expected, "{host}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_named() {
+    let refusal =
+        |fields: &[(&str, &str)]| request(&mut with(fields), true).map_err(|why| why.to_string());
+    for (fields, expected) in [
+        (
+            ("connection", "close"),
+            "a field of HTTP/1 connections: \"connection\"",
+        ),
+        (("te", "gzip"), "anything but trailers: \"te\""),
+        (
+            ("content-length", "x"),
+            "a length that is no number: \"content-length\"",
+        ),
+        ((":x", "y"), "an unknown pseudo-field: \":x\""),
+        (("host", "b"), "a host that is not :authority: \"host\""),
+    ] {
+        assert_eq!(refusal(&[fields]), Err(expected.to_owned()));
+    }
+    let mut path = GET;
+    path[2].1 = "/a b";
+    let why = request(&mut list(&path), true).expect_err("a space");
+    let expected = "a bad value of a pseudo-field: 0x20 in the value of \":path\"";
+    assert_eq!(why.to_string(), expected);
 }
 
 #[test]

@@ -161,7 +161,11 @@ impl Ours {
             Event::Goaway { code, .. } => assert_eq!(code, ErrorCode::NoError),
             Event::SettingsChanged => self.may_open = true,
             Event::Pong { .. } => {}
-            Event::Interim { .. } | Event::HeadTooLarge { .. } | Event::Failed(_) => {
+            Event::Interim { .. }
+            | Event::HeadTooLarge { .. }
+            | Event::HeadMalformed { .. }
+            | Event::Malformed { .. }
+            | Event::Failed(_) => {
                 panic!("{event:?}")
             }
         }

@@ -212,7 +212,9 @@ impl Wire {
     pub(super) fn hear(&mut self, now: Duration, mut octets: &[u8]) {
         while let Some(event) = self.peer.receive(now, &mut octets) {
             match event {
-                Event::Head { stream, .. } | Event::HeadTooLarge { stream, .. } => {
+                Event::Head { stream, .. }
+                | Event::HeadTooLarge { stream, .. }
+                | Event::HeadMalformed { stream, .. } => {
                     if !self.streams.contains(&stream) {
                         self.streams.push(stream);
                     }
@@ -222,6 +224,7 @@ impl Wire {
                 Event::Failed(error) => assert!(self.is_tainted, "the engine said {error}"),
                 Event::Interim { .. }
                 | Event::Trailers { .. }
+                | Event::Malformed { .. }
                 | Event::Goaway { .. }
                 | Event::SettingsChanged
                 | Event::Pong { .. } => {}

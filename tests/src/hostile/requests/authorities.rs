@@ -39,10 +39,13 @@ fn to(authorities: &[&str]) -> Vec<Frame> {
     only(&head.literal("content-type", "application/grpc"))
 }
 
-const FORMS: [Form; 24] = [
+const FORMS: [Form; 25] = [
     bad("host_differs", |a| with_hosts(a, &["evil"])),
     bad("host_differs_in_its_port", |a| {
         with_hosts(a, &[&format!("{a}:81")])
+    }),
+    bad("host_differs_in_the_port_of_another_scheme", |a| {
+        with_hosts(a, &[&format!("{a}:443")])
     }),
     bad("host_is_empty", |a| with_hosts(a, &[""])),
     bad("two_hosts", |a| with_hosts(a, &[a, a])),

@@ -3,6 +3,9 @@
 use super::STREAM;
 use crate::hostile::Said;
 
+/// INTERNAL: what gRPC makes of the HTTP status 400.
+const MALFORMED: &str = "13";
+
 /// What is expected on the request's stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Expected {
@@ -10,7 +13,8 @@ pub(super) enum Expected {
     Refused,
     /// Its head was good and may be at the backend already; its end never gets there.
     Cut,
-    /// This gRPC status; or, where the octets are no path or value at all, as [`Expected::Refused`].
+    /// This gRPC status; or, where the octets are no path or value at all, what a malformed request
+    /// gets, or as [`Expected::Refused`].
     Status(&'static str),
     /// A status of HTTP from 400 to 499; or as above.
     ClientError,
@@ -35,7 +39,7 @@ impl Expected {
                 Expected::Refused | Expected::Cut => {
                     status.is_some_and(|status| status != "0") || is_client_error(http)
                 }
-                Expected::Status(expected) => status == Some(expected),
+                Expected::Status(expected) => status == Some(expected) || status == Some(MALFORMED),
                 Expected::ClientError => is_client_error(http),
             };
         match is_good {

@@ -64,6 +64,9 @@ impl Peer {
                 Event::Goaway { last, .. } => self.seen.push(Seen::Goaway(last.value())),
                 Event::Pong { .. } => self.pongs += 1,
                 Event::Interim { .. } | Event::HeadTooLarge { .. } | Event::SettingsChanged => {}
+                Event::HeadMalformed { why, .. } | Event::Malformed { why, .. } => {
+                    panic!("a peer of the test saw a malformed request: {why}")
+                }
                 Event::Failed(error) => panic!("a peer of the test saw {error:?}"),
             }
         }

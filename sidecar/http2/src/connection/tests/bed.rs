@@ -34,6 +34,8 @@ pub enum Told {
         kept: usize,
         count: u64,
     },
+    HeadMalformed(u32),
+    Malformed(u32),
     Reset(u32, ResetCause),
     Goaway {
         last: u32,
@@ -67,6 +69,8 @@ pub fn told(event: Event<'_>) -> Told {
             kept: fields.len(),
             count,
         },
+        Event::HeadMalformed { stream, .. } => Told::HeadMalformed(stream.value()),
+        Event::Malformed { stream, .. } => Told::Malformed(stream.value()),
         Event::Reset { stream, cause } => Told::Reset(stream.value(), cause),
         Event::Goaway { last, code, .. } => Told::Goaway {
             last: last.value(),
@@ -176,6 +180,10 @@ impl Bed {
         let mut input = &input[..];
         let mut all = Vec::new();
         while let Some(event) = self.connection.receive(self.now, &mut input) {
+            if let Event::Malformed { stream, .. } = event {
+                // What an owner owes.
+                self.connection.reset(stream, ErrorCode::ProtocolError);
+            }
             all.push(told(event));
         }
         assert!(input.is_empty());

@@ -63,7 +63,7 @@ fn a_whole_call_leaves_nothing_behind() {
 }
 
 #[test]
-fn malformed_requests_never_reach_the_owner() {
+fn malformed_requests_are_no_requests_and_wait_for_an_answer() {
     let cases = [
         (
             "connection-specific field",
@@ -81,16 +81,20 @@ fn malformed_requests_never_reach_the_owner() {
     for (case, fields) in cases {
         let mut bed = Bed::server(server_config());
         bed.head(1, &fields, true);
+        bed.data(1, b"more", true);
+        bed.head(1, &[("x", "y")], true);
         bed.post(3, true);
-        assert_eq!(
-            bed.told(),
-            [Told::Head {
-                stream: 3,
-                end: true
-            }],
-            "{case}"
-        );
-        assert_eq!(bed.resets_said(), [(1, ErrorCode::ProtocolError)], "{case}");
+        let good = Told::Head {
+            stream: 3,
+            end: true,
+        };
+        assert_eq!(bed.told(), [Told::HeadMalformed(1), good], "{case}");
+        bed.connection
+            .head(id(1), &list(&[(":status", "400")]), true);
+        bed.connection.reset(id(1), ErrorCode::ProtocolError);
+        let said: Vec<_> = bed.said().iter().map(|said| said.kind).collect();
+        assert_eq!(said, [Kind::Headers, Kind::RstStream], "{case}");
+        assert_eq!(bed.connection.open_streams(), 1);
     }
 }
 
@@ -102,31 +106,30 @@ fn a_forbidden_octet_is_remembered_with_its_table_entry() {
     let literal_len = bed.input.len();
     bed.head(3, &bad, true);
     assert!(bed.input.len() - literal_len < literal_len, "by index now");
-    assert_eq!(bed.told(), []);
-    let resets = [(1, ErrorCode::ProtocolError), (3, ErrorCode::ProtocolError)];
-    assert_eq!(bed.resets_said(), resets);
+    let malformed = [Told::HeadMalformed(1), Told::HeadMalformed(3)];
+    assert_eq!(bed.told(), malformed);
 }
 
 #[test]
-fn a_body_that_differs_from_content_length_resets() {
+fn a_body_that_differs_from_content_length_is_told_once() {
     for (case, body, end) in [("longer", &b"1234"[..], false), ("shorter", b"12", true)] {
         let mut bed = Bed::server(server_config());
         bed.head(1, &with(&[("content-length", "3")]), false);
         bed.data(1, body, end);
-        let cause = ResetCause::Malformed("content-length differs from the body");
-        assert_eq!(bed.told()[1..], [Told::Reset(1, cause)], "{case}");
+        assert_eq!(bed.told()[1..], [Told::Malformed(1)], "{case}");
+        bed.data(1, b"more", true);
+        bed.head(1, &[("x", "y")], true);
+        assert_eq!(bed.told(), [], "{case}");
+        assert_eq!(bed.resets_said(), [(1, ErrorCode::ProtocolError)], "{case}");
     }
     let mut bed = Bed::server(server_config());
     bed.head(1, &with(&[("content-length", "3")]), false);
     bed.head(1, &[("x", "y")], true);
-    assert!(
-        matches!(bed.told()[1], Told::Reset(1, ResetCause::Malformed(_))),
-        "trailers too early"
-    );
+    assert_eq!(bed.told()[1..], [Told::Malformed(1)], "trailers too early");
 }
 
 #[test]
-fn malformed_trailers_reset() {
+fn malformed_trailers_are_told() {
     for (fields, end) in [
         (("x", "y"), false),
         ((":path", "/"), true),
@@ -135,10 +138,7 @@ fn malformed_trailers_reset() {
         let mut bed = Bed::server(server_config());
         bed.post(1, false);
         bed.head(1, &[fields], end);
-        assert!(
-            matches!(bed.told()[1], Told::Reset(1, ResetCause::Malformed(_))),
-            "{fields:?}"
-        );
+        assert_eq!(bed.told()[1..], [Told::Malformed(1)], "{fields:?}");
     }
 }
 
