@@ -48,12 +48,13 @@ pub(crate) struct Address {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Host {
     Ip(IpAddr),
-    /// To be resolved; lower case.
+    /// To be resolved; lower case. With a dot at its end it is absolute (RFC 1034 3.1).
     Name(String),
 }
 
 impl Address {
-    /// Parses `127.0.0.1:9001`, `[::1]:9001` or `orders.internal:9001`; port 0 is none.
+    /// Parses `127.0.0.1:9001`, `[::1]:9001`, `orders.internal:9001`, or absolute
+    /// `orders.example.com.:9001`; port 0 is none.
     pub fn parse(text: &str) -> Option<Address> {
         let (host, port) = text.rsplit_once(':')?;
         if port.is_empty() || port.len() > 5 || !port.bytes().all(|b| b.is_ascii_digit()) {
@@ -77,8 +78,10 @@ fn parse_host(host: &str) -> Option<Host> {
     is_host_name(&name).then_some(Host::Name(name))
 }
 
+/// With or without the dot of an absolute name.
 // A last label of digits only would be a broken IPv4 address, such as 10.0.0.256.
 fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
     let last = name.rsplit('.').next().unwrap_or_default();
     name.len() <= 253
         && name.split('.').all(is_host_label)
@@ -103,7 +106,13 @@ mod tests {
             ("[::1]:9001", true),
             ("orders.internal:9001", true),
             ("Shop_orders-1:1", true),
+            ("orders.example.com.:9001", true),
+            ("Localhost.:9001", true),
             ("orders", false),
+            (".:9001", false),
+            ("orders..:9001", false),
+            ("10.0.0.256.:1", false),
+            ("orders:", false),
             ("orders:0", false),
             ("orders:65536", false),
             ("orders:+1", false),

@@ -29,8 +29,10 @@ fn is_own(host: &str) -> bool {
         Some((name, port)) if !name.ends_with(':') => (name, Some(port)),
         Some(_) | None => (host, None),
     };
+    // The dot of an absolute name, and a port that is empty (RFC 3986 3.2.3), name no other host.
+    let name = name.strip_suffix('.').unwrap_or(name);
     let localhost = name.eq_ignore_ascii_case("localhost")
-        && port.is_none_or(|port| port.parse::<u16>().is_ok());
+        && port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
     localhost || host.parse::<SocketAddr>().is_ok() || is_address(host)
 }
 
@@ -55,7 +57,11 @@ mod tests {
             ("[::1]:15000", true),
             ("[::1]", true),
             ("10.0.0.7:15000", true),
-            ("localhost:", false),
+            ("localhost:", true),
+            ("localhost.", true),
+            ("localhost.:15000", true),
+            ("localhost..", false),
+            ("localhost:x", false),
             ("localhost.evil.example", false),
             ("evil.example", false),
             ("evil.example:15000", false),

@@ -1,7 +1,8 @@
 //! The `:authority` of a call: host and port, checked once, compared without allocation.
 //!
-//! Stricter than RFC 3986: no userinfo, no percent escapes, no empty port, no empty label
-//! (so no trailing dot). One authority serves routing, authorization, metrics and the backend.
+//! Stricter than RFC 3986: no userinfo, no percent escapes, no empty label. A dot at the end makes a
+//! name absolute (RFC 1034 3.1) and an empty port is none (RFC 3986 3.2.3): both name the same host.
+//! One authority serves routing, authorization, metrics and the backend.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -30,14 +31,16 @@ impl<'a> Authority<'a> {
     pub fn parse(value: &'a [u8]) -> Result<Authority<'a>, BadAuthority> {
         let text = std::str::from_utf8(value).map_err(|_| BadAuthority)?;
         let (host, port) = split_port(text)?;
+        let host = host.strip_suffix('.').unwrap_or(host);
         if !is_host(host) {
             return Err(BadAuthority);
         }
+        let port = port.filter(|port| !port.is_empty());
         let port = port.map(parse_port).transpose()?;
         Ok(Authority { host, port })
     }
 
-    /// The host as it was sent; an IPv6 address keeps its brackets.
+    /// The host as it was sent, without a dot at its end; an IPv6 address keeps its brackets.
     pub const fn host(&self) -> &'a str {
         self.host
     }
@@ -135,6 +138,12 @@ mod tests {
             ("10.0.0.1:80", "10.0.0.1", Some(80)),
             ("[::1]", "[::1]", None),
             ("[2001:db8::1]:65535", "[2001:db8::1]", Some(65535)),
+            ("orders.", "orders", None),
+            ("orders.mesh.:50051", "orders.mesh", Some(50051)),
+            ("10.0.0.1.:80", "10.0.0.1", Some(80)),
+            ("orders:", "orders", None),
+            ("orders.:", "orders", None),
+            ("[::1]:", "[::1]", None),
         ];
         for (text, host, port) in cases {
             assert_eq!(parse(text), Ok(Authority { host, port }), "{text}");
@@ -147,8 +156,12 @@ mod tests {
             "",
             ":",
             ":80",
-            "orders:",
+            ".",
+            ".:80",
+            "orders..",
             "orders:x",
+            "orders::",
+            "orders:.",
             "orders:+80",
             "orders:65536",
             "orders:000080",
@@ -159,7 +172,6 @@ mod tests {
             "orders?",
             "orders#",
             "a b",
-            "orders.",
             ".orders",
             "a..b",
             "%6frders",
@@ -167,7 +179,7 @@ mod tests {
             "::1",
             "[]",
             "[::1]x",
-            "[::1]:",
+            "[::1].",
             "[orders]",
             "[fe80::1%25eth0]",
             "orders\0",
@@ -181,6 +193,7 @@ mod tests {
         }
         assert_eq!(Authority::parse(b"orders\xff"), Err(BadAuthority));
         assert!(parse(&"a".repeat(HOST_OCTETS_MAX)).is_ok());
+        assert!(parse(&format!("{}.", "a".repeat(HOST_OCTETS_MAX))).is_ok());
         assert_eq!(parse(&"a".repeat(HOST_OCTETS_MAX + 1)), Err(BadAuthority));
     }
 
@@ -190,6 +203,9 @@ mod tests {
             ("localhost", true),
             ("LocalHost:15001", true),
             ("127.0.0.1", true),
+            ("localhost.", true),
+            ("LOCALHOST.:", true),
+            ("127.0.0.1.:15001", true),
             ("127.9.8.7:1", true),
             ("[::1]:15001", true),
             ("[0:0:0:0:0:0:0:1]", true),
@@ -213,7 +229,16 @@ mod tests {
 
     #[test]
     fn a_service_is_named_with_or_without_port_and_mesh_in_any_case() {
-        for text in ["orders", "orders:50051", "orders.mesh", "ORDERS.Mesh:1"] {
+        for text in [
+            "orders",
+            "orders:50051",
+            "orders.mesh",
+            "ORDERS.Mesh:1",
+            "orders.",
+            "orders.:50051",
+            "Orders.mesh.",
+            "orders:",
+        ] {
             assert!(is_orders(text), "{text}");
         }
         for text in [

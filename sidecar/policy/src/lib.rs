@@ -16,6 +16,7 @@ mod identity;
 mod path;
 mod sampling;
 mod trace;
+pub mod tracestate;
 
 mod route;
 

@@ -1,7 +1,7 @@
 //! W3C trace context: read a `traceparent`, continue it, or begin one; and request ids.
 //!
-//! Source: W3C Trace Context (Recommendation 2021), section 3.2. `tracestate` and the decision
-//! whether to sample (`sampling.rs`) are not known here.
+//! Source: W3C Trace Context (Recommendation 2021), section 3.2. `tracestate` (`tracestate.rs`) and the
+//! decision whether to sample (`sampling.rs`) are not known here.
 
 /// Octets of a version 00 `traceparent`.
 const TRACEPARENT_OCTETS: usize = 55;

@@ -69,11 +69,12 @@ pub(crate) fn authority(data: &[u8]) {
     };
     let port = authority.port().map(|port| format!(":{port}"));
     let written = format!("{}{}", authority.host(), port.unwrap_or_default());
-    // Ports may have leading zeros; nothing else may differ.
+    // Ports may have leading zeros or be empty, a name may end with a dot; nothing else may differ.
     let again = Authority::parse(written.as_bytes()).expect("what was written");
     assert_eq!(again, authority);
     assert!(data.starts_with(authority.host().as_bytes()));
     assert!(authority.host().starts_with(authority.service_host()));
+    assert!(!authority.host().ends_with('.'));
     assert!(!authority.host().is_empty() && authority.host().is_ascii());
     assert!(!data.iter().any(|octet| b"@/?#% \\".contains(octet)));
     let lower = data.to_ascii_lowercase();

@@ -19,7 +19,8 @@ use crate::clock::Clock;
 /// Time for one question to one server; two are tried.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks for `host`, an absolute or relative name; IP literals never come here.
+/// Asks for `host`; IP literals never come here. A name that ends with a dot is absolute and asked for as
+/// it is; any other is tried with the system's search list, too.
 ///
 /// Reads the system's resolver configuration each time: questions are rare (once per TTL), and a
 /// laptop that changed its network must not keep the old servers.
@@ -87,8 +88,10 @@ fn said_nothing(error: &NetError) -> Answer {
 mod tests {
     use super::*;
     use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+    use std::collections::BTreeSet;
     use std::net::Ipv4Addr;
     use tokio::net::UdpSocket;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     #[tokio::test]
     async fn localhost_is_this_machine_without_a_server() {
@@ -97,6 +100,31 @@ mod tests {
             panic!("{answer:?}")
         };
         assert_eq!(addresses, [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+    }
+
+    #[tokio::test]
+    async fn an_absolute_localhost_is_this_machine_too() {
+        let answer = lookup(Clock::start(), "localhost.".to_owned()).await;
+        assert!(matches!(answer, Answer::Found { .. }), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn an_absolute_name_is_asked_for_without_a_search_list() {
+        for (host, expected) in [
+            ("orders.", &["orders."][..]),
+            ("orders", &["orders.corp.example.", "orders."]),
+        ] {
+            let (resolver, mut asked) = resolver(Says::Code(3)).await;
+            let answer = ask(Clock::start(), &resolver, host).await;
+            assert_eq!(answer, Answer::Nothing, "{host}");
+            let mut names = Vec::new();
+            while let Ok(name) = asked.try_recv() {
+                names.push(name);
+            }
+            names.dedup();
+            let names: BTreeSet<_> = names.iter().map(String::as_str).collect();
+            assert_eq!(names, expected.iter().copied().collect(), "{host}");
+        }
     }
 
     #[tokio::test]
@@ -134,26 +162,44 @@ mod tests {
         response
     }
 
-    /// A resolver whose only server says `says`.
-    async fn resolver(says: Says) -> TokioResolver {
+    /// The name that a question asks for.
+    fn asked_for(question: &[u8]) -> String {
+        const HEADER: usize = 12;
+        let (mut name, mut rest) = (String::new(), &question[HEADER..]);
+        while let [length, labels @ ..] = rest
+            && *length > 0
+        {
+            let (label, others) = labels.split_at(usize::from(*length));
+            name.push_str(std::str::from_utf8(label).expect("ASCII"));
+            name.push('.');
+            rest = others;
+        }
+        name
+    }
+
+    /// A resolver whose only server says `says`, with a search list; and the names it asks for.
+    async fn resolver(says: Says) -> (TokioResolver, UnboundedReceiver<String>) {
+        let (tell, asked) = unbounded_channel();
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
         let port = socket.local_addr().expect("an address").port();
         tokio::spawn(async move {
             let mut question = [0; 512];
             while let Ok((length, from)) = socket.recv_from(&mut question).await {
+                let _ = tell.send(asked_for(&question[..length]));
                 let response = response(&question[..length], says);
                 socket.send_to(&response, from).await.expect("it is sent");
             }
         });
         let mut server = NameServerConfig::udp(IpAddr::from(Ipv4Addr::LOCALHOST));
         server.connections[0].port = port;
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let search = vec!["corp.example.".parse().expect("a name")];
+        let config = ResolverConfig::from_parts(None, search, vec![server]);
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        build(builder).expect("a resolver")
+        (build(builder).expect("a resolver"), asked)
     }
 
     async fn answer(says: Says) -> Answer {
-        ask(Clock::start(), &resolver(says).await, "orders.example.").await
+        ask(Clock::start(), &resolver(says).await.0, "orders.example.").await
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use outrider_http2::{Fields, StreamId};
 use outrider_policy::{
-    Authority, GrpcPath, NoRoute, Target, TraceContext, deadline, pick_weighted, request_id,
+    Authority, GrpcPath, NoRoute, Target, TraceContext, deadline, pick_weighted,
 };
 
 use super::grammar::{asked_timeout, check, is_grpc, shown};
@@ -156,21 +156,6 @@ impl Engine {
         }
     }
 
-    /// Where it stands in its trace, and its name for people.
-    fn describe(&mut self, call: &mut Call) {
-        let request = &call.request;
-        let received = request.find(b"traceparent").and_then(TraceContext::parse);
-        call.parent_span = received.map(|parent| parent.span_id());
-        call.trace = match received {
-            Some(parent) => parent.child(self.random.next_u64()),
-            // Sampled or not is decided with the route.
-            None => TraceContext::root(self.random.next_u128(), self.random.next_u64(), false),
-        };
-        if request.find(b"x-request-id").is_none() {
-            call.made_request_id = Some(request_id(self.random.next_u128()));
-        }
-    }
-
     fn admit(&mut self, call: &mut Call) -> Result<(), Held> {
         check(call)?;
         self.spare_memory(call)?;
@@ -216,12 +201,7 @@ impl Engine {
     fn outbound_route(&mut self, call: &Call) -> Result<Rc<super::RouteState>, Held> {
         let authority = call.request.find(b":authority").unwrap_or_default();
         let path = call.request.find(b":path").unwrap_or_default();
-        let parsed = Authority::parse(authority).map_err(|_| {
-            Refusal::early(
-                Reason::BadRequest,
-                format!("the authority {} is malformed", shown(authority)),
-            )
-        })?;
+        let parsed = Authority::parse(authority).map_err(|_| bad_authority(authority))?;
         let service = if call.is_grpc {
             GrpcPath::parse(path).ok().map(|path| path.service)
         } else {
@@ -250,7 +230,7 @@ impl Engine {
             ) => target.name().filter(|name| !absent.contains(name)),
             (
                 Discovery::OnDemand { .. },
-                NoRoute::NeedsNamedAuthority | NoRoute::NoMatchingRule,
+                NoRoute::EverybodysService | NoRoute::NamesNoService | NoRoute::NoMatchingRule,
             )
             | (Discovery::Complete, _) => None,
         };
@@ -302,8 +282,26 @@ impl Engine {
     }
 }
 
-/// The value of a header as rules see it: a repeated one with all its values, so that none hides.
+fn bad_authority(authority: &[u8]) -> Refusal {
+    let sentence = match authority {
+        b"" => "the request has neither :authority nor host".to_owned(),
+        _ => format!(
+            "the :authority {} is no host with or without a port",
+            shown(authority)
+        ),
+    };
+    Refusal::early(Reason::BadRequest, sentence)
+}
+
+/// The value of a header as rules see it: a repeated one with all its values, so that none hides. They
+/// are joined by commas (RFC 9110 5.3), the pieces of a cookie by semicolons (RFC 9113 8.2.3). `host` is
+/// what became of it, the authority.
 fn joined<'a>(request: &'a Fields, name: &str) -> Option<Cow<'a, [u8]>> {
+    let (name, between): (_, &[u8]) = match name {
+        "cookie" => (name, b"; "),
+        "host" => (":authority", b","),
+        _ => (name, b","),
+    };
     let mut values = request.find_all(name.as_bytes());
     let first = values.next()?;
     let Some(second) = values.next() else {
@@ -311,7 +309,7 @@ fn joined<'a>(request: &'a Fields, name: &str) -> Option<Cow<'a, [u8]>> {
     };
     let mut all = first.to_vec();
     for value in std::iter::once(second).chain(values) {
-        all.push(b',');
+        all.extend_from_slice(between);
         all.extend_from_slice(value);
     }
     Some(Cow::Owned(all))
@@ -326,9 +324,15 @@ fn no_route(why: NoRoute, authority: &[u8], path: &[u8]) -> String {
         NoRoute::UnknownGrpcService => {
             format!("no Service document lists the gRPC service of {path} under grpcServices")
         }
-        NoRoute::NeedsNamedAuthority => {
+        NoRoute::EverybodysService => {
             format!(
                 "{path} is implemented by every service; name one in the authority instead of {authority}"
+            )
+        }
+        NoRoute::NamesNoService => {
+            format!(
+                "the authority {authority} names no service, and only gRPC calls go by their path; put \
+                 the name of a service into the authority, with curl by -H \"Host: orders\""
             )
         }
         NoRoute::NoMatchingRule => format!("no rule of {authority} matches {path}"),

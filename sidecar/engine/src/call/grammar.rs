@@ -18,10 +18,11 @@ pub(super) fn check(call: &Call) -> Result<(), Refusal> {
         ));
     }
     let path = call.request.find(b":path").unwrap_or_default();
-    let good = if call.is_grpc {
-        GrpcPath::parse(path).map(drop)
-    } else {
-        check_plain_path(path)
+    let good = match (call.is_grpc, path) {
+        (true, _) => GrpcPath::parse(path).map(drop),
+        // `OPTIONS *` (RFC 9110 7.1); HTTP/2 lets no other method ask for it.
+        (false, b"*") => Ok(()),
+        (false, _) => check_plain_path(path),
     };
     good.map_err(|why| {
         Refusal::early(

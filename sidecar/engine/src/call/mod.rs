@@ -18,6 +18,7 @@ mod admit;
 mod answer;
 mod attempt;
 mod body;
+mod context;
 mod discover;
 mod failed;
 mod finish;

@@ -88,3 +88,46 @@ fn an_attempt_without_a_connection_was_not_sent() {
         assert_eq!((attempt.sent, attempt.code), (false, Code::Unavailable));
     }
 }
+
+/// What an application sees of a call that brings these fields: its `tracestate`, and its trace id.
+fn seen(brought: &[(&str, &str)]) -> (Vec<String>, String) {
+    let mut mesh = Mesh::new(1);
+    mesh.client().call("orders", GET, brought, true);
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    let (_, head) = mesh.world.peers[server].heads()[0].clone();
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let parents: Vec<_> = head.find_all(b"traceparent").map(text).collect();
+    let [parent] = &parents[..] else {
+        panic!("{parents:?}");
+    };
+    let trace = parent[3..35].to_owned();
+    (head.find_all(b"tracestate").map(text).collect(), trace)
+}
+
+#[test]
+fn a_trace_state_lives_and_dies_with_the_trace_it_came_with() {
+    let parent = |value| ("traceparent", value);
+    let state = |value| ("tracestate", value);
+    let long = (0..33).map(|at| format!("k{at}=v")).collect::<Vec<_>>();
+    let (long, short) = (long.join(","), long[..32].join(","));
+    #[rustfmt::skip] // A table: one case a line.
+    let cases: [(&str, &[(&str, &str)], &[&str], bool); 11] = [
+        ("both", &[parent(SAMPLED), state("a=1")], &["a=1"], true),
+        ("in any order", &[state("a=1"), parent(SAMPLED)], &["a=1"], true),
+        ("several are one", &[parent(SAMPLED), state("a=1"), state("b=2")], &["a=1,b=2"], true),
+        ("white space at the ends", &[parent(" 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 "), state(" a=1\t")], &["a=1"], true),
+        ("no parent", &[state("a=1")], &[], false),
+        ("a broken parent", &[parent("00-0-0-01"), state("a=1")], &[], false),
+        ("two parents", &[parent(SAMPLED), parent(SAMPLED), state("a=1")], &[], false),
+        ("a broken state", &[parent(SAMPLED), state("A")], &[], true),
+        ("an empty state", &[parent(SAMPLED), state("")], &[], true),
+        ("32 entries", &[parent(SAMPLED), state(&short)], &[&short], true),
+        ("33 entries", &[parent(SAMPLED), state(&long)], &[], true),
+    ];
+    for (case, brought, expected, goes_on) in cases {
+        let (states, trace) = seen(brought);
+        assert_eq!(states, expected, "{case}");
+        assert_eq!(trace == SAMPLED[3..35], goes_on, "{case}");
+    }
+}

@@ -172,6 +172,8 @@ mod tests {
             ("orders", "orders"),
             ("orders", "orders.mesh"),
             ("orders:1", "orders:2"),
+            ("orders", "orders."),
+            ("orders.mesh.:1", "orders"),
             ("grpc/shop.v1.Orders", "grpc/shop.v1.Orders"),
         ];
         for (first, second) in claims {
@@ -207,8 +209,9 @@ mod tests {
             "*",
             "*.mesh",
             "Orders",
-            "orders.",
+            "orders..",
             "localhost",
+            "localhost.",
             "127.0.0.1:1",
             "grpc/",
             "grpc/a.B/C",

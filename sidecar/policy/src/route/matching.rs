@@ -76,6 +76,9 @@ impl PathMatch {
         match self {
             PathMatch::Any => true,
             PathMatch::Exact(exact) => path == exact.as_bytes(),
+            // `OPTIONS *` is about the server as a whole (RFC 9110 7.1), so whoever takes every path
+            // takes it, too.
+            PathMatch::Prefix(prefix) if prefix == "/" && path == b"*" => true,
             PathMatch::Prefix(prefix) => path.starts_with(prefix.as_bytes()),
             PathMatch::Service(service) => {
                 let method = path
@@ -120,6 +123,7 @@ mod tests {
         let exact = PathMatch::Exact("/shop.v1.Orders/Get".to_owned());
         let service = PathMatch::Service("shop.v1.Orders".to_owned());
         let prefix = PathMatch::Prefix("/api".to_owned());
+        let all = PathMatch::Prefix("/".to_owned());
         let cases = [
             (&PathMatch::Any, "/", true),
             (&exact, "/shop.v1.Orders/Get", true),
@@ -134,6 +138,9 @@ mod tests {
             (&prefix, "/api/v1", true),
             (&prefix, "/apis", true),
             (&prefix, "/?x=/api", false),
+            (&prefix, "*", false),
+            (&all, "/api", true),
+            (&all, "*", true),
         ];
         for (rule, path, expected) in cases {
             assert_eq!(check(rule, path), expected, "{rule:?} {path}");

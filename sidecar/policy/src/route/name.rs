@@ -66,6 +66,7 @@ mod tests {
         let cases = [
             ("orders", Some("orders")),
             ("ORDERS.Mesh:80", Some("orders")),
+            ("orders.mesh.:", Some("orders")),
             ("shop-2", Some("shop-2")),
             (&long, Some(&*long)),
             ("orders.shop", None),

@@ -40,9 +40,10 @@ pub enum NoRoute {
     UnknownAuthority,
     /// The authority is loopback, and no service lists this gRPC service.
     UnknownGrpcService,
-    /// The authority is loopback, and the path cannot tell the service: plain HTTP/2, or a
-    /// gRPC service that everybody implements (health, reflection).
-    NeedsNamedAuthority,
+    /// The authority is loopback, and every service implements this gRPC service (health, reflection).
+    EverybodysService,
+    /// The authority is loopback, and the path of plain HTTP/2 tells no service.
+    NamesNoService,
     /// The service is known and none of its rules matches.
     NoMatchingRule,
 }
@@ -131,10 +132,11 @@ impl RouteTable {
             return self.service_at(place).ok_or(NoRoute::UnknownAuthority);
         }
         match target.grpc_service {
-            Some(name) if !is_everybodys(name) => self
+            Some(name) if is_everybodys(name) => Err(NoRoute::EverybodysService),
+            Some(name) => self
                 .service_at(self.by_grpc_service.get(name))
                 .ok_or(NoRoute::UnknownGrpcService),
-            Some(_) | None => Err(NoRoute::NeedsNamedAuthority),
+            None => Err(NoRoute::NamesNoService),
         }
     }
 
@@ -251,6 +253,8 @@ mod tests {
         let cases = [
             ("by name", "orders", get, found("orders/get")),
             ("by name, port, suffix, case", "ORDERS.mesh:50051", get, found("orders/get")),
+            ("by absolute name", "orders.mesh.:50051", get, found("orders/get")),
+            ("by gRPC service", "localhost.", get, found("orders/get")),
             ("next rule", "orders", "/shop.v1.Orders/List", found("orders/orders")),
             ("the authority wins over the path", "payments", get, found("payments/payments")),
             ("by gRPC service", "localhost:15001", get, found("orders/get")),
@@ -259,8 +263,8 @@ mod tests {
             ("a service is not a host", "shop.v1.orders", get, Err(NoRoute::UnknownAuthority)),
             ("unknown service", "localhost", "/x.Y/Z", Err(NoRoute::UnknownGrpcService)),
             ("case counts", "localhost", "/shop.v1.orders/Get", Err(NoRoute::UnknownGrpcService)),
-            ("health is everybody's", "localhost", "/grpc.health.v1.Health/Check", Err(NoRoute::NeedsNamedAuthority)),
-            ("reflection is everybody's", "[::1]:1", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Err(NoRoute::NeedsNamedAuthority)),
+            ("health is everybody's", "localhost", "/grpc.health.v1.Health/Check", Err(NoRoute::EverybodysService)),
+            ("reflection is everybody's", "[::1]:1", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Err(NoRoute::EverybodysService)),
             ("health by name", "orders", "/grpc.health.v1.Health/Check", found("orders/orders")),
             ("no rules", "empty", get, Err(NoRoute::NoMatchingRule)),
         ];
@@ -273,7 +277,7 @@ mod tests {
     fn plain_http_needs_a_named_authority_and_a_rule_for_it() {
         assert_eq!(
             find("localhost", "/a.B/C", false),
-            Err(NoRoute::NeedsNamedAuthority)
+            Err(NoRoute::NamesNoService)
         );
         assert_eq!(
             find("orders", "/index.html", false),
