@@ -106,8 +106,13 @@ fn end(case: &Case, part: &Part, outcome: &Value) -> String {
             .collect()
     };
     let runs = outcome["messages"].as_array().into_iter().flatten();
+    // A server that tells of metadata sends it as JSON.
+    let message = |value: &Value| match serde_json::from_str(&text(value)) {
+        Ok(told) if trims => trimmed(told).to_string(),
+        Ok(_) | Err(_) => text(value),
+    };
     let messages: Vec<String> = runs
-        .map(|run| format!("{} x {:?}", run["count"], text(&run["message"])))
+        .map(|run| format!("{} x {:?}", run["count"], message(&run["message"])))
         .collect();
     let mut end = text(&outcome["code"]);
     if end == "CANCELLED" && case.allowed.contains(&Allowance::CancelledForLate) {
@@ -128,6 +133,15 @@ fn end(case: &Case, part: &Part, outcome: &Value) -> String {
         end += &format!("; messages {}", messages.join(", "));
     }
     end
+}
+
+/// The same without white space at the ends of its texts.
+fn trimmed(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.trim().to_owned()),
+        Value::Array(values) => values.into_iter().map(trimmed).collect(),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Metadata, both ways: text, binary, empty, repeated, long.
 
+use crate::control::case::Allowance::SpaceAtTheEnds;
 use crate::control::case::{Case, Part};
 use crate::control::step::{Fields, initial, read_all, send, sleep, status, tell, trailing};
 
@@ -49,6 +50,14 @@ fn names<'a>(fields: Fields<'a>) -> Vec<&'a str> {
     fields.iter().map(|(name, _)| *name).collect()
 }
 
+/// Values that RFC 9113 8.2.1 forbids and every stock library sends.
+const PADDED: Fields = &[
+    ("t-behind", "ends "),
+    ("t-before", " begins"),
+    ("t-both", "  in the midst  "),
+    ("t-blank", "  "),
+];
+
 /// The rows.
 pub fn rows() -> Vec<Case> {
     // C-core refuses at random what has more than 8 KiB, so twice this is as much as is always taken.
@@ -59,7 +68,7 @@ pub fn rows() -> Vec<Case> {
     let usual = || Part::unary([tell(&names(USUAL))]).metadata(USUAL);
     let answered =
         || Part::unary([initial(ANSWERED), send("x"), trailing(ANSWERED)]).fields(&names(ANSWERED));
-    vec![
+    let rows = vec![
         Case::new(
             "metadata of a request",
             [Part::unary([tell(&["t-"])]).metadata(MANY)],
@@ -97,5 +106,25 @@ pub fn rows() -> Vec<Case> {
             "the client's name",
             [Part::unary([tell(&["user-agent", "content-type"])])],
         ),
-    ]
+    ];
+    [rows, padded()].concat()
+}
+
+/// White space at the ends of values.
+fn padded() -> Vec<Case> {
+    let both = || {
+        let part = Part::unary([initial(PADDED), send("x"), trailing(PADDED)]);
+        part.metadata(PADDED)
+    };
+    let alone = Part::unary([trailing(PADDED), status(5, "none")]);
+    let told = Part::unary([tell(&["t-"])]).metadata(PADDED);
+    let rows = [
+        Case::new("white space at the ends of a request's values", [told]),
+        Case::new(
+            "white space at the ends of an answer's values",
+            [both(), alone],
+        ),
+        Case::new("white space at the ends through a pair", [both()]).through_a_pair(),
+    ];
+    rows.map(|row| row.allow(SpaceAtTheEnds)).into()
 }

@@ -1,5 +1,6 @@
 //! Statuses: every code, with its message, from each shape of an answer.
 
+use crate::control::case::Allowance::SpaceAtTheEnds;
 use crate::control::case::{CODES, Case, Part};
 use crate::control::step::{echo, initial, read, send, status, trailing};
 
@@ -23,6 +24,14 @@ pub fn rows() -> Vec<Case> {
                 send(""),
             ])],
         ),
+        Case::new(
+            "a message that ends with a space",
+            [
+                Part::unary([status(5, "no such order: ")]),
+                Part::stream([send("a")], [read(1), send("b"), status(5, " both ")]),
+            ],
+        )
+        .allow(SpaceAtTheEnds),
         Case::new("no words", [Part::unary([status(5, "")])]),
         Case::new(
             "a status after messages",
