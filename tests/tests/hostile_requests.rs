@@ -1,6 +1,7 @@
 //! The promise: nothing malformed is ever forwarded, one authority serves routing, metrics and the
 //! backend, and paths and deadlines outside their grammar reach nobody.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use outrider_tests::hostile::ground::Backend;
@@ -8,6 +9,9 @@ use outrider_tests::hostile::requests::{self, Recorded, Recorder};
 use outrider_tests::hostile::{self, Said, Target};
 use outrider_tests::raw::{Block, Frame, Peer, flag};
 use outrider_tests::{Hops, Way};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// The service behind every [`Way`].
 const SERVICE: &str = "orders";
@@ -273,6 +277,43 @@ async fn a_malformed_head_is_refused_in_words() {
         let message = said.field(1, "grpc-message").unwrap_or_default();
         assert!(message.contains(named), "{field:?}: {message}");
         assert_eq!(said.goaway, None, "{field:?}");
+    }
+    assert_eq!(recorder.recorded().len(), 0);
+}
+
+/// What a peer hears that says `hello` to `address`, until it is closed.
+async fn hears(address: SocketAddr, hello: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    socket.write_all(hello).await.expect("it is taken");
+    let mut heard = Vec::new();
+    let read = timeout(PATIENCE, socket.read_to_end(&mut heard)).await;
+    read.expect("it is closed").expect("and not reset");
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[tokio::test]
+async fn other_protocols_are_answered_if_they_are_http1_and_counted() {
+    let recorder = Recorder::start().await;
+    let way = Way::start(Hops::One, recorder.address).await;
+    let address = way.address();
+    for request in [
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1:15001\r\nAccept: */*\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nsome body",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    ] {
+        let heard = hears(address, request.as_bytes()).await;
+        let head = "HTTP/1.1 505 HTTP Version Not Supported\r\n";
+        assert!(heard.starts_with(head), "{request}: {heard}");
+        assert!(heard.contains("--http2-prior-knowledge"), "{heard}");
+    }
+    let hello = [0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3];
+    assert_eq!(hears(address, &hello).await, "", "TLS");
+    let (_, metrics) = way.frontend.admin().page("/metrics").await;
+    for (protocol, count) in [("http1", 4), ("tls", 1)] {
+        let name = "outrider_foreign_connections_total";
+        let line = format!("{name}{{side=\"outbound\",protocol=\"{protocol}\"}} {count}");
+        assert!(metrics.lines().any(|found| found == line), "{line}");
     }
     assert_eq!(recorder.recorded().len(), 0);
 }

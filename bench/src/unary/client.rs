@@ -72,6 +72,7 @@ impl Client {
                 | Event::Malformed { .. }
                 | Event::Reset { .. }
                 | Event::Goaway { .. }
+                | Event::Foreign(_)
                 | Event::Failed(_) => panic!("unexpected: {event:?}"),
             }
         }

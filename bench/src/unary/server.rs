@@ -43,6 +43,7 @@ impl Server {
                 | Event::Malformed { .. }
                 | Event::Reset { .. }
                 | Event::Goaway { .. }
+                | Event::Foreign(_)
                 | Event::Failed(_) => panic!("unexpected: {event:?}"),
             }
         }

@@ -127,6 +127,7 @@ impl World {
             Action::Read { .. } => {}
             Action::Close(_) => panic!("a connection was closed"),
             Action::Want(name) => panic!("{name} is not known"),
+            Action::Foreign { .. } => {}
             Action::Contained(what) => panic!("a panic was contained: {what:?}"),
         }
     }

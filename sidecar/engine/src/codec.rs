@@ -110,6 +110,10 @@ impl Codec {
         self.step(|http2, _| http2.goaway(code, kind));
     }
 
+    pub(crate) fn answer_foreign(&mut self, octets: &[u8]) {
+        self.step(|http2, _| http2.answer_foreign(octets));
+    }
+
     pub(crate) fn ping(&mut self, payload: [u8; 8]) {
         self.step(|http2, _| http2.ping(payload));
     }

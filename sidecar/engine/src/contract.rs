@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use outrider_http2::Foreign;
+
 use crate::record::CallRecord;
 
 /// Names one connection, downstream or upstream, for as long as the process lives.
@@ -109,6 +111,16 @@ pub enum Action {
     Want(String),
     /// A call has ended; its one record.
     Record(Box<CallRecord>),
+    /// A peer spoke another protocol than the listener it came to, and is let go; worth a line in the
+    /// log, but not one each time.
+    Foreign {
+        /// The listener.
+        side: Side,
+        /// Where it came from.
+        peer: Option<SocketAddr>,
+        /// What it spoke.
+        foreign: Foreign,
+    },
     /// A panic was contained; said once for each thing it ended, and worth a line in the log.
     Contained(Contained),
 }

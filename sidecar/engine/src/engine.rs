@@ -171,15 +171,21 @@ impl Engine {
         let Some(mut transport) = found.transport.take() else {
             return;
         };
+        let mut foreign = None;
         let result = transport.read(bytes, &mut |decoded| match decoded {
             Decoded::Secured(peer) => self.secured(id, peer),
             Decoded::Plaintext(bytes) => self.plaintext(id, bytes),
+            Decoded::Foreign(met) => foreign = Some(met),
         });
         if let Some(connection) = self.connection_mut(id) {
             connection.transport = Some(transport);
         }
         if let Err(failure) = result {
             self.tls_failed(id, &failure);
+        }
+        if let Some(foreign) = foreign {
+            self.counters.handshake_failures[0] += 1;
+            self.met(id, Side::Inbound, foreign);
         }
         self.heard(id);
         self.mark_dirty(id);

@@ -124,6 +124,7 @@ impl Engine {
             Event::SettingsChanged => self.greeted(id),
             Event::Pong { payload } => self.drain_pong(id, payload),
             Event::Interim { .. } | Event::Goaway { .. } => {}
+            Event::Foreign(foreign) => self.met(id, side, foreign),
             Event::Failed(error) => self.http2_failed(id, error.reason),
         }
     }
@@ -168,6 +169,7 @@ impl Engine {
             Event::HeadTooLarge { .. }
             | Event::HeadMalformed { .. }
             | Event::Malformed { .. }
+            | Event::Foreign(_)
             | Event::Pong { .. } => {}
         }
     }

@@ -17,6 +17,7 @@ mod codec;
 mod configuration;
 mod connection;
 mod drain;
+mod foreign;
 mod handshakes;
 mod lifetime;
 mod pool;
@@ -39,6 +40,7 @@ pub use contract::{Action, ConnectFailure, ConnectionId, Contained, How, Side};
 pub use engine::Engine;
 #[cfg(any(test, feature = "simulation"))]
 pub use fuse::{At, Injected};
+pub use outrider_http2::Foreign;
 pub use record::{
     AttemptRecord, CallRecord, ClusterGauge, Counters, EndCause, EndpointGauge, Gauges, Outcome,
 };

@@ -222,6 +222,9 @@ pub struct Counters {
     pub budget_denied: u64,
     /// Connections ended for an HTTP/2 error of the peer.
     pub protocol_errors: u64,
+    /// Peers that spoke another protocol, by listener (outbound, inbound) and by
+    /// [`Foreign::index`](outrider_http2::Foreign::index).
+    pub foreign: [[u64; outrider_http2::Foreign::KINDS.len()]; 2],
     /// How often each limit of HTTP/2 tripped: on connections from callers, and to endpoints.
     pub http2_limits: [outrider_http2::Counters; 2],
     /// What panics of this engine ended: calls, connections, nothing. One inside HTTP/2 while a

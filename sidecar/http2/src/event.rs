@@ -1,6 +1,6 @@
 //! What a connection tells its owner.
 
-use crate::{ConnectionError, ErrorCode, Fields, Malformed, StreamId};
+use crate::{ConnectionError, ErrorCode, Fields, Foreign, Malformed, StreamId};
 
 /// Something the peer did. Borrows only the input, never the connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,6 +97,9 @@ pub enum Event<'b> {
         /// As given to [`Connection::ping`](crate::Connection::ping).
         payload: [u8; 8],
     },
+    /// Server only: the peer speaks another protocol. Nothing is in the output and nothing more will be
+    /// said: the owner may answer by [`answer_foreign`](crate::Connection::answer_foreign), and closes.
+    Foreign(Foreign),
     /// The connection cannot go on. GOAWAY is queued in the output and nothing more will be said:
     /// the owner ends all streams and closes after flushing.
     Failed(ConnectionError),

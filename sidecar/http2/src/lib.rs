@@ -10,6 +10,7 @@ mod connection;
 mod error;
 mod event;
 mod fields;
+mod foreign;
 mod frame;
 mod hpack;
 mod malformed;
@@ -24,6 +25,7 @@ pub use connection::{CannotOpen, Connection, Counters, Flood, GoawayKind, Taken}
 pub use error::{ConnectionError, ErrorCode};
 pub use event::{Event, ResetCause};
 pub use fields::{Field, Fields, FieldsIter};
+pub use foreign::{FirstOctets, Foreign};
 pub use malformed::Malformed;
 pub use stream_id::StreamId;
 pub use window_pool::WindowPool;

@@ -156,6 +156,7 @@ fn react(connection: &mut Connection, event: &Event<'_>) {
         | Event::Reset { .. }
         | Event::Goaway { .. }
         | Event::Pong { .. }
+        | Event::Foreign(_)
         | Event::Failed(_) => {}
     }
 }

@@ -39,9 +39,10 @@ impl World {
                     "client {client}: the sidecar broke HTTP/2: {error:?}"
                 ));
             }
-            Said::HeadTooLarge { .. } | Said::HeadMalformed { .. } | Said::Malformed { .. } => {
-                self.broken("a client got a request".to_owned())
-            }
+            Said::HeadTooLarge { .. }
+            | Said::HeadMalformed { .. }
+            | Said::Malformed { .. }
+            | Said::Foreign(_) => self.broken("a client got a request".to_owned()),
             Said::Interim { stream, .. } => {
                 if let Some(call) = self.call_of(client, link, stream) {
                     self.calls[call].answer.interims += 1;

@@ -103,6 +103,9 @@ impl World {
             Said::HeadTooLarge { .. } => {
                 self.broken("a request head grew over the limits on its way".to_owned());
             }
+            Said::Foreign(foreign) => {
+                self.broken(format!("a sidecar spoke {}", foreign.name()));
+            }
             Said::HeadMalformed { why, .. } | Said::Malformed { why, .. } => {
                 self.broken(format!("a sidecar sent a malformed request: {why}"));
             }

@@ -166,6 +166,7 @@ impl World {
             }
             Action::Want(name) => self.wanted(sidecar, &name),
             Action::Record(record) => self.recorded(sidecar, *record),
+            Action::Foreign { .. } => {}
             Action::Contained(what) => self.contained(sidecar, what),
         }
     }

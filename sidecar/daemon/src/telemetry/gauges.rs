@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use outrider_engine::{ClusterGauge, Contained, EndCause, Gauges, Side};
+use outrider_engine::{ClusterGauge, Contained, EndCause, Foreign, Gauges, Side};
 use prometheus_client::metrics::counter::Counter;
 
 use super::labels::{
-    CauseLabels, EndLabels, EndedLabels, EndpointLabels, GivenUpLabels, HandshakeLabels,
-    LimitLabels, MissingLabels, SideLabels, WaitLabels,
+    CauseLabels, EndLabels, EndedLabels, EndpointLabels, ForeignLabels, GivenUpLabels,
+    HandshakeLabels, LimitLabels, MissingLabels, SideLabels, WaitLabels,
 };
 use super::metrics::Metrics;
 use crate::log;
@@ -36,6 +36,7 @@ impl Metrics {
         self.show_discovery(gauges);
         self.show_counters(gauges);
         self.show_lives(gauges);
+        self.show_foreign(gauges);
     }
 
     /// What ended connections and streams. The engine counts the downstream end first.
@@ -56,6 +57,21 @@ impl Metrics {
         raise(&self.keepalive_pings, pings);
         let complaints = sum(&|gauges| gauges.counters.keepalive_complaints);
         raise(&self.keepalive_complaints, complaints);
+    }
+
+    /// Who came to the wrong listener.
+    fn show_foreign(&self, gauges: &[Gauges]) {
+        for side in [Side::Outbound, Side::Inbound] {
+            for (index, protocol) in Foreign::KINDS.into_iter().enumerate() {
+                let of = |gauges: &Gauges| gauges.counters.foreign[side as usize][index];
+                let labels = ForeignLabels {
+                    side: side.name(),
+                    protocol,
+                };
+                let counter = self.foreign.get_or_create_owned(&labels);
+                raise(&counter, gauges.iter().map(of).sum());
+            }
+        }
     }
 
     /// Shows what the process has left for traffic.

@@ -109,6 +109,13 @@ pub struct LimitLabels {
     pub limit: &'static str,
 }
 
+/// By listener and by what the peer spoke; both are closed lists.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ForeignLabels {
+    pub side: &'static str,
+    pub protocol: &'static str,
+}
+
 /// By result, a closed list.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ResultLabels {

@@ -17,7 +17,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::bounded::Bounded;
 use super::labels::{
-    CallLabels, CauseLabels, EndLabels, EndedLabels, EndpointLabels, GivenUpLabels,
+    CallLabels, CauseLabels, EndLabels, EndedLabels, EndpointLabels, ForeignLabels, GivenUpLabels,
     HandshakeLabels, Labels, LimitLabels, MethodLabels, MissingLabels, RefusalLabels, ResultLabels,
     ServiceLabels, SideLabels, WaitLabels,
 };
@@ -72,6 +72,7 @@ pub struct Metrics {
     pub(super) contained_panics: Family<EndedLabels, Counter>,
     pub(super) connections_ended: Family<CauseLabels, Counter>,
     pub(super) streams_stalled: Family<EndLabels, Counter>,
+    pub(super) foreign: Family<ForeignLabels, Counter>,
     pub(super) values_stripped: Family<EndLabels, Counter>,
     pub(super) keepalive_pings: Counter,
     pub(super) keepalive_complaints: Counter,
@@ -134,6 +135,7 @@ impl Metrics {
             accept_pauses: register(r, "accept_pauses", "Times that a listener stopped accepting for want of descriptors or memory", Counter::default()),
             contained_panics: register(r, "contained_panics", "What panics of this sidecar ended instead of the process", Family::default()),
             connections_ended: register(r, "connections_ended", "Connections that this sidecar ended", Family::default()),
+            foreign: register(r, "foreign_connections", "Connections whose peer spoke another protocol than the listener", Family::default()),
             values_stripped: register(r, "http2_values_stripped", "Values of fields that had white space at an end, which was stripped", Family::default()),
             streams_stalled: register(r, "streams_stalled", "Streams reset because their peer took nothing of what was held for it", Family::default()),
             keepalive_pings: register(r, "keepalive_pings", "Pings sent to silent peers", Counter::default()),

@@ -7,6 +7,7 @@
 
 mod descriptors;
 mod doors;
+mod foreign;
 mod leaving;
 mod mailbox;
 mod memory;
@@ -129,6 +130,7 @@ fn start_one(
         descriptors: resources.descriptors,
         memory: MemoryWatch::new(resources.memory),
         sockets: Sockets::default(),
+        foreign: foreign::ForeignLog::default(),
         inbox,
         outbox: Outbox::new(number, reports.clone()),
         heartbeat,

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::descriptors::{Descriptors, Permit};
 use super::doors::{Doors, Room};
+use super::foreign::ForeignLog;
 use super::mailbox::{Command, Heartbeat};
 use super::memory::MemoryWatch;
 use super::outbox::Outbox;
@@ -39,6 +40,7 @@ pub struct Worker {
     pub descriptors: Descriptors,
     pub memory: MemoryWatch,
     pub sockets: Sockets,
+    pub foreign: ForeignLog,
     pub inbox: Receiver<Command>,
     pub outbox: Outbox,
     pub heartbeat: Heartbeat,
@@ -284,6 +286,11 @@ impl Worker {
                 Action::Close(id) => self.sockets.let_go(now, id),
                 Action::Want(name) => self.outbox.want(now, name),
                 Action::Record(record) => self.outbox.record(now, *record),
+                Action::Foreign {
+                    side,
+                    peer,
+                    foreign,
+                } => self.foreign.note(now, side, peer, foreign),
                 Action::Contained(what) => {
                     tracing::error!(ended = what.name(), "a panic was contained");
                 }

@@ -114,6 +114,7 @@ impl Bed {
                 Action::Write(id) => self.deliver(id),
                 Action::Close(id) => self.close(id),
                 Action::Record(record) => self.records.push(*record),
+                Action::Foreign { .. } => {}
                 Action::Contained(what) => self.contained.push(what),
                 Action::Read { .. } | Action::Want(_) => {}
             }
@@ -205,6 +206,7 @@ fn hear(ends: &mut BTreeMap<(usize, StreamId), Option<Code>>, caller: usize, eve
         | Event::HeadMalformed { .. }
         | Event::Malformed { .. }
         | Event::SettingsChanged
+        | Event::Foreign(_)
         | Event::Pong { .. }
         | Event::Goaway { .. } => {}
         Event::Failed(error) => panic!("the sidecar broke HTTP/2: {error:?}"),

@@ -6,6 +6,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
+use outrider_http2::{FirstOctets, Foreign};
 use outrider_policy::SpiffeId;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, Connection, ServerConnection};
@@ -31,6 +32,8 @@ pub(crate) enum Transport {
 /// rustls' machine and what it made that the socket has not taken.
 pub(crate) struct Tls {
     machine: Connection,
+    /// A client's first octets, while they may be no TLS; `None` once they are.
+    first: Option<FirstOctets>,
     /// The handshake is done and the peer known.
     secured: bool,
     /// close_notify was said.
@@ -45,6 +48,8 @@ pub(crate) enum Decoded<'a> {
     Secured(Peer<'a>),
     /// Bytes for HTTP/2.
     Plaintext(&'a [u8]),
+    /// The client does not speak TLS, but this. Nothing more is read.
+    Foreign(Foreign),
 }
 
 /// Who is at the other end, and until when that is proven.
@@ -64,7 +69,8 @@ impl Transport {
     /// The server's end of mutual TLS.
     pub(crate) fn server(material: &TlsMaterial) -> Result<Transport, TlsFailure> {
         let machine = ServerConnection::new(material.server()).map_err(|error| failure(&error))?;
-        Ok(Transport::tls(Connection::Server(machine)))
+        let first = Some(FirstOctets::default());
+        Ok(Transport::tls(Connection::Server(machine), first))
     }
 
     /// The client's end; only `peer` is accepted at the other.
@@ -74,13 +80,14 @@ impl Transport {
         let name = ServerName::try_from("outrider.invalid")
             .map_err(|error| TlsFailure(error.to_string()))?;
         let machine = ClientConnection::new(config, name).map_err(|error| failure(&error))?;
-        Ok(Transport::tls(Connection::Client(machine)))
+        Ok(Transport::tls(Connection::Client(machine), None))
     }
 
-    fn tls(mut machine: Connection) -> Transport {
+    fn tls(mut machine: Connection, first: Option<FirstOctets>) -> Transport {
         machine.set_buffer_limit(None);
         Transport::Tls(Box::new(Tls {
             machine,
+            first,
             secured: false,
             closed: false,
             output: Vec::new(),
@@ -129,6 +136,14 @@ impl Transport {
         }
     }
 
+    /// Answers a peer that speaks something else, in octets that go out as they are.
+    pub(crate) fn answer_foreign(&mut self, http2: &mut Codec, octets: &[u8]) {
+        match self {
+            Transport::Plain => http2.answer_foreign(octets),
+            Transport::Tls(tls) => tls.output.extend_from_slice(octets),
+        }
+    }
+
     /// The certificates that the peer proved itself with, leaf first.
     pub(crate) fn peer_chain(&self) -> &[CertificateDer<'static>] {
         match self {
@@ -159,6 +174,17 @@ impl Tls {
         mut bytes: &[u8],
         decoded: &mut dyn FnMut(Decoded<'_>),
     ) -> Result<(), TlsFailure> {
+        if let Some(first) = &mut self.first {
+            if !first.is_tls(bytes) {
+                if let Some(foreign) = first.take(bytes) {
+                    // Nothing of TLS may follow.
+                    self.closed = true;
+                    decoded(Decoded::Foreign(foreign));
+                }
+                return Ok(());
+            }
+            self.first = None;
+        }
         while !bytes.is_empty() {
             let taken = self
                 .machine

@@ -3,7 +3,7 @@
 use crate::world::fields;
 use crate::world::mesh::{GET, Mesh};
 
-/// What a request of these fields is told; an empty text: it is forwarded.
+/// What a request of these fields hears; an empty text: it is forwarded.
 fn refusal(head: &[(&str, &str)]) -> String {
     let mut mesh = Mesh::new(1);
     let opened = mesh.client().http2.open(fields(head).iter(), true);

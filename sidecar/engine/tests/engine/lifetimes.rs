@@ -205,6 +205,7 @@ fn turn(engine: &mut Engine) -> bool {
                 engine.written(Tick::ZERO, id, length);
             }
             Action::Close(_) => closed = true,
+            Action::Foreign { .. } => {}
             Action::Contained(what) => panic!("{what:?}"),
             Action::Connect { .. } | Action::Read { .. } | Action::Want(_) | Action::Record(_) => {}
         }

@@ -10,6 +10,7 @@ mod cancels;
 mod discovery;
 mod drain;
 mod flow;
+mod foreign;
 mod goaway;
 mod handshakes;
 mod identity;

@@ -164,7 +164,7 @@ fn white_space_at_the_ends_of_values_is_stripped_both_ways_and_counted() {
     assert_eq!(counted(1), [0, 5], "from the application");
 }
 
-/// An application answers with this head and these trailers: the status its caller is told, and what its
+/// An application answers with this head and these trailers: the status its caller gets, and what its
 /// own sidecar makes of the application.
 fn judged(head: &[(&str, &str)], trailers: Option<&[(&str, &str)]>) -> (Option<String>, Class) {
     let mut mesh = Mesh::new(1);

@@ -183,13 +183,22 @@ impl Connection {
     /// A last id that was said is never raised (RFC 9113 6.8): the peer may have opened the streams
     /// above it elsewhere.
     pub(super) fn say_goaway(&mut self, last: StreamId, code: ErrorCode, reason: &str) {
+        self.greet();
         self.goaway_last = self.goaway_last.min(last);
         write::goaway(self.output.tail(), self.goaway_last, code, reason);
+    }
+
+    /// Answers a peer that speaks something else ([`Event::Foreign`]): the octets go out as they are.
+    pub fn answer_foreign(&mut self, octets: &[u8]) {
+        if !self.has_greeted {
+            self.output.tail().extend_from_slice(octets);
+        }
     }
 
     /// Asks for a [`Pong`](crate::Event::Pong) with the same payload.
     pub fn ping(&mut self, payload: [u8; 8]) {
         if !self.is_failed {
+            self.greet();
             write::ping(self.output.tail(), payload, 0);
         }
     }

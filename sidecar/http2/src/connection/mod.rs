@@ -66,6 +66,8 @@ pub struct Connection {
     /// What the peer may still send on the connection.
     receive_window: u32,
     has_settings: bool,
+    /// Our SETTINGS are in the output, or were.
+    has_greeted: bool,
     /// Frames that began so far; tells one unfinished frame from the next.
     frames: u64,
     budgets: Budgets,
@@ -97,20 +99,32 @@ impl Connection {
         };
         let mut connection = Connection::new(role, Reader::of_server(), config, pool);
         connection.output.tail().extend_from_slice(PREFACE);
-        connection.announce_settings(Some((setting::ENABLE_PUSH, 0)));
+        connection.greet();
         connection
     }
 
-    /// A connection that a peer opened. SETTINGS are queued in the output.
+    /// A connection that a peer opened. SETTINGS are queued in the output when its preface has come: it
+    /// speaks first (RFC 9113 3.4), and a peer of another protocol is not answered in ours.
     pub fn server(config: Config, pool: &WindowPool) -> Connection {
         let role = Role::Server {
             last: StreamId::CONNECTION,
         };
-        let mut connection = Connection::new(role, Reader::of_client(), config, pool);
-        let streams_max = connection.config.max_concurrent_streams;
-        connection
-            .announce_settings(streams_max.map(|most| (setting::MAX_CONCURRENT_STREAMS, most)));
-        connection
+        Connection::new(role, Reader::of_client(), config, pool)
+    }
+
+    /// Says SETTINGS, which are the first frame (RFC 9113 3.4).
+    fn greet(&mut self) {
+        if std::mem::replace(&mut self.has_greeted, true) {
+            return;
+        }
+        let of_role = match self.role {
+            Role::Client { .. } => Some((setting::ENABLE_PUSH, 0)),
+            Role::Server { .. } => {
+                let streams_max = self.config.max_concurrent_streams;
+                streams_max.map(|most| (setting::MAX_CONCURRENT_STREAMS, most))
+            }
+        };
+        self.announce_settings(of_role);
     }
 
     fn new(role: Role, reader: Reader, config: Config, pool: &WindowPool) -> Connection {
@@ -129,6 +143,7 @@ impl Connection {
             body: None,
             receive_window: CONNECTION_WINDOW,
             has_settings: false,
+            has_greeted: false,
             frames: 0,
             budgets: Budgets::new(&config),
             unprocessed: VecDeque::new(),

@@ -6,7 +6,7 @@ use super::counters::Flood;
 use super::role::Role;
 use crate::frame::{FrameHead, Kind, Piece, flag, write};
 use crate::stream::Receiving;
-use crate::{ConnectionError, ErrorCode, Event, Malformed, ResetCause, StreamId};
+use crate::{ConnectionError, ErrorCode, Event, Foreign, Malformed, ResetCause, StreamId};
 
 impl Connection {
     pub(super) fn take<'b>(
@@ -14,6 +14,11 @@ impl Connection {
         piece: Piece<'b>,
     ) -> Result<Option<Event<'b>>, ConnectionError> {
         match piece {
+            Piece::Preface => {
+                self.greet();
+                Ok(None)
+            }
+            Piece::Foreign(foreign) => self.meet(foreign),
             Piece::DataBytes { bytes, is_last } => Ok(self.take_body_octets(bytes, is_last)),
             Piece::Data { head, data_len } => {
                 self.check_order(&head)?;
@@ -22,6 +27,20 @@ impl Connection {
             Piece::Frame(head, payload) => {
                 self.check_order(&head)?;
                 self.take_frame(&head, &payload)
+            }
+        }
+    }
+
+    /// The peer speaks something else. Nothing of HTTP/2 was said to it yet: its owner may answer in its
+    /// own words.
+    fn meet(&mut self, foreign: Foreign) -> Result<Option<Event<'static>>, ConnectionError> {
+        match foreign {
+            Foreign::Http1 { .. } | Foreign::Tls if !self.has_greeted => {
+                self.is_failed = true;
+                Ok(Some(Event::Foreign(foreign)))
+            }
+            Foreign::Http1 { .. } | Foreign::Tls | Foreign::Http2 | Foreign::Unknown => {
+                Err(ConnectionError::protocol("not an HTTP/2 preface"))
             }
         }
     }

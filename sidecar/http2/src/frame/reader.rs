@@ -6,11 +6,15 @@
 use std::borrow::Cow;
 
 use super::{FrameHead, HEAD_LEN, Kind, PAYLOAD_MAX, PREFACE, flag};
-use crate::ConnectionError;
+use crate::{ConnectionError, FirstOctets, Foreign};
 
 /// The next thing the peer said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'b> {
+    /// The client's preface is whole: frames follow.
+    Preface,
+    /// The peer does not begin as a client of HTTP/2. What it says from here on is not for us.
+    Foreign(Foreign),
     /// A whole frame that is not DATA. The payload of unknown types is left out.
     Frame(FrameHead, Cow<'b, [u8]>),
     /// A DATA frame begins; `data_len` octets follow as `DataBytes` (none if 0).
@@ -28,6 +32,8 @@ pub(crate) struct Reader {
 enum State {
     /// So many octets of the client's preface have come.
     Preface(usize),
+    /// It is no preface; what it is is not clear yet.
+    Foreign(FirstOctets),
     /// So many octets of a frame head have come.
     Head([u8; HEAD_LEN], usize),
     /// A frame that is being gathered.
@@ -61,14 +67,14 @@ impl Reader {
         match &self.state {
             State::Head(_, have) => *have > 0,
             State::Payload(..) | State::PadLength(_) => true,
-            State::Preface(_) | State::Data { .. } | State::Skip(_) => false,
+            State::Preface(_) | State::Foreign(_) | State::Data { .. } | State::Skip(_) => false,
         }
     }
 
     /// Takes input until a piece is whole. `None`: the input is used up.
     ///
     /// # Errors
-    /// The preface is wrong, a frame is larger than [`PAYLOAD_MAX`], or DATA is all padding and
+    /// A frame is larger than [`PAYLOAD_MAX`], or DATA is all padding and
     /// more.
     pub(crate) fn next<'b>(
         &mut self,
@@ -76,12 +82,22 @@ impl Reader {
     ) -> Result<Option<Piece<'b>>, ConnectionError> {
         loop {
             let piece = match &mut self.state {
-                State::Preface(matched) => {
-                    if !match_preface(matched, input)? {
-                        return Ok(None);
+                State::Preface(matched) => match match_preface(matched, input) {
+                    Preface::Partial => return Ok(None),
+                    Preface::Whole => {
+                        self.state = NEXT_HEAD;
+                        Some(Piece::Preface)
                     }
-                    self.state = NEXT_HEAD;
-                    None
+                    Preface::Wrong => {
+                        let mut first = FirstOctets::default();
+                        first.take(&PREFACE[..*matched]);
+                        self.state = State::Foreign(first);
+                        None
+                    }
+                },
+                State::Foreign(first) => {
+                    let octets = take(input, usize::MAX);
+                    return Ok(first.take(octets).map(Piece::Foreign));
                 }
                 State::Head(octets, have) => {
                     let Some(head) = take_head(octets, have, input) else {
@@ -230,15 +246,26 @@ fn take_head(
     (*have == HEAD_LEN).then(|| FrameHead::parse(*octets))
 }
 
-/// Whether the preface is whole now. Wrong octets are told at once, so that other protocols
-/// are not kept waiting.
-fn match_preface(matched: &mut usize, input: &mut &[u8]) -> Result<bool, ConnectionError> {
-    let got = take(input, PREFACE.len() - *matched);
-    if !PREFACE[*matched..].starts_with(got) {
-        return Err(ConnectionError::protocol("not an HTTP/2 preface"));
+enum Preface {
+    Partial,
+    Whole,
+    Wrong,
+}
+
+/// Takes the preface as far as it has come. Of wrong octets nothing is taken, and they are told at once,
+/// so that other protocols are not kept waiting.
+fn match_preface(matched: &mut usize, input: &mut &[u8]) -> Preface {
+    let missing = &PREFACE[*matched..];
+    let got = &input[..input.len().min(missing.len())];
+    if !missing.starts_with(got) {
+        return Preface::Wrong;
     }
     *matched += got.len();
-    Ok(*matched == PREFACE.len())
+    *input = &input[got.len()..];
+    match *matched == PREFACE.len() {
+        true => Preface::Whole,
+        false => Preface::Partial,
+    }
 }
 
 #[cfg(test)]
@@ -280,13 +307,22 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_preface_is_told_at_its_first_octet() {
-        let mut reader = Reader::of_client();
-        assert_eq!(reader.next(&mut &b"PRI"[..]), Ok(None));
-        assert_eq!(
-            reader.next(&mut &b"X"[..]).unwrap_err().code,
-            ErrorCode::ProtocolError
-        );
+    fn a_wrong_preface_is_told_as_what_it_is() {
+        let http1 = Piece::Foreign(Foreign::Http1 { is_head: false });
+        let cases = [
+            ("PRI * HTTP/1.1\r\n", http1),
+            ("PRI * HTTP/2.0\r\n\r\nG", Piece::Foreign(Foreign::Http2)),
+            ("PRI\0", Piece::Foreign(Foreign::Unknown)),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Piece::Preface),
+        ];
+        for (octets, expected) in cases {
+            let mut reader = Reader::of_client();
+            let (last, others) = octets.as_bytes().split_last().unwrap();
+            for octet in others {
+                assert_eq!(reader.next(&mut &[*octet][..]), Ok(None), "{octets}");
+            }
+            assert_eq!(reader.next(&mut &[*last][..]), Ok(Some(expected)));
+        }
     }
 
     #[test]

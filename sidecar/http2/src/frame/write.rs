@@ -122,7 +122,10 @@ mod tests {
         std::iter::from_fn(next)
             .map(|piece| match piece {
                 Piece::Frame(head, payload) => (head, payload.into_owned()),
-                Piece::Data { .. } | Piece::DataBytes { .. } => panic!("no DATA here"),
+                Piece::Preface
+                | Piece::Foreign(_)
+                | Piece::Data { .. }
+                | Piece::DataBytes { .. } => panic!("other frames only"),
             })
             .collect()
     }

@@ -165,6 +165,7 @@ impl Ours {
             | Event::HeadTooLarge { .. }
             | Event::HeadMalformed { .. }
             | Event::Malformed { .. }
+            | Event::Foreign(_)
             | Event::Failed(_) => {
                 panic!("{event:?}")
             }

@@ -76,7 +76,7 @@ impl PathMatch {
         match self {
             PathMatch::Any => true,
             PathMatch::Exact(exact) => path == exact.as_bytes(),
-            // `OPTIONS *` is about the server as a whole (RFC 9110 7.1), so whoever takes every path
+            // `OPTIONS *` is about the server as a whole (RFC 9110 7.1), so a rule for every path
             // takes it, too.
             PathMatch::Prefix(prefix) if prefix == "/" && path == b"*" => true,
             PathMatch::Prefix(prefix) => path.starts_with(prefix.as_bytes()),

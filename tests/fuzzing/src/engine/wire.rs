@@ -226,6 +226,7 @@ impl Wire {
                 | Event::Trailers { .. }
                 | Event::Malformed { .. }
                 | Event::Goaway { .. }
+                | Event::Foreign(_)
                 | Event::SettingsChanged
                 | Event::Pong { .. } => {}
             }

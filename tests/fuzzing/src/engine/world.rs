@@ -193,6 +193,7 @@ impl World {
                 Action::Read { id, on } => self.each(id, |wire| wire.is_read = on),
                 Action::Write(_) | Action::Record(_) | Action::Want(_) => {}
                 // Contained or not, it is a finding; the hook has said where.
+                Action::Foreign { .. } => {}
                 Action::Contained(what) => panic!("a panic was contained: {what:?}"),
             }
         }

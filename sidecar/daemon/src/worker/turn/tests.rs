@@ -53,6 +53,7 @@ impl Bed {
             descriptors: Descriptors::measured(0),
             memory: MemoryWatch::default(),
             sockets: Sockets::default(),
+            foreign: ForeignLog::default(),
             inbox,
             outbox: Outbox::new(0, reports),
             heartbeat: Heartbeat::new(clock.now()),

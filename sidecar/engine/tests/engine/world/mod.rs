@@ -158,6 +158,7 @@ impl World {
             }
             Action::Read { .. } => {}
             Action::Want(name) => self.wanted.push(name),
+            Action::Foreign { .. } => {}
             Action::Contained(what) => panic!("a panic was contained: {what:?}"),
             Action::Record(record) => self.records.push(*record),
         }

@@ -67,6 +67,7 @@ impl Peer {
                 Event::HeadMalformed { why, .. } | Event::Malformed { why, .. } => {
                     panic!("a peer of the test saw a malformed request: {why}")
                 }
+                Event::Foreign(foreign) => panic!("a peer of the test saw {foreign:?}"),
                 Event::Failed(error) => panic!("a peer of the test saw {error:?}"),
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::frame::{FrameHead, Kind, PREFACE, Piece, Reader, write};
 use crate::hpack::{Decoder, Encoder, ListLimits};
 use crate::{
-    Config, Connection, ErrorCode, Event, Field, Fields, ResetCause, StreamId, WindowPool,
+    Config, Connection, ErrorCode, Event, Field, Fields, Foreign, ResetCause, StreamId, WindowPool,
 };
 
 pub const POST: [(&str, &str); 4] = [
@@ -43,6 +43,7 @@ pub enum Told {
     },
     SettingsChanged,
     Pong([u8; 8]),
+    Foreign(Foreign),
     Failed(ErrorCode),
 }
 
@@ -78,6 +79,7 @@ pub fn told(event: Event<'_>) -> Told {
         },
         Event::SettingsChanged => Told::SettingsChanged,
         Event::Pong { payload } => Told::Pong(payload),
+        Event::Foreign(foreign) => Told::Foreign(foreign),
         Event::Failed(error) => Told::Failed(error.code),
     }
 }
@@ -106,6 +108,10 @@ impl Bed {
     pub fn server(config: Config) -> Bed {
         let pool = WindowPool::default();
         let mut bed = Bed::new(Connection::server(config, &pool), pool);
+        assert!(
+            bed.connection.output().is_empty(),
+            "the client speaks first"
+        );
         bed.input.extend_from_slice(PREFACE);
         bed.settings(&[]);
         assert_eq!(bed.told(), [Told::SettingsChanged]);
@@ -122,6 +128,12 @@ impl Bed {
         bed.connection.written(PREFACE.len());
         bed.said();
         bed
+    }
+
+    /// A server whose peer has said nothing.
+    pub fn fresh() -> Bed {
+        let pool = WindowPool::default();
+        Bed::new(Connection::server(server_config(), &pool), pool)
     }
 
     fn new(connection: Connection, pool: WindowPool) -> Bed {
@@ -202,6 +214,7 @@ impl Bed {
                 match piece {
                     Piece::Frame(head, payload) => all.push(said(&head, &payload)),
                     Piece::Data { head, .. } => all.push(said(&head, &[])),
+                    Piece::Preface | Piece::Foreign(_) => unreachable!("no server's"),
                     Piece::DataBytes { bytes, .. } => {
                         all.last_mut().unwrap().payload.extend_from_slice(bytes);
                     }

@@ -146,23 +146,6 @@ fn a_server_that_pushes_or_opens_breaks_the_protocol() {
 }
 
 #[test]
-fn other_protocols_are_refused_at_once() {
-    for hello in [
-        &b"GET / HTTP/1.1\r\n"[..],
-        b"\x16\x03\x01\x02\0",
-        b"PRI * HTTP/2.0\r\n\r\nXX",
-    ] {
-        let mut connection = Connection::server(server_config(), &WindowPool::default());
-        let mut input = hello;
-        let event = connection.receive(std::time::Duration::ZERO, &mut input);
-        assert_eq!(
-            event.map(super::bed::told),
-            Some(Told::Failed(ErrorCode::ProtocolError))
-        );
-    }
-}
-
-#[test]
 fn settings_come_first() {
     let mut connection = Connection::client(Config::default(), &WindowPool::default());
     let mut input = &b"\0\0\x08\x06\0\0\0\0\0abcdefgh"[..];

@@ -5,6 +5,7 @@ mod chunks;
 mod errors;
 mod floods;
 mod flow;
+mod foreign;
 mod messages;
 mod sending;
 mod vectors;

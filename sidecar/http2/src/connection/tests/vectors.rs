@@ -65,6 +65,7 @@ fn read(wire: &[u8]) -> (FrameHead, Vec<u8>) {
     while let Some(piece) = reader.next(&mut input).unwrap() {
         match piece {
             Piece::Frame(head, payload) => read = Some((head, payload.into_owned())),
+            Piece::Preface | Piece::Foreign(_) => unreachable!("frames only"),
             Piece::Data { head, .. } => read = Some((head, Vec::new())),
             Piece::DataBytes { bytes, .. } => read.as_mut().unwrap().1.extend_from_slice(bytes),
         }
