@@ -97,10 +97,11 @@ what their programs do. The hostile classes, which must not pass, are in [TRUST.
 
 - **A cell** has the seconds of one run, directly and then through the pair, with the start of a channel:
   they show that nothing hangs, and are no benchmark (that is `bench/`). **`-`**: it does not work
-  directly either. **`FAIL`**: an end of a call, or a message, differs; or a sidecar counted something of
+  directly either, once or in one of five runs. **`FAIL`**: an end of a call, or a message, differs; or a sidecar counted something of
   `outrider_http2_limits_total`, `outrider_protocol_errors_total`, `outrider_connections_ended_total`,
   `outrider_refusals_total`, `outrider_streams_stalled_total`, `outrider_contained_panics_total`. Of the
-  first two labels count nothing against anybody: `resets_received` and `windows_not_grown`.
+  first three labels count nothing against anybody: `resets_received`, `held_for_resets` (calls that
+  waited until they were 10 ms old) and `windows_not_grown`.
 - **One channel** carries each load, so one connection where the library has no reason for more.
 - Sidecars and policies have their defaults, but for the streams that are *open* at once: there the
   service's policy has `limits: { calls: 10000, waiting: 10000 }` and the sidecars `--limits

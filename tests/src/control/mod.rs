@@ -10,7 +10,8 @@ pub mod peer;
 pub mod resets;
 pub mod step;
 
-mod outcome;
+pub(crate) mod outcome;
+
 mod tonic;
 
 use std::collections::BTreeMap;

@@ -40,11 +40,10 @@ pub fn all(size: Size) -> Vec<Case> {
         short_calls(size.of(1_000, 20_000)),
         small_messages(size.of(2_000, 10_000)),
         much(size.of(8, 1_024)),
+        cancelled(60, size.of(600, 20_000)),
+        cancelled(200, size.of(600, 20_000)),
         pausing(size.of(300, 5_000)),
     ];
-    if size == Size::Whole {
-        loads.extend([60, 200].map(|callers| cancelled(callers, 20_000)));
-    }
     for load in &mut loads {
         load.ground.hops = crate::Hops::Pair;
     }

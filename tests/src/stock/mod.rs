@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::control::Ended;
 use crate::control::case::{Case, Ground};
 use crate::control::peer::{self, Client};
+use crate::control::{Ended, outcome};
 use crate::hops::Way;
 use crate::interop::Peer;
 use crate::interop::process::Server;
@@ -113,29 +113,45 @@ struct Both<'a> {
     client: Client,
 }
 
+/// Times that a load is run directly before the mesh is at fault for it: two peers may get on most
+/// times only.
+const DIRECT_RUNS: usize = 5;
+
 impl Both<'_> {
     async fn run(&mut self, load: &Case) -> (Outcome, [Duration; 2]) {
         let begun = Instant::now();
-        let direct = self.client.run(load, self.process.address).await;
+        let mut direct = self.directly(load).await;
         let first = begun.elapsed();
         let before = counters::of(self.way).await;
         let begun = Instant::now();
         let through = self.client.run(load, self.way.address()).await;
-        let second = begun.elapsed();
+        let took = [first, begun.elapsed()];
         let tripped = counters::told(&before, counters::of(self.way).await);
-        let outcome = judge(load, direct, through, &tripped);
-        (outcome, [first, second])
+        let mut runs = 1;
+        loop {
+            let judged = match direct {
+                Err(why) => return (Outcome::NotOffered(why), took),
+                Ok(direct) => judge(&direct, &through, &tripped),
+            };
+            if judged == Outcome::Same || runs == DIRECT_RUNS {
+                return (judged, took);
+            }
+            direct = self.directly(load).await;
+            runs += 1;
+        }
+    }
+
+    /// The control: an error where it does not end as it must.
+    async fn directly(&mut self, load: &Case) -> Ended {
+        let ended = self.client.run(load, self.process.address).await?;
+        match ended.complaint(load) {
+            Some(complaint) => Err(complaint),
+            None => Ok(ended),
+        }
     }
 }
 
-fn judge(load: &Case, direct: Ended, through: Ended, tripped: &str) -> Outcome {
-    let direct = match direct {
-        Ok(direct) => match direct.complaint(load) {
-            None => direct,
-            Some(complaint) => return Outcome::NotOffered(complaint),
-        },
-        Err(why) => return Outcome::NotOffered(why),
-    };
+fn judge(direct: &outcome::Outcome, through: &Ended, tripped: &str) -> Outcome {
     match through {
         Err(why) => Outcome::Failed(format!("{why}; tripped: {tripped}")),
         Ok(through) if through != direct => {

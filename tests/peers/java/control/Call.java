@@ -118,19 +118,26 @@ final class Call extends ClientCall.Listener<BytesValue> {
       var step = each.getAsJsonObject().entrySet().iterator().next();
       step(step.getKey(), step.getValue());
     }
-    Future<?> closing =
-        Client.THREADS.submit(
-            () -> {
-              for (Future<?> sent : aside) {
-                sent.get();
-              }
-              close();
-              return null;
-            });
+    Future<?> closing = null;
+    if (aside.isEmpty()) {
+      close();
+    } else {
+      closing = Client.THREADS.submit(this::closeAfterwards);
+    }
     for (BytesValue message = next(); message != null; message = next()) {
       take(message);
     }
-    closing.get();
+    if (closing != null) {
+      closing.get();
+    }
+  }
+
+  private Void closeAfterwards() throws Exception {
+    for (Future<?> sent : aside) {
+      sent.get();
+    }
+    close();
+    return null;
   }
 
   private void step(String verb, JsonElement what) throws Exception {

@@ -36,7 +36,7 @@ final class Inbox {
   /** Returns when the transport takes more, or when it never will. */
   synchronized void untilReady(java.util.function.BooleanSupplier ready) throws InterruptedException {
     while (!ready.getAsBoolean()) {
-      wait(1000);
+      wait();
     }
   }
 }
