@@ -10,8 +10,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use outrider_policy::{
-    Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Rank, Seen, Tick,
-    Turn, Usual,
+    Access, Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Seen,
+    Tick, Turn, Usual,
 };
 
 use crate::config::{Cluster, Transport};
@@ -62,7 +62,7 @@ pub(crate) struct Pick {
     pub(crate) endpoint: Rc<EndpointState>,
     /// What its health said; goes back to it when the attempt ends.
     pub(crate) admission: Admission,
-    /// It is out, or fails again and again, and no other is better.
+    /// It is out and no probe is due, but no other is better.
     pub(crate) panic: bool,
 }
 
@@ -118,7 +118,7 @@ impl ClusterState {
     }
 
     /// Chooses an endpoint: the next in turn, unless another is better. What is better, in order, is
-    /// `policy`'s [`Candidate`] and [`Rank`].
+    /// `policy`'s [`Candidate`].
     pub(crate) fn pick(
         &self,
         tried: &[SocketAddr],
@@ -144,12 +144,14 @@ impl ClusterState {
             let estimate = endpoint.estimate.get();
             endpoint.estimate.set(estimate.tried(&turn, count, now));
         }
-        let (health, admission) = endpoint.health.get().admit(&self.config.policy.health, now);
+        let before = endpoint.health.get();
+        let panic = matches!(before.access(now), Access::Paused | Access::Probing);
+        let (health, admission) = before.admit(&self.config.policy.health, now);
         endpoint.health.set(health);
         Some(Pick {
             endpoint,
             admission,
-            panic: chosen.rank == Rank::Out,
+            panic,
         })
     }
 

@@ -144,6 +144,58 @@ fn a_healthy_endpoint_behind_an_open_breaker_is_found() {
     }
 }
 
+/// While all are out each is probed in turn; and when the outage is over, all are back within
+/// two seconds, or some turns.
+#[test]
+fn an_outage_of_all_is_over_for_all_at_once() {
+    for count in 2..=10 {
+        for rate in [5.0, 50.0, 1_000.0] {
+            let calls = Calls { attempts: 1, rate };
+            let mut world = World::new(7, Noise::Steady, &vec![2.0; count]);
+            world
+                .endpoints
+                .iter_mut()
+                .for_each(|found| found.is_dead = true);
+            for _ in 0..40 * count * 8 {
+                assert!(!call(&mut world, calls));
+                world.now += 1.0 / rate;
+            }
+            let is_out = |world: &World, index: usize| {
+                world.endpoints[index].health.is_out(super::tick(world.now))
+            };
+            assert!(
+                (0..count).all(|index| is_out(&world, index)),
+                "{count} at {rate}"
+            );
+            let before: Vec<_> = world
+                .endpoints
+                .iter()
+                .map(|found| found.picked.len())
+                .collect();
+            for _ in 0..10 * count {
+                call(&mut world, calls);
+                world.now += 1.0 / rate;
+            }
+            for (found, before) in world.endpoints.iter().zip(before) {
+                assert_eq!(found.picked.len() - before, 10, "each in turn");
+            }
+            world
+                .endpoints
+                .iter_mut()
+                .for_each(|found| found.is_dead = false);
+            assert!(call(&mut world, calls), "the first call finds one");
+            for _ in 0..(2 * rate as usize).max(count * count) {
+                assert!(call(&mut world, calls));
+                world.now += 1.0 / rate;
+            }
+            assert!(
+                (0..count).all(|index| !is_out(&world, index)),
+                "{count} at {rate}"
+            );
+        }
+    }
+}
+
 /// A dead one gets few calls beside one that fails now and then.
 #[test]
 fn a_dead_endpoint_costs_a_flaky_one_little() {

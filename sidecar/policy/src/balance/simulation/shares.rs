@@ -1,6 +1,6 @@
 //! Who gets how much: equal endpoints, slow ones, and one that was slow or failed once.
 
-use super::{Class, Load, Noise, World};
+use super::{Class, Endpoint, Load, Noise, World};
 
 const SEEDS: u64 = 2;
 const COUNTS: [usize; 3] = [2, 3, 10];
@@ -112,6 +112,33 @@ fn of_ten_of_which_one_is_three_times_slower_p99_is_near_the_best() {
             assert!(ratio <= 1.2, "{noise:?} {load:?}: {ratio:.2}");
         }
     }
+}
+
+/// It comes into a busy cluster and is cold for a second: a call in a turn and one at a time, then its
+/// share.
+#[test]
+fn a_new_endpoint_is_tried_gently_and_soon() {
+    each(&QUIET, |seed, noise, load, count, case| {
+        let mut world = World::new(seed, noise, &vec![USUAL; count]);
+        world.run(load, 20.0);
+        let calls = load.rate();
+        world.endpoints.push(Endpoint {
+            latency: 0.3,
+            ..Endpoint::default()
+        });
+        world.run(load, 1.0);
+        let cold = world.endpoints[count].picked.len();
+        assert!(cold <= 8, "{case}: {cold} calls met it cold");
+        world.endpoints[count].latency = USUAL / 1e3;
+        world.run(load, 12.0);
+        let turns = 2.0 * (count + 1) as f64 / calls;
+        let first = world.endpoints[count].picked.first();
+        let soon = first.is_some_and(|at| at - 21.0 <= 3.0 * turns);
+        assert!(soon, "{case}: first at {first:?}");
+        let counts = world.counts(25.0, 8.0);
+        let fair = counts.iter().sum::<f64>() / counts.len() as f64;
+        assert!(counts[count] >= (0.5 * fair).floor(), "{case}: {counts:?}");
+    });
 }
 
 #[test]
