@@ -136,6 +136,10 @@ pub(crate) struct TrafficPolicy {
     pub connect_timeout: Option<Duration>,
     /// Instead of the Mesh's; zero: only before a certificate ends.
     pub max_connection_age: Option<Duration>,
+    /// 1 or more.
+    pub max_connections_per_endpoint: Option<u32>,
+    /// Of the methods that are not in `methods`.
+    pub wait_for_ready: Option<Duration>,
     /// 1 to 5.
     pub attempts: u32,
     /// Names of gRPC codes.
@@ -155,6 +159,8 @@ impl Default for TrafficPolicy {
         TrafficPolicy {
             connect_timeout: None,
             max_connection_age: None,
+            max_connections_per_endpoint: None,
+            wait_for_ready: None,
             attempts: ATTEMPTS_DEFAULT,
             on: vec!["UNAVAILABLE"],
             budget: None,
@@ -167,7 +173,7 @@ impl Default for TrafficPolicy {
 }
 
 /// A method with what holds for it; a service-level timeout is already in it if it
-/// is unary.
+/// is unary, and how long it waits for an endpoint whatever it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Method {
     pub name: MethodName,
@@ -175,6 +181,7 @@ pub(crate) struct Method {
     pub idempotent: bool,
     pub timeout: Option<Duration>,
     pub per_try_timeout: Option<Duration>,
+    pub wait_for_ready: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -208,6 +208,8 @@ pub(crate) struct TrafficPolicySpec {
     pub timeout: Option<Spanned<String>>,
     pub connect_timeout: Option<Spanned<String>>,
     pub max_connection_age: Option<Spanned<String>>,
+    pub max_connections_per_endpoint: Option<Spanned<u32>>,
+    pub wait_for_ready: Option<Spanned<String>>,
     pub retry: Option<Retry>,
     pub breaker: Option<Breaker>,
     pub outlier_detection: Option<OutlierDetection>,
@@ -268,4 +270,5 @@ pub(crate) struct Method {
     pub idempotent: bool,
     pub timeout: Option<Spanned<String>>,
     pub per_try_timeout: Option<Spanned<String>>,
+    pub wait_for_ready: Option<Spanned<String>>,
 }

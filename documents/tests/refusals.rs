@@ -56,7 +56,7 @@ fn what_is_wrong_with_a_policy_is_said_where_it_is() {
     let cases = [
         (
             "  timeuot: 2s",
-            "7:3 unknown field `timeuot`, expected one of targetRefs, timeout, connectTimeout, maxConnectionAge, retry, breaker, outlierDetection, limits, methods",
+            "7:3 unknown field `timeuot`, expected one of targetRefs, timeout, connectTimeout, maxConnectionAge, maxConnectionsPerEndpoint, waitForReady, retry, breaker, outlierDetection, limits, methods",
         ),
         (
             "  timeout: 2",

@@ -1,10 +1,11 @@
 //! Good documents and the resources they become.
 
 use outrider_documents::{load, render};
+use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
 use outrider_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbPolicy,
 };
-use outrider_proto::envoy::cluster::{Cluster, OutlierDetection};
+use outrider_proto::envoy::cluster::{CircuitBreakers, Cluster, OutlierDetection};
 use outrider_proto::envoy::core::config_source::ConfigSourceSpecifier;
 use outrider_proto::envoy::core::{AggregatedConfigSource, ApiVersion, ConfigSource};
 use outrider_proto::envoy::route::retry_policy::RetryBackOff;
@@ -119,6 +120,7 @@ fn the_routes_of_the_example() {
         unary: true,
         idempotent: true,
         retry_on: vec![],
+        wait_for_ready: None,
     };
     let everything = RouteMatch {
         path_specifier: Some(PathSpecifier::Prefix("/".into())),
@@ -167,6 +169,7 @@ fn the_cluster_of_the_example() {
         }),
         breaker: None,
         connections: None,
+        connections_max: None,
     };
     let mut cluster = resources.clusters[0].message.clone();
     let metadata = cluster.metadata.take().unwrap().typed_filter_metadata;
@@ -180,6 +183,14 @@ fn the_cluster_of_the_example() {
         eds_cluster_config: Some(EdsClusterConfig {
             eds_config: Some(ads),
             ..EdsClusterConfig::default()
+        }),
+        circuit_breakers: Some(CircuitBreakers {
+            thresholds: vec![Thresholds {
+                max_requests: number(10_000),
+                max_pending_requests: number(10_000),
+                ..Thresholds::default()
+            }],
+            ..CircuitBreakers::default()
         }),
         outlier_detection: Some(OutlierDetection {
             consecutive_5xx: number(5),

@@ -69,10 +69,14 @@ pub mod features {
     pub const IDEMPOTENT: &str = "idempotent";
     /// [`RoutePolicy.retry_on`](crate::v1::RoutePolicy).
     pub const RETRY_ON: &str = "retry_on";
+    /// [`RoutePolicy.wait_for_ready`](crate::v1::RoutePolicy).
+    pub const WAIT_FOR_READY: &str = "wait_for_ready";
     /// [`ClusterPolicy.retry_budget`](crate::v1::ClusterPolicy).
     pub const RETRY_BUDGET: &str = "retry_budget";
     /// [`ClusterPolicy.breaker`](crate::v1::ClusterPolicy).
     pub const BREAKER: &str = "breaker";
     /// [`ClusterPolicy.connections`](crate::v1::ClusterPolicy).
     pub const CONNECTIONS: &str = "connections";
+    /// [`ClusterPolicy.connections_max`](crate::v1::ClusterPolicy).
+    pub const CONNECTIONS_MAX: &str = "connections_max";
 }

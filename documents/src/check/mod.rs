@@ -8,6 +8,7 @@ mod policy;
 mod reference;
 mod route;
 mod service;
+mod times;
 
 pub(crate) use mesh::check_meshes;
 pub(crate) use policy::check_policies;

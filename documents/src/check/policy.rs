@@ -4,6 +4,7 @@
 //! `unary`, and to nobody else: a stream takes one only from its own entry.
 
 use super::reference::check_implements;
+use super::times::{ServiceLevel, Times, check_written};
 use super::{Checker, Directory, Sourced};
 use crate::error::{Place, Report};
 use crate::model::{self, ATTEMPTS_DEFAULT, MethodName, Service, TrafficPolicy};
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 /// Ceiling of `retry.attempts` (gRFC A6).
 const ATTEMPTS_MAX: u32 = 5;
+
+/// Ceiling of `maxConnectionsPerEndpoint`: each is a file descriptor at both ends.
+const CONNECTIONS_MAX: u32 = 1_000;
 
 /// Most entries of `targetRefs` (Gateway API's policies).
 const TARGETS_MAX: usize = 16;
@@ -102,6 +106,8 @@ fn check_policy(
         timeout: _,
         connect_timeout,
         max_connection_age,
+        max_connections_per_endpoint,
+        wait_for_ready,
         retry,
         breaker,
         outlier_detection,
@@ -111,6 +117,9 @@ fn check_policy(
     let mut policy = TrafficPolicy {
         connect_timeout: checker.duration(connect_timeout),
         max_connection_age: checker.duration_or_off(max_connection_age),
+        max_connections_per_endpoint: checker
+            .number(max_connections_per_endpoint, 1..=CONNECTIONS_MAX),
+        wait_for_ready: checker.duration(wait_for_ready),
         breaker: breaker
             .as_ref()
             .map(|breaker| check_breaker(breaker, checker)),
@@ -125,7 +134,7 @@ fn check_policy(
     if let Some(retry) = retry {
         check_retry(retry, &mut policy, checker);
     }
-    policy.methods = check_methods(spec, policy.attempts, targets, checker);
+    policy.methods = check_methods(spec, &policy, targets, checker);
     policy
 }
 
@@ -249,37 +258,25 @@ fn check_limits(limits: &wire::Limits, checker: &mut Checker<'_, '_>) -> model::
     }
 }
 
-/// A duration and where it was written.
-#[derive(Clone, Copy)]
-struct Written {
-    duration: Duration,
-    at: Location,
-}
-
-fn check_written(
-    value: &Option<Spanned<String>>,
-    checker: &mut Checker<'_, '_>,
-) -> Option<Written> {
-    let at = value.as_ref()?.referenced;
-    let duration = checker.duration(value)?;
-    Some(Written { duration, at })
-}
-
 fn check_methods(
     spec: &TrafficPolicySpec,
-    attempts: u32,
+    policy: &TrafficPolicy,
     targets: &[(&Service, Location)],
     checker: &mut Checker<'_, '_>,
 ) -> Vec<model::Method> {
+    let (attempts, ready) = (policy.attempts, policy.wait_for_ready);
     let per_try = spec
         .retry
         .as_ref()
         .map_or(&None, |retry| &retry.per_try_timeout);
-    let service_level = Times {
-        whole: check_written(&spec.timeout, checker),
-        per_try: check_written(per_try, checker),
+    let service_level = ServiceLevel {
+        times: Times {
+            whole: check_written(&spec.timeout, checker),
+            per_try: check_written(per_try, checker),
+        },
+        ready,
     };
-    service_level.check(checker);
+    service_level.times.check(checker);
     let mut seen: BTreeMap<MethodName, Place> = BTreeMap::new();
     let mut methods = Vec::new();
     for method in &spec.methods {
@@ -298,7 +295,7 @@ fn check_methods(
 
 fn check_method(
     method: &wire::Method,
-    service_level: Times,
+    service_level: ServiceLevel,
     targets: &[(&Service, Location)],
     checker: &mut Checker<'_, '_>,
 ) -> Option<model::Method> {
@@ -308,12 +305,17 @@ fn check_method(
         idempotent,
         timeout,
         per_try_timeout,
+        wait_for_ready,
     } = method;
     let own = Times {
         whole: check_written(timeout, checker),
         per_try: check_written(per_try_timeout, checker),
     };
-    let times = if *unary { own.or(service_level) } else { own };
+    let times = if *unary {
+        own.or(service_level.times)
+    } else {
+        own
+    };
     if own.whole.is_some() || own.per_try.is_some() {
         times.check(checker);
     }
@@ -327,6 +329,7 @@ fn check_method(
         idempotent: *idempotent,
         timeout: times.whole.map(|written| written.duration),
         per_try_timeout: times.per_try.map(|written| written.duration),
+        wait_for_ready: checker.duration(wait_for_ready).or(service_level.ready),
     })
 }
 
@@ -347,34 +350,4 @@ fn check_name(name: &Spanned<String>, checker: &mut Checker<'_, '_>) -> Option<M
         service: service.to_owned(),
         method: method.to_owned(),
     })
-}
-
-/// The two timeouts of a call.
-#[derive(Clone, Copy)]
-struct Times {
-    whole: Option<Written>,
-    per_try: Option<Written>,
-}
-
-impl Times {
-    fn or(self, other: Times) -> Times {
-        Times {
-            whole: self.whole.or(other.whole),
-            per_try: self.per_try.or(other.per_try),
-        }
-    }
-
-    fn check(self, checker: &mut Checker<'_, '_>) {
-        if let (Some(whole), Some(per_try)) = (self.whole, self.per_try)
-            && per_try.duration > whole.duration
-        {
-            let message = format!(
-                "`perTryTimeout` of {:?} is longer than the `timeout` of {:?} for the whole call",
-                per_try.duration, whole.duration
-            );
-            // The later one of the two was written last, so it is the one to change.
-            let later = |a: Location, b: Location| if a.line() < b.line() { b } else { a };
-            checker.refuse(later(per_try.at, whole.at), message);
-        }
-    }
 }

@@ -29,6 +29,9 @@ use std::time::Duration;
 /// Longest wait for a connection and its handshake, if the policy says none.
 const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 
+/// Calls in flight, if the policy says no number; as many may wait.
+const CALLS_DEFAULT: u32 = 10_000;
+
 pub(super) fn render_cluster(
     service: &Service,
     trust_domain: &str,
@@ -46,7 +49,7 @@ pub(super) fn render_cluster(
         // Two choices by load: what the sidecar's balancing is, in Envoy's words.
         lb_policy: LbPolicy::LeastRequest.into(),
         typed_extension_protocol_options: transport::http2_options(),
-        circuit_breakers: circuit_breakers(policy.limits),
+        circuit_breakers: Some(circuit_breakers(policy.limits)),
         outlier_detection: policy.outlier.map(outlier_detection),
         transport_socket: socket,
         metadata: cluster_policy(policy, connections),
@@ -149,21 +152,20 @@ fn lb_endpoint(host: String, port: u16) -> LbEndpoint {
     }
 }
 
-/// What Envoy calls circuit breakers are our limits.
-fn circuit_breakers(limits: Limits) -> Option<CircuitBreakers> {
-    if limits == Limits::default() {
-        return None;
-    }
-    let Limits { calls, waiting } = limits;
+/// What Envoy calls circuit breakers are our limits. They are always said: the default of other
+/// clients, 1,024, is one that ordinary bursts meet.
+fn circuit_breakers(limits: Limits) -> CircuitBreakers {
+    let calls = limits.calls.unwrap_or(CALLS_DEFAULT);
+    let waiting = limits.waiting.unwrap_or(calls.max(CALLS_DEFAULT));
     let thresholds = Thresholds {
-        max_requests: calls.map(wire_number),
-        max_pending_requests: waiting.map(wire_number),
+        max_requests: Some(wire_number(calls)),
+        max_pending_requests: Some(wire_number(waiting)),
         ..Thresholds::default()
     };
-    Some(CircuitBreakers {
+    CircuitBreakers {
         thresholds: vec![thresholds],
         ..CircuitBreakers::default()
-    })
+    }
 }
 
 /// Failures in a row only: the share of failures is the breaker's, so Envoy's
@@ -189,6 +191,10 @@ fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<M
         (features::RETRY_BUDGET, policy.budget.is_some()),
         (features::BREAKER, policy.breaker.is_some()),
         (features::CONNECTIONS, connections.is_some()),
+        (
+            features::CONNECTIONS_MAX,
+            policy.max_connections_per_endpoint.is_some(),
+        ),
     ];
     let used: Vec<String> = used
         .into_iter()
@@ -203,6 +209,7 @@ fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<M
         retry_budget: policy.budget.map(retry_budget),
         breaker: policy.breaker.map(breaker),
         connections,
+        connections_max: policy.max_connections_per_endpoint,
     };
     Some(Metadata {
         typed_filter_metadata: one_entry(CLUSTER_POLICY, pack(&message)),

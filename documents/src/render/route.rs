@@ -148,7 +148,7 @@ fn render_general(rule: &RouteRule, policy: &TrafficPolicy, protocols: Protocols
         name: format!("{}/*", rule.name),
         r#match: Some(route_match(path, rule, protocols)),
         action: Some(action(rule, None, policy)),
-        typed_per_filter_config: one_entry(ROUTE_POLICY, pack(&RoutePolicy::default())),
+        typed_per_filter_config: one_entry(ROUTE_POLICY, general_policy(policy)),
         ..Route::default()
     }
 }
@@ -256,6 +256,7 @@ fn route_policy(method: &Method, policy: &TrafficPolicy) -> Any {
         (features::UNARY, method.unary),
         (features::IDEMPOTENT, method.idempotent),
         (features::RETRY_ON, !retry_on.is_empty()),
+        (features::WAIT_FOR_READY, method.wait_for_ready.is_some()),
     ];
     let used = used.into_iter().filter(|(_, used)| *used);
     pack(&RoutePolicy {
@@ -263,5 +264,16 @@ fn route_policy(method: &Method, policy: &TrafficPolicy) -> Any {
         unary: method.unary,
         idempotent: method.idempotent,
         retry_on,
+        wait_for_ready: method.wait_for_ready.map(wire_duration),
+    })
+}
+
+/// Of methods that no policy names.
+fn general_policy(policy: &TrafficPolicy) -> Any {
+    let feature = policy.wait_for_ready.map(|_| features::WAIT_FOR_READY);
+    pack(&RoutePolicy {
+        required_features: feature.into_iter().map(str::to_owned).collect(),
+        wait_for_ready: policy.wait_for_ready.map(wire_duration),
+        ..RoutePolicy::default()
     })
 }

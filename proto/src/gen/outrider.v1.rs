@@ -19,6 +19,12 @@ pub struct RoutePolicy {
     /// tried again, as far as `RetryPolicy.retry_on` of Envoy has no word for them.
     #[prost(string, repeated, tag = "4")]
     pub retry_on: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How long a call may wait, within its deadline, while no endpoint can be
+    /// reached. Absent: it does not.
+    #[prost(message, optional, tag = "5")]
+    pub wait_for_ready: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
 }
 impl ::prost::Name for RoutePolicy {
     const NAME: &'static str = "RoutePolicy";
@@ -47,6 +53,10 @@ pub struct ClusterPolicy {
     /// keeps to it on the connections that it accepts. Absent: the default.
     #[prost(message, optional, tag = "4")]
     pub connections: ::core::option::Option<Connections>,
+    /// Connections that a worker of a sidecar may have to each endpoint, above
+    /// zero. Absent: the default.
+    #[prost(uint32, optional, tag = "5")]
+    pub connections_max: ::core::option::Option<u32>,
 }
 impl ::prost::Name for ClusterPolicy {
     const NAME: &'static str = "ClusterPolicy";

@@ -6,16 +6,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use outrider_engine::config::{INBOUND_STREAMS_DEFAULT, OUTBOUND_STREAMS_DEFAULT};
 use outrider_http2::{Budget, Config};
 
 /// Limits of every connection and of every worker. [`Limits::default`] are the documented ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Streams that the own application may have open on a connection. Default 1,024.
+    /// Streams that the own application may have open on a connection. Default 8,000.
     pub outbound_streams: u32,
-    /// Streams that another sidecar may have open on a connection. Default 100.
+    /// Streams that another sidecar may have open on a connection. Default 1,000.
     pub inbound_streams: u32,
-    /// TLS handshakes of other sidecars that may be under way on a worker. Default 512.
+    /// TLS handshakes of other sidecars that may be under way on a worker. Default 2,048.
     pub handshakes: u32,
     /// Growth of windows that the streams of a worker share. Bytes; default 8 MiB.
     pub window_growth_bytes: u32,
@@ -26,9 +27,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            outbound_streams: 1_024,
-            inbound_streams: 100,
-            handshakes: 512,
+            outbound_streams: OUTBOUND_STREAMS_DEFAULT,
+            inbound_streams: INBOUND_STREAMS_DEFAULT,
+            handshakes: 2_048,
             window_growth_bytes: 8 << 20,
             http2: Config::default(),
         }

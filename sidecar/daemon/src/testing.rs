@@ -73,6 +73,7 @@ pub fn record() -> CallRecord {
         request_bytes: 0,
         response_bytes: 0,
         first_byte: None,
+        waited: std::time::Duration::ZERO,
         trace: TraceContext::root(1, 2, true),
         parent_span: None,
         attempt_records: Vec::new(),

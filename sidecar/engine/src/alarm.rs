@@ -22,7 +22,8 @@ impl Engine {
             }
             Timer::PerTry(id) => self.try_timed_out(id),
             Timer::BackOff(id) => self.try_again(id),
-            Timer::Discovery(id) => self.discovery_over(id),
+            Timer::Patience(id) => self.patience_over(id),
+            Timer::Lines => self.look_at_lines(),
             Timer::Connect(id) => {
                 self.disown_timer(id);
                 self.connect_failure(id, ConnectFailure::TimedOut);

@@ -8,16 +8,25 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider_policy::{
-    Access, Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Seen,
-    Tick, Turn, Usual,
+    Access, Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Rank,
+    Seen, Tick, Turn, Usual,
 };
 
-use crate::config::{Cluster, Transport};
+use crate::config::{Cluster, INBOUND_STREAMS_DEFAULT, Transport};
 use crate::contract::ConnectionId;
+use crate::lines::ClusterLines;
 use crate::random::Random;
 use crate::record::{ClusterGauge, EndpointGauge};
+
+/// Connections per endpoint and worker, where no policy says how many.
+const CONNECTIONS_MAX: usize = 16;
+
+/// How long an endpoint without room is left out if nothing is heard of it. Room makes an event; this
+/// is for what makes none, the passing of time.
+const FULL_FOR: Duration = Duration::from_millis(100);
 
 /// One cluster as this worker sees it.
 pub(crate) struct ClusterState {
@@ -34,9 +43,11 @@ pub(crate) struct ClusterState {
 pub(crate) struct Load {
     /// Invariant: `calls <= limits.calls_max` at admission.
     pub(crate) calls: Cell<u32>,
-    /// Calls without a stream because their connection is being made, or because there is no
-    /// endpoint to connect to.
+    /// Calls without a stream, whatever they wait for. Invariant: at most `limits.waiting_max` when
+    /// one more begins to.
     pub(crate) waiting: Cell<u32>,
+    /// Of these, all but those that wait for a connection.
+    pub(crate) lines: ClusterLines,
     /// Whose turn it is.
     pub(crate) turn: Cell<Turn>,
     /// How long an answer takes here.
@@ -53,17 +64,23 @@ pub(crate) struct EndpointState {
     pub(crate) in_flight: Cell<u32>,
     /// Connections that may still get streams, oldest first.
     pub(crate) connections: RefCell<Vec<ConnectionId>>,
+    /// It had no room at the last look, and is asked again then at the latest. Zero: it may have.
+    full_until: Cell<Tick>,
+    /// Streams that its connections take each, as the last of them said.
+    pub(crate) streams_max: Cell<u32>,
+    /// Beside a connection that works another could not be made: none is tried until then.
+    pub(crate) no_more_until: Cell<Tick>,
     /// How often it called our pings too many.
     pub(crate) ping_complaints: Cell<u8>,
 }
 
 /// An endpoint chosen for an attempt.
-pub(crate) struct Pick {
+pub(crate) struct Choice {
     pub(crate) endpoint: Rc<EndpointState>,
-    /// What its health said; goes back to it when the attempt ends.
-    pub(crate) admission: Admission,
     /// It is out and no probe is due, but no other is better.
     pub(crate) panic: bool,
+    /// It is to show whether the endpoint is well.
+    is_trial: bool,
 }
 
 impl ClusterState {
@@ -117,14 +134,27 @@ impl ClusterState {
         matches!(self.config.transport, Transport::MutualTls { .. })
     }
 
-    /// Chooses an endpoint: the next in turn, unless another is better. What is better, in order, is
-    /// `policy`'s [`Candidate`].
-    pub(crate) fn pick(
+    /// Connections that each endpoint may have. Between sidecars as many as `limits.calls` may need,
+    /// so that no second ceiling stands below that one.
+    pub(crate) fn connections_max(&self) -> usize {
+        let policy = &self.config.policy;
+        let needed = policy.limits.calls_max.div_ceil(INBOUND_STREAMS_DEFAULT) as usize;
+        match policy.connections_max {
+            Some(most) => most as usize,
+            None if self.is_secured() => needed.max(CONNECTIONS_MAX),
+            None => CONNECTIONS_MAX,
+        }
+    }
+
+    /// Chooses an endpoint that has room: the next in turn, unless another is better. What is better,
+    /// in order, is `policy`'s [`Candidate`]. `None`: there is no endpoint, or none has
+    /// room that is worth more than a moment's wait for a good one.
+    pub(crate) fn choose(
         &self,
         tried: &[SocketAddr],
         now: Tick,
         random: &mut Random,
-    ) -> Option<Pick> {
+    ) -> Option<Choice> {
         let count = self.endpoints.len();
         let (before, usual) = (self.load.turn.get(), self.load.usual.get());
         let mut turn = before;
@@ -137,22 +167,35 @@ impl ClusterState {
             };
             Candidate::new(seen, &found.estimate.get(), &usual, &before, now)
         };
-        let (index, chosen) = turn.pick(count, &mut || random.next_u64(), candidate)?;
-        self.load.turn.set(turn);
-        let endpoint = Rc::clone(&self.endpoints[index]);
-        if chosen.is_trial {
-            let estimate = endpoint.estimate.get();
-            endpoint.estimate.set(estimate.tried(&turn, count, now));
+        let has_room = |index: usize| self.endpoints[index].full_until.get() <= now;
+        let (index, chosen) = turn.pick_among(count, &mut || random.next_u64(), |index| {
+            has_room(index).then(|| candidate(index))
+        })?;
+        let is_good = |index: usize| self.endpoints[index].health.get().access(now) == Access::In;
+        if chosen.rank != Rank::Ready && (0..count).any(|other| !has_room(other) && is_good(other))
+        {
+            return None;
         }
-        let before = endpoint.health.get();
-        let panic = matches!(before.access(now), Access::Paused | Access::Probing);
-        let (health, admission) = before.admit(&self.config.policy.health, now);
-        endpoint.health.set(health);
-        Some(Pick {
-            endpoint,
-            admission,
-            panic,
+        self.load.turn.set(turn);
+        let access = self.endpoints[index].health.get().access(now);
+        Some(Choice {
+            endpoint: Rc::clone(&self.endpoints[index]),
+            panic: matches!(access, Access::Paused | Access::Probing),
+            is_trial: chosen.is_trial,
         })
+    }
+
+    /// An attempt goes to the choice: what its health says goes back to it when the attempt ends.
+    pub(crate) fn admit(&self, choice: &Choice, now: Tick) -> Admission {
+        let endpoint = &choice.endpoint;
+        if choice.is_trial {
+            let (estimate, turn) = (endpoint.estimate.get(), self.load.turn.get());
+            let tried = estimate.tried(&turn, self.endpoints.len(), now);
+            endpoint.estimate.set(tried);
+        }
+        let (health, admission) = endpoint.health.get().admit(&self.config.policy.health, now);
+        endpoint.health.set(health);
+        admission
     }
 
     /// What the end of an attempt as `class` says, for an endpoint's health. Only a
@@ -186,14 +229,15 @@ impl ClusterState {
         observation
     }
 
-    pub(crate) fn gauge(&self, now: Tick) -> ClusterGauge {
+    /// `room`: the streams that may be opened on a connection now.
+    pub(crate) fn gauge(&self, now: Tick, room: impl Fn(ConnectionId) -> usize) -> ClusterGauge {
+        let endpoints = self.endpoints.iter();
         ClusterGauge {
             name: Arc::clone(&self.name),
-            endpoints: self
-                .endpoints
-                .iter()
-                .map(|endpoint| endpoint.gauge(&self.load.usual.get(), now))
+            endpoints: endpoints
+                .map(|endpoint| endpoint.gauge(&self.load.usual.get(), now, &room))
                 .collect(),
+            in_line: self.load.lines.room.len(),
         }
     }
 }
@@ -206,12 +250,41 @@ impl EndpointState {
             estimate: Cell::default(),
             in_flight: Cell::new(0),
             connections: RefCell::default(),
+            full_until: Cell::new(Tick::ZERO),
+            streams_max: Cell::new(u32::MAX),
+            no_more_until: Cell::new(Tick::ZERO),
             ping_complaints: Cell::new(0),
         }
     }
 
-    fn gauge(&self, usual: &Usual, now: Tick) -> EndpointGauge {
+    /// No connection to it has room, and none may be added.
+    pub(crate) fn note_full(&self, now: Tick) {
+        self.full_until.set(now + FULL_FOR);
+    }
+
+    /// Something changed. `true`: it was full before.
+    pub(crate) fn note_room(&self) -> bool {
+        self.full_until.replace(Tick::ZERO) > Tick::ZERO
+    }
+
+    pub(crate) fn was_full(&self) -> bool {
+        self.full_until.get() > Tick::ZERO
+    }
+
+    /// Does a connection beside those it has help? Not while its connections take no stream at all,
+    /// which is a pause, or when the last one could not be made.
+    pub(crate) fn takes_more(&self, now: Tick) -> bool {
+        self.streams_max.get() > 0 && self.no_more_until.get() <= now
+    }
+
+    fn gauge(
+        &self,
+        usual: &Usual,
+        now: Tick,
+        room: impl Fn(ConnectionId) -> usize,
+    ) -> EndpointGauge {
         let health = self.health.get();
+        let connections = self.connections.borrow();
         EndpointGauge {
             address: self.address,
             in_flight: self.in_flight.get(),
@@ -222,7 +295,8 @@ impl EndpointState {
                 Breaker::Open { .. } => "open",
                 Breaker::HalfOpen { .. } => "half_open",
             },
-            connections: u32::try_from(self.connections.borrow().len()).unwrap_or(u32::MAX),
+            connections: u32::try_from(connections.len()).unwrap_or(u32::MAX),
+            room: connections.iter().map(|id| room(*id)).sum(),
         }
     }
 }

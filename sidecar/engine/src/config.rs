@@ -113,6 +113,9 @@ pub struct ClusterPolicy {
     pub health: HealthRules,
     /// Ceilings on calls in flight and waiting.
     pub limits: Limits,
+    /// Connections that a worker may have to each endpoint, 1 or more. Default 16; between sidecars
+    /// as many as `limits` may need, if that is more.
+    pub connections_max: Option<u32>,
     /// Longest wait for a TCP connection and TLS handshake. Default 1 s.
     pub connect_timeout: Duration,
     /// How long connections to its endpoints live.
@@ -124,7 +127,7 @@ pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 
 impl ClusterPolicy {
     /// For the own application behind the inbound listener: there is no other endpoint to go to,
-    /// so no breaker takes it out, and the caller's sidecar holds the ceilings.
+    /// so no breaker takes it out, and the caller's sidecar holds the ceiling on calls in flight.
     pub(crate) fn for_app() -> ClusterPolicy {
         ClusterPolicy {
             health: HealthRules {
@@ -133,7 +136,7 @@ impl ClusterPolicy {
             },
             limits: Limits {
                 calls_max: u32::MAX,
-                waiting_max: u32::MAX,
+                ..Limits::default()
             },
             ..ClusterPolicy::default()
         }
@@ -146,11 +149,20 @@ impl Default for ClusterPolicy {
             budget: BudgetRules::default(),
             health: HealthRules::default(),
             limits: Limits::default(),
+            connections_max: None,
             connect_timeout: CONNECT_TIMEOUT_DEFAULT,
             lifetimes: Lifetimes::default(),
         }
     }
 }
+
+/// Default for [`Settings::outbound_streams_max`]. An application's own library lets calls above it
+/// wait, where nobody sees them: so it is more than an ordinary burst on one connection. Each stream
+/// costs some 3 KiB.
+pub const OUTBOUND_STREAMS_DEFAULT: u32 = 8_000;
+
+/// Default for [`Settings::inbound_streams_max`]. A caller makes another connection when one is full.
+pub const INBOUND_STREAMS_DEFAULT: u32 = 1_000;
 
 /// Default for [`Settings::discovery_wait`].
 pub const DISCOVERY_WAIT_DEFAULT: Duration = Duration::from_secs(15);
@@ -164,13 +176,13 @@ pub struct Settings {
     pub identity: Option<SpiffeId>,
     /// Where the inbound listener sends calls. `None`: a client-only sidecar, inbound is refused.
     pub app: Option<SocketAddr>,
-    /// Streams a downstream connection of the own application may have open. Default 1,024.
+    /// Streams a downstream connection of the own application may have open. Default 8,000.
     pub outbound_streams_max: u32,
-    /// Streams a connection from another sidecar may have open. Default 100.
+    /// Streams a connection from another sidecar may have open. Default 1,000.
     pub inbound_streams_max: u32,
     /// What the peer of any connection may do. Streams and trust are set for each by what it is.
     pub http2: http2::Config,
-    /// Inbound TLS handshakes under way at once; one more ends one of them. Default 512.
+    /// Inbound TLS handshakes under way at once; one more ends one of them. Default 2,048.
     pub handshakes_max: usize,
     /// Window growth shared by all connections of a worker. Bytes; default 8 MiB.
     pub window_growth_bytes: usize,
@@ -189,10 +201,10 @@ impl Settings {
             service: service.to_owned(),
             identity: None,
             app: None,
-            outbound_streams_max: 1024,
-            inbound_streams_max: 100,
+            outbound_streams_max: OUTBOUND_STREAMS_DEFAULT,
+            inbound_streams_max: INBOUND_STREAMS_DEFAULT,
             http2: http2::Config::default(),
-            handshakes_max: 512,
+            handshakes_max: 2_048,
             window_growth_bytes: 8 << 20,
             replay_bytes_max: 8 << 20,
             discovery_wait: DISCOVERY_WAIT_DEFAULT,
@@ -205,7 +217,10 @@ impl Settings {
             Side::Outbound => (self.outbound_streams_max, self.http2.resets),
             Side::Inbound => (
                 self.inbound_streams_max,
-                of_member(self.http2.resets, self.inbound_streams_max),
+                of_member(
+                    self.http2.resets,
+                    self.inbound_streams_max.min(BURST_OF_MEMBER),
+                ),
             ),
         };
         http2::Config {
@@ -216,6 +231,9 @@ impl Settings {
         }
     }
 }
+
+/// Streams that another sidecar cancels at once, as far as its budget counts them.
+const BURST_OF_MEMBER: u32 = 100;
 
 /// Who proved to be a member of the mesh is refused when it resets too much, never closed. It cancels
 /// for all its callers, and for every deadline: twice both at the same time, and again every tenth of

@@ -53,6 +53,7 @@ impl Engine {
         for id in removed {
             self.about(Subject::Connection(id), |engine| engine.retire(id));
         }
+        self.configured_lines();
         self.discovered();
     }
 

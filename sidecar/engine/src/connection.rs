@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use crate::call::CallId;
 use crate::cluster::{ClusterState, EndpointState};
 use crate::codec::Codec;
+use crate::config::INBOUND_STREAMS_DEFAULT;
 use crate::contract::{ConnectionId, Side};
 use crate::lifetime::Life;
 use crate::record::Counters;
@@ -21,8 +22,9 @@ use crate::timers::TimerKey;
 use crate::tls::Transport;
 
 /// Calls that wait for one connection before another is made: a peer that has not said its
-/// MAX_CONCURRENT_STREAMS is assumed to take this many (our own inbound listener's default).
-const WAITERS_MAX: usize = 100;
+/// MAX_CONCURRENT_STREAMS is assumed to take this many (our own inbound listener's default). One
+/// that takes fewer gets more connections as soon as it has said so.
+const WAITERS_MAX: u32 = INBOUND_STREAMS_DEFAULT;
 
 /// A connection's state on its worker.
 pub(crate) struct Connection {
@@ -185,7 +187,8 @@ impl Connection {
     /// Is it being made, and may one more call wait for it?
     pub(crate) fn has_room_to_wait(&self) -> bool {
         self.upstream().is_some_and(|upstream| {
-            upstream.stage.is_beginning() && upstream.waiters.len() < WAITERS_MAX
+            let expected = upstream.endpoint.streams_max.get().clamp(1, WAITERS_MAX);
+            upstream.stage.is_beginning() && upstream.waiters.len() < expected as usize
         })
     }
 

@@ -16,7 +16,7 @@ use outrider_policy::{Pressure, Tick};
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::call::{AttemptError, Call, RouteState};
+use crate::call::{AttemptError, Call, Kind, RouteState};
 use crate::cluster::ClusterState;
 use crate::codec::Codec;
 use crate::config::{Settings, Snapshot};
@@ -27,6 +27,7 @@ use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
 use crate::drain::Drain;
 use crate::fuse::Fuse;
 use crate::handshakes::Handshakes;
+use crate::lines::Lines;
 use crate::random::Random;
 use crate::record::{Counters, Gauges};
 use crate::timers::{TimerKey, Timers};
@@ -60,8 +61,9 @@ pub struct Engine {
     /// Names asked for that no route leads to, yet or at all; and the calls that wait for each.
     pub(crate) wanted: BTreeMap<String, usize>,
     pub(crate) pressure: Pressure,
-    /// Calls that wait for a service, and for an endpoint.
-    pub(crate) discovering: [usize; 2],
+    /// Calls that wait, by what for.
+    pub(crate) waiting: [usize; Kind::COUNT],
+    pub(crate) lines: Lines,
     /// Whose event is handled now; what a panic would end.
     pub(crate) subject: Subject,
     /// A panic was contained; see `stock.rs`.
@@ -96,7 +98,8 @@ impl Engine {
             drain: None,
             wanted: BTreeMap::new(),
             pressure: Pressure::Low,
-            discovering: [0, 0],
+            waiting: [0; Kind::COUNT],
+            lines: Lines::default(),
             subject: Subject::Nothing,
             stock_due: false,
             fuse: Fuse::default(),
@@ -265,7 +268,7 @@ impl Engine {
     pub fn gauges(&self) -> Gauges {
         let mut gauges = Gauges {
             calls: self.calls.len(),
-            discovering: self.discovering,
+            waiting: self.waiting,
             timers: self.timers.len(),
             counters: self.counters,
             drained: self.is_drained(),
@@ -278,12 +281,16 @@ impl Engine {
             }
             gauges.counters.note_limits(connection);
         }
-        gauges.clusters = self
-            .clusters
-            .values()
-            .map(|cluster| cluster.gauge(self.now))
-            .collect();
+        let room = |id| {
+            let usable = self.connection(id).filter(|found| found.is_usable());
+            usable.map_or(0, |found| found.http2.room())
+        };
+        let gauge = |cluster: &Rc<ClusterState>| cluster.gauge(self.now, room);
+        gauges.clusters = self.clusters.values().map(gauge).collect();
         gauges.clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        let app = self.app_route.as_ref();
+        let app = app.and_then(|route| route.clusters.first()?.as_ref());
+        gauges.app = app.map(gauge);
         gauges
     }
 

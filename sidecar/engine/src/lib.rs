@@ -20,6 +20,7 @@ mod drain;
 mod foreign;
 mod handshakes;
 mod lifetime;
+mod lines;
 mod pool;
 mod relief;
 mod settle;
@@ -43,6 +44,7 @@ pub use fuse::{At, Injected};
 pub use outrider_http2::Foreign;
 pub use record::{
     AttemptRecord, CallRecord, ClusterGauge, Counters, EndCause, EndpointGauge, Gauges, Outcome,
+    WAITED_FOR,
 };
 pub use refusal::Reason;
 pub use tls::{IdentityError, MaterialError, TlsMaterial, anonymous_client, certificate_identity};

@@ -1,15 +1,17 @@
-//! Connections to endpoints: one each, another when all are full or blocked, at most sixteen.
+//! Connections to endpoints: one each, another when all are full or blocked, up to a ceiling.
 //!
 //! Decides which connection an attempt gets, and what happens when one becomes ready, fails or must
-//! not get new streams. Knows nothing of retries: a call whose connection fails is told so.
+//! not get new streams. Knows nothing of retries: a call whose connection fails is told so; and
+//! nothing of lines: a call for which no connection has room is sent away.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use outrider_http2 as http2;
 use outrider_policy::{Admission, Class};
 
-use crate::call::{AttemptError, CallId};
+use crate::call::{AttemptError, CallId, Kind, Waited};
 use crate::cluster::{ClusterState, EndpointState};
 use crate::config::Transport as Protection;
 use crate::connection::{Connection, Role, Stage, Upstream};
@@ -18,54 +20,68 @@ use crate::engine::Engine;
 use crate::refusal::Reason;
 use crate::tls::Transport;
 
-/// Connections per endpoint and worker.
-const CONNECTIONS_MAX: usize = 16;
+/// How long no connection is added to those that an endpoint has when one could not be made: it
+/// takes no more of them, and calls wait for what they have.
+const NO_MORE_FOR: Duration = Duration::from_secs(5);
 
 /// What the pool has for an attempt.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Found {
     /// Open a stream now.
     Ready(ConnectionId),
-    /// The call is queued on a connection that is being made, or whose window is spent just now.
+    /// Wait for this connection, which is being made, or whose window is spent just now.
     Waiting(ConnectionId),
-    /// All connections are full.
-    Full,
 }
 
 impl Engine {
-    /// A connection to `endpoint` for the call `id`.
+    /// A connection to `endpoint` for one more call; `None` if it has no room for one.
     pub(crate) fn find_connection(
         &mut self,
-        id: CallId,
         cluster: &Rc<ClusterState>,
         endpoint: &Rc<EndpointState>,
-    ) -> Found {
+    ) -> Option<Found> {
         let known = endpoint.connections.borrow();
         let first = |fits: fn(&Connection) -> bool| {
             let mut known = known.iter().copied();
             known.find(|id| self.connection(*id).is_some_and(fits))
         };
         if let Some(ready) = first(Connection::is_usable) {
-            return Found::Ready(ready);
+            return Some(Found::Ready(ready));
         }
         let making = first(Connection::has_room_to_wait);
         let stuck = first(Connection::may_move);
         let blocked = first(Connection::can_open);
-        let count = known.len();
+        let may_add = known.is_empty()
+            || known.len() < cluster.connections_max() && endpoint.takes_more(self.now);
         drop(known);
         let has_room = cluster.load.waiting.get() < cluster.config.policy.limits.waiting_max;
-        let connection = match (making.or(stuck), blocked) {
+        match (making.or(stuck), blocked) {
             // A tenth of a second says whether its peer reads; a body sent before might never move.
-            (Some(stuck), _) if making.is_none() && !has_room => return Found::Ready(stuck),
-            (Some(waited_for), _) => waited_for,
-            (None, _) if count < CONNECTIONS_MAX => self.connect(cluster, endpoint),
+            (Some(stuck), _) if making.is_none() && !has_room => Some(Found::Ready(stuck)),
+            (Some(waited_for), _) => Some(Found::Waiting(waited_for)),
+            (None, _) if may_add => Some(Found::Waiting(self.connect(cluster, endpoint))),
             // Slow is better than refused: what the peer takes next may be this call.
-            (None, Some(blocked)) => return Found::Ready(blocked),
-            (None, None) => return Found::Full,
+            (None, Some(blocked)) => Some(Found::Ready(blocked)),
+            (None, None) => None,
+        }
+    }
+
+    /// The call waits for a connection.
+    pub(crate) fn await_connection(&mut self, id: CallId, connection: ConnectionId) {
+        self.ticket(id);
+        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+            return;
         };
+        if let Some(attempt) = call.attempt_mut() {
+            attempt.connection = connection;
+        }
+        if let Some(cluster) = &call.cluster {
+            cluster.load.waiting.set(cluster.load.waiting.get() + 1);
+        }
+        self.waiting[Kind::Connection as usize] += 1;
         if let Some(upstream) = self.upstream_mut(connection) {
             upstream.waiters.push_back(id);
         }
-        Found::Waiting(connection)
     }
 
     fn connect(
@@ -139,57 +155,83 @@ impl Engine {
         self.mark_dirty(id);
     }
 
-    /// The peer's SETTINGS are in force; the first ones make the connection ready.
+    /// The peer's SETTINGS are in force; the first ones make the connection ready, later ones may let
+    /// it have more streams.
     pub(crate) fn settings_changed(&mut self, id: ConnectionId) {
-        if self
-            .upstream_mut(id)
-            .is_some_and(|upstream| upstream.stage == Stage::Greeting)
-        {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let streams_max = connection.http2.streams_max();
+        let Some(upstream) = connection.upstream() else {
+            return;
+        };
+        upstream.endpoint.streams_max.set(streams_max);
+        if upstream.stage == Stage::Greeting {
             self.connection_ready(id);
         }
+        self.room_behind(id);
     }
 
     /// Streams may be opened: the calls that waited get theirs.
     fn connection_ready(&mut self, id: ConnectionId) {
         self.cancel_connection_timer(id);
-        if let Some(upstream) = self.upstream_mut(id) {
+        let cluster = self.upstream_mut(id).map(|upstream| {
             upstream.stage = Stage::Ready;
-        }
+            Rc::clone(&upstream.cluster)
+        });
         self.begin_life(id);
         self.mark_dirty(id);
         self.send_waiting(id);
+        if let Some(cluster) = cluster {
+            self.reached(&cluster);
+        }
     }
 
-    /// The calls that waited for this connection get their streams: first those with the shortest
-    /// bodies, because one long body may be all that the connection's window holds.
+    /// The calls that waited for this connection get their streams, as far as it has room and nobody
+    /// stands in line before them; the others find another, or stand in line too. Of those that are
+    /// sent together those with the shortest bodies are first, because one long body may be all that
+    /// the connection's window holds.
     pub(crate) fn send_waiting(&mut self, id: ConnectionId) {
         let mut waiters = self.take_waiters(id);
+        waiters.sort_by_key(|call| self.calls.get(call.0 as usize).map(|call| call.ticket));
+        let is_first = |upstream: &Upstream| upstream.cluster.load.lines.room.is_empty();
+        let room = match self.connection(id) {
+            Some(found) if found.upstream().is_some_and(is_first) => found.http2.room(),
+            Some(_) | None => 0,
+        };
+        let others = waiters.split_off(room.min(waiters.len()));
         let held = |call: &CallId| {
             let call = self.calls.get(call.0 as usize);
             call.map_or(0, |call| call.body.bytes.len())
         };
-        waiters.make_contiguous().sort_by_key(held);
+        waiters.sort_by_key(held);
         for call in waiters {
             self.tell(call, |engine| {
-                engine.stop_waiting(call);
+                engine.end_connection_wait(call, Waited::Answered);
                 engine.send(call, id);
             });
         }
+        self.place(others);
     }
 
     /// The calls that waited for this connection find another.
     pub(crate) fn place_waiting(&mut self, id: ConnectionId) {
-        for call in self.take_waiters(id) {
+        let waiters = self.take_waiters(id);
+        self.place(waiters);
+    }
+
+    fn place(&mut self, waiters: Vec<CallId>) {
+        for call in waiters {
             self.tell(call, |engine| {
-                engine.stop_waiting(call);
+                engine.end_connection_wait(call, Waited::Answered);
                 engine.place_anew(call);
             });
         }
     }
 
-    fn take_waiters(&mut self, id: ConnectionId) -> VecDeque<CallId> {
+    fn take_waiters(&mut self, id: ConnectionId) -> Vec<CallId> {
         let upstream = self.upstream_mut(id);
-        upstream.map_or_else(VecDeque::new, |found| std::mem::take(&mut found.waiters))
+        upstream.map_or_else(Vec::new, |found| std::mem::take(&mut found.waiters).into())
     }
 
     /// The connection gets no new streams; it closes when its last call has ended. Calls that wait
@@ -206,6 +248,7 @@ impl Engine {
             .borrow_mut()
             .retain(|known| *known != id);
         self.place_waiting(id);
+        self.room_behind(id);
         // Nothing was said on it: there is nothing to say goodbye to.
         if unused {
             self.forget_connection(id);
@@ -240,19 +283,8 @@ impl Engine {
         let streams = std::mem::take(&mut connection.streams);
         let mut calls: Vec<_> = streams.into_iter().collect();
         calls.sort_unstable();
-        let waiters = match &mut connection.role {
-            Role::Upstream(upstream) => {
-                upstream.stage = Stage::Retired;
-                upstream
-                    .endpoint
-                    .connections
-                    .borrow_mut()
-                    .retain(|known| *known != id);
-                std::mem::take(&mut upstream.waiters)
-            }
-            Role::Downstream { .. } => VecDeque::new(),
-        };
         let is_upstream = connection.upstream().is_some();
+        let waiters = self.give_up_upstream(id);
         for (_, call) in calls {
             self.tell(call, |engine| match is_upstream {
                 true => engine.attempt_failed(call, error),
@@ -262,11 +294,46 @@ impl Engine {
         let unprocessed = error.clone().unprocessed();
         for call in waiters {
             self.tell(call, |engine| {
-                engine.stop_waiting(call);
+                engine.end_connection_wait(call, Waited::InVain);
                 engine.attempt_failed(call, &unprocessed);
             });
         }
+        self.room_behind(id);
         self.flush_and_close(id, None);
+    }
+
+    /// An upstream connection leaves its endpoint. Gives the calls that waited for it and fail with
+    /// it: one that could not be made beside others that work is no reason to fail.
+    fn give_up_upstream(&mut self, id: ConnectionId) -> Vec<CallId> {
+        let now = self.now;
+        let Some(upstream) = self.upstream_mut(id) else {
+            return Vec::new();
+        };
+        let was_made = !upstream.stage.is_beginning();
+        upstream.stage = Stage::Retired;
+        let endpoint = Rc::clone(&upstream.endpoint);
+        endpoint
+            .connections
+            .borrow_mut()
+            .retain(|known| *known != id);
+        if was_made || !self.has_ready(&endpoint) {
+            return self.take_waiters(id);
+        }
+        endpoint.no_more_until.set(now + NO_MORE_FOR);
+        self.place_waiting(id);
+        Vec::new()
+    }
+
+    /// Does a connection to it work?
+    fn has_ready(&self, endpoint: &EndpointState) -> bool {
+        let is_ready = |found: &Connection| {
+            let upstream = found.upstream();
+            upstream.is_some_and(|upstream| upstream.stage == Stage::Ready) && !found.closing
+        };
+        let known = endpoint.connections.borrow();
+        known
+            .iter()
+            .any(|id| self.connection(*id).is_some_and(is_ready))
     }
 
     /// The loop could not connect.
@@ -295,21 +362,9 @@ impl Engine {
         let Some(upstream) = self.connection(id).and_then(Connection::upstream) else {
             return;
         };
-        if upstream.waiters.is_empty() {
+        if upstream.waiters.is_empty() && !self.has_ready(&upstream.endpoint) {
             let (cluster, endpoint) = (Rc::clone(&upstream.cluster), Rc::clone(&upstream.endpoint));
             self.judge_endpoint(&cluster, &endpoint, Admission::Pass, Class::EndpointFault);
-        }
-    }
-
-    /// One call less waits for this one's cluster.
-    pub(crate) fn stop_waiting(&mut self, id: CallId) {
-        if let Some(cluster) = self
-            .calls
-            .get(id.0 as usize)
-            .and_then(|call| call.cluster.as_ref())
-        {
-            let waiting = &cluster.load.waiting;
-            waiting.set(waiting.get().saturating_sub(1));
         }
     }
 
@@ -321,7 +376,8 @@ impl Engine {
         let before = upstream.waiters.len();
         upstream.waiters.retain(|waiter| *waiter != id);
         if upstream.waiters.len() < before {
-            self.stop_waiting(id);
+            self.end_connection_wait(id, Waited::InVain);
+            self.room_behind(connection);
         }
     }
 }

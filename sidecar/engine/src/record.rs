@@ -87,6 +87,8 @@ pub struct CallRecord {
     pub response_bytes: u64,
     /// Time to response headers of the last attempt.
     pub first_byte: Option<Duration>,
+    /// Time it waited for a service, an endpoint, a connection or a stream, all waits together.
+    pub waited: Duration,
     /// The trace this call belongs to and this hop's own span.
     pub trace: TraceContext,
     /// The caller's span, when it brought one.
@@ -115,6 +117,8 @@ pub struct EndpointGauge {
     pub breaker: &'static str,
     /// Open connections to it.
     pub connections: u32,
+    /// Streams that may be opened on them now.
+    pub room: usize,
 }
 
 /// State of one cluster.
@@ -124,7 +128,13 @@ pub struct ClusterGauge {
     pub name: Arc<str>,
     /// Its endpoints, in configuration order.
     pub endpoints: Vec<EndpointGauge>,
+    /// Calls in line for a stream or for a first endpoint.
+    pub in_line: usize,
 }
+
+/// What calls wait for, as metrics call it: a service that is not known yet, its first endpoint, a
+/// connection that is being made, a stream, and an endpoint that can be reached.
+pub const WAITED_FOR: [&str; 5] = ["service", "endpoint", "connection", "stream", "ready"];
 
 /// What the engine holds at this moment, and what it counted since its start.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,14 +143,16 @@ pub struct Gauges {
     pub calls: usize,
     /// Downstream connections by side: outbound, inbound.
     pub downstream: [usize; 2],
-    /// Of the calls, those that wait for a service nobody has told of, and for a first endpoint.
-    pub discovering: [usize; 2],
+    /// Of the calls, those that wait, in the order of [`WAITED_FOR`].
+    pub waiting: [usize; WAITED_FOR.len()],
     /// Upstream connections alive.
     pub upstream: usize,
     /// Timers armed.
     pub timers: usize,
     /// Every cluster with state.
     pub clusters: Vec<ClusterGauge>,
+    /// The own application, if there is one.
+    pub app: Option<ClusterGauge>,
     /// Counted since the start.
     pub counters: Counters,
     /// Draining, and nothing is left.
@@ -239,11 +251,11 @@ pub struct Counters {
     pub keepalive_pings: u64,
     /// Servers that called them too many, and were pinged half as often from then on.
     pub keepalive_complaints: u64,
-    /// Waits for a service, and for a first endpoint, that a configuration ended: there it is, or
-    /// there is none.
-    pub discovery_answered: [u64; 2],
+    /// Waits that are over because what was missing is there, or because there is none; in the order
+    /// of [`WAITED_FOR`]. Each try to reach an endpoint ends a wait for that.
+    pub waits_answered: [u64; WAITED_FOR.len()],
     /// The same for waits whose call ended first: too late, cancelled, shutting down.
-    pub discovery_given_up: [u64; 2],
+    pub waits_given_up: [u64; WAITED_FOR.len()],
     /// Calls ended because the process was near its memory limit.
     pub relief_streams: u64,
     /// Connections closed for the same reason.

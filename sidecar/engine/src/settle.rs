@@ -29,13 +29,18 @@ impl Engine {
         }
     }
 
-    /// Flushes every dirty connection; after a panic, what is left of them.
+    /// Serves the lines that are due and flushes every dirty connection; after a panic, what is left.
     pub(crate) fn settle(&mut self) {
         loop {
             if self.stock_due {
                 self.take_stock();
             }
-            if self.dirty.is_empty() && !self.stock_due {
+            // Before the flush: who goes on now is sent in this turn.
+            if self.lines.are_due() {
+                self.contained(Engine::serve_lines);
+            }
+            let is_settled = self.dirty.is_empty() && !self.lines.are_due();
+            if is_settled && !self.stock_due {
                 return;
             }
             self.contained(Engine::settle_dirty);

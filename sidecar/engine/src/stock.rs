@@ -78,7 +78,7 @@ impl Engine {
         let lost = |id: CallId, call: &Call| match &call.phase {
             Phase::Trying(attempt) => !self.is_known_to(id, call, attempt.connection),
             Phase::Admitted => true,
-            Phase::Discovering(_) | Phase::BackingOff(_) => false,
+            Phase::Waiting(_) | Phase::BackingOff(_) => false,
         };
         let mut left = Vec::new();
         for (slot, call) in &self.calls {
@@ -123,7 +123,7 @@ impl Engine {
             Timer::Deadline(id) => calls
                 .get(id.0 as usize)
                 .is_some_and(|call| call.deadline_timer == Some(key)),
-            Timer::PerTry(id) | Timer::BackOff(id) | Timer::Discovery(id) => calls
+            Timer::PerTry(id) | Timer::BackOff(id) | Timer::Patience(id) => calls
                 .get(id.0 as usize)
                 .is_some_and(|call| call.phase.timer() == Some(key)),
             Timer::Connect(id)
@@ -134,6 +134,8 @@ impl Engine {
             | Timer::Block(id)
             | Timer::Linger(id) => lives(id),
             Timer::DrainOver => true,
+            // Armed again with the lines.
+            Timer::Lines => false,
         });
     }
 
@@ -143,12 +145,14 @@ impl Engine {
             .iter()
             .map(|(_, call)| call.body.bytes.len())
             .sum();
-        self.count_waits();
+        self.forget_lines();
         for cluster in self.every_cluster() {
             cluster.load.calls.set(0);
             cluster.load.waiting.set(0);
+            cluster.load.lines.clear();
             for endpoint in &cluster.endpoints {
                 endpoint.in_flight.set(0);
+                endpoint.note_room();
                 let mut known = endpoint.connections.borrow_mut();
                 known.retain(|id| self.connection(*id).is_some());
             }
@@ -161,6 +165,7 @@ impl Engine {
         for (_, call) in &self.calls {
             count(call);
         }
+        self.count_waits();
     }
 
     /// Every cluster that has a number to mend: those in force, and those that calls still hold.
@@ -187,14 +192,14 @@ fn count(call: &Call) {
     let more = |cell: &std::cell::Cell<u32>| cell.set(cell.get() + 1);
     let endpoint: Option<&EndpointState> = match &call.phase {
         Phase::Trying(attempt) => Some(&attempt.endpoint),
-        Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => None,
+        Phase::Admitted | Phase::Waiting(_) | Phase::BackingOff(_) => None,
     };
     if let Some(endpoint) = endpoint {
         more(&endpoint.in_flight);
     }
     if let Some(cluster) = &call.cluster {
         more(&cluster.load.calls);
-        if call.phase.waits() {
+        if call.phase.waits_for().is_some() {
             more(&cluster.load.waiting);
         }
     }
@@ -207,6 +212,6 @@ fn is_on(call: &Call, id: ConnectionId, stream: StreamId) -> bool {
 fn waits_for(call: &Call, id: ConnectionId) -> bool {
     match &call.phase {
         Phase::Trying(attempt) => attempt.stream.is_none() && attempt.connection == id,
-        Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => false,
+        Phase::Admitted | Phase::Waiting(_) | Phase::BackingOff(_) => false,
     }
 }

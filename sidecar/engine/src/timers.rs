@@ -19,8 +19,10 @@ pub(crate) enum Timer {
     PerTry(CallId),
     /// The wait before the next attempt.
     BackOff(CallId),
-    /// The wait for a service or for an endpoint.
-    Discovery(CallId),
+    /// A call's wait for what may never come.
+    Patience(CallId),
+    /// Lines in which calls stand are looked at.
+    Lines,
     /// An upstream connection is not usable in time (TCP and TLS handshake).
     Connect(ConnectionId),
     /// A downstream connection has not finished its TLS handshake or HTTP/2 preface in time.
@@ -43,7 +45,7 @@ impl Timer {
     /// Whose event it is when it fires.
     pub(crate) fn subject(self) -> Subject {
         match self {
-            Timer::Deadline(id) | Timer::PerTry(id) | Timer::BackOff(id) | Timer::Discovery(id) => {
+            Timer::Deadline(id) | Timer::PerTry(id) | Timer::BackOff(id) | Timer::Patience(id) => {
                 Subject::Call(id)
             }
             Timer::Connect(id)
@@ -53,7 +55,7 @@ impl Timer {
             | Timer::Look(id)
             | Timer::Block(id)
             | Timer::Linger(id) => Subject::Connection(id),
-            Timer::DrainOver => Subject::Nothing,
+            Timer::DrainOver | Timer::Lines => Subject::Nothing,
         }
     }
 }

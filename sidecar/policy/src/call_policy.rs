@@ -15,6 +15,9 @@ pub struct CallPolicy {
     pub timeout: Option<Duration>,
     /// Longest time for one attempt; at most `timeout`. Default none.
     pub per_try_timeout: Option<Duration>,
+    /// Longest time a call waits, within its deadline, while no endpoint can be reached. Default none:
+    /// it fails at once when its tries have, as in gRPC without `wait_for_ready`.
+    pub wait_for_ready: Option<Duration>,
     /// One request message, one response message. The wire does not show it: a document or a
     /// descriptor declares it. Default false.
     pub unary: bool,

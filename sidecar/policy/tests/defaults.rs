@@ -53,8 +53,8 @@ fn a_breaker_is_on_and_ejection_is_off() {
 #[test]
 fn an_upstream_takes_1024_calls_all_of_which_may_wait() {
     let expected = Limits {
-        calls_max: 1024,
-        waiting_max: 1024,
+        calls_max: 10_000,
+        waiting_max: 10_000,
     };
     assert_eq!(Limits::default(), expected);
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use outrider_engine::config::DISCOVERY_WAIT_DEFAULT;
-use outrider_engine::{CallRecord, Reason, Side};
+use outrider_engine::{CallRecord, Outcome, Reason, Side};
 use outrider_http2::Fields;
 use outrider_policy::{Code, timeout};
 
@@ -75,7 +75,11 @@ impl World {
         let attempts_max = usize::from(self.plan.rules.attempts_max);
         // What a leaving application refused is replayed for free, once by each of the two sidecars.
         let refused = earlier.iter().filter(|it| it.is_refused()).count();
-        let counted = call.deliveries.len() - refused.min(attempts_max + 1 + self.left_links);
+        let free = match self.patience().is_zero() {
+            true => refused.min(attempts_max + 1 + self.left_links),
+            false => refused,
+        };
+        let counted = call.deliveries.len() - free;
         if counted > attempts_max {
             return Some(format!("delivered more than {attempts_max} times"));
         }
@@ -154,12 +158,8 @@ impl World {
             return missing.map(|reason| format!("not refused for {}", reason.name()));
         };
         let rules = self.plan.rules;
-        let limits = self.plan.limits;
-        let narrow = rules.calls_max < self.calls.len() as u32
-            || self.calls.len() > 100
-            || limits.inbound_streams_max < 100
-            || self.plan.servers.streams_max == Some(3)
-            || self.is_squeezed;
+        // Few streams are no reason: a call waits for one.
+        let narrow = rules.calls_max.min(rules.waiting_max) < self.calls.len() as u32;
         let ended = |end: &dyn Fn(DeliveryEnd) -> bool| {
             call.deliveries
                 .iter()
@@ -169,7 +169,11 @@ impl World {
         let may_be_reset = was_reset || self.hostility.any_mad;
         let excuses = [
             (Reason::DeadlineExceeded, self.allowed(call).is_some()),
-            (Reason::UpstreamReset, may_be_reset),
+            // A bug at one hop is a reset to the next.
+            (
+                Reason::UpstreamReset,
+                may_be_reset || self.may_have_panicked(),
+            ),
             (Reason::UpstreamCancelled, may_be_reset),
             (Reason::UpstreamCalm, self.hostility.any_mad),
             (Reason::UpstreamInsecure, self.hostility.any_mad),
@@ -242,12 +246,16 @@ impl World {
             Side::Inbound => 2,
         };
         let late = record.deadline.is_some_and(|at| record.ended > at);
-        let wait = record.ended.since(record.started);
+        let is_undiscovered = record.endpoint.is_none()
+            && matches!(
+                record.outcome,
+                Outcome::Refused(Reason::NotDiscovered | Reason::NoEndpoint)
+            );
         let wrong = if late {
             "ended after its deadline"
-        } else if record.endpoint.is_none() && wait > DISCOVERY_WAIT_DEFAULT {
+        } else if is_undiscovered && record.waited > DISCOVERY_WAIT_DEFAULT + self.patience() {
             "waited too long for discovery"
-        } else if record.attempts > attempts_max {
+        } else if record.attempts > attempts_max && self.patience().is_zero() {
             "has more attempts than any rule allows"
         } else if record.side == Side::Outbound && !self.calls[call].outbound.is_empty() {
             "is the second of its call"
@@ -263,20 +271,24 @@ impl World {
     pub(super) fn check_turn(&mut self, sidecar: usize) {
         let gauges = self.sidecars[sidecar].engine.gauges();
         let connections = gauges.downstream[0] + gauges.downstream[1] + gauges.upstream;
-        let timers_max = 2 * gauges.calls + 3 * connections + 1;
+        // Besides: the end of the drain, and the look at the lines.
+        let timers_max = 2 * gauges.calls + 3 * connections + 2;
         let in_flight: u32 = gauges
             .clusters
             .iter()
             .flat_map(|cluster| &cluster.endpoints)
             .map(|endpoint| endpoint.in_flight)
             .sum();
-        let wrong = if gauges.timers > timers_max {
+        let left_behind = self.left_behind(&gauges);
+        let wrong = if let Some(service) = left_behind {
+            format!("calls wait for a stream of {service} while one is free")
+        } else if gauges.timers > timers_max {
             format!("{} timers, {timers_max} allowed", gauges.timers)
         } else if in_flight as usize > gauges.calls {
             format!("{in_flight} in flight of {} calls", gauges.calls)
         } else if gauges.calls > self.calls.len() + self.hostile_calls_max() {
             format!("{} calls of {}", gauges.calls, self.calls.len())
-        } else if let Some(wrong) = self.wrong_wait(sidecar, gauges.discovering) {
+        } else if let Some(wrong) = self.wrong_wait(sidecar, gauges.waiting) {
             wrong
         } else if gauges.counters.protocol_errors > 0 && !self.may_see_protocol_errors() {
             "a sidecar or an application broke HTTP/2".to_owned()
@@ -305,7 +317,7 @@ impl World {
             .iter()
             .flat_map(|cluster| &cluster.endpoints)
             .any(|endpoint| endpoint.in_flight > 0);
-        let waits = gauges.discovering != [0, 0];
+        let waits = gauges.waiting != [0; 5];
         if gauges.calls > 0 || gauges.timers > 0 || in_flight || waits {
             self.broken(format!("sidecar {sidecar}: not idle at rest: {gauges:?}"));
         }

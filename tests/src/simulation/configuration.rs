@@ -109,7 +109,7 @@ fn cluster(plan: &Plan, name: &str, endpoints: &[usize]) -> Cluster {
             health,
             limits: Limits {
                 calls_max: plan.rules.calls_max,
-                ..Limits::default()
+                waiting_max: plan.rules.waiting_max,
             },
             lifetimes: lasting(),
             ..ClusterPolicy::default()
@@ -148,6 +148,7 @@ fn route(rules: &RulesPlan, method: Method, (a, b): (u32, u32)) -> Route {
         policy: CallPolicy {
             timeout: rules.timeout.filter(|_| method.is_unary()),
             per_try_timeout: rules.per_try_timeout.filter(|_| method.is_unary()),
+            wait_for_ready: rules.wait_for_ready,
             unary: method.is_unary(),
             idempotent: method.is_idempotent(),
             // Half of the calls without a trace context: both ways of making an attempt's span.

@@ -224,8 +224,8 @@ impl World {
     }
 
     /// Only who must wait waits.
-    pub(super) fn wrong_wait(&self, sidecar: usize, waiting: [usize; 2]) -> Option<String> {
-        let [services, endpoints] = waiting;
+    pub(super) fn wrong_wait(&self, sidecar: usize, waiting: [usize; 5]) -> Option<String> {
+        let [services, endpoints, ..] = waiting;
         let directory = &self.directory;
         let is_lost = |call: &&Call| call.plan.oddity == Oddity::Nowhere;
         let lost = self.calls.iter().filter(is_lost).count();
@@ -262,7 +262,7 @@ impl World {
     /// How often calls waited in all.
     pub(super) fn waits(&self) -> usize {
         let counters = self.sidecars[CALLERS_SIDECAR].engine.gauges().counters;
-        let waits = [counters.discovery_answered, counters.discovery_given_up];
+        let waits = [counters.waits_answered, counters.waits_given_up];
         waits.into_iter().flatten().sum::<u64>() as usize
     }
 

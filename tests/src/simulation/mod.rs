@@ -42,6 +42,7 @@ mod server;
 mod sidecar;
 mod strain;
 mod verdict;
+mod waiting;
 mod world;
 
 use std::fmt;
@@ -65,7 +66,7 @@ pub struct Run {
     pub refused: usize,
     /// Retries of all calls.
     pub retries: usize,
-    /// Waits of calls for a service or an endpoint.
+    /// Waits of calls, whatever for.
     pub waits: usize,
     /// Panics that were injected and struck.
     pub panics: usize,

@@ -65,6 +65,8 @@ pub(super) struct RulesPlan {
     pub(super) per_try_timeout: Option<Duration>,
     pub(super) attempts_max: u8,
     pub(super) calls_max: u32,
+    pub(super) waiting_max: u32,
+    pub(super) wait_for_ready: Option<Duration>,
     pub(super) ejection: bool,
     pub(super) breaker: bool,
 }
@@ -262,7 +264,7 @@ fn network(random: &mut Random, calm: bool) -> NetworkPlan {
 fn servers(random: &mut Random) -> ServerPlan {
     ServerPlan {
         trouble_percent: random.pick(&[0, 10, 30, 70]),
-        streams_max: random.pick(&[None, Some(100), Some(100), Some(3)]),
+        streams_max: random.pick(&[None, Some(100), Some(1), Some(3)]),
         window: random.pick(&[65_535, 65_535, 1 << 20]),
         growth: random.pick(&[8 << 20, 0]),
         think_millis_max: random.pick(&[1, 10, 100]),
@@ -276,7 +278,9 @@ fn rules(random: &mut Random, calm: bool) -> RulesPlan {
         timeout,
         per_try_timeout: per_try_timeout.filter(|one| timeout.is_none_or(|whole| *one <= whole)),
         attempts_max: random.between(1, 4) as u8,
-        calls_max: if calm || random.chance(80) { 1_024 } else { 5 },
+        calls_max: if calm || random.chance(80) { 10_000 } else { 5 },
+        waiting_max: 10_000,
+        wait_for_ready: None,
         ejection: random.chance(30),
         breaker: random.chance(80),
     }
@@ -284,8 +288,8 @@ fn rules(random: &mut Random, calm: bool) -> RulesPlan {
 
 fn limits(random: &mut Random) -> LimitsPlan {
     LimitsPlan {
-        outbound_streams_max: random.pick(&[1_024, 1_024, 4]),
-        inbound_streams_max: random.pick(&[100, 100, 3]),
+        outbound_streams_max: random.pick(&[8_000, 1_024, 4]),
+        inbound_streams_max: random.pick(&[1_000, 1, 3]),
         window_growth_bytes: random.pick(&[8 << 20, 200_000, 0]),
         replay_bytes_max: random.pick(&[8 << 20, 8 << 20, 30_000, 0]),
     }

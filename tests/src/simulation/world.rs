@@ -31,6 +31,7 @@ use super::random::Random;
 use super::server::Server;
 use super::sidecar::Sidecar;
 use super::strain;
+use super::waiting;
 
 /// The outbound sidecar; number `k + 1` stands before server `k`.
 pub(super) const CALLERS_SIDECAR: usize = 0;
@@ -86,7 +87,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, wire: Wire, keep: Keep) -> World {
         let mut random = Random::new(seed);
-        let mut plan = Plan::draw(&mut random);
+        let mut plan = waiting::patient(Plan::draw(&mut random), seed);
         let network = Network::new(plan.network, random.fork());
         let all: Vec<_> = (0..plan.endpoints).collect();
         let mut directory = Directory::new(seed, configuration::of(&plan, &all));

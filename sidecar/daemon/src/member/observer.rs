@@ -75,10 +75,12 @@ mod tests {
             out: *out,
             breaker: "closed",
             connections: 0,
+            room: 0,
         });
         let orders = ClusterGauge {
             name: Arc::from("orders"),
             endpoints: endpoints.collect(),
+            in_line: 0,
         };
         Some(Gauges {
             clusters: vec![orders],

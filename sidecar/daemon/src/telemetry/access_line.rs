@@ -38,6 +38,7 @@ pub struct Line<'a> {
     response_bytes: u64,
     duration_ms: f64,
     first_byte_ms: Option<f64>,
+    waited_ms: f64,
     deadline_ms: Option<f64>,
     overrun_ms: Option<f64>,
 }
@@ -72,6 +73,7 @@ impl<'a> Line<'a> {
             response_bytes: record.response_bytes,
             duration_ms: milliseconds(record.ended.since(record.started)),
             first_byte_ms: record.first_byte.map(milliseconds),
+            waited_ms: milliseconds(record.waited),
             deadline_ms: record
                 .deadline
                 .map(|deadline| milliseconds(deadline.since(record.started))),

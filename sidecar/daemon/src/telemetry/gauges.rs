@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use outrider_engine::{ClusterGauge, Contained, EndCause, Foreign, Gauges, Side};
+use outrider_engine::{ClusterGauge, Contained, EndCause, Foreign, Gauges, Side, WAITED_FOR};
 use prometheus_client::metrics::counter::Counter;
 
 use super::labels::{
@@ -33,7 +33,7 @@ impl Metrics {
                 .set(count);
         }
         self.show_endpoints(gauges);
-        self.show_discovery(gauges);
+        self.show_waits(gauges);
         self.show_counters(gauges);
         self.show_lives(gauges);
         self.show_foreign(gauges);
@@ -88,20 +88,19 @@ impl Metrics {
         self.memory_limit.set(bytes(memory.limit_bytes()));
     }
 
-    /// The engine counts services first.
-    fn show_discovery(&self, gauges: &[Gauges]) {
-        for (index, missing) in ["service", "endpoint"].into_iter().enumerate() {
-            let waiting = gauges.iter().map(|gauges| gauges.discovering[index]).sum();
-            self.discovering
+    fn show_waits(&self, gauges: &[Gauges]) {
+        for (index, missing) in WAITED_FOR.into_iter().enumerate() {
+            let waiting = gauges.iter().map(|gauges| gauges.waiting[index]).sum();
+            self.waiting
                 .get_or_create(&MissingLabels { missing })
                 .set(to_i64(waiting));
-            let ended = |result, of: fn(&Gauges) -> [u64; 2]| {
+            let ended = |result, of: fn(&Gauges) -> [u64; WAITED_FOR.len()]| {
                 let labels = WaitLabels { missing, result };
                 let total = gauges.iter().map(|gauges| of(gauges)[index]).sum();
-                raise(&self.discovery_waits.get_or_create_owned(&labels), total);
+                raise(&self.waits.get_or_create_owned(&labels), total);
             };
-            ended("answered", |gauges| gauges.counters.discovery_answered);
-            ended("given_up", |gauges| gauges.counters.discovery_given_up);
+            ended("answered", |gauges| gauges.counters.waits_answered);
+            ended("given_up", |gauges| gauges.counters.waits_given_up);
         }
     }
 

@@ -96,6 +96,13 @@ impl Recorder {
                 self.metrics.cancelled.get_or_create(&labels).inc();
             }
         }
+        if !record.waited.is_zero() {
+            let seconds = self
+                .metrics
+                .wait_seconds
+                .get_or_create(&SideLabels { side });
+            seconds.inc_by(record.waited.as_secs_f64());
+        }
         if let Some(deadline) = record.deadline {
             let overrun = record.ended.since(deadline).as_secs_f64();
             let longest = self.metrics.overrun_max.get_or_create(&SideLabels { side });

@@ -17,8 +17,9 @@ use super::descriptors::{Descriptors, Permit};
 use crate::error::StartupError;
 use crate::options::Options;
 
-/// Connections the kernel holds for us while we are busy.
-const BACKLOG: i32 = 1_024;
+/// Connections the kernel holds for us while we are busy. 4,096, what Linux allows by default: a
+/// restarted service is found by all its callers at once.
+const BACKLOG: i32 = 4_096;
 
 /// Pause after there was no socket for us (file descriptors or memory are spent). Long enough not to
 /// spin, short enough that the backlog of a busy listener does not overflow and that nobody waits long

@@ -104,7 +104,8 @@ fn parse_limits(breakers: &CircuitBreakers, limits: &mut Limits, fields: &mut Fi
             fields.refuse("priority", "there is one, DEFAULT");
         }
         limits.calls_max = number(&thresholds.max_requests).unwrap_or(limits.calls_max);
-        limits.waiting_max = number(&thresholds.max_pending_requests).unwrap_or(limits.waiting_max);
+        limits.waiting_max = number(&thresholds.max_pending_requests)
+            .unwrap_or(limits.waiting_max.max(limits.calls_max));
     }
 }
 

@@ -8,10 +8,11 @@ use outrider_proto::envoy::core::Metadata;
 use outrider_proto::{CLUSTER_POLICY, features, unpack, v1};
 
 /// The features of `ClusterPolicy` that are enforced here.
-const FEATURES: [&str; 3] = [
+const FEATURES: [&str; 4] = [
     features::RETRY_BUDGET,
     features::BREAKER,
     features::CONNECTIONS,
+    features::CONNECTIONS_MAX,
 ];
 
 /// Takes what the metadata of a cluster says into its policy.
@@ -44,6 +45,7 @@ fn parse_message(message: &v1::ClusterPolicy, policy: &mut ClusterPolicy, fields
         retry_budget,
         breaker,
         connections,
+        connections_max,
     } = message;
     check_features(required_features, &FEATURES, fields);
     if let Some(budget) = retry_budget {
@@ -55,6 +57,10 @@ fn parse_message(message: &v1::ClusterPolicy, policy: &mut ClusterPolicy, fields
     if let Some(connections) = connections {
         policy.lifetimes = connections::parse(connections, &mut fields.at("connections"));
     }
+    if *connections_max == Some(0) {
+        fields.refuse("connections_max", "must be above zero");
+    }
+    policy.connections_max = *connections_max;
 }
 
 /// A feature that we do not know would be dropped without a word: refuse it.

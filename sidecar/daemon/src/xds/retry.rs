@@ -10,7 +10,12 @@ use outrider_proto::{ROUTE_POLICY, features, unpack, v1};
 use std::time::Duration;
 
 /// The features of `RoutePolicy` that are enforced here.
-const FEATURES: [&str; 3] = [features::UNARY, features::IDEMPOTENT, features::RETRY_ON];
+const FEATURES: [&str; 4] = [
+    features::UNARY,
+    features::IDEMPOTENT,
+    features::RETRY_ON,
+    features::WAIT_FOR_READY,
+];
 
 /// Ceiling of attempts in all (gRFC A6).
 const ATTEMPTS_MAX: u32 = 5;
@@ -76,7 +81,9 @@ fn parse_ours(
         unary,
         idempotent,
         retry_on,
+        wait_for_ready,
     } = ours;
+    policy.wait_for_ready = fields.positive("wait_for_ready", wait_for_ready);
     policy.unary = *unary;
     policy.idempotent = *idempotent;
     if !idempotent && (!codes.is_empty() || !retry_on.is_empty()) {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::time::Duration;
 
 use outrider_http2::{Fields, StreamId};
 use outrider_policy::{
@@ -141,13 +142,16 @@ impl Engine {
             route: None,
             cluster: None,
             phase: Phase::Admitted,
+            ticket: None,
+            waited: Duration::ZERO,
             discovery_until: None,
+            ready_until: None,
             attempts: 0,
             retries: 0,
             free_replay_used: false,
             tried: Vec::new(),
             sent: 0,
-            maybe_processed: false,
+            maybe_processed: 0,
             last_endpoint: None,
             last_peer: None,
             first_byte: None,

@@ -37,7 +37,7 @@ impl Engine {
     pub(crate) fn end_refused(&mut self, id: CallId, refusal: Refusal) {
         self.end_attempt(id, refusal.reason.code(), Class::Neutral);
         if let Some(call) = self.leave(id) {
-            let unprocessed = refusal.unprocessed && !call.maybe_processed;
+            let unprocessed = refusal.unprocessed && call.maybe_processed == 0;
             self.refuse(
                 call,
                 Refusal {

@@ -1,4 +1,4 @@
-//! An attempt: pick an endpoint, connect, send the head.
+//! An attempt: pick an endpoint with room, connect, send the head. Without room the call waits.
 //!
 //! Decides nothing about failures: see `failed.rs`.
 
@@ -8,13 +8,14 @@ use outrider_http2::CannotOpen;
 use outrider_policy::deadline;
 
 use super::forward::request_head;
-use super::{Attempt, AttemptError, Call, CallId, Phase};
+use super::wait::Waited;
+use super::{Attempt, Call, CallId, Phase};
+use crate::cluster::{Choice, ClusterState};
 use crate::contain::Subject;
 use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
 use crate::fuse::At;
 use crate::pool::Found;
-use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
 
 impl Engine {
@@ -66,42 +67,80 @@ impl Engine {
         }
     }
 
-    /// Makes one attempt: picks an endpoint, finds a connection, sends or waits.
+    /// Makes one attempt, behind all who stand in line.
     pub(crate) fn attempt(&mut self, id: CallId) {
+        let call = self.calls.get(id.0 as usize);
+        let Some(cluster) = call.and_then(|call| call.cluster.clone()) else {
+            return;
+        };
+        if cluster.load.lines.room.is_empty() {
+            return self.attempt_now(id, &cluster);
+        }
+        self.stand_for_room(id);
+        self.line_is_due(&cluster.load);
+    }
+
+    /// Makes an attempt if there is room: picks an endpoint, finds a connection, sends or waits.
+    pub(super) fn attempt_now(&mut self, id: CallId, cluster: &Rc<ClusterState>) {
         if self.is_too_late(id) {
             return self.deadline_passed(id);
+        }
+        match self.find_place(id, cluster) {
+            Some((choice, found)) => self.begin_attempt(id, cluster, choice, found),
+            None => self.stand_for_room(id),
+        }
+    }
+
+    /// An endpoint that has room, and the connection that has it.
+    fn find_place(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
+        loop {
+            let call = self.calls.get(id.0 as usize)?;
+            let choice = cluster.choose(&call.tried, self.now, &mut self.random)?;
+            if let Some(found) = self.find_connection(cluster, &choice.endpoint) {
+                return Some((choice, found));
+            }
+            choice.endpoint.note_full(self.now);
+        }
+    }
+
+    fn begin_attempt(
+        &mut self,
+        id: CallId,
+        cluster: &Rc<ClusterState>,
+        choice: Choice,
+        found: Found,
+    ) {
+        self.end_wait(id, Waited::Answered);
+        if let Found::Waiting(_) = found
+            && let Err(refusal) = self.may_wait(cluster)
+        {
+            return self.end_refused(id, refusal);
         }
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        let Some(cluster) = call.cluster.clone() else {
-            return;
-        };
-        // There is one unless there is no endpoint at all.
-        let Some(pick) = cluster.pick(&call.tried, self.now, &mut self.random) else {
-            return self.await_endpoint(id, &cluster);
-        };
+        let admission = cluster.admit(&choice, self.now);
+        let Choice {
+            endpoint, panic, ..
+        } = choice;
         call.attempts += 1;
-        self.counters.panic_picks += u64::from(pick.panic);
-        pick.endpoint
-            .in_flight
-            .set(pick.endpoint.in_flight.get() + 1);
+        self.counters.panic_picks += u64::from(panic);
+        endpoint.in_flight.set(endpoint.in_flight.get() + 1);
         self.fuse.burn(At::Call);
-        call.last_endpoint = Some(pick.endpoint.address);
+        call.last_endpoint = Some(endpoint.address);
         let per_try = call
             .route
             .as_ref()
             .and_then(|route| route.route.policy.per_try_timeout);
         let per_try_timer =
             per_try.map(|timeout| self.timers.arm(self.now + timeout, Timer::PerTry(id)));
-        let endpoint = Rc::clone(&pick.endpoint);
         let trace = match call.records_attempts() {
             true => call.trace.child(self.random.next_u64()),
             false => call.trace,
         };
         call.phase = Phase::Trying(Attempt {
-            endpoint: pick.endpoint,
-            admission: pick.admission,
+            endpoint,
+            admission,
             connection: ConnectionId::NONE,
             stream: None,
             trace,
@@ -110,53 +149,9 @@ impl Engine {
             per_try_timer,
             taken: 0,
         });
-        self.place(id, &cluster, &endpoint);
-    }
-
-    fn place(
-        &mut self,
-        id: CallId,
-        cluster: &Rc<crate::cluster::ClusterState>,
-        endpoint: &Rc<crate::cluster::EndpointState>,
-    ) {
-        match self.find_connection(id, cluster, endpoint) {
+        match found {
             Found::Ready(connection) => self.send(id, connection),
-            Found::Waiting(connection) => self.wait(id, connection, cluster),
-            Found::Full => {
-                let words = format!("all connections to {} are full", endpoint.address);
-                let error = AttemptError {
-                    reason: Reason::Overloaded,
-                    ..AttemptError::connect(words)
-                };
-                self.attempt_failed(id, &error);
-            }
-        }
-    }
-
-    fn wait(
-        &mut self,
-        id: CallId,
-        connection: ConnectionId,
-        cluster: &crate::cluster::ClusterState,
-    ) {
-        let (waiting, limit) = (
-            cluster.load.waiting.get() + 1,
-            cluster.config.policy.limits.waiting_max,
-        );
-        cluster.load.waiting.set(waiting);
-        if let Some(attempt) = self
-            .calls
-            .get_mut(id.0 as usize)
-            .and_then(Call::attempt_mut)
-        {
-            attempt.connection = connection;
-        }
-        if waiting > limit {
-            let sentence = format!(
-                "{limit} calls wait for a connection to {} already",
-                cluster.name
-            );
-            self.end_refused(id, Refusal::early(Reason::Overloaded, sentence));
+            Found::Waiting(connection) => self.await_connection(id, connection),
         }
     }
 
@@ -229,18 +224,6 @@ impl Engine {
                 self.retire(connection)
             }
         }
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return;
-        };
-        let Some(cluster) = call.cluster.clone() else {
-            return;
-        };
-        let Some(endpoint) = call
-            .attempt_mut()
-            .map(|attempt| Rc::clone(&attempt.endpoint))
-        else {
-            return;
-        };
-        self.place(id, &cluster, &endpoint);
+        self.place_anew(id);
     }
 }

@@ -95,7 +95,7 @@ impl Engine {
         let class = self.judge_timeout(id);
         self.end_attempt(id, Code::DeadlineExceeded, class);
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
-            call.maybe_processed |= processed != Processed::No;
+            call.maybe_processed += u32::from(processed != Processed::No);
         }
         self.back_off(id, again);
     }
@@ -110,7 +110,7 @@ impl Engine {
         }
         let is_free = error.refused && call.is_some_and(|call| !call.free_replay_used);
         let class = match error.reason {
-            Reason::Overloaded | Reason::NoSocket => Class::Neutral,
+            Reason::NoSocket => Class::Neutral,
             // An endpoint that goes away in good order has failed nobody, and one that refuses a
             // call is blamed once.
             _ if is_free || error.is_going || error.is_blameless => Class::Neutral,

@@ -5,7 +5,7 @@
 use outrider_http2::ErrorCode;
 use outrider_policy::{Class, Code, Tick};
 
-use super::discover::Waited;
+use super::wait::Waited;
 use super::{Attempt, Call, CallId, Phase};
 use crate::contract::Action;
 use crate::engine::Engine;
@@ -79,12 +79,13 @@ impl Engine {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
-        let phase = std::mem::replace(&mut call.phase, Phase::Admitted);
-        let attempt = match phase {
+        if let Phase::Waiting(_) = call.phase {
+            return self.end_wait(id, Waited::InVain);
+        }
+        let attempt = match std::mem::replace(&mut call.phase, Phase::Admitted) {
             Phase::Trying(attempt) => attempt,
             Phase::BackingOff(timer) => return self.timers.cancel(timer),
-            Phase::Discovering(wait) => return self.end_wait(id, &wait, Waited::InVain),
-            Phase::Admitted => return,
+            Phase::Admitted | Phase::Waiting(_) => return,
         };
         self.fuse.burn(At::Call);
         note_attempt(call, &attempt, self.now, code);
@@ -115,6 +116,7 @@ impl Engine {
         target.streams.remove(&stream);
         target.http2.reset(stream, ErrorCode::Cancel);
         self.mark_dirty(connection);
+        self.room_behind(connection);
         self.close_if_idle(connection);
     }
 
@@ -185,6 +187,7 @@ impl Engine {
             request_bytes: call.body.received,
             response_bytes: call.response.bytes,
             first_byte: call.first_byte,
+            waited: call.waited,
             trace: call.trace,
             parent_span: call.parent_span,
             request_id: match call.made_request_id {
@@ -211,9 +214,13 @@ fn late_sentence(call: &Call) -> String {
         .as_ref()
         .map_or("upstream", |cluster| &cluster.name);
     match &call.phase {
-        Phase::Discovering(wait) => {
+        Phase::Waiting(wait) => {
             let waited_for = wait.words(cluster);
             format!("the deadline of {given:?} passed while {waited_for}")
+        }
+        Phase::Trying(attempt) if attempt.stream.is_none() => {
+            let endpoint = attempt.endpoint.address;
+            format!("the deadline of {given:?} passed before there was a connection to {endpoint}")
         }
         Phase::Admitted | Phase::BackingOff(_) | Phase::Trying(_) => {
             format!("{cluster} did not answer within the deadline of {given:?}")

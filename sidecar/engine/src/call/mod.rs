@@ -8,7 +8,7 @@
 //!         -> response_head -> response_data ... -> response_end -> finish
 //! ```
 //!
-//! What is not known yet, a service or an endpoint, is waited for in `discover.rs`. A call of a caller
+//! What is missing is waited for in `wait.rs`; a service that is not known yet in `discover.rs`. A call of a caller
 //! that takes back what it opens waits a moment before anybody hears of it (`hold.rs`).
 //! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
 //! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). How an attempt fails is
@@ -31,23 +31,26 @@ mod malformed;
 mod reset;
 mod respond;
 mod retry;
+mod wait;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider_http2::{Fields, StreamId};
 use outrider_policy::{Admission, Route, SpiffeId, Tick, TraceContext};
 
 use crate::cluster::{ClusterState, EndpointState};
 use crate::contract::{ConnectionId, Side};
+use crate::lines::Ticket;
 use crate::record::AttemptRecord;
 use crate::timers::TimerKey;
 
 pub(crate) use body::RequestBody;
-pub(crate) use discover::Wait;
 pub(crate) use failed::AttemptError;
 pub(crate) use respond::Response;
+pub(crate) use wait::{Kind, Wait, Waited};
 
 /// Names a live call on its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,8 +80,14 @@ pub(crate) struct Call {
     pub(crate) route: Option<Rc<RouteState>>,
     pub(crate) cluster: Option<Rc<ClusterState>>,
     pub(crate) phase: Phase,
+    /// Its place among those that wait, drawn by its first wait.
+    pub(crate) ticket: Option<Ticket>,
+    /// How long it waited so far.
+    pub(crate) waited: Duration,
     /// When the call waits no longer for what is not known, set by its first such wait.
     pub(crate) discovery_until: Option<Tick>,
+    /// When it waits no longer for an endpoint to be reached, set by its first such wait.
+    pub(crate) ready_until: Option<Tick>,
     /// Attempts decided on so far, and how many were retries (a free replay counts as neither
     /// towards the policy's ceiling, but as a retry here).
     pub(crate) attempts: u32,
@@ -88,11 +97,11 @@ pub(crate) struct Call {
     pub(crate) tried: Vec<SocketAddr>,
     /// Heads put on the wire.
     pub(crate) sent: u32,
-    /// Some attempt ended without proof that no application saw it.
-    pub(crate) maybe_processed: bool,
+    /// Attempts that ended without proof that no application saw them.
+    pub(crate) maybe_processed: u32,
     pub(crate) last_endpoint: Option<SocketAddr>,
     pub(crate) last_peer: Option<Arc<SpiffeId>>,
-    pub(crate) first_byte: Option<std::time::Duration>,
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) body: RequestBody,
     pub(crate) response: Response,
 }
@@ -101,8 +110,8 @@ pub(crate) struct Call {
 pub(crate) enum Phase {
     /// Admitted, nothing chosen yet; only within one event.
     Admitted,
-    /// Waiting for a service or an endpoint that is not known yet.
-    Discovering(Wait),
+    /// Waiting for what an attempt needs.
+    Waiting(Wait),
     /// Waiting for its next attempt, or held before its first.
     BackingOff(TimerKey),
     /// An attempt is under way.
@@ -114,18 +123,18 @@ impl Phase {
     pub(crate) fn timer(&self) -> Option<TimerKey> {
         match self {
             Phase::Admitted => None,
-            Phase::Discovering(wait) => wait.timer(),
+            Phase::Waiting(wait) => wait.timer(),
             Phase::BackingOff(timer) => Some(*timer),
             Phase::Trying(attempt) => attempt.per_try_timer,
         }
     }
 
-    /// Does it count among the calls that wait for their cluster?
-    pub(crate) fn waits(&self) -> bool {
+    /// What it waits for, if it does.
+    pub(crate) fn waits_for(&self) -> Option<Kind> {
         match self {
-            Phase::Admitted | Phase::BackingOff(_) => false,
-            Phase::Discovering(wait) => wait.is_for_endpoint(),
-            Phase::Trying(attempt) => attempt.stream.is_none(),
+            Phase::Admitted | Phase::BackingOff(_) => None,
+            Phase::Waiting(wait) => Some(wait.kind()),
+            Phase::Trying(attempt) => attempt.stream.is_none().then_some(Kind::Connection),
         }
     }
 }
@@ -161,7 +170,7 @@ impl Call {
     pub(crate) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
         match &mut self.phase {
             Phase::Trying(attempt) => Some(attempt),
-            Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => None,
+            Phase::Admitted | Phase::Waiting(_) | Phase::BackingOff(_) => None,
         }
     }
 
@@ -169,7 +178,7 @@ impl Call {
     pub(crate) fn upstream_trace(&self) -> TraceContext {
         match &self.phase {
             Phase::Trying(attempt) => attempt.trace,
-            Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => self.trace,
+            Phase::Admitted | Phase::Waiting(_) | Phase::BackingOff(_) => self.trace,
         }
     }
 
@@ -182,7 +191,7 @@ impl Call {
     pub(crate) fn upstream(&self) -> Option<(ConnectionId, StreamId)> {
         match &self.phase {
             Phase::Trying(attempt) => attempt.stream.map(|stream| (attempt.connection, stream)),
-            Phase::Admitted | Phase::Discovering(_) | Phase::BackingOff(_) => None,
+            Phase::Admitted | Phase::Waiting(_) | Phase::BackingOff(_) => None,
         }
     }
 

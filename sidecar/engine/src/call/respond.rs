@@ -4,6 +4,8 @@
 //! on. For methods declared unary and idempotent the answer is held, up to 64 KiB, until its
 //! trailers, so that an error said there can still be retried.
 
+use std::rc::Rc;
+
 use outrider_http2::{Field, Fields};
 use outrider_policy::{
     AttemptEnd, Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http,
@@ -69,6 +71,9 @@ impl Engine {
     pub(crate) fn response_head(&mut self, id: CallId, fields: Fields, end: bool) {
         self.observe_latency(id);
         let marked = self.is_marked(id, &fields);
+        if !marked {
+            self.note_reached(id);
+        }
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
@@ -88,6 +93,16 @@ impl Engine {
             });
         } else {
             self.pass_head(id, &fields);
+        }
+    }
+
+    /// An application has answered.
+    fn note_reached(&mut self, id: CallId) {
+        let call = self.calls.get(id.0 as usize);
+        let cluster = call.and_then(|call| call.cluster.as_ref());
+        let waited_for = cluster.filter(|cluster| !cluster.load.lines.ready.is_empty());
+        if let Some(cluster) = waited_for.map(Rc::clone) {
+            self.reached(&cluster);
         }
     }
 

@@ -2,14 +2,16 @@
 //!
 //! Decides nothing itself: the verdict is `policy::decide_retry`'s, the price the budget's.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use outrider_policy::{
     AttemptEnd, CallFacts, Class, Code, Processed, Verdict, deadline, decide_retry,
 };
 
+use super::wait::Waited;
 use super::{Call, CallId, Phase, Response};
+use crate::cluster::ClusterState;
 use crate::contract::Side;
 use crate::engine::Engine;
 use crate::fuse::At;
@@ -24,17 +26,26 @@ pub(super) struct Again {
 }
 
 impl Engine {
-    /// An attempt ended without success. `true`: the call will be tried again.
+    /// An attempt ended without success. `true`: the call will be tried again, after a while or when
+    /// an endpoint can be reached.
     pub(crate) fn retry(&mut self, id: CallId, end: &AttemptEnd) -> bool {
         self.fuse.burn(At::Call);
-        let again = self.another(id, end);
+        // Who waits for an endpoint tries for nothing, when its turn comes.
+        let is_patient = is_unreached(end) && self.has_stood_until_ready(id);
+        let again = match is_patient {
+            true => None,
+            false => self.another(id, end),
+        };
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
-            call.maybe_processed |= end.processed != Processed::No;
+            call.maybe_processed += u32::from(end.processed != Processed::No);
         }
-        again.is_some_and(|again| {
-            self.back_off(id, again);
-            true
-        })
+        match again {
+            Some(again) => {
+                self.back_off(id, again);
+                true
+            }
+            None => is_unreached(end) && self.outlast(id),
+        }
     }
 
     /// Whether another attempt follows one that ends so; it is paid for already.
@@ -48,6 +59,32 @@ impl Engine {
                 (free || self.pay(id)).then_some(Again { after, free })
             }
         }
+    }
+
+    fn has_stood_until_ready(&self, id: CallId) -> bool {
+        let call = self.calls.get(id.0 as usize);
+        call.is_some_and(|call| call.ready_until.is_some())
+    }
+
+    /// No further try, but no application has seen the request, and an endpoint may be reached
+    /// later. `true`: the call waits for that.
+    fn outlast(&mut self, id: CallId) -> bool {
+        let Some(call) = self.calls.get(id.0 as usize) else {
+            return false;
+        };
+        if call.side == Side::Inbound || call.is_committed() {
+            return false;
+        }
+        let words = match call.last_endpoint {
+            Some(endpoint) => format!("the last tried was {endpoint}"),
+            None => String::new(),
+        };
+        let stands = self.stand_until_ready(id, &words);
+        if stands && let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.response = Response::default();
+            call.first_byte = None;
+        }
+        stands
     }
 
     fn pay(&mut self, id: CallId) -> bool {
@@ -80,26 +117,58 @@ impl Engine {
         call.phase = Phase::BackingOff(timer);
     }
 
-    /// The wait is over. The configuration may have changed meanwhile: the newest endpoints count.
+    /// The wait is over.
     pub(crate) fn try_again(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
-            return;
-        };
-        call.phase = Phase::Admitted;
-        // The own application is in no configuration.
-        let known = call.cluster.as_ref().filter(|cluster| !cluster.is_app);
-        if let Some(name) = known.map(|cluster| Arc::clone(&cluster.name)) {
-            let Some(newest) = self.cluster_state(&name) else {
-                let sentence = format!("{name} has left the configuration");
-                return self.end_refused(id, Refusal::early(Reason::NoEndpoint, sentence));
-            };
-            self.calls[id.0 as usize].cluster = Some(newest);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.phase = Phase::Admitted;
         }
-        self.attempt(id);
+        if self.renew_cluster(id).is_some() {
+            self.attempt(id);
+        }
     }
 
-    /// The endpoint whose connection a call waited for has left the configuration: the call goes
-    /// to another at once. Nothing was tried, so nothing is counted, charged or blamed.
+    /// It is the turn of a call that stands in line.
+    pub(super) fn attempt_in_turn(&mut self, id: CallId) {
+        if let Some(cluster) = self.renew_cluster(id) {
+            self.attempt_now(id, &cluster);
+        }
+    }
+
+    /// The configuration may have changed while the call waited: the newest endpoints count. `None`:
+    /// its cluster is gone, and so is the call.
+    pub(crate) fn renew_cluster(&mut self, id: CallId) -> Option<Rc<ClusterState>> {
+        let cluster = self.calls.get(id.0 as usize)?.cluster.clone()?;
+        // The own application is in no configuration.
+        if cluster.is_app {
+            return Some(cluster);
+        }
+        let newest = self.cluster_state(&cluster.name);
+        match &newest {
+            Some(newest) => {
+                self.move_load(id, &cluster, newest);
+                self.calls[id.0 as usize].cluster = Some(Rc::clone(newest));
+            }
+            None => {
+                let sentence = format!("{} has left the configuration", cluster.name);
+                self.end_refused(id, Refusal::early(Reason::NoEndpoint, sentence));
+            }
+        }
+        newest
+    }
+
+    /// A cluster that was away and is back counts its calls anew, and has other lines.
+    fn move_load(&mut self, id: CallId, from: &ClusterState, to: &ClusterState) {
+        if Rc::ptr_eq(&from.load, &to.load) {
+            return;
+        }
+        self.end_wait(id, Waited::Answered);
+        let (left, joined) = (&from.load.calls, &to.load.calls);
+        left.set(left.get().saturating_sub(1));
+        joined.set(joined.get() + 1);
+    }
+
+    /// The connection that a call waited for, or got, is not for it: the call goes to another, or
+    /// stands in line. Nothing was tried, so nothing is counted, charged or blamed.
     pub(crate) fn place_anew(&mut self, id: CallId) {
         self.end_attempt(id, Code::Unavailable, Class::Neutral);
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
@@ -107,6 +176,11 @@ impl Engine {
         }
         self.try_again(id);
     }
+}
+
+/// Was no endpoint reached? Who refuses a stream is there.
+fn is_unreached(end: &AttemptEnd) -> bool {
+    end.code == Code::Unavailable && end.processed == Processed::No && !end.refused
 }
 
 fn facts(call: &Call, now: outrider_policy::Tick) -> CallFacts {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use outrider_engine::config::{Discovery, Snapshot, Transport};
 use outrider_engine::{Gauges, Outcome, Reason, Side};
 use outrider_http2::{ErrorCode, StreamId};
-use outrider_policy::{Code, RouteTable, SpiffeId};
+use outrider_policy::{Code, Limits, RouteTable, SpiffeId};
 
 use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
 
@@ -75,7 +75,7 @@ fn calls_wait_for_their_service_which_is_asked_for_once() {
         mesh.world.settle();
         assert_eq!(mesh.world.wanted, wanted);
     }
-    assert_eq!(gauges(&mesh).discovering, [3, 0]);
+    assert_eq!(gauges(&mesh).waiting, [3, 0, 0, 0, 0]);
 
     mesh.world.advance(Duration::from_secs(1));
     mesh.configure(orders(&[address(INSTANCE)]));
@@ -88,7 +88,7 @@ fn calls_wait_for_their_service_which_is_asked_for_once() {
         mesh.outcome(Side::Outbound),
         [(Outcome::Answered, Code::Ok); 3]
     );
-    assert_eq!(gauges(&mesh).counters.discovery_answered, [3, 0]);
+    assert_eq!(gauges(&mesh).counters.waits_answered[0], 3);
     mesh.assert_quiet();
 }
 
@@ -154,7 +154,7 @@ fn end_of_wait(end: impl FnOnce(&mut Mesh, StreamId)) -> (Outcome, Option<String
     end(&mut mesh, stream);
     mesh.world.settle();
     mesh.assert_quiet();
-    assert_eq!(gauges(&mesh).counters.discovery_given_up, [1, 0]);
+    assert_eq!(gauges(&mesh).counters.waits_given_up[0], 1);
     let [record] = &mesh.world.records[..] else {
         panic!("one call, {} records", mesh.world.records.len());
     };
@@ -264,7 +264,7 @@ fn callers_that_make_names_up_are_bounded() {
         mesh.world.settle();
         mesh.world.peers[other].status()
     };
-    assert_eq!(status(&mut mesh, "name-0").as_deref(), Some("8"));
+    assert_eq!(status(&mut mesh, "name-0"), None, "it waits");
 
     for stream in streams {
         mesh.client().http2.reset(stream, ErrorCode::Cancel);
@@ -276,11 +276,12 @@ fn callers_that_make_names_up_are_bounded() {
 }
 
 #[test]
-fn calls_to_one_name_leave_others_room() {
-    const OF_NAME_MAX: usize = 128;
+fn as_many_calls_wait_for_a_name_as_wait_for_a_service() {
+    let most = Limits::default().waiting_max as usize;
     let mut mesh = ignorant();
-    for _ in 0..=OF_NAME_MAX {
-        mesh.client().call("nowhere", GET, &[], true);
+    let both = [mesh.client, mesh.world.connect(CALLER)];
+    for n in 0..=most {
+        mesh.world.peers[both[n % 2]].call("nowhere", GET, &[], true);
     }
     mesh.world.settle();
     let refused = (
@@ -290,23 +291,7 @@ fn calls_to_one_name_leave_others_room() {
     assert_eq!(mesh.outcome(Side::Outbound), [refused]);
     mesh.client().call("orders", PLACE, &[], true);
     mesh.world.settle();
-    assert_eq!(gauges(&mesh).discovering, [OF_NAME_MAX + 1, 0]);
+    assert_eq!(gauges(&mesh).waiting, [most + 1, 0, 0, 0, 0]);
     mesh.configure(nothing(&["nowhere"]));
-    assert_eq!(gauges(&mesh).discovering, [1, 0]);
-}
-
-#[test]
-fn a_name_is_asked_for_though_its_call_may_not_wait() {
-    const MOST: usize = 1_024;
-    let mut mesh = ignorant();
-    for n in 0..MOST {
-        let name = format!("name-{}", n % 8);
-        mesh.client().call(&name, GET, &[], true);
-    }
-    mesh.world.settle();
-    let other = mesh.world.connect(CALLER);
-    mesh.world.peers[other].call("orders", PLACE, &[], true);
-    mesh.world.settle();
-    assert_eq!(gauges(&mesh).discovering, [MOST, 0]);
-    assert_eq!(mesh.world.wanted.last().map(String::as_str), Some("orders"));
+    assert_eq!(gauges(&mesh).waiting, [1, 0, 0, 0, 0]);
 }

@@ -208,6 +208,20 @@ impl Connection {
         self.room_to_open().is_ok()
     }
 
+    /// How many streams may be opened now.
+    pub fn room(&self) -> usize {
+        match self.room_to_open() {
+            Ok(_) => (self.streams_max() as usize).saturating_sub(self.streams.len()),
+            Err(_) => 0,
+        }
+    }
+
+    /// How many streams the peer allows at once: what its SETTINGS say, 2^32-1 where they say
+    /// nothing of it, and a guess before they came.
+    pub fn streams_max(&self) -> u32 {
+        self.peer_streams_max.unwrap_or(STREAMS_BEFORE_SETTINGS)
+    }
+
     /// The number of the next stream, and the one behind it if there is one.
     fn room_to_open(&self) -> Result<(StreamId, Option<StreamId>), CannotOpen> {
         let Role::Client { next } = self.role else {
@@ -220,7 +234,7 @@ impl Connection {
             return Err(CannotOpen::Goaway);
         }
         let id = next.ok_or(CannotOpen::IdsExhausted)?;
-        if self.streams.len() >= self.peer_streams_max.unwrap_or(STREAMS_BEFORE_SETTINGS) as usize {
+        if self.streams.len() >= self.streams_max() as usize {
             return Err(CannotOpen::Full);
         }
         Ok((id, id.next()))

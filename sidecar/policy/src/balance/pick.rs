@@ -170,10 +170,22 @@ impl Turn {
         random: &mut impl FnMut() -> u64,
         candidate: impl Fn(usize) -> Candidate,
     ) -> Option<(usize, Candidate)> {
+        self.pick_among(count, random, |index| Some(candidate(index)))
+    }
+
+    /// The same, where some may not be picked at all: those without a candidate.
+    pub fn pick_among(
+        &mut self,
+        count: usize,
+        random: &mut impl FnMut() -> u64,
+        candidate: impl Fn(usize) -> Option<Candidate>,
+    ) -> Option<(usize, Candidate)> {
         self.begin(count, random);
         let mut best: Option<(usize, Candidate)> = None;
         for step in 0..count {
-            let found = candidate(self.index(count, step));
+            let Some(found) = candidate(self.index(count, step)) else {
+                continue;
+            };
             if best.is_none_or(|(_, earlier)| found.is_better_than(&earlier)) {
                 best = Some((step, found));
             }

@@ -62,7 +62,7 @@ fn per_second(target: &Target) -> u64 {
 
 /// Streams we announce: to another sidecar, and to the own application.
 fn announced(target: &Target) -> u64 {
-    if target.is_member() { 100 } else { 1_024 }
+    if target.is_member() { 1_000 } else { 8_000 }
 }
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -246,12 +246,12 @@ async fn too_many_streams(target: Target, form: usize) -> Result<(), String> {
     target.seen.forget_most();
     let block = grpc_request(&target.authority, &Target::path("Hold"));
     let flags = if form == 0 { 0 } else { flag::END_STREAM };
-    let sent = flood(
-        &mut peer,
-        Answers::Read,
-        8_000.min(target.volume),
-        |index| Frame::headers(stream(index), flags, block.octets()).encode(),
-    );
+    // The streams that are taken earn patience for some that are not.
+    let taken = usize::try_from(announced(&target)).unwrap_or_default();
+    let volume = target.volume + 2 * taken;
+    let sent = flood(&mut peer, Answers::Read, volume, |index| {
+        Frame::headers(stream(index), flags, block.octets()).encode()
+    });
     sent.await;
     let said = Said::all(&mut peer, PATIENCE).await;
     let at_once = target.seen.in_flight_max();

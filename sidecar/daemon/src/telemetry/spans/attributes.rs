@@ -17,6 +17,7 @@ const PEER: &str = "outrider.peer";
 const OUTCOME: &str = "outrider.outcome";
 const REASON: &str = "outrider.reason";
 const RETRIES: &str = "outrider.retries";
+const WAITED: &str = "outrider.waited_ms";
 const REQUEST_ID: &str = "outrider.request_id";
 const ATTEMPT: &str = "outrider.attempt";
 const SENT: &str = "outrider.sent";
@@ -44,6 +45,10 @@ impl Attributes {
         attributes.outcome(record.outcome);
         if record.side == Side::Outbound {
             attributes.number(RETRIES, i64::from(record.retries));
+        }
+        if !record.waited.is_zero() {
+            let waited = record.waited.as_secs_f64() * 1e3;
+            attributes.add(WAITED, Value::DoubleValue(waited));
         }
         attributes.text(REQUEST_ID, &record.request_id);
         attributes

@@ -13,6 +13,7 @@ fn a_methods_policy_arrives_at_its_route_and_at_no_other() {
     assert_eq!(unary.timeout, Some(Duration::from_secs(2)));
     assert_eq!(unary.per_try_timeout, Some(Duration::from_millis(500)));
     assert!(unary.unary && unary.idempotent);
+    assert_eq!(unary.wait_for_ready, Some(Duration::from_millis(250)));
     assert_eq!(unary.retry.attempts_max, 3);
     let codes = CodeSet::EMPTY.with(Code::Unavailable).with(Code::Aborted);
     assert_eq!(unary.retry.on, codes);
@@ -21,9 +22,11 @@ fn a_methods_policy_arrives_at_its_route_and_at_no_other() {
     assert_eq!(watch.timeout, Some(Duration::from_secs(3600)));
     assert_eq!(watch.per_try_timeout, None, "a stream takes only its own");
     assert!(!watch.unary && !watch.idempotent);
+    assert_eq!(watch.wait_for_ready, Some(Duration::from_secs(1)));
 
     let other = route(&snapshot, "echo.mesh:80", "/bench.Echo/Other");
     assert_eq!(other.policy.timeout, None, "nobody said that it is unary");
+    assert_eq!(other.policy.wait_for_ready, Some(Duration::from_secs(1)));
     assert_eq!(other.policy.retry.attempts_max, 3);
     assert_eq!(other.policy.retry.on, CodeSet::EMPTY);
     assert_eq!(
@@ -65,6 +68,7 @@ fn a_services_policy_arrives_at_its_cluster() {
         (10, 1)
     );
     assert_eq!((policy.limits.calls_max, policy.limits.waiting_max), (7, 2));
+    assert_eq!(policy.connections_max, Some(3));
     let breaker = policy.health.breaker.expect("a breaker");
     assert_eq!(breaker.failure_percent, 25);
     assert_eq!(

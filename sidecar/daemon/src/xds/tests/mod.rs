@@ -32,8 +32,10 @@ spec:
   breaker: { failurePercent: 25, window: 5s, minCalls: 4, consecutiveFailures: 3, openTime: 2s, maxOpenTime: 9s }
   outlierDetection: { consecutiveFailures: 4, baseEjectionTime: 5s, maxEjectionPercent: 40 }
   limits: { calls: 7, waiting: 2 }
+  maxConnectionsPerEndpoint: 3
+  waitForReady: 1s
   methods:
-    - { name: bench.Echo/Unary, unary: true, idempotent: true }
+    - { name: bench.Echo/Unary, unary: true, idempotent: true, waitForReady: 250ms }
     - { name: bench.Echo/Watch, timeout: 1h }
 ---
 apiVersion: outrider.dev/v1

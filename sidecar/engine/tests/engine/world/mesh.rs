@@ -175,7 +175,7 @@ impl Mesh {
         for engine in &self.world.engines {
             let gauges = engine.gauges();
             assert_eq!(gauges.calls, 0, "a call is left");
-            assert_eq!(gauges.discovering, [0, 0], "a wait is left");
+            assert_eq!(gauges.waiting, [0; 5], "a wait is left");
             let in_flight: u32 = gauges
                 .clusters
                 .iter()

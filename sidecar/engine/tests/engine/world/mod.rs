@@ -10,8 +10,9 @@ mod peer;
 
 pub use authority::{Authority, WallClock};
 pub use octets::fields;
-use octets::without_connection_window;
 pub use peer::{Peer, Seen};
+
+use octets::{settings, without_connection_window};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -40,6 +41,8 @@ pub struct World {
     listeners: BTreeMap<SocketAddr, Listener>,
     /// Peers keep the connection window they begin with (65,535 octets) and never give any back.
     pub is_narrow: bool,
+    /// Streams that servers at these addresses allow on each connection.
+    pub streams_max: BTreeMap<SocketAddr, u32>,
     /// No engine gets a socket for another connection.
     pub is_short: bool,
     /// The engine whose sockets take nothing for now, and what it wants to write to.
@@ -191,6 +194,9 @@ impl World {
         };
         self.wire(End::Engine(engine, id), far);
         self.engines[engine].connected(self.now, id);
+        if let Some(most) = self.streams_max.get(&address) {
+            self.engines[engine].received(self.now, id, &settings(*most));
+        }
     }
 
     fn flush_peer(&mut self, peer: usize) -> bool {
@@ -242,6 +248,11 @@ impl World {
     pub fn say(&mut self, peer: usize, bytes: &[u8]) {
         self.deliver(End::Peer(peer), bytes);
         self.settle();
+    }
+
+    /// A server allows so many streams from now on.
+    pub fn allow(&mut self, peer: usize, most: u32) {
+        self.say(peer, &settings(most));
     }
 
     /// Is a peer still connected?

@@ -29,3 +29,10 @@ pub fn fields(list: &[(&str, &str)]) -> Fields {
     }
     fields
 }
+
+/// SETTINGS with MAX_CONCURRENT_STREAMS.
+pub fn settings(streams_max: u32) -> Vec<u8> {
+    let mut frame = vec![0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3];
+    frame.extend(streams_max.to_be_bytes());
+    frame
+}
