@@ -9,6 +9,7 @@ pub mod ads;
 pub mod aging;
 pub mod cancelling;
 pub mod control;
+pub mod dribbling;
 pub mod hostile;
 pub mod interop;
 pub mod joiner;

@@ -41,6 +41,7 @@ impl Engine {
                 self.final_goaway(id);
             }
             Timer::Blocked(id) => self.connection_blocked(id),
+            Timer::Gather(id) => self.gathered(id),
             Timer::Look(id) => self.look(id),
             Timer::Block(id) => self.block_timed_out(id),
             Timer::DrainOver => self.drain_over(),

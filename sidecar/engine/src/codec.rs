@@ -122,6 +122,10 @@ impl Codec {
         self.step(|http2, _| http2.written(bytes));
     }
 
+    pub(crate) fn send_gathered(&mut self) {
+        self.step(|http2, _| http2.send_gathered());
+    }
+
     pub(crate) fn next_taken(&mut self) -> Option<Taken> {
         // No burning here: it is asked after every flush, and says nothing that could be torn.
         if self.torn {

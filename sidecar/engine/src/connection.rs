@@ -76,6 +76,8 @@ pub(crate) struct Upstream {
     /// The peer's connection window was narrow for too long.
     pub(crate) blocked: bool,
     pub(crate) blocked_timer: Option<TimerKey>,
+    /// Small pieces of requests wait for more.
+    pub(crate) gather_timer: Option<TimerKey>,
 }
 
 /// How far an upstream connection is.

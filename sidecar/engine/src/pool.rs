@@ -91,6 +91,8 @@ impl Engine {
     ) -> ConnectionId {
         let config = http2::Config {
             peer_is_trusted: cluster.is_secured(),
+            // A sidecar bears as many small frames as there are, and passes them on.
+            gathers: !cluster.is_secured(),
             ..self.settings.http2.clone()
         };
         let http2 = http2::Connection::client(config, &self.window_pool);
@@ -101,6 +103,7 @@ impl Engine {
             waiters: VecDeque::new(),
             blocked: false,
             blocked_timer: None,
+            gather_timer: None,
         };
         let id =
             self.insert_connection(Role::Upstream(Box::new(upstream)), Transport::Plain, http2);

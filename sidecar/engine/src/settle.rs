@@ -16,6 +16,9 @@ use crate::timers::Timer;
 
 /// A peer's connection window that is narrow this long sends new calls elsewhere.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
+/// Small pieces of requests that nobody answers wait so long for more (`outrider_http2`, `gather.rs`).
+/// Longer would be felt by who only sends; at a tenth of it a body that is not read makes too many frames.
+const GATHERED_AFTER: Duration = Duration::from_millis(10);
 /// A connection that closes has at least this long to take its last bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -137,11 +140,34 @@ impl Engine {
         let Some(upstream) = connection.upstream() else {
             return;
         };
+        let gathers_more = connection.http2.is_gathering() && upstream.gather_timer.is_none();
         let is_watched = upstream.blocked || upstream.blocked_timer.is_some();
         match connection.http2.is_send_narrow() {
             true if !is_watched => self.watch_narrow(id),
             false if is_watched || !upstream.waiters.is_empty() => self.move_again(id),
             true | false => {}
+        }
+        if gathers_more {
+            self.watch_gathering(id);
+        }
+    }
+
+    fn watch_gathering(&mut self, id: ConnectionId) {
+        let timer = self
+            .timers
+            .arm(self.now + GATHERED_AFTER, Timer::Gather(id));
+        if let Some(upstream) = self.upstream_mut(id) {
+            upstream.gather_timer = Some(timer);
+        }
+    }
+
+    /// Small pieces of requests have waited long enough for more of their kind.
+    pub(crate) fn gathered(&mut self, id: ConnectionId) {
+        if let Some(upstream) = self.upstream_mut(id) {
+            upstream.gather_timer = None;
+        }
+        if let Some(http2) = self.http2(id) {
+            http2.send_gathered();
         }
     }
 
@@ -197,10 +223,10 @@ impl Engine {
         self.cancel_connection_timer(id);
         self.end_life(id);
         self.end_handshake(id);
-        let blocked = self
+        let timers = self
             .upstream_mut(id)
-            .and_then(|upstream| upstream.blocked_timer.take());
-        if let Some(timer) = blocked {
+            .map(|upstream| [upstream.blocked_timer.take(), upstream.gather_timer.take()]);
+        for timer in timers.into_iter().flatten().flatten() {
             self.timers.cancel(timer);
         }
         if self.connection(id).is_none() {

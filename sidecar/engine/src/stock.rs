@@ -130,6 +130,7 @@ impl Engine {
             | Timer::Handshake(id)
             | Timer::FinalGoaway(id)
             | Timer::Blocked(id)
+            | Timer::Gather(id)
             | Timer::Look(id)
             | Timer::Block(id)
             | Timer::Linger(id) => lives(id),

@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     FinalGoaway(ConnectionId),
     /// The peer's connection window made no progress.
     Blocked(ConnectionId),
+    /// Small pieces of requests have waited for more.
+    Gather(ConnectionId),
     /// The next look after a connection: is its peer there, is it idle, too old, stalled?
     Look(ConnectionId),
     /// A header block, or another frame, takes too long.
@@ -52,6 +54,7 @@ impl Timer {
             | Timer::Handshake(id)
             | Timer::FinalGoaway(id)
             | Timer::Blocked(id)
+            | Timer::Gather(id)
             | Timer::Look(id)
             | Timer::Block(id)
             | Timer::Linger(id) => Subject::Connection(id),

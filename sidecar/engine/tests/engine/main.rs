@@ -9,6 +9,7 @@ mod call;
 mod cancels;
 mod discovery;
 mod drain;
+mod dribble;
 mod flow;
 mod foreign;
 mod goaway;

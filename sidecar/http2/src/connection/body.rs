@@ -33,6 +33,7 @@ impl Connection {
         }
         self.take_connection_window(head.length)?;
         self.count_empty_data(data_len, end)?;
+        self.note_answered(id);
         let Some(stream) = self.streams.find_mut(id) else {
             return self.take_late_data(id, head.length);
         };

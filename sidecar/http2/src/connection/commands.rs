@@ -112,7 +112,9 @@ impl Connection {
         if end {
             found.sending = Sending::Ending;
         }
-        self.send_or_queue(stream, bytes);
+        if !self.gather(stream, bytes) {
+            self.send_or_queue(stream, bytes);
+        }
     }
 
     /// Sends trailers behind the data that waits, and ends our side of the stream.
@@ -126,7 +128,7 @@ impl Connection {
         if !found.queue.is_empty() {
             found.sending = Sending::Ending;
             found.trailers = Some(fields.into_iter().collect());
-            return;
+            return self.end_gathering(stream);
         }
         write::headers(self.output.tail(), stream, true, |out| {
             self.encoder.encode(fields, out)
@@ -257,6 +259,8 @@ impl Connection {
             stuck_since: None,
             trailers: None,
             is_in_round: false,
+            unanswered: 0,
+            is_gathering: false,
             is_head_request: false,
             stake: Stake::Unpaid { opened: self.now },
         }

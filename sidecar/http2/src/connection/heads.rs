@@ -103,6 +103,7 @@ impl Connection {
         })?;
         self.counters.heads_too_large += u64::from(!list.is_whole);
         self.counters.values_stripped += list.flaws.stripped;
+        self.note_answered(stream);
         let head = Head { stream, end, list };
         match self.streams.find(stream).map(|known| known.receiving) {
             Some(_) if depends_on_itself => self.refuse_self_dependency(stream),

@@ -9,6 +9,7 @@ mod closed;
 mod commands;
 mod control;
 mod counters;
+mod gather;
 mod heads;
 mod output;
 mod receive;
@@ -98,6 +99,7 @@ impl Connection {
             next: Some(StreamId::new(1)),
         };
         let mut connection = Connection::new(role, Reader::of_server(), config, pool);
+        connection.sender.small.counts = connection.config.gathers;
         connection.output.tail().extend_from_slice(PREFACE);
         connection.greet();
         connection
@@ -288,6 +290,7 @@ impl Connection {
     fn forget(&mut self, id: StreamId) -> Option<Stream> {
         let mut stream = self.streams.remove(id)?;
         self.sender.note_begun(&mut stream);
+        self.sender.small.note_answered(&mut stream);
         self.pool
             .give_back(stream.receive_window.grown(self.config.initial_window));
         if stream.is_in_round {

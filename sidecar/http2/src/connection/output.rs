@@ -1,6 +1,17 @@
 //! What waits to be written, and how much of it the peer made us say.
 
+use crate::StreamId;
+use crate::frame::{HEAD_LEN, PAYLOAD_MAX, write};
 use crate::stream::ByteQueue;
+
+/// The DATA frame written last.
+struct LastData {
+    stream: StreamId,
+    /// Octets of payload.
+    len: usize,
+    /// Where it ends, in octets since the start.
+    end: u64,
+}
 
 pub(super) struct Output {
     bytes: ByteQueue,
@@ -14,6 +25,7 @@ pub(super) struct Output {
     times_full: u64,
     /// Where the last answer ends, in octets since the start.
     answers_end: u64,
+    last_data: Option<LastData>,
 }
 
 /// Memory kept when nothing waits and no stream is open. Bytes.
@@ -28,6 +40,7 @@ impl Output {
             answers_max,
             times_full: 0,
             answers_end: 0,
+            last_data: None,
         }
     }
 
@@ -44,12 +57,43 @@ impl Output {
         self.bytes.tail()
     }
 
+    /// Appends DATA. What a stream says in small pieces goes as one frame while nothing of that is sent:
+    /// there are peers that end a connection with too many small frames that are not read (the h2 crate:
+    /// `too_many_data_frames`). False: no new frame was needed.
+    pub(super) fn data(&mut self, stream: StreamId, payload: &[u8], end: bool) -> bool {
+        let before = self.extensible(stream, payload.len());
+        match before {
+            Some(len) => write::extend_data(self.bytes.tail(), stream, len, payload, end),
+            None => write::data(self.bytes.tail(), stream, payload, end),
+        }
+        self.last_data = Some(LastData {
+            stream,
+            len: before.unwrap_or(0) + payload.len(),
+            end: self.end(),
+        });
+        before.is_none()
+    }
+
+    /// The payload of the last frame, if it is DATA of this stream, wholly unsent and has room.
+    fn extensible(&self, stream: StreamId, more: usize) -> Option<usize> {
+        let last = self.last_data.as_ref()?;
+        let is_last = last.stream == stream && last.end == self.end();
+        let is_unsent = HEAD_LEN + last.len <= self.len();
+        let fits = last.len + more <= PAYLOAD_MAX;
+        (is_last && is_unsent && fits).then_some(last.len)
+    }
+
+    /// Where the output ends, in octets since the start.
+    fn end(&self) -> u64 {
+        self.written + self.bytes.len() as u64
+    }
+
     /// Appends an answer to something the peer sent.
     pub(super) fn answer(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
         append(self.bytes.tail());
         self.answers += 1;
         self.times_full += u64::from(self.answers == self.answers_max);
-        self.answers_end = self.written + self.bytes.len() as u64;
+        self.answers_end = self.end();
     }
 
     /// Too many answers wait.

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use super::Connection;
+use super::gather::Small;
 use crate::StreamId;
 use crate::frame::{PAYLOAD_MAX, write};
 use crate::stream::{Sending, Stream};
@@ -39,6 +40,7 @@ pub(super) struct Sender {
     round: VecDeque<StreamId>,
     /// How many streams have `is_unbegun`.
     unbegun: usize,
+    pub(super) small: Small,
     taken: VecDeque<Taken>,
 }
 
@@ -48,6 +50,7 @@ impl Sender {
             window,
             round: VecDeque::new(),
             unbegun: 0,
+            small: Small::default(),
             taken: VecDeque::new(),
         }
     }
@@ -65,6 +68,7 @@ impl Sender {
     pub(super) fn stop(&mut self) {
         self.round.clear();
         self.unbegun = 0;
+        self.small.stop();
     }
 
     /// The server has the head of a request, and will have a body.
@@ -144,16 +148,23 @@ impl Connection {
                 let (now, later) = rest.split_at(share);
                 rest = later;
                 let is_end = rest.is_empty() && stream.sending == Sending::Ending;
-                write::data(self.output.tail(), id, now, is_end);
+                let is_new = self.output.data(id, now, is_end);
                 self.budgets.earn_for_data_sent(share);
                 self.sender.charge(stream, share);
+                if is_new && !is_end {
+                    self.sender.small.note_sent(stream, share);
+                }
             }
         }
         if rest.is_empty() && stream.queue.is_empty() {
             return self.end_behind(id, bytes.is_empty());
         }
         stream.queue.append(rest);
+        let was_gathering = std::mem::take(&mut stream.is_gathering);
         self.join_round(id);
+        if was_gathering {
+            self.send_round();
+        }
     }
 
     /// Nothing waits any more: if the end was given, it is in the output now or goes there
@@ -167,13 +178,13 @@ impl Connection {
             return;
         }
         if needs_frame {
-            write::data(self.output.tail(), id, &[], true);
+            self.output.data(id, &[], true);
             self.budgets.earn_for_data_sent(0);
         }
         self.end_sending(id);
     }
 
-    fn join_round(&mut self, id: StreamId) {
+    pub(super) fn join_round(&mut self, id: StreamId) {
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
@@ -212,11 +223,14 @@ impl Connection {
         if share > 0 {
             let is_end = is_last && stream.trailers.is_none();
             let octets = &stream.queue.front()[..share];
-            write::data(self.output.tail(), id, octets, is_end);
+            let is_new = self.output.data(id, octets, is_end);
             self.budgets.earn_for_data_sent(share);
             stream.queue.consume(share);
             stream.stuck_since = None;
             self.sender.charge(stream, share);
+            if is_new && !is_last {
+                self.sender.small.note_sent(stream, share);
+            }
         }
         if !is_last {
             return self.join_round(id);
@@ -248,6 +262,7 @@ impl Connection {
             return false;
         }
         self.join_round(id);
+        self.note_answered(id);
         true
     }
 

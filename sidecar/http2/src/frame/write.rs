@@ -26,6 +26,21 @@ pub(crate) fn data(out: &mut Vec<u8>, stream: StreamId, payload: &[u8], end: boo
     out.extend_from_slice(payload);
 }
 
+/// Makes the DATA frame that `out` ends with, of `len` octets of payload, longer by `payload`. Both
+/// together are at most [`PAYLOAD_MAX`] octets.
+pub(crate) fn extend_data(
+    out: &mut Vec<u8>,
+    stream: StreamId,
+    len: usize,
+    payload: &[u8],
+    end: bool,
+) {
+    let start = out.len() - HEAD_LEN - len;
+    out.extend_from_slice(payload);
+    let longer = head(len + payload.len(), DATA, end_flag(end), stream);
+    out[start..start + HEAD_LEN].copy_from_slice(&longer);
+}
+
 /// HEADERS with the block that `encode` appends; split into CONTINUATION where it is too long
 /// for one frame.
 pub(crate) fn headers(

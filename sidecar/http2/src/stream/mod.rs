@@ -34,6 +34,10 @@ pub(crate) struct Stream {
     pub(crate) trailers: Option<Fields>,
     /// Is in the connection's round of streams that may send.
     pub(crate) is_in_round: bool,
+    /// Small frames that went, and behind which the peer has said nothing; see `connection/gather.rs`.
+    pub(crate) unanswered: u32,
+    /// What is in `queue` waits for more.
+    pub(crate) is_gathering: bool,
     /// The request was HEAD: its answer's content-length promises no body.
     pub(crate) is_head_request: bool,
     /// What it has to do with the budget of resets.

@@ -154,6 +154,8 @@ mod tests {
             stuck_since: None,
             trailers: None,
             is_in_round: false,
+            unanswered: 0,
+            is_gathering: false,
             is_head_request: false,
             stake: Stake::Settled,
         }

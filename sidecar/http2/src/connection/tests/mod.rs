@@ -8,6 +8,7 @@ mod flow;
 mod foreign;
 mod messages;
 mod sending;
+mod small;
 mod vectors;
 mod watch;
 mod work;

@@ -1,0 +1,123 @@
+//! Small pieces of a body that are gathered before they go.
+//!
+//! A server on the h2 crate ends a connection that holds too many small DATA frames unread
+//! (`too_many_data_frames`: 256 octets less what a frame carries, summed up, at most half of the
+//! connection's window), and with it the calls of others. So when many small frames are out behind which
+//! their peers have said nothing, what a stream adds in small pieces waits until 256 octets are
+//! together, until it ends, until the peer says something on the stream, or until the owner has waited
+//! long enough ([`Connection::send_gathered`]). A message that is the first of its stream, or an answer in
+//! a conversation, goes at once. Only requests are gathered, and only where the
+//! owner asks for it ([`Config::gathers`](crate::Config)): a caller that does not read harms itself.
+
+use super::Connection;
+use crate::StreamId;
+use crate::stream::{Sending, Stream};
+
+/// A frame with fewer octets is small.
+const SMALL_BYTES: usize = 256;
+/// So many small frames may be out on a connection without a word of their peers. The h2 crate bears
+/// 2,048 with tonic's window of 1 MiB.
+const UNANSWERED_MAX: usize = 256;
+/// So many go at once on each stream, whatever others do.
+const UNANSWERED_OF_STREAM: u32 = 4;
+
+/// The small frames of a connection.
+#[derive(Default)]
+pub(super) struct Small {
+    /// We are a client that gathers.
+    pub(super) counts: bool,
+    /// The sum of `Stream::unanswered`.
+    unanswered: usize,
+    /// Streams that gather, and perhaps some that do no longer.
+    gathering: Vec<StreamId>,
+}
+
+impl Small {
+    /// A frame of so many octets went, and the stream goes on.
+    pub(super) fn note_sent(&mut self, stream: &mut Stream, octets: usize) {
+        if self.counts && octets < SMALL_BYTES {
+            stream.unanswered += 1;
+            self.unanswered += 1;
+        }
+    }
+
+    /// The peer said something on the stream, or it is gone.
+    pub(super) fn note_answered(&mut self, stream: &mut Stream) {
+        let answered = std::mem::take(&mut stream.unanswered);
+        self.unanswered -= answered as usize;
+    }
+
+    /// The connection failed.
+    pub(super) fn stop(&mut self) {
+        self.unanswered = 0;
+        self.gathering.clear();
+    }
+}
+
+impl Stream {
+    /// Does it gather more, with so many octets waiting?
+    fn is_to_gather(&self, waiting: usize) -> bool {
+        self.unanswered >= UNANSWERED_OF_STREAM
+            && waiting < SMALL_BYTES
+            && self.sending == Sending::Body
+            && (self.is_gathering || self.queue.is_empty())
+    }
+}
+
+impl Connection {
+    /// Octets wait for more of their stream: call [`send_gathered`](Self::send_gathered) some milliseconds
+    /// after this first was true.
+    pub fn is_gathering(&self) -> bool {
+        !self.sender.small.gathering.is_empty()
+    }
+
+    /// What was gathered goes, whatever there is.
+    pub fn send_gathered(&mut self) {
+        for id in std::mem::take(&mut self.sender.small.gathering) {
+            self.end_gathering(id);
+        }
+    }
+
+    /// Takes octets that are to wait for more. False: they may go.
+    pub(super) fn gather(&mut self, id: StreamId, bytes: &[u8]) -> bool {
+        if self.sender.small.unanswered < UNANSWERED_MAX {
+            return false;
+        }
+        let Some(stream) = self.streams.find_mut(id) else {
+            return false;
+        };
+        if !stream.is_to_gather(stream.queue.len() + bytes.len()) {
+            return false;
+        }
+        stream.queue.append(bytes);
+        if !std::mem::replace(&mut stream.is_gathering, true) {
+            self.sender.small.gathering.push(id);
+        }
+        true
+    }
+
+    /// The stream gathers no more: what it has takes its turn.
+    pub(super) fn end_gathering(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.find_mut(id) else {
+            return;
+        };
+        if std::mem::take(&mut stream.is_gathering) {
+            self.join_round(id);
+            self.send_round();
+        }
+    }
+
+    /// The peer said something on the stream.
+    pub(super) fn note_answered(&mut self, id: StreamId) {
+        if self.sender.small.unanswered == 0 {
+            return;
+        }
+        let Some(stream) = self.streams.find_mut(id) else {
+            return;
+        };
+        if stream.unanswered > 0 {
+            self.sender.small.note_answered(stream);
+            self.end_gathering(id);
+        }
+    }
+}

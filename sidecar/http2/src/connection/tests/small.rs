@@ -1,0 +1,175 @@
+//! Small pieces of a body: as few frames as can be, and no message waits that somebody waits for.
+
+use super::bed::{Bed, Said, id};
+use crate::frame::Kind;
+use crate::{Config, StreamId};
+
+/// A client with streams whose windows let everything go.
+fn client(streams: u32) -> (Bed, Vec<StreamId>) {
+    let mut bed = Bed::client(Config {
+        gathers: true,
+        ..Config::default()
+    });
+    let streams = (0..streams).map(|_| bed.opens(false)).collect();
+    bed.widen(0, 1 << 20);
+    bed.told();
+    bed.said();
+    (bed, streams)
+}
+
+/// Lengths of the DATA frames that were said.
+fn frames(bed: &mut Bed) -> Vec<usize> {
+    let said = bed.said();
+    let data = said.iter().filter(|said| said.kind == Kind::Data);
+    data.map(|said: &Said| said.payload.len()).collect()
+}
+
+/// Says an octet so often, each sent before the next is said; how many frames that made.
+fn dribble(bed: &mut Bed, stream: StreamId, octets: usize) -> usize {
+    let said = (0..octets).map(|_| {
+        bed.connection.data(stream, b"x", false);
+        frames(bed).len()
+    });
+    said.sum()
+}
+
+#[test]
+fn pieces_that_nothing_was_sent_of_go_as_one_frame() {
+    let (mut bed, streams) = client(2);
+    for _ in 0..5_000 {
+        bed.connection.data(streams[0], b"x", false);
+    }
+    assert_eq!(frames(&mut bed), [5_000]);
+
+    bed.connection.data(streams[0], b"a", false);
+    bed.connection.data(streams[1], b"b", false);
+    bed.connection.data(streams[0], b"c", false);
+    assert_eq!(frames(&mut bed), [1, 1, 1], "others came between");
+
+    bed.connection.data(streams[0], &[0; 16_000], false);
+    bed.connection.data(streams[0], &[0; 16_000], false);
+    assert_eq!(frames(&mut bed), [16_000, 16_000], "no longer than a frame");
+
+    bed.connection.data(streams[0], b"last", false);
+    bed.connection.data(streams[0], &[], true);
+    let said = bed.said();
+    let ends: Vec<_> = said
+        .iter()
+        .map(|said| (said.payload.len(), said.flags))
+        .collect();
+    assert_eq!(ends, [(4, 1)], "the end, too");
+}
+
+#[test]
+fn a_frame_that_is_sent_in_part_is_not_made_longer() {
+    let (mut bed, streams) = client(1);
+    bed.connection.data(streams[0], b"abc", false);
+    let sent = bed.connection.output()[..5].to_vec();
+    bed.connection.written(5);
+    bed.connection.data(streams[0], b"d", false);
+    let rest = bed.connection.output().to_vec();
+    let all = [sent, rest].concat();
+    assert_eq!(
+        all,
+        [
+            &[0, 0, 3, 0, 0, 0, 0, 0, 1][..],
+            b"abc",
+            &[0, 0, 1, 0, 0, 0, 0, 0, 1],
+            b"d"
+        ]
+        .concat()
+    );
+}
+
+#[test]
+fn a_body_in_single_octets_that_nobody_answers_makes_few_frames() {
+    let (mut bed, streams) = client(1);
+    assert_eq!(dribble(&mut bed, streams[0], 256), 256);
+    assert!(!bed.connection.is_gathering());
+    assert_eq!(dribble(&mut bed, streams[0], 255), 0);
+    assert!(bed.connection.is_gathering());
+    assert_eq!(dribble(&mut bed, streams[0], 1), 1, "256 are together");
+    assert_eq!(dribble(&mut bed, streams[0], 5_120), 20);
+
+    assert_eq!(dribble(&mut bed, streams[0], 3), 0);
+    bed.connection.send_gathered();
+    assert_eq!(frames(&mut bed), [3], "waited long enough");
+    assert!(!bed.connection.is_gathering());
+}
+
+#[test]
+fn many_streams_that_nobody_answers_are_bounded_together() {
+    let (mut bed, streams) = client(90);
+    let frames: usize = streams
+        .iter()
+        .map(|stream| dribble(&mut bed, *stream, 200))
+        .sum();
+    assert_eq!(frames, 256 + 88 * 4);
+}
+
+#[test]
+fn a_word_of_the_peer_lets_go_what_waits_and_what_follows() {
+    type Word<'a> = (&'a str, &'a dyn Fn(&mut Bed));
+    let words: [Word<'_>; 3] = [
+        ("a head", &|bed| bed.head(1, &[(":status", "200")], false)),
+        ("data", &|bed| bed.data(1, b"y", false)),
+        ("a window", &|bed| bed.widen(1, 1)),
+    ];
+    let (mut bed, streams) = client(2);
+    dribble(&mut bed, streams[1], 256);
+    for (what, word) in words {
+        assert_eq!(
+            dribble(&mut bed, streams[0], 4),
+            4,
+            "{what}: the first few go at once"
+        );
+        assert_eq!(dribble(&mut bed, streams[0], 4), 0, "{what}");
+        word(&mut bed);
+        bed.told();
+        assert_eq!(frames(&mut bed), [4], "{what}");
+        // The frame that went was the first of the next few.
+        bed.widen(1, 1);
+        bed.told();
+    }
+}
+
+#[test]
+fn what_waits_goes_with_the_end() {
+    for trailers in [false, true] {
+        let (mut bed, streams) = client(1);
+        dribble(&mut bed, streams[0], 260);
+        match trailers {
+            true => {
+                let fields = super::bed::list(&[("a", "b")]);
+                bed.connection.trailers(streams[0], &fields);
+            }
+            false => bed.connection.data(streams[0], b"z", true),
+        }
+        let said = bed.said();
+        assert_eq!(said[0].payload.len(), if trailers { 4 } else { 5 });
+        assert_eq!(said.last().map(|said| said.flags & 1), Some(1));
+        assert_eq!(bed.connection.queued(streams[0]), 0);
+    }
+}
+
+#[test]
+fn a_stream_that_is_gone_leaves_room_for_others() {
+    let (mut bed, streams) = client(2);
+    dribble(&mut bed, streams[0], 300);
+    assert!(bed.connection.is_gathering());
+    bed.connection.reset(id(1), crate::ErrorCode::Cancel);
+    bed.connection.send_gathered();
+    bed.said();
+    assert_eq!(dribble(&mut bed, streams[1], 256), 256);
+}
+
+#[test]
+fn answers_are_never_gathered() {
+    let mut bed = Bed::server(super::bed::server_config());
+    bed.post(1, true);
+    bed.told();
+    let head = super::bed::list(&[(":status", "200")]);
+    bed.connection.head(id(1), &head, false);
+    bed.said();
+    assert_eq!(dribble(&mut bed, id(1), 1_000), 1_000);
+}
