@@ -107,12 +107,13 @@ fn seen(brought: &[(&str, &str)]) -> (Vec<String>, String) {
 
 #[test]
 fn a_trace_state_lives_and_dies_with_the_trace_it_came_with() {
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], bool);
     let parent = |value| ("traceparent", value);
     let state = |value| ("tracestate", value);
     let long = (0..33).map(|at| format!("k{at}=v")).collect::<Vec<_>>();
     let (long, short) = (long.join(","), long[..32].join(","));
     #[rustfmt::skip] // A table: one case a line.
-    let cases: [(&str, &[(&str, &str)], &[&str], bool); 11] = [
+    let cases: [Case<'_>; 11] = [
         ("both", &[parent(SAMPLED), state("a=1")], &["a=1"], true),
         ("in any order", &[state("a=1"), parent(SAMPLED)], &["a=1"], true),
         ("several are one", &[parent(SAMPLED), state("a=1"), state("b=2")], &["a=1,b=2"], true),

@@ -4,6 +4,13 @@ use crate::control::case::Allowance::SpaceAtTheEnds;
 use crate::control::case::{CODES, Case, Part};
 use crate::control::step::{echo, initial, read, send, status, trailing};
 
+/// White space at the ends of a message.
+fn padded() -> Case {
+    let alone = Part::unary([status(5, "no such order: ")]);
+    let behind = Part::stream([send("a")], [read(1), send("b"), status(5, " both ")]);
+    Case::new("a message that ends with a space", [alone, behind]).allow(SpaceAtTheEnds)
+}
+
 /// The rows.
 pub fn rows() -> Vec<Case> {
     let mut rows = vec![
@@ -24,14 +31,7 @@ pub fn rows() -> Vec<Case> {
                 send(""),
             ])],
         ),
-        Case::new(
-            "a message that ends with a space",
-            [
-                Part::unary([status(5, "no such order: ")]),
-                Part::stream([send("a")], [read(1), send("b"), status(5, " both ")]),
-            ],
-        )
-        .allow(SpaceAtTheEnds),
+        padded(),
         Case::new("no words", [Part::unary([status(5, "")])]),
         Case::new(
             "a status after messages",

@@ -93,8 +93,8 @@ pub(super) const FORMS: &[Form] = &[
     answers("value-with-line-end", |stream| {
         only(stream, &with("x", "a\r\nset-cookie: b"))
     }),
-    answers("value-with-space-in-front", |stream| {
-        only(stream, &with("x", " a"))
+    answers("value-with-a-control", |stream| {
+        only(stream, &with("x", "\u{b}a"))
     }),
     answers("connection-field", |stream| {
         only(stream, &with("connection", "close"))

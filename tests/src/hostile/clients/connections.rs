@@ -166,8 +166,11 @@ async fn another_protocol(target: Target, form: usize) -> Result<(), String> {
         return Err(format!("still open after {PATIENCE:?}"));
     }
     let took = began.elapsed();
-    if peer.unread().starts_with(b"HTTP/1") {
-        return Err("answered in HTTP/1".to_owned());
+    // It may hear in its own words what is spoken here, and no more.
+    let answer = peer.unread();
+    let is_refused = answer.starts_with(b"HTTP/1.1 4") || answer.starts_with(b"HTTP/1.1 5");
+    if answer.starts_with(b"HTTP/1") && !is_refused {
+        return Err("served in HTTP/1".to_owned());
     }
     match took <= Duration::from_millis(10) || target.volume < 50_000 {
         true => Ok(()),
