@@ -30,7 +30,7 @@ fn retries(bed: &mut Bed, status: &'static str) -> u32 {
 }
 
 pub fn cases() -> Vec<Case> {
-    [times(), tries(), ceilings(), methods(), targets()].concat()
+    [times(), tries(), ceilings(), waits(), methods(), targets()].concat()
 }
 
 fn times() -> Vec<Case> {
@@ -137,6 +137,52 @@ fn ceilings() -> Vec<Case> {
                 bed.begin("orders", GET, &[]);
             })
             .shows(|bed| bed.records().count() > 0),
+    ]
+}
+
+fn waits() -> Vec<Case> {
+    let nobody = service("orders", "", "none", &["127.0.0.1:9"]);
+    let patient = |spec: &str| nobody.clone() + &policy(spec);
+    let one = service("orders", "", "mesh", &["10.0.0.1:1000"]);
+    let connections = |most: u32| {
+        let spec = format!("maxConnectionsPerEndpoint: {most}");
+        one.clone() + &policy(&spec)
+    };
+    // Nobody listens: without patience the call has failed.
+    let waits = |bed: &mut Bed| {
+        bed.begin("orders", GET, &[]);
+        bed.advance(SECOND);
+        bed.records().count() == 0
+    };
+    vec![
+        Case::new(
+            &["spec.waitForReady"],
+            patient("timeout: 2h"),
+            patient("timeout: 2h, waitForReady: 1h"),
+        )
+        .shows(waits),
+        Case::new(
+            &["spec.methods[].waitForReady"],
+            patient("methods: [ { name: shop.v1.Orders/Get } ]"),
+            patient("methods: [ { name: shop.v1.Orders/Get, waitForReady: 1h } ]"),
+        )
+        .shows(waits),
+        // A sidecar takes a thousand streams on a connection.
+        Case::new(
+            &["spec.maxConnectionsPerEndpoint"],
+            connections(1),
+            connections(2),
+        )
+        .arrange(|bed| {
+            (0..1_000).for_each(|_| {
+                bed.begin("orders", GET, &[]);
+            });
+        })
+        .shows(|bed| {
+            bed.begin("orders", GET, &[]);
+            bed.advance(SECOND);
+            bed.gauges().upstream == 2
+        }),
     ]
 }
 
