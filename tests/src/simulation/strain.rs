@@ -179,7 +179,9 @@ impl World {
     }
 
     fn slip(&mut self, server: usize, link: usize, frame: &Frame) {
-        if let Some(connection) = self.servers[server].connections.get_mut(&link) {
+        if let Some(connection) = self.servers[server].connections.get_mut(&link)
+            && connection.http2.has_greeted()
+        {
             connection.slip.add(frame);
         }
         self.flush_server(server, link);
@@ -191,7 +193,8 @@ impl World {
         let Some(connection) = self.servers[server].connections.get(&link) else {
             return;
         };
-        if connection.last.is_some() {
+        // It speaks when it was spoken to: SETTINGS are its first frame.
+        if connection.last.is_some() || !connection.http2.has_greeted() {
             return;
         }
         let untouched: Vec<StreamId> = connection

@@ -270,6 +270,11 @@ impl Connection {
         self.peer_goaway
     }
 
+    /// Our SETTINGS are in the output, or were: until then nothing else may be said.
+    pub fn has_greeted(&self) -> bool {
+        self.has_greeted
+    }
+
     /// [`Event::Failed`] was told.
     pub fn is_failed(&self) -> bool {
         self.is_failed
