@@ -28,7 +28,7 @@ impl World {
                 self.answer_trailers(self.call_of(client, link, stream), &fields);
             }
             Said::Reset { stream, cause } => {
-                self.answer_reset(self.call_of(client, link, stream), cause);
+                self.answer_reset(self.call_of(client, link, stream), &cause);
             }
             Said::Goaway { .. } => {
                 self.note(|_| format!("client {client}: told to leave link {link}"));
@@ -132,10 +132,10 @@ impl World {
             .map(str::to_owned);
     }
 
-    fn answer_reset(&mut self, call: Option<usize>, cause: ResetCause) {
+    fn answer_reset(&mut self, call: Option<usize>, cause: &ResetCause) {
         let Some(call) = call else { return };
         match cause {
-            ResetCause::Peer(code) => self.call_ends(call, CallEnd::Reset(code)),
+            ResetCause::Peer(code) => self.call_ends(call, CallEnd::Reset(*code)),
             ResetCause::AboveGoaway => {
                 self.call_ends(call, CallEnd::Reset(http2::ErrorCode::RefusedStream));
             }
