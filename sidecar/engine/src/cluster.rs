@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_policy::{
-    Access, Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Rank,
-    Seen, Tick, Turn, Usual,
+    Access, Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Seen,
+    Tick, Turn, Usual,
 };
 
 use crate::config::{Cluster, INBOUND_STREAMS_DEFAULT, Transport};
@@ -171,16 +171,15 @@ impl ClusterState {
         let (index, chosen) = turn.pick_among(count, &mut || random.next_u64(), |index| {
             has_room(index).then(|| candidate(index))
         })?;
-        let is_good = |index: usize| self.endpoints[index].health.get().access(now) == Access::In;
-        if chosen.rank != Rank::Ready && (0..count).any(|other| !has_room(other) && is_good(other))
-        {
+        let access = |index: usize| self.endpoints[index].health.get().access(now);
+        let is_in = |index: usize| access(index) == Access::In;
+        if !is_in(index) && (0..count).any(|other| !has_room(other) && is_in(other)) {
             return None;
         }
         self.load.turn.set(turn);
-        let access = self.endpoints[index].health.get().access(now);
         Some(Choice {
             endpoint: Rc::clone(&self.endpoints[index]),
-            panic: matches!(access, Access::Paused | Access::Probing),
+            panic: matches!(access(index), Access::Paused | Access::Probing),
             is_trial: chosen.is_trial,
         })
     }

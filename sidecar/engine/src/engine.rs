@@ -29,7 +29,7 @@ use crate::fuse::Fuse;
 use crate::handshakes::Handshakes;
 use crate::lines::Lines;
 use crate::random::Random;
-use crate::record::{Counters, Gauges};
+use crate::record::Counters;
 use crate::timers::{TimerKey, Timers};
 use crate::tls::{Decoded, TlsMaterial, Transport};
 
@@ -262,36 +262,6 @@ impl Engine {
     /// Bytes a connection has for its socket.
     pub fn output(&self, id: ConnectionId) -> &[u8] {
         self.connection(id).map_or(&[], Connection::output)
-    }
-
-    /// What the engine holds and has counted.
-    pub fn gauges(&self) -> Gauges {
-        let mut gauges = Gauges {
-            calls: self.calls.len(),
-            waiting: self.waiting,
-            timers: self.timers.len(),
-            counters: self.counters,
-            drained: self.is_drained(),
-            ..Gauges::default()
-        };
-        for (_, connection) in &self.connections {
-            match connection.role {
-                Role::Downstream { side, .. } => gauges.downstream[side as usize] += 1,
-                Role::Upstream(_) => gauges.upstream += 1,
-            }
-            gauges.counters.note_limits(connection);
-        }
-        let room = |id| {
-            let usable = self.connection(id).filter(|found| found.is_usable());
-            usable.map_or(0, |found| found.http2.room())
-        };
-        let gauge = |cluster: &Rc<ClusterState>| cluster.gauge(self.now, room);
-        gauges.clusters = self.clusters.values().map(gauge).collect();
-        gauges.clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        let app = self.app_route.as_ref();
-        let app = app.and_then(|route| route.clusters.first()?.as_ref());
-        gauges.app = app.map(gauge);
-        gauges
     }
 
     /// A connection accepted in a simulation, whose caller is known without TLS.

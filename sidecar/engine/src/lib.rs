@@ -28,6 +28,7 @@ mod settle;
 mod alarm;
 mod contain;
 mod fuse;
+mod gauges;
 mod stock;
 
 mod random;
