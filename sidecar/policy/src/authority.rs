@@ -80,8 +80,9 @@ fn strip_mesh(host: &str) -> &str {
 
 fn split_port(text: &str) -> Result<(&str, Option<&str>), BadAuthority> {
     if !text.starts_with('[') {
-        return Ok(match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
+        let colon = text.bytes().position(|octet| octet == b':');
+        return Ok(match colon {
+            Some(at) => (&text[..at], text.get(at + 1..)),
             None => (text, None),
         });
     }
@@ -109,15 +110,22 @@ fn in_brackets(host: &str) -> Option<&str> {
 fn is_host(host: &str) -> bool {
     match in_brackets(host) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => host.len() <= HOST_OCTETS_MAX && host.split('.').all(is_label),
+        None => host.len() <= HOST_OCTETS_MAX && has_labels(host),
     }
 }
 
-fn is_label(label: &str) -> bool {
-    let all_legal = label
-        .bytes()
-        .all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
-    all_legal && !label.is_empty()
+/// Labels of letters, digits, `-` and `_` between dots, none of them empty. Once over the octets,
+/// because each call comes here.
+fn has_labels(host: &str) -> bool {
+    let mut before = b'.';
+    for octet in host.bytes() {
+        let fits = octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+        if !fits && (octet != b'.' || before == b'.') {
+            return false;
+        }
+        before = octet;
+    }
+    before != b'.'
 }
 
 #[cfg(test)]

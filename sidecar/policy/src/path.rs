@@ -62,26 +62,42 @@ impl<'a> GrpcPath<'a> {
     }
 
     fn split(path: &'a [u8]) -> Option<GrpcPath<'a>> {
-        let (service, method) = std::str::from_utf8(path)
-            .ok()?
-            .strip_prefix('/')?
-            .split_once('/')?;
+        let names = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
+        let slash = names.bytes().position(|octet| octet == b'/')?;
+        let (service, method) = (names.get(..slash)?, names.get(slash + 1..)?);
         let fits = is_identifier(method) && is_service_name(service);
         fits.then_some(GrpcPath { service, method })
+    }
+
+    /// The service of a path that [`GrpcPath::parse`] has taken before; of any other path perhaps
+    /// nothing. Costs less than to parse it again.
+    pub fn service_of(path: &'a [u8]) -> Option<&'a str> {
+        let names = path.strip_prefix(b"/")?;
+        let slash = names.iter().position(|octet| *octet == b'/')?;
+        std::str::from_utf8(&names[..slash]).ok()
     }
 }
 
 /// `package.Service`, without slashes.
 pub(crate) fn is_service_name(name: &str) -> bool {
-    name.split('.').all(is_identifier)
+    // Once over the octets, because each call comes here: to split it costs three times as much.
+    let mut begins = true;
+    for octet in name.bytes() {
+        let fits = is_word(octet) && !(begins && octet.is_ascii_digit());
+        if !fits && (begins || octet != b'.') {
+            return false;
+        }
+        begins = octet == b'.';
+    }
+    !begins
 }
 
 fn is_identifier(name: &str) -> bool {
-    let octets = name.as_bytes();
-    let all_word = octets
-        .iter()
-        .all(|octet| octet.is_ascii_alphanumeric() || *octet == b'_');
-    all_word && octets.first().is_some_and(|first| !first.is_ascii_digit())
+    is_service_name(name) && !name.bytes().any(|octet| octet == b'.')
+}
+
+fn is_word(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || octet == b'_'
 }
 
 /// Checks the `:path` of a plain HTTP/2 request. A query may hold anything printable but `#`.
@@ -176,6 +192,8 @@ mod tests {
                 GrpcPath::parse(path.as_bytes()),
                 Ok(GrpcPath { service, method })
             );
+            let alone = GrpcPath::service_of(path.as_bytes());
+            assert_eq!(alone, Some(service), "{path}");
         }
     }
 

@@ -206,14 +206,10 @@ impl Engine {
         let authority = call.request.find(b":authority").unwrap_or_default();
         let path = call.request.find(b":path").unwrap_or_default();
         let parsed = Authority::parse(authority).map_err(|_| bad_authority(authority))?;
-        let service = if call.is_grpc {
-            GrpcPath::parse(path).ok().map(|path| path.service)
-        } else {
-            None
-        };
         let target = Target {
             authority: &parsed,
-            grpc_service: service,
+            // Of a gRPC call the path was parsed by `check`.
+            grpc_service: GrpcPath::service_of(path).filter(|_| call.is_grpc),
         };
         let found = self
             .snapshot
