@@ -138,8 +138,8 @@ async fn equal_instances_get_equal_shares() {
         case.expect("fair");
     }
     for count in [2, 3, 10] {
-        assert_fair(count, Load::Open(1_000), 1.0).await;
-        assert_fair(count, Load::Closed(1_000), 1.0).await;
+        assert_fair(count, Load::Open(1_000), 5.0).await;
+        assert_fair(count, Load::Closed(1_000), 5.0).await;
     }
 }
 
