@@ -44,7 +44,8 @@ impl Small {
     /// The peer said something on the stream, or it is gone.
     pub(super) fn note_answered(&mut self, stream: &mut Stream) {
         let answered = std::mem::take(&mut stream.unanswered);
-        self.unanswered -= answered as usize;
+        // Zero already on a connection that failed.
+        self.unanswered = self.unanswered.saturating_sub(answered as usize);
     }
 
     /// The connection failed.
