@@ -61,12 +61,12 @@ impl Malformed {
     }
 
     /// Whether an application can make a message malformed in this way by the metadata that it gives to
-    /// a stock library: then it says nothing of the endpoint that sent it. Pseudo-fields and the order of
-    /// frames are the library's own, and all libraries write names in lower case.
+    /// a stock library: then it says nothing of the endpoint that sent it. Upper-case names too: grpc-go
+    /// sends the names of trailers as they were set. Pseudo-fields and the order of frames are the
+    /// library's own.
     pub fn may_be_metadata(&self) -> bool {
-        let is_upper = |octet: (Part, u8)| octet.0 == Part::Name && octet.1.is_ascii_uppercase();
         let field = self.0.field.as_deref();
-        field.is_some_and(|name| !name.starts_with(b":")) && !self.0.octet.is_some_and(is_upper)
+        field.is_some_and(|name| !name.starts_with(b":"))
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
         let cases = [
             ("a line end in a value", octet(b"x", b"a\nb"), true),
             ("a space in a name", octet(b"x y", b"a"), true),
-            ("an upper-case name", octet(b"X", b"a"), false),
+            ("an upper-case name", octet(b"X", b"a"), true),
             ("a pseudo-field", octet(b":status", b"2\0"), false),
             ("connection", Malformed::field("hop", b"connection"), true),
             (
