@@ -73,7 +73,9 @@ fn tell(octets: &[u8]) -> Option<Foreign> {
     }
     let is_line_end = |octet: &u8| *octet == b'\n';
     match octets.iter().position(is_line_end) {
-        Some(end) => Some(tell_line(octets[..end].trim_ascii_end())),
+        // Judged with what is trimmed: octets that come one by one are, too.
+        Some(end) if may_be_line(&octets[..end]) => Some(tell_line(octets[..end].trim_ascii_end())),
+        Some(_) => Some(Foreign::Unknown),
         None if !may_be_line(octets) => Some(Foreign::Unknown),
         None if octets.len() > LINE_MAX => Some(http1(octets)),
         None => None,
@@ -90,7 +92,7 @@ fn tell_line(line: &[u8]) -> Foreign {
     let has_target =
         words.next().is_some_and(|target| !target.is_empty()) && words.next().is_some();
     match version {
-        _ if !may_be_line(line) || method.is_empty() || !has_target => Foreign::Unknown,
+        _ if method.is_empty() || !has_target => Foreign::Unknown,
         Some(b"HTTP/1.0" | b"HTTP/1.1") => http1(line),
         Some(b"HTTP/2.0") => Foreign::Http2,
         Some(_) | None => Foreign::Unknown,
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn the_first_octets_tell_the_protocol_however_they_come() {
         let long = format!("GET /{}", "a".repeat(LINE_MAX));
-        let cases: [(&[u8], Option<Foreign>); 22] = [
+        let cases: [(&[u8], Option<Foreign>); 25] = [
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Some(GET)),
             (b"GET / HTTP/1.0\r\n", Some(GET)),
             (b"GET / HTTP/1.1\n", Some(GET)),
@@ -150,6 +152,9 @@ mod tests {
             (b"GET  HTTP/1.1\r\n", Some(Foreign::Unknown)),
             (b" / HTTP/1.1\r\n", Some(Foreign::Unknown)),
             (b"\r\n", Some(Foreign::Unknown)),
+            (b"GET / HTTP/1.1\t\r\n", Some(Foreign::Unknown)),
+            (b"GET / HTTP/1.0\t\n", Some(Foreign::Unknown)),
+            (b"GET / HTTP/1.1 \r\n", Some(GET)),
             (b"\0\0\x0c\x04\0", Some(Foreign::Unknown)),
             (b"SSH-2.0-OpenSSH_9.6\r\n", Some(Foreign::Unknown)),
         ];
