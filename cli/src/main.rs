@@ -26,10 +26,11 @@ mod status;
 mod table;
 mod token;
 mod validate;
+mod variables;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use outrider_allocator::MiMalloc;
 
 /// Short-lived small allocations of many connections: measured on the data path, see `bench/`.
@@ -83,7 +84,31 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match CommandLine::parse().command {
+    match parse() {
+        Ok(command) => run(command),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn parse() -> Result<Command, clap::Error> {
+    let command = variables::without_empty(CommandLine::command());
+    let typed = CommandLine::from_arg_matches(&command.try_get_matches()?)?;
+    Ok(typed.command)
+}
+
+/// Prints why the command line cannot be read, or the help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Nothing can be said where nobody reads.
+    let _ = error.print();
+    eprint!("{}", variables::notes(error, &CommandLine::command()));
+    match error.use_stderr() {
+        true => ExitCode::from(2),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    let outcome = match command {
         Command::Sidecar(args) => sidecar::run(*args),
         Command::ControlPlane(args) => control_plane::run(args),
         Command::Apply(args) => apply::run(&args),
@@ -104,7 +129,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("outrider: {failure}");
+            let text = failure.to_string();
+            let sources = variables::sources_of(&text, &CommandLine::command());
+            eprint!("outrider: {text}\n{sources}");
             failure.exit_code()
         }
     }
@@ -112,8 +139,6 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

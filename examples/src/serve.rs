@@ -65,17 +65,22 @@ impl Options {
     /// A sentence that names the variable which is not an address.
     pub fn from_env(name: &str) -> Result<Options, String> {
         Ok(Options {
-            name: env::var("SHOP_NAME").unwrap_or_else(|_| name.to_owned()),
+            name: variable("SHOP_NAME").unwrap_or_else(|| name.to_owned()),
             listen: address("SHOP_LISTEN", "127.0.0.1:50051")?,
             upstream: address("SHOP_UPSTREAM", "127.0.0.1:15001")?,
         })
     }
 }
 
-fn address(variable: &str, default: &str) -> Result<SocketAddr, String> {
-    let text = env::var(variable).unwrap_or_else(|_| default.to_owned());
+fn address(name: &str, default: &str) -> Result<SocketAddr, String> {
+    let text = variable(name).unwrap_or_else(|| default.to_owned());
     text.parse()
-        .map_err(|_| format!("{variable}={text} is not an address such as {default}"))
+        .map_err(|_| format!("{name}={text} is not an address such as {default}"))
+}
+
+/// An empty one counts as unset.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Runs `service` until SIGTERM and lets the calls in flight finish. `listening` is told the

@@ -28,6 +28,7 @@ mod telemetry;
 mod cgroup;
 mod clock;
 mod log;
+mod log_levels;
 mod panics;
 
 #[cfg(test)]
