@@ -1,13 +1,15 @@
 //! What every process of the mesh does alike: the table of its flags, its stops, its ready line,
-//! and which hosts its admin pages are asked for.
+//! which hosts its admin pages are asked for, and in which format it shows its metrics.
 //!
 //! Knows nothing of what a process is for.
 
+mod exposition;
 mod flag;
 mod host;
 mod ready;
 mod stop;
 
+pub use exposition::metrics_response;
 pub use flag::Flag;
 pub use host::refuse_foreign;
 pub use ready::print_ready;

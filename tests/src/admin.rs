@@ -24,10 +24,27 @@ impl Admin {
 
     /// Status and text of a page, asked for under the name `host`.
     pub async fn page_for_host(&self, path: &str, host: &str) -> (u16, String) {
+        let response = self.response(path, host, "").await;
+        let status = response
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// The whole response to a reader of `path` that sends `accept`.
+    pub async fn response_to(&self, path: &str, accept: &str) -> String {
+        let field = format!("Accept: {accept}\r\n");
+        self.response(path, &self.address.to_string(), &field).await
+    }
+
+    async fn response(&self, path: &str, host: &str, field: &str) -> String {
         let mut socket = TcpStream::connect(self.address)
             .await
             .expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{field}Connection: close\r\n\r\n");
         socket
             .write_all(request.as_bytes())
             .await
@@ -37,12 +54,7 @@ impl Admin {
             .read_to_string(&mut response)
             .await
             .expect("a response is read");
-        let status = response
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status.expect("a status"), body.to_owned())
+        response
     }
 
     /// The value of the series whose line begins with `series`.

@@ -60,6 +60,34 @@ async fn pages_are_served_to_this_machine_only() {
 }
 
 #[tokio::test]
+async fn metrics_come_in_the_format_that_the_reader_asks_for() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_service(folder.path(), "orders", "none", "127.0.0.1:1");
+    let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
+    let sidecar = sidecar.await.expect("the sidecar starts");
+    let cases = [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", false),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            true,
+        ),
+    ];
+    for (accept, content_type, is_open_metrics) in cases {
+        let response = sidecar.admin().response_to("/metrics", accept).await;
+        let field = format!("content-type: {content_type}\r\n");
+        assert!(response.contains(&field), "{accept}: {response}");
+        let kind = if is_open_metrics {
+            "# TYPE outrider_records_dropped counter\n"
+        } else {
+            "# TYPE outrider_records_dropped_total counter\n"
+        };
+        assert!(response.contains(kind), "{accept}: {response}");
+        assert_eq!(response.ends_with("# EOF\n"), is_open_metrics, "{accept}");
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_is_shown_with_its_state() {
     let application = Application::start("one").await;
     let folder = tempfile::tempdir().expect("a temporary folder");

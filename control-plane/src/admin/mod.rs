@@ -9,7 +9,7 @@ mod page;
 mod status;
 
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -21,9 +21,6 @@ use crate::registry::{Report, Standing};
 use crate::sidecars::Protocol;
 use status::Status;
 pub use status::status;
-
-/// OpenMetrics 1.0, section "Content type".
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The page has its style in it and needs nothing else; nobody may frame it.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -68,12 +65,12 @@ async fn status_json(State(parts): State<Parts>) -> Response {
     }
 }
 
-async fn metrics(State(parts): State<Parts>) -> Response {
+async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
     let Ok(report) = parts.mesh.registry.report().await else {
         return stopped();
     };
     let text = parts.mesh.metrics.encode(levels(&parts, &report));
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response()
+    outrider_process::metrics_response(&headers, text)
 }
 
 fn levels(parts: &Parts, report: &Report) -> Levels {
@@ -150,6 +147,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn metrics_come_in_the_format_that_the_reader_asks_for() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (_stop, stopping) = watch::channel(false);
+        let opened = Parts::open(Options::new(folder.path()), stopping);
+        let (parts, tasks) = opened.expect("a control plane");
+        tokio::spawn(tasks.registrar.run());
+        for kind in ["text/plain", "application/openmetrics-text"] {
+            let request = Request::get("/metrics").header(header::ACCEPT, kind);
+            let request = request.body(Body::empty()).expect("a request");
+            let response = routes(parts.clone()).oneshot(request).await;
+            let response = response.expect("an answer");
+            let answered = response.headers()[header::CONTENT_TYPE].to_str();
+            let answered = answered.expect("a content type");
+            assert!(answered.starts_with(kind), "{kind}: {answered}");
+        }
+    }
+
+    #[tokio::test]
     async fn the_pages_of_a_new_control_plane() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (stop, stopping) = watch::channel(false);
@@ -170,7 +185,7 @@ mod tests {
                 StatusCode::FORBIDDEN,
                 "not served",
             ),
-            ("control-plane:15014", "/metrics", StatusCode::OK, "# EOF"),
+            ("control-plane:15014", "/metrics", StatusCode::OK, "leases"),
             ("control-plane:15014", "/readyz", StatusCode::OK, "ready"),
         ];
         for (host, path, expected, word) in cases {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -45,9 +45,6 @@ pub struct Admin {
     pub phase: watch::Receiver<Phase>,
 }
 
-/// OpenMetrics 1.0, section "Content type".
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// Serves for as long as the process lives: `/readyz` must say "draining" to the end. Returns only
 /// when the listener has failed.
 pub async fn serve(listener: TcpListener, admin: Admin) {
@@ -67,7 +64,7 @@ fn routes(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
+async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     let gauges: Vec<_> = admin.workers.gauges().await.into_iter().flatten().collect();
     let silence = admin
         .workers
@@ -91,11 +88,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         let (now, now_unix) = (admin.clock.now(), clock::unix_seconds());
         admin.metrics.membership(now, now_unix, &member.borrow());
     }
-    (
-        [(header::CONTENT_TYPE, OPEN_METRICS)],
-        admin.metrics.encode(),
-    )
-        .into_response()
+    outrider_process::metrics_response(&headers, admin.metrics.encode())
 }
 
 async fn livez(State(admin): State<Admin>) -> Response {
