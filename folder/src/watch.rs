@@ -1,10 +1,15 @@
 //! Tells when something in a set of folders may have changed.
 //!
 //! Says *may*: the reader compares what it finds with what it had. Folders are watched, never
-//! files, because editors and Kubernetes replace files by renaming. Where no notice arrives (a
-//! folder shared into a virtual machine, a network file system) the rescan still finds a change.
+//! files, because editors and Kubernetes replace files by renaming. A notice comes for the folder
+//! that was there when the watch was set, so twice a second its path is looked at: when another
+//! folder stands there (it was removed and made again, a link on the way to it was moved), that one
+//! is watched from then on. Where no notice arrives (a folder shared into a virtual machine, a network
+//! file system) the rescan still finds a change.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,23 +29,28 @@ const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// where notices do not arrive, and reads the folder more often for nothing everywhere else.
 const RESCAN: Duration = Duration::from_secs(10);
 
+/// Time between two looks at what stands at a watched path. 500 ms, so that with [`SETTLE`] a folder
+/// that was replaced is read within a second; a look is one `stat` for each path.
+const REPLACED: Duration = Duration::from_millis(500);
+
 /// A watch on some folders; ends when dropped.
 #[derive(Debug)]
 pub struct Watch {
     looks: mpsc::Receiver<()>,
-    // Held for its `Drop`: the notices end with it. `None`: the system refused, only rescans.
-    _watcher: Option<RecommendedWatcher>,
 }
 
 impl Watch {
     /// Watches `folder`. Needs a runtime.
     pub fn folder(folder: &Path) -> Watch {
-        Watch::start(&BTreeSet::from([folder.to_owned()]))
+        Watch::start([folder.to_owned()], [])
     }
 
-    /// Watches the folders that `files` lie in. Needs a runtime.
+    /// Watches the folders that `files` lie in, and where links lead that stand for them. Needs a
+    /// runtime.
     pub fn files<'a>(files: impl IntoIterator<Item = &'a Path>) -> Watch {
-        Watch::start(&files.into_iter().map(folder_of).collect())
+        let files: Vec<PathBuf> = files.into_iter().map(Path::to_owned).collect();
+        let folders: Vec<PathBuf> = files.iter().map(|file| folder_of(file)).collect();
+        Watch::start(folders, files)
     }
 
     /// Returns when something may have changed and the dust has settled, or after [`RESCAN`].
@@ -50,18 +60,106 @@ impl Watch {
         let _ = self.looks.recv().await;
     }
 
-    fn start(folders: &BTreeSet<PathBuf>) -> Watch {
+    fn start(
+        folders: impl IntoIterator<Item = PathBuf>,
+        files: impl IntoIterator<Item = PathBuf>,
+    ) -> Watch {
         let changed = Arc::new(Notify::new());
-        let watcher = start_watcher(folders, Arc::clone(&changed));
-        if let Err(error) = &watcher {
-            tracing::warn!(%error, ?folders, "no change notices: looking every 10 s instead");
-        }
+        let places = Places::watch(folders, files, &changed);
         let (say_look, looks) = mpsc::channel(1);
+        tokio::spawn(places.follow(Arc::clone(&changed), say_look.clone()));
         tokio::spawn(settle(changed, say_look));
-        Watch {
-            looks,
-            _watcher: watcher.ok(),
+        Watch { looks }
+    }
+}
+
+/// The watched paths, and what stood there at the last look.
+struct Places {
+    folders: BTreeMap<PathBuf, Option<Identity>>,
+    files: BTreeMap<PathBuf, Option<Identity>>,
+    /// `None`: the system refused one.
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl Places {
+    fn watch(
+        folders: impl IntoIterator<Item = PathBuf>,
+        files: impl IntoIterator<Item = PathBuf>,
+        changed: &Arc<Notify>,
+    ) -> Places {
+        let watcher = start_watcher(Arc::clone(changed));
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "no change notices: looking every 10 s instead");
         }
+        let unseen = |path| (path, None);
+        let mut places = Places {
+            folders: folders.into_iter().map(unseen).collect(),
+            files: files.into_iter().map(unseen).collect(),
+            watcher: watcher.ok(),
+        };
+        places.renew();
+        places
+    }
+
+    async fn follow(mut self, changed: Arc<Notify>, looks: mpsc::Sender<()>) {
+        while !looks.is_closed() {
+            tokio::time::sleep(REPLACED).await;
+            if self.renew() {
+                changed.notify_one();
+            }
+        }
+    }
+
+    /// Watches the folders that stand there now. Returns whether something else stands at a path.
+    fn renew(&mut self) -> bool {
+        let mut is_news = false;
+        for (folder, seen) in &mut self.folders {
+            let found = Identity::of(folder);
+            if found != *seen {
+                is_news = true;
+                *seen = found;
+                if found.is_some() {
+                    watch_again(self.watcher.as_mut(), folder);
+                }
+            }
+        }
+        for (file, seen) in &mut self.files {
+            let found = Identity::of(file);
+            is_news |= found != *seen;
+            *seen = found;
+        }
+        is_news
+    }
+}
+
+/// What stands at a path, links followed.
+// The number of a folder that was removed is soon given to the next one; the time of its last change
+// tells those apart. It moves with every entry, too: then the same folder is watched once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl Identity {
+    /// `None`: nothing stands there that we may look at.
+    fn of(path: &Path) -> Option<Identity> {
+        let found = fs::metadata(path).ok()?;
+        Some(Identity {
+            device: found.dev(),
+            inode: found.ino(),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
+}
+
+fn watch_again(watcher: Option<&mut RecommendedWatcher>, folder: &Path) {
+    let Some(watcher) = watcher else { return };
+    // It was not watched, or is gone and with it the watch.
+    let _ = watcher.unwatch(folder);
+    if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+        tracing::warn!(%error, folder = %folder.display(), "no change notices: looking every 10 s instead");
     }
 }
 
@@ -91,20 +189,13 @@ async fn quiet(changed: &Notify) {
     let _ = tokio::time::timeout(SETTLE_MAX, last_notice).await;
 }
 
-fn start_watcher(
-    folders: &BTreeSet<PathBuf>,
-    changed: Arc<Notify>,
-) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+fn start_watcher(changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    notify::recommended_watcher(move |event: notify::Result<Event>| {
         // An error means lost notices: look.
         if event.map_or(true, |event| may_change(event.kind)) {
             changed.notify_one();
         }
-    })?;
-    for folder in folders {
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    }
-    Ok(watcher)
+    })
 }
 
 /// Our own reading is noticed too; without this we would read for ever.
@@ -199,8 +290,105 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut watch = Watch::folder(folder.path());
         let draft = folder.path().join(".draft");
-        std::fs::write(&draft, "1").expect("a file is written");
-        std::fs::rename(&draft, folder.path().join("a.yaml")).expect("a file is renamed");
+        fs::write(&draft, "1").expect("a file is written");
+        fs::rename(&draft, folder.path().join("a.yaml")).expect("a file is renamed");
+        let notice = tokio::time::timeout(RESCAN / 2, watch.changed()).await;
+        assert!(notice.is_ok(), "no notice, only the rescan");
+    }
+
+    /// Replaces the folder at `path`; each leaves a new one with `a.yaml` in it.
+    type Replace = fn(&Path);
+
+    fn make(folder: &Path) {
+        fs::create_dir(folder).expect("a folder is made");
+        fs::write(folder.join("a.yaml"), "2").expect("a file is written");
+    }
+
+    fn link(to: &str, at: &Path) {
+        let draft = at.with_extension("draft");
+        std::os::unix::fs::symlink(to, &draft).expect("a link is made");
+        fs::rename(draft, at).expect("a link is moved");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_was_replaced_is_watched_from_then_on() {
+        let cases: [(&str, Replace); 4] = [
+            ("removed and made again", |folder| {
+                fs::remove_dir_all(folder).expect("it is removed");
+                make(folder);
+            }),
+            ("renamed away and made again", |folder| {
+                fs::rename(folder, folder.with_extension("old")).expect("it is renamed");
+                make(folder);
+            }),
+            ("another renamed into its place", |folder| {
+                let draft = folder.with_extension("draft");
+                make(&draft);
+                fs::remove_dir_all(folder).expect("it is removed");
+                fs::rename(draft, folder).expect("it is renamed");
+            }),
+            ("a link put in its place", |folder| {
+                make(&folder.with_file_name("second"));
+                fs::remove_dir_all(folder).expect("it is removed");
+                link("second", folder);
+            }),
+        ];
+        for (rule, replace) in cases {
+            let above = tempfile::tempdir().expect("a temporary folder");
+            let folder = above.path().join("documents");
+            make(&folder);
+            check_replaced(rule, &folder, || replace(&folder)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_that_was_moved_is_followed() {
+        let above = tempfile::tempdir().expect("a temporary folder");
+        for version in ["first", "second"] {
+            fs::create_dir(above.path().join(version)).expect("a folder is made");
+            make(&above.path().join(version).join("documents"));
+        }
+        let (current, folder) = (
+            above.path().join("current"),
+            above.path().join("current/documents"),
+        );
+        link("first", &current);
+        check_replaced("above the folder", &folder, || link("second", &current)).await;
+        let current = above.path().join("documents");
+        link("first/documents", &current);
+        check_replaced("at the folder", &current, || {
+            link("second/documents", &current);
+        })
+        .await;
+    }
+
+    /// Notices that the folder is replaced, and then a change in the new one, in the time of a
+    /// notice, not of a rescan.
+    async fn check_replaced(rule: &str, folder: &Path, replace: impl FnOnce()) {
+        let mut watch = Watch::folder(folder);
+        replace();
+        let notice = tokio::time::timeout(RESCAN / 2, watch.changed()).await;
+        assert!(notice.is_ok(), "{rule}: not noticed");
+        // What was replaced may make two notices; a change after the last one makes another.
+        let settled = REPLACED + SETTLE_MAX;
+        while tokio::time::timeout(settled, watch.changed()).await.is_ok() {}
+        // Its contents alone: no entry comes or goes, so only a notice tells.
+        fs::write(folder.join("a.yaml"), "3").expect("a file is written");
+        let notice = tokio::time::timeout(RESCAN / 2, watch.changed()).await;
+        assert!(notice.is_ok(), "{rule}: the new folder is not watched");
+    }
+
+    #[tokio::test]
+    async fn a_file_behind_a_link_is_noticed_though_its_folder_is_not_watched() {
+        let above = tempfile::tempdir().expect("a temporary folder");
+        make(&above.path().join("secrets"));
+        fs::create_dir(above.path().join("identity")).expect("a folder is made");
+        let key = above.path().join("identity/key.pem");
+        link("../secrets/a.yaml", &key);
+        let mut watch = Watch::files([key.as_path()]);
+        let draft = above.path().join("secrets/draft");
+        fs::write(&draft, "3").expect("a file is written");
+        fs::rename(draft, above.path().join("secrets/a.yaml")).expect("it is renamed");
         let notice = tokio::time::timeout(RESCAN / 2, watch.changed()).await;
         assert!(notice.is_ok(), "no notice, only the rescan");
     }
@@ -209,7 +397,7 @@ mod tests {
     async fn a_notice_survives_a_wait_that_was_given_up() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut watch = Watch::folder(folder.path());
-        std::fs::write(folder.path().join("a.yaml"), "1").expect("a file is written");
+        fs::write(folder.path().join("a.yaml"), "1").expect("a file is written");
         let interrupted = async {
             while tokio::time::timeout(SETTLE / 10, watch.changed())
                 .await
