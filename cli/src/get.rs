@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     version: u64,
     /// How to show them.
-    #[arg(long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
@@ -57,7 +57,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     match args.output {
         Output::Table => println!("{}", rows(found)),
-        Output::Yaml => print!("{}", yaml(&found.documents)),
+        Output::Yaml => {
+            let texts = found.documents.iter().map(|document| &*document.text);
+            print!("{}", outrider_documents::join(texts));
+        }
     }
     Ok(())
 }
@@ -70,30 +73,4 @@ fn rows(found: v1::GetResponse) -> String {
         [name.kind, name.namespace, name.name, version, stored.source]
     });
     table::plain(header, rows)
-}
-
-fn yaml(documents: &[v1::StoredDocument]) -> String {
-    let mut text = String::new();
-    for (index, document) in documents.iter().enumerate() {
-        let ended = text.is_empty() || text.ends_with('\n');
-        text.push_str(if ended { "" } else { "\n" });
-        text.push_str(if index == 0 { "" } else { "---\n" });
-        text.push_str(&document.text);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn yaml_can_be_applied_again() {
-        let texts = ["kind: A\n", "kind: B", "kind: C\n"];
-        let documents = texts.map(|text| v1::StoredDocument {
-            text: text.to_owned(),
-            ..v1::StoredDocument::default()
-        });
-        assert_eq!(yaml(&documents), "kind: A\n---\nkind: B\n---\nkind: C\n");
-    }
 }

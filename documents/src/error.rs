@@ -3,6 +3,7 @@
 //! Checks push problems at places into a [`Report`] and go on, so that one run
 //! shows everything. Snippets are cut at the end, when all sources are at hand.
 
+use crate::stream;
 use serde_saphyr::Location;
 
 /// One thing wrong with one document. `Display` prints the message with file, line,
@@ -120,7 +121,7 @@ impl<'f> Report<'f> {
         let lines: Vec<Vec<&str>> = self
             .files
             .iter()
-            .map(|(_, text)| text.lines().collect())
+            .map(|(_, text)| stream::lines(text).map(str::trim_end).collect())
             .collect();
         let error = |(place, message): (Place, String)| {
             let name = self.files.get(place.file).map_or("", |(name, _)| name);

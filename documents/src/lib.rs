@@ -3,7 +3,8 @@
 //! Text in, resources out. [`load`] takes a whole set of files and says everything
 //! that is wrong with it, with file, line and column; [`render`] turns what is right
 //! into the resources that a sidecar accepts, whether it reads the documents itself
-//! or is told by a control plane, which adds who has registered ([`render_with`]). Knows no I/O, no sidecar and no control plane.
+//! or gets them from a control plane, which adds who has registered ([`render_with`]). Knows no I/O,
+//! no sidecar and no control plane.
 //! The reference for operators is `docs/CONFIG.md`.
 
 mod check;
@@ -17,6 +18,7 @@ mod names;
 mod registered;
 mod render;
 mod split;
+mod stream;
 mod wire;
 mod yaml;
 
@@ -25,4 +27,4 @@ pub use load::load;
 pub use model::Documents;
 pub use registered::{Contested, Registered, RegisteredService};
 pub use render::{render, render_with};
-pub use split::{DocumentName, Written, split};
+pub use split::{DocumentName, Written, is_empty, join, split};

@@ -3,8 +3,8 @@
 use crate::check::{self, Directory, Sourced};
 use crate::error::{DocumentError, Report};
 use crate::model::Documents;
+use crate::stream::{self, Text};
 use crate::wire::{GrpcRouteSpec, Head, MeshSpec, ServiceSpec, TrafficPolicySpec};
-use crate::yaml::{self, Text};
 use serde::de::DeserializeOwned;
 
 /// Our own API group and version.
@@ -41,7 +41,7 @@ struct Parsed {
 fn parse(files: &[(&str, &str)], report: &mut Report<'_>) -> Parsed {
     let mut parsed = Parsed::default();
     for (index, (_, text)) in files.iter().enumerate() {
-        for text in yaml::split(index, text) {
+        for text in stream::split(index, text) {
             if let Some(head) = text.parse::<Head>(report) {
                 parsed.add(&text, &head, report);
             }

@@ -1,10 +1,10 @@
 //! A file to its documents: what each is called, and its text as it was written.
 //!
-//! For whoever keeps documents one by one. Only names are read here; whether a document is right,
+//! For a control plane, which keeps documents one by one. Only names are read here; whether a document is right,
 //! and right beside the others, says [`crate::load`].
 
 use crate::error::{DocumentError, Place, Report};
-use crate::yaml::{self, Text};
+use crate::stream::{self, Text};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::fmt;
@@ -37,7 +37,8 @@ impl fmt::Display for DocumentName {
 pub struct Written {
     /// What it is called.
     pub name: DocumentName,
-    /// All its lines, comments included, without the `---` before it.
+    /// All its lines, comments and directives included, without a bare `---` before it and the
+    /// `...` after it; the last line ends with a line break.
     pub text: String,
     /// The line of the file where the text begins, from 1.
     pub line: usize,
@@ -57,8 +58,18 @@ impl Written {
 /// # Errors
 /// Instead of a document whose name cannot be read: why not. [`crate::load`] refuses that one too.
 pub fn split(file: (&str, &str)) -> Vec<Result<Written, DocumentError>> {
-    let documents = yaml::split(0, file.1).into_iter();
+    let documents = stream::split(0, file.1).into_iter();
     documents.map(|document| read(file, &document)).collect()
+}
+
+/// The texts of documents as one file: [`split`] finds the same texts in it.
+pub fn join<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+    stream::join(texts)
+}
+
+/// Are there only comments and marks in the text of a file, and no document?
+pub fn is_empty(text: &str) -> bool {
+    stream::split(0, text).is_empty()
 }
 
 /// What is read of a document to know what it is called.
@@ -90,7 +101,7 @@ fn read(file: (&str, &str), document: &Text<'_>) -> Result<Written, DocumentErro
             namespace: metadata.namespace.unwrap_or_else(|| "default".to_owned()),
             name: metadata.name.value,
         },
-        text: text.to_owned(),
+        text: stream::ended(text),
         line: document.origin.lines_before + lines_skipped + 1,
         place: document.origin.place(metadata.name.referenced),
     })
@@ -99,7 +110,7 @@ fn read(file: (&str, &str), document: &Text<'_>) -> Result<Written, DocumentErro
 /// The text from its first line that is neither empty nor a bare `---`, and how many are before.
 fn without_marker(text: &str) -> (usize, &str) {
     let (mut lines, mut offset) = (0, 0);
-    for line in text.split_inclusive('\n') {
+    for line in stream::lines(text) {
         if !matches!(line.trim_end(), "" | "---") {
             break;
         }
@@ -110,13 +121,16 @@ fn without_marker(text: &str) -> (usize, &str) {
 }
 
 fn refuse(file: (&str, &str), place: Place, message: &str) -> DocumentError {
-    let line = file.1.lines().nth(place.line.saturating_sub(1));
+    let line = stream::lines(file.1).nth(place.line.saturating_sub(1));
     DocumentError {
         file: file.0.to_owned(),
         line: place.line,
         column: place.column,
         message: message.to_owned(),
-        snippet: line.unwrap_or_default().replace(char::is_control, " "),
+        snippet: line
+            .unwrap_or_default()
+            .trim_end()
+            .replace(char::is_control, " "),
     }
 }
 

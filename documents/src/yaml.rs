@@ -1,72 +1,28 @@
 //! Text to wire types: one YAML document at a time, strict and bounded.
 //!
-//! A file is cut at its `---` lines first, so that one broken document does not
-//! hide the errors of the next. Knows nothing of what the fields mean.
+//! Knows neither what is around a document ([`crate::stream`]) nor what its fields mean.
 
-use crate::error::{Origin, Place, Report};
+use crate::error::{Place, Report};
+use crate::stream::Text;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
 
 /// Largest document. Bytes. Beyond any honest document; parsing is linear in it.
 const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 
-/// A YAML document: a part of a file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Text<'a> {
-    pub origin: Origin,
-    pub text: &'a str,
-}
-
-/// Cuts a file into its documents; those without content are left out.
-///
-/// No line of a document can begin with `---` and a blank: YAML 1.2.2 section 9.1.2
-/// reserves it as the marker, inside of block scalars too.
-pub(crate) fn split(file: usize, text: &str) -> Vec<Text<'_>> {
-    let mut documents = Vec::new();
-    let (mut start, mut lines_before, mut offset) = (0, 0, 0);
-    for (line, content) in text.split_inclusive('\n').enumerate() {
-        if is_marker(content) && offset > start {
-            documents.push(document(file, lines_before, &text[start..offset]));
-            (start, lines_before) = (offset, line);
-        }
-        offset += content.len();
-    }
-    documents.push(document(file, lines_before, &text[start..]));
-    documents.retain(|document| document.text.lines().any(has_content));
-    documents
-}
-
-fn document(file: usize, lines_before: usize, text: &str) -> Text<'_> {
-    let origin = Origin { file, lines_before };
-    Text { origin, text }
-}
-
-fn is_marker(line: &str) -> bool {
-    line.strip_prefix("---")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
-}
-
-fn has_content(line: &str) -> bool {
-    let line = line.trim();
-    !(line.is_empty() || line.starts_with('#') || line == "---" || line == "...")
-}
-
 impl Text<'_> {
-    /// Where the document begins; for errors that belong to no line of it.
-    pub fn place(&self) -> Place {
-        let first = self.text.lines().position(has_content).unwrap_or(0);
-        Place {
-            file: self.origin.file,
-            line: self.origin.lines_before + first + 1,
-            column: 1,
-        }
-    }
-
     /// Parses the document; what is wrong goes into the report.
     pub fn parse<T: DeserializeOwned>(&self, report: &mut Report<'_>) -> Option<T> {
         if self.text.len() > DOCUMENT_BYTES_MAX {
             let message = format!("the document is larger than {DOCUMENT_BYTES_MAX} bytes");
             report.push(self.place(), message);
+            return None;
+        }
+        if self.has_open_directives() {
+            report.push(
+                self.place(),
+                "lines that begin with `%` need a line `---` after them",
+            );
             return None;
         }
         match serde_saphyr::from_str_with_options(self.text, options()) {
@@ -122,30 +78,8 @@ fn options() -> serde_saphyr::Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::split;
     use serde::Deserialize;
-
-    fn lines_of_documents(text: &str) -> Vec<usize> {
-        split(0, text)
-            .iter()
-            .map(|text| text.place().line)
-            .collect()
-    }
-
-    #[test]
-    fn a_file_is_cut_at_its_markers() {
-        let cases: [(&str, &str, &[usize]); 7] = [
-            ("nothing", "", &[]),
-            ("only comments", "# a\n---\n# b\n", &[]),
-            ("one without a marker", "a: 1\n", &[1]),
-            ("one with a marker", "---\na: 1\n", &[2]),
-            ("two", "a: 1\n---\nb: 2\n", &[1, 3]),
-            ("an empty one between", "a: 1\n---\n---\nb: 2\n", &[1, 4]),
-            ("dashes that are no marker", "a: |\n  ---\n----\n", &[1]),
-        ];
-        for (name, text, expected) in cases {
-            assert_eq!(lines_of_documents(text), expected, "{name}");
-        }
-    }
 
     #[expect(dead_code, reason = "only what cannot be parsed is looked at")]
     #[derive(Debug, Deserialize)]
@@ -193,8 +127,25 @@ mod tests {
                 "1:9 expected a number of type u32\n3:9 expected a number of type u32",
             ),
             (
-                "weight: 1\n...\nweight: 2\n",
-                "3:1 only single YAML document expected but multiple found",
+                "%YAML 1.2\n---\nweight: 1\n...\nweight: -1\n",
+                "5:9 expected a number of type u32",
+            ),
+            (
+                "%YAML 2.0\n---\nweight: 1\n",
+                "1:1 unsupported YAML major version",
+            ),
+            (
+                "# c\n%YAML 1.2\nweight: 1\n",
+                "2:1 lines that begin with `%` need a line `---` after them",
+            ),
+            ("weight: !ours 1\n", "1:15 unsupported tag `!ours`"),
+            (
+                "list:\r  - a\rweight: b\r",
+                "3:9 expected a number of type u32",
+            ),
+            (
+                "\u{feff}weight: 1\r\n\u{feff}---\r\nweight: b\r\n",
+                "3:9 expected a number of type u32",
             ),
         ];
         for (text, expected) in cases {

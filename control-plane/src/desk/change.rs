@@ -57,9 +57,15 @@ fn apply(set: &Set, files: Files) -> Wanted {
     let mut wanted = Wanted::after(set, |_| true);
     for file in &files {
         for document in wanted.read(file) {
-            if let Some(kept) = set.documents.get(&document.name).and_then(file_of) {
+            let kept = set.documents.get(&document.name);
+            if let Some((kept, file_name)) = kept.and_then(|kept| Some((kept, file_of(kept)?))) {
+                // As `outrider get` prints it: nothing changes, so its file need not.
+                if kept.text == document.text {
+                    continue;
+                }
                 let name = &document.name;
-                let message = format!("{name} is in {kept} of the watched folder: change it there");
+                let message =
+                    format!("{name} is in {file_name} of the watched folder: change it there");
                 wanted.collide(&document, file, &message);
             }
             wanted.insert(set, document.name, document.text, Source::Applied);

@@ -2,6 +2,8 @@
 //!
 //! Pure: no store, no clock, no folder. The whole that would come out is checked, never a part.
 
+use std::collections::BTreeSet;
+
 use outrider_documents::{DocumentName, Documents, load};
 
 use super::change::{Change, Wanted, wanted};
@@ -58,11 +60,7 @@ fn check(wanted: &Wanted) -> Result<Documents, Refusal> {
     let others: Vec<(String, String)> = others
         .map(|(name, document)| placed(name, &document.text, &document.source))
         .collect();
-    let files = wanted.files.iter().chain(&others);
-    let files: Vec<(&str, &str)> = files
-        .map(|(name, text)| (name.as_str(), text.as_str()))
-        .collect();
-    match load(&files) {
+    match load(&oldest_first(wanted, &others)) {
         Ok(documents) if wanted.collisions.is_empty() && wanted.unreadable.is_empty() => {
             Ok(documents)
         }
@@ -72,6 +70,20 @@ fn check(wanted: &Wanted) -> Result<Documents, Refusal> {
         // What cannot be read is among the errors.
         Err(errors) => Err(Refusal::Documents([&*wanted.collisions, &*errors].concat())),
     }
+}
+
+/// The files as they are checked. Of two documents that clash the later one is refused, so what is
+/// new comes last.
+fn oldest_first<'w>(wanted: &'w Wanted, others: &'w [(String, String)]) -> Vec<(&'w str, &'w str)> {
+    let Set { version, documents } = &wanted.set;
+    let new = documents.values().filter(|it| it.version == *version);
+    let new: BTreeSet<&str> = new.filter_map(|it| it.source.file()).collect();
+    let (new, old): (Vec<_>, Vec<_>) = wanted
+        .files
+        .iter()
+        .partition(|(name, _)| new.contains(name.as_str()));
+    let files = others.iter().chain(old).chain(new);
+    files.map(|(name, text)| (&**name, &**text)).collect()
 }
 
 /// A stored document as a file: one of the folder has its lines where they are in its file.

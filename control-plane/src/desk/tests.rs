@@ -130,6 +130,54 @@ async fn a_refused_set_changes_nothing_and_says_where() {
     assert_eq!((kind, &*subject), (EventKind::Rejected, "apply by ada"));
 }
 
+/// A service that claims a gRPC service which others claim too.
+fn claiming(name: &str) -> String {
+    service(name).replace("{}", "{ grpcServices: [shop.v1.Orders] }")
+}
+
+#[tokio::test]
+async fn of_two_that_clash_the_one_that_came_last_is_refused() {
+    let cases = [("orders", "before"), ("before", "orders")];
+    for (first, last) in cases {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let desk = open(data.path(), None);
+        let kept = desk.apply(file("a.yaml", &claiming(first)), "ada").await;
+        kept.expect("it is right");
+        let refused = desk.apply(file("z.yaml", &claiming(last)), "ada").await;
+        let Refusal::Documents(errors) = refusal(refused) else {
+            panic!("they clash");
+        };
+        assert_eq!(&*errors[0].file, "z.yaml", "{errors:?}");
+        assert!(errors[0].message.contains(first), "{errors:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_files_of_a_folder_that_clash_the_one_that_came_last_is_refused() {
+    let [data, folder] = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    put(folder.path(), "z.yaml", &claiming("orders"));
+    drop(open(data.path(), Some(folder.path())));
+    put(folder.path(), "a.yaml", &claiming("payments"));
+    let desk = open(data.path(), Some(folder.path()));
+    let refused = desk.folder_refused.borrow().clone();
+    let Some(Refusal::Documents(errors)) = refused else {
+        panic!("they clash");
+    };
+    assert_eq!(&*errors[0].file, "a.yaml", "{errors:?}");
+}
+
+#[tokio::test]
+async fn a_document_of_the_folder_may_be_applied_as_it_is() {
+    let [data, folder] = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    put(folder.path(), "a.yaml", &service("orders"));
+    let desk = open(data.path(), Some(folder.path()));
+    let again = apply(&desk, "orders").await;
+    assert_eq!((again.version, again.changed), (1, vec![]));
+    let set = desk.documents(None).await.expect("they are there");
+    let source = &set.documents[&name("orders")].source;
+    assert_eq!(source.file(), Some("a.yaml"));
+}
+
 #[tokio::test]
 async fn a_document_that_another_needs_cannot_go() {
     let data = tempfile::tempdir().expect("a temporary folder");

@@ -47,7 +47,8 @@ pub fn load(files: &Files, last_good: &xds::Configuration) -> Result<Loaded, Vec
     })?;
     let accepted = xds::accept(&outrider_documents::render(&documents), last_good);
     let names = files.iter().map(|(name, text)| (name.clone(), text));
-    let (blank, written): (Vec<_>, Vec<_>) = names.partition(|(_, text)| is_blank(text));
+    let (blank, written): (Vec<_>, Vec<_>) =
+        names.partition(|(_, text)| outrider_documents::is_empty(text));
     let only_names = |files: Vec<(String, _)>| files.into_iter().map(|(name, _)| name).collect();
     Ok(Loaded {
         configuration: whole(accepted)?,
@@ -85,12 +86,6 @@ fn whole(accepted: Accepted) -> Result<xds::Configuration, Vec<String>> {
     }
     let rejected = accepted.rejected.iter();
     Err(rejected.map(ToString::to_string).collect())
-}
-
-/// Is there nothing but white space, comments and document marks?
-fn is_blank(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim);
-    lines.all(|line| line.is_empty() || line.starts_with('#') || matches!(line, "---" | "..."))
 }
 
 /// Reads a folder for the first time, when there is no last good state: everything must be right.
