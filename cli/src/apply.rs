@@ -6,7 +6,7 @@ use outrider_proto::v1;
 
 use crate::author::Author;
 use crate::failure::Failure;
-use crate::{document_files, document_name, operator};
+use crate::{document_files, document_name, operator, output};
 
 /// What to apply.
 #[derive(Debug, clap::Args)]
@@ -34,8 +34,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let mut client = document_files::roomy(client);
         Ok(client.apply(request).await?.into_inner())
     })?;
-    print!("{}", told(&applied, args.dry_run));
-    Ok(())
+    output::print(&told(&applied, args.dry_run))
 }
 
 /// A line for each document, and the version.

@@ -4,7 +4,7 @@ use outrider_proto::v1;
 
 use crate::author::Author;
 use crate::failure::Failure;
-use crate::{apply, document_name, operator};
+use crate::{apply, document_name, operator, output};
 
 /// What to end.
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,5 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let applied = operator::run(&args.operator, async |mut client| {
         Ok(client.delete(request).await?.into_inner())
     })?;
-    print!("{}", apply::told(&applied, false));
-    Ok(())
+    output::print(&apply::told(&applied, false))
 }

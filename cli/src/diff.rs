@@ -6,7 +6,7 @@ use outrider_proto::v1;
 use similar::TextDiff;
 
 use crate::failure::Failure;
-use crate::{document_files, document_name, operator};
+use crate::{document_files, document_name, operator, output};
 
 /// Lines around a change that are shown with it.
 const CONTEXT_LINES: usize = 3;
@@ -39,10 +39,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Some(from) => between(args, from, args.to.unwrap_or(0)),
         None => with_files(args),
     };
-    changes?
-        .iter()
-        .for_each(|change| print!("{}", unified(change)));
-    Ok(())
+    output::print(&changes?.iter().map(unified).collect::<String>())
 }
 
 fn between(args: &Args, from: u64, to: u64) -> Result<Vec<v1::Change>, Failure> {

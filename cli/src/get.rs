@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use outrider_proto::v1;
 
 use crate::failure::Failure;
-use crate::{document_files, document_name, operator, table};
+use crate::{document_files, document_name, operator, output, table};
 
 /// What to show.
 #[derive(Debug, clap::Args)]
@@ -56,13 +56,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::Runtime(format!("there is no {kind} {name}")));
     }
     match args.output {
-        Output::Table => println!("{}", rows(found)),
+        Output::Table => output::print_line(&rows(found)),
         Output::Yaml => {
             let texts = found.documents.iter().map(|document| &*document.text);
-            print!("{}", outrider_documents::join(texts));
+            output::print(&outrider_documents::join(texts))
         }
     }
-    Ok(())
 }
 
 fn rows(found: v1::GetResponse) -> String {

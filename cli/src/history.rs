@@ -3,7 +3,7 @@
 use outrider_proto::v1;
 
 use crate::failure::Failure;
-use crate::{document_name, operator, table};
+use crate::{document_name, operator, output, table};
 
 /// How much of it.
 #[derive(Debug, clap::Args)]
@@ -22,8 +22,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(client.history(request).await?.into_inner())
     })?;
     let header = ["VERSION", "TIME", "AUTHOR", "CAUSE", "CHANGED"];
-    println!("{}", table::plain(header, history.versions.iter().map(row)));
-    Ok(())
+    output::print_line(&table::plain(header, history.versions.iter().map(row)))
 }
 
 fn row(version: &v1::Version) -> [String; 5] {

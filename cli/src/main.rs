@@ -17,6 +17,7 @@ mod failure;
 mod get;
 mod history;
 mod operator;
+mod output;
 mod parent;
 mod probe;
 mod rollback;

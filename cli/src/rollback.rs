@@ -4,7 +4,7 @@ use outrider_proto::v1;
 
 use crate::author::Author;
 use crate::failure::Failure;
-use crate::{apply, operator};
+use crate::{apply, operator, output};
 
 /// Where to.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,5 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let applied = operator::run(&args.operator, async |mut client| {
         Ok(client.rollback(request).await?.into_inner())
     })?;
-    print!("{}", apply::told(&applied, false));
-    Ok(())
+    output::print(&apply::told(&applied, false))
 }

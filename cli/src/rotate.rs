@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use outrider_proto::v1;
 
 use crate::failure::Failure;
-use crate::operator;
+use crate::{operator, output};
 
 /// One step; the next one only after this one has reached every sidecar.
 #[derive(Debug, clap::Args)]
@@ -36,8 +36,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let roots = operator::run(&args.operator, async |mut client| {
         Ok(client.rotate_root(request).await?.into_inner().roots)
     })?;
-    for (at, root) in roots.iter().enumerate() {
-        println!("{root}{}", if at == 0 { " signs" } else { "" });
-    }
-    Ok(())
+    let roots = roots.iter().enumerate();
+    let lines = roots.map(|(at, root)| format!("{root}{}\n", if at == 0 { " signs" } else { "" }));
+    output::print(&lines.collect::<String>())
 }

@@ -9,7 +9,7 @@ use outrider_proto::v1;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::{document_files, operator, table};
+use crate::{document_files, operator, output, table};
 
 /// How to show it.
 #[derive(Debug, clap::Args)]
@@ -28,13 +28,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(client.status(v1::StatusRequest {}).await?.into_inner())
     })?;
     if args.json {
-        println!("{}", status.json);
-        return Ok(());
+        return output::print_line(&status.json);
     }
     let status: Value = serde_json::from_str(&status.json)
         .map_err(|error| Failure::runtime("the status cannot be read", &error))?;
-    print!("{}", section("", &status));
-    Ok(())
+    output::print(&section("", &status))
 }
 
 /// The fields that name a thing, which come first.

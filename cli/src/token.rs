@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use outrider_proto::v1;
 
 use crate::failure::Failure;
-use crate::{operator, table};
+use crate::{operator, output, table};
 
 /// Tokens that sidecars join with.
 #[derive(Debug, clap::Subcommand)]
@@ -80,8 +80,8 @@ fn run_create(create: &Create) -> Result<(), Failure> {
         Ok(tokens)
     })?;
     let Some(out) = &create.out else {
-        tokens.iter().for_each(|token| println!("{token}"));
-        return Ok(());
+        let lines = tokens.iter().map(|token| format!("{token}\n"));
+        return output::print(&lines.collect::<String>());
     };
     let files = files(out, &create.service)?;
     files
@@ -123,8 +123,7 @@ fn run_list(list: &List) -> Result<(), Failure> {
         Ok(listed.into_inner().tokens)
     })?;
     let header = ["ID", "NAMESPACE", "SERVICE", "EXPIRES", "REVOKED", "JOINS"];
-    println!("{}", table::plain(header, tokens.into_iter().map(row)));
-    Ok(())
+    output::print_line(&table::plain(header, tokens.into_iter().map(row)))
 }
 
 fn row(token: v1::Token) -> [String; 6] {

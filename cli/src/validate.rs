@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::failure::Failure;
+use crate::output;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,6 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let services =
         outrider_daemon::validate(&args.documents).map_err(|error| Failure::startup(&error))?;
-    println!("{} is good; services: {services}", args.documents.display());
-    Ok(())
+    let folder = args.documents.display();
+    output::print_line(&format!("{folder} is good; services: {services}"))
 }

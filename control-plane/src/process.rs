@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use outrider_process::Rereads;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -55,11 +56,12 @@ const CONNECTIONS_WAITING: usize = 16;
 /// stays below 2 s.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// Runs a control plane until `stops` says so, or whoever could say so is gone. `ready` is called
-/// when it serves.
+/// Runs a control plane until `stops` says so, or whoever could say so is gone; its folder is
+/// looked at again when `rereads` says so. `ready` is called when it serves.
 pub async fn serve(
     options: Options,
     mut stops: mpsc::Receiver<()>,
+    rereads: Rereads,
     ready: impl FnOnce(&Addresses),
 ) -> Result<(), StartupError> {
     options.check()?;
@@ -72,7 +74,7 @@ pub async fn serve(
     };
     let opening = tokio::task::spawn_blocking(|| Parts::open(options, stopping)).await;
     let (parts, works) = opening.map_err(|_| StartupError::Ended("the opening of the store"))??;
-    let mut tasks = start_tasks(&parts, works, admin)?;
+    let mut tasks = start_tasks(&parts, works, rereads, admin)?;
     let mut server = tokio::spawn(serve_grpc(&parts, listener)?);
     tracing::info!(listen = %addresses.listen, admin = %addresses.admin, "ready");
     ready(&addresses);
@@ -110,6 +112,7 @@ fn only<S>(
 fn start_tasks(
     parts: &Parts,
     mesh: mesh::Tasks,
+    rereads: Rereads,
     admin: TcpListener,
 ) -> Result<Tasks, StartupError> {
     let mut tasks = Tasks::default();
@@ -121,7 +124,7 @@ fn start_tasks(
     );
     let desk = parts.desk.clone();
     tasks.spawn("the watch of documents", async move {
-        desk.follow_folder().await
+        desk.follow_folder(rereads).await
     });
     tasks.spawn("the registry", mesh.registrar.run());
     tasks.spawn("the publisher", mesh.publisher.run());

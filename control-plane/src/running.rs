@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::Duration;
 
-use outrider_process::{forward_signals, print_ready};
+use outrider_process::{Rereads, forward_signals, print_ready};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,7 +61,7 @@ pub fn start(options: Options) -> Result<Running, StartupError> {
             let _ = ready.send(*addresses);
         };
         let runtime = runtime()?;
-        let outcome = runtime.block_on(serve(options, stops, ready));
+        let outcome = runtime.block_on(serve(options, stops, Rereads::never(), ready));
         runtime.shutdown_timeout(LAST_WORK);
         outcome
     };
@@ -93,8 +93,9 @@ pub fn run(options: Options) -> Result<(), StartupError> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let (stop, stops) = mpsc::channel(1);
-        forward_signals(stop).map_err(|error| StartupError::system("signal delivery", error))?;
-        serve(options, stops, print_ready).await
+        let rereads = forward_signals(stop)
+            .map_err(|error| StartupError::system("signal delivery", error))?;
+        serve(options, stops, rereads, print_ready).await
     });
     runtime.shutdown_timeout(LAST_WORK);
     outcome

@@ -13,6 +13,7 @@ mod inventory;
 mod orders;
 mod payments;
 mod serve;
+pub mod signals;
 
 pub use connections::{Upstream, origin, upstream};
 pub use serve::{Options, Service, main, serve, serve_until};

@@ -3,7 +3,6 @@
 use std::{env, io, net::SocketAddr, process::ExitCode, str::FromStr, sync::Arc};
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::Routes;
 use tonic::transport::Uri;
 
@@ -15,7 +14,9 @@ use crate::shop::{
     orders_client::OrdersClient, orders_server::OrdersServer, payments_client::PaymentsClient,
     payments_server::PaymentsServer,
 };
-use crate::{frontend::Frontend, inventory::Inventory, orders::Orders, payments::Payments};
+use crate::{
+    frontend::Frontend, inventory::Inventory, orders::Orders, payments::Payments, signals,
+};
 
 /// The services of the shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Runs `service` until SIGTERM and lets the calls in flight finish. `listening` is told the
+/// Runs `service` until a signal stops it (see `signals.rs`) and lets the calls in flight finish. `listening` is told the
 /// address once connections are accepted.
 ///
 /// # Errors
@@ -93,11 +94,8 @@ pub async fn serve(
     options: Options,
     listening: impl FnOnce(SocketAddr),
 ) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let terminated = async move {
-        terminate.recv().await;
-    };
-    serve_until(service, options, listening, terminated).await
+    let stopped = signals::stopped()?;
+    serve_until(service, options, listening, stopped).await
 }
 
 /// As [`serve`], until `stopped`.

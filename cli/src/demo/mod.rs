@@ -23,10 +23,12 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use tokio::signal::unix::{SignalKind, signal};
+use outrider_process::forward_signals;
+use tokio::sync::mpsc;
 use tonic::transport::Uri;
 
 use crate::failure::Failure;
+use crate::output;
 use mesh::Mesh;
 use observe::Observer;
 use play::Play;
@@ -61,28 +63,23 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::runtime("cannot start the demo", &error))?;
-    let report = runtime.block_on(until_interrupted(show(args)))?;
+    let report = runtime.block_on(until_stopped(show(args)))?;
     match args.report {
-        Some(Format::Json) => println!("{}", serde_json::json!(report)),
-        None => println!("\n{}", table::summary(&report)),
+        Some(Format::Json) => output::print_line(&serde_json::json!(report).to_string())?,
+        None => output::print_line(&format!("\n{}", table::summary(&report)))?,
     }
     report.verdict()
 }
 
-/// Dropping the demo kills every process it has started.
-async fn until_interrupted<T>(
-    demo: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let listen =
-        |kind| signal(kind).map_err(|error| Failure::runtime("cannot listen for signals", &error));
-    let (mut interrupt, mut terminate) = (
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::terminate())?,
-    );
+/// Dropping the demo kills every process it has started. Signals mean what they mean to these.
+async fn until_stopped<T>(demo: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let (stop, mut stops) = mpsc::channel(1);
+    forward_signals(stop).map_err(|error| Failure::runtime("cannot listen for signals", &error))?;
     tokio::select! {
         outcome = demo => outcome,
-        _ = interrupt.recv() => Err(Failure::Runtime("interrupted; every process was stopped".to_owned())),
-        _ = terminate.recv() => Err(Failure::Runtime("terminated; every process was stopped".to_owned())),
+        Some(()) = stops.recv() => {
+            Err(Failure::Runtime("stopped by a signal, and every process with it".to_owned()))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The demo as text: the live table, the lines for those who have no terminal, the last page.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use comfy_table::{Table, presets};
 
@@ -10,6 +10,7 @@ use super::observe::Counts;
 use super::report::Report;
 use super::scenes::Scene;
 use super::tally::{Ends, Tallies};
+use crate::output;
 
 /// Where the progress of the demo goes.
 pub enum Progress {
@@ -66,8 +67,8 @@ impl Progress {
                 } else {
                     format!("\x1b[{lines}A\x1b[J")
                 };
-                println!("{up}{table}");
-                let _ = io::stdout().flush();
+                // Whoever watched may be gone; the verdict does not depend on it.
+                let _ = output::print_line(&format!("{up}{table}"));
                 *lines = table.lines().count();
             }
             Progress::Plain => {}

@@ -4,6 +4,7 @@
 //! because an operator may have cured it from the other side.
 
 use outrider_folder::{Files, Watch};
+use outrider_process::Rereads;
 use tokio::task::spawn_blocking;
 
 use super::change::Change;
@@ -13,7 +14,7 @@ use super::{By, Desk, DeskError};
 
 impl Desk {
     /// Follows the folder for ever; without a folder there is nothing to do. Needs a runtime.
-    pub async fn follow_folder(&self) {
+    pub async fn follow_folder(&self, mut rereads: Rereads) {
         let Some(folder) = &self.folder else {
             return std::future::pending().await;
         };
@@ -21,7 +22,10 @@ impl Desk {
         let mut seen = None;
         loop {
             seen = self.look(seen).await;
-            watch.changed().await;
+            tokio::select! {
+                () = watch.changed() => {}
+                () = rereads.next() => {}
+            }
         }
     }
 

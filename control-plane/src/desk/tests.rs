@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outrider_documents::DocumentName;
+use outrider_process::Rereads;
 use tokio::task::JoinHandle;
 
 use super::{Applied, Changed, Desired, Desk, DeskError, Opening, Refusal, Source};
@@ -69,7 +70,7 @@ fn refusal<T: std::fmt::Debug>(outcome: Result<T, DeskError>) -> Refusal {
 
 fn follow(desk: &Desk) -> JoinHandle<()> {
     let desk = desk.clone();
-    tokio::spawn(async move { desk.follow_folder().await })
+    tokio::spawn(async move { desk.follow_folder(Rereads::never()).await })
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! The shop's customers as a program: they look at orders at a steady rate, and every fifth buys.
 //!
 //! Environment: `SHOP_UPSTREAM` as for the services (see `outrider_examples::Options`),
-//! `SHOP_CALLS_PER_SECOND` (1 to 1000, default 5), `SHOP_CALLS` (default 0: until SIGTERM).
+//! `SHOP_CALLS_PER_SECOND` (1 to 1000, default 5), `SHOP_CALLS` (default 0: until SIGTERM, SIGINT or
+//! SIGQUIT).
 //! Says what failed when it fails, and how many calls there were every ten seconds and at the end.
 //! Exit code 1 if the shop failed to show an order: that is a call which may be repeated, so a mesh
 //! with a living instance has no excuse.
 
-use std::{collections::BTreeMap, env, fmt, process::ExitCode, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap, env, fmt, pin::pin, process::ExitCode, str::FromStr, time::Duration,
+};
 
 use outrider_examples::shop::{Item, Order, OrderId, frontend_client::FrontendClient};
-use outrider_examples::{Options, Upstream, origin, upstream};
-use tokio::signal::unix::{SignalKind, signal};
+use outrider_examples::{Options, Upstream, origin, signals, upstream};
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 use tonic::{Request, Status};
 
@@ -107,7 +109,7 @@ async fn run() -> Result<Tally, String> {
         calls => calls,
     };
     let shop = FrontendClient::with_origin(upstream(), origin(door));
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut stopped = pin!(signals::stopped().map_err(|error| error.to_string())?);
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut summaries = tokio::time::interval(SUMMARY_EVERY);
@@ -121,7 +123,7 @@ async fn run() -> Result<Tally, String> {
             }
             Some(Ok((wish, answer))) = calls.join_next() => tally.record(wish, answer),
             _ = summaries.tick() => println!("{tally}"),
-            _ = terminate.recv() => break,
+            () = &mut stopped => break,
         }
     }
     while let Some(Ok((wish, answer))) = calls.join_next().await {

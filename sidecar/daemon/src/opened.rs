@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::TlsMaterial;
+use outrider_process::Rereads;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -35,6 +36,17 @@ pub enum Opened {
     Documents(Box<DocumentsSource>, Option<Box<IdentityWatch>>),
     /// A control plane.
     Member(Box<Member>),
+}
+
+/// This run of the process.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Tells it from all others.
+    pub instance: String,
+    /// Where it listens.
+    pub addresses: &'a Addresses,
+    /// When to look at files again.
+    pub rereads: Rereads,
 }
 
 /// What the life of the process needs of a member.
@@ -118,17 +130,21 @@ impl Opened {
     pub fn follow(
         self,
         options: &Options,
-        addresses: &Addresses,
-        instance: String,
+        run: Run<'_>,
         workers: &Workers,
         metrics: &Arc<Metrics>,
         tasks: &mut JoinSet<()>,
     ) -> Option<Ties> {
+        let Run {
+            instance,
+            addresses,
+            rereads,
+        } = run;
         match self {
             Opened::Documents(documents, identity) => {
-                tasks.spawn(documents.run());
+                tasks.spawn(documents.run(rereads.clone()));
                 if let Some(identity) = identity {
-                    tasks.spawn(identity.run(workers.clone(), Arc::clone(metrics)));
+                    tasks.spawn(identity.run(rereads, workers.clone(), Arc::clone(metrics)));
                 }
                 None
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use outrider_engine::config::Settings;
 use outrider_policy::request_id;
+use outrider_process::Rereads;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -19,10 +20,10 @@ use crate::control::configuration::Configuration;
 use crate::control::status::Phase;
 use crate::error::StartupError;
 use crate::life::Life;
-use crate::opened::Opened;
+use crate::opened::{Opened, Run};
 use crate::options::Options;
 use crate::telemetry::{AccessLogWriter, Metrics, Origin, Recorder, Spans};
-use crate::worker::{self, BATCHES_MAX, First, Memory};
+use crate::worker::{self, BATCHES_MAX, First, Memory, Workers};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,7 +36,8 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-/// Runs a sidecar until `stops` has drained it. `ready` is called when its listeners are open and
+/// Runs a sidecar until `stops` has drained it; files are looked at again when `rereads` says so.
+/// `ready` is called when its listeners are open and
 /// served; whether calls should be sent, `/readyz` says.
 ///
 /// The listeners are open before the names of endpoints are asked for, the workers start after:
@@ -43,6 +45,7 @@ pub struct Addresses {
 pub async fn serve(
     options: Options,
     stops: mpsc::Receiver<()>,
+    rereads: Rereads,
     ready: impl FnOnce(&Addresses),
 ) -> Result<(), StartupError> {
     options.check()?;
@@ -53,6 +56,7 @@ pub async fn serve(
     let mut configuration =
         Configuration::new(clock, &options.service, Arc::clone(&metrics), opened.said());
     let log = open_log(clock, &options)?;
+    let log_watch = log.watch().run(rereads.clone(), Arc::clone(&metrics));
     let (admin_listener, admin) = bind_admin(options.admin).await?;
     let (traffic, doors) = worker::open(&options)?;
     let addresses = Addresses {
@@ -71,27 +75,19 @@ pub async fn serve(
         .map_err(|error| StartupError::system("the workers", error))?;
     // The workers hold the other ends: when all have ended the queue says so.
     drop(reports_in);
-    let recorder = Recorder::new(
-        &options.service,
-        Arc::clone(&metrics),
-        configuration.known(),
-        log,
-        export_spans(clock, &options, &instance, &metrics),
-    );
+    let spans = export_spans(clock, &options, &instance, &metrics);
+    let known = configuration.known();
+    let recorder = Recorder::new(&options.service, Arc::clone(&metrics), known, log, spans);
     let (phase, phases) = watch::channel(Phase::Serving);
-    let admin = Admin {
-        clock,
-        workers: workers.clone(),
-        metrics: Arc::clone(&metrics),
-        configuration: configuration.status(),
-        identity: opened.identity(),
-        member: opened.member(),
-        phase: phases,
-    };
+    let admin = pages(clock, &workers, &metrics, &configuration, &opened, phases);
     let mut tasks = JoinSet::new();
-    let ties = opened.follow(
-        &options, &addresses, instance, &workers, &metrics, &mut tasks,
-    );
+    tasks.spawn(log_watch);
+    let run = Run {
+        instance,
+        addresses: &addresses,
+        rereads,
+    };
+    let ties = opened.follow(&options, run, &workers, &metrics, &mut tasks);
     tasks.spawn(admin::serve(admin_listener, admin));
     tasks.spawn(configuration.run(workers.clone()));
     tracing::info!(service = %options.service, outbound = %addresses.outbound, "ready");
@@ -109,6 +105,25 @@ pub async fn serve(
     }
     .run()
     .await
+}
+
+fn pages(
+    clock: Clock,
+    workers: &Workers,
+    metrics: &Arc<Metrics>,
+    configuration: &Configuration,
+    opened: &Opened,
+    phase: watch::Receiver<Phase>,
+) -> Admin {
+    Admin {
+        clock,
+        workers: workers.clone(),
+        metrics: Arc::clone(metrics),
+        configuration: configuration.status(),
+        identity: opened.identity(),
+        member: opened.member(),
+        phase,
+    }
 }
 
 fn settings(options: &Options) -> Settings {

@@ -6,7 +6,7 @@
 use std::io;
 use std::thread;
 
-use outrider_process::{forward_signals, print_ready};
+use outrider_process::{Rereads, forward_signals, print_ready};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
@@ -63,7 +63,7 @@ pub fn start(options: Options) -> Result<Running, StartupError> {
             // Fails only when `start` itself was abandoned.
             let _ = ready.send(*addresses);
         };
-        runtime()?.block_on(serve(options, stops, ready))
+        runtime()?.block_on(serve(options, stops, Rereads::never(), ready))
     };
     let thread = thread::Builder::new()
         .name("control".to_owned())
@@ -90,8 +90,9 @@ pub fn start(options: Options) -> Result<Running, StartupError> {
 pub fn run(options: Options) -> Result<(), StartupError> {
     runtime()?.block_on(async {
         let (stop, stops) = mpsc::channel(2);
-        forward_signals(stop).map_err(|error| StartupError::system("signal delivery", error))?;
-        serve(options, stops, print_ready).await
+        let rereads = forward_signals(stop)
+            .map_err(|error| StartupError::system("signal delivery", error))?;
+        serve(options, stops, rereads, print_ready).await
     })
 }
 

@@ -186,6 +186,7 @@ pub const PARTS: &[Part] = &[
             "outrider-documents",
             "outrider-examples",
             "outrider-folder",
+            "outrider-process",
             "outrider-proto",
         ],
         others: Others::AllBut(&["h2", "hyper"]),

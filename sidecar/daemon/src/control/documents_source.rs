@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outrider_folder::{Files, Watch};
+use outrider_process::Rereads;
 use tokio::sync::watch;
 
 use super::change;
@@ -73,9 +74,12 @@ impl DocumentsSource {
     }
 
     /// Follows the folder for as long as the process lives.
-    pub async fn run(mut self) {
+    pub async fn run(mut self, mut rereads: Rereads) {
         loop {
-            self.watch.changed().await;
+            tokio::select! {
+                () = self.watch.changed() => {}
+                () = rereads.next() => {}
+            }
             self.reload();
         }
     }

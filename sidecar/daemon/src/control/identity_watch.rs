@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use outrider_engine::TlsMaterial;
 use outrider_folder::Watch;
+use outrider_process::Rereads;
 use tokio::sync::watch;
 
 use super::identity::{self, Contents, Expected, Identity};
@@ -59,9 +60,12 @@ impl IdentityWatch {
     }
 
     /// Follows the files for as long as the process lives.
-    pub async fn run(mut self, workers: Workers, metrics: Arc<Metrics>) {
+    pub async fn run(mut self, mut rereads: Rereads, workers: Workers, metrics: Arc<Metrics>) {
         loop {
-            self.watch.changed().await;
+            tokio::select! {
+                () = self.watch.changed() => {}
+                () = rereads.next() => {}
+            }
             let found = identity::read(&self.files);
             let seen = fingerprint(&found);
             if seen == self.seen {

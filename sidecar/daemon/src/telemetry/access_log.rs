@@ -9,7 +9,7 @@ use std::path::Path;
 use outrider_engine::CallRecord;
 
 use super::access_line::Line;
-use super::log_sink::{Batch, LogSink};
+use super::log_sink::{Batch, LogSink, LogWatch};
 use super::recorder::ended_well;
 use crate::clock::Clock;
 use crate::options::AccessLog;
@@ -40,6 +40,11 @@ impl AccessLogWriter {
             batch: Batch::default(),
             sink,
         })
+    }
+
+    /// What makes it look at its file.
+    pub fn watch(&self) -> LogWatch {
+        self.sink.watch()
     }
 
     /// Adds the line of a call, if its kind is wanted.

@@ -4,7 +4,6 @@
 //! which answers `/livez` and obeys SIGTERM, nor a worker. So batches wait in a bounded queue, and
 //! what does not fit is counted as lost. The access log and the process's own log have one each.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +13,13 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing_subscriber::fmt::MakeWriter;
+
+use outrider_process::Rereads;
+
+use super::log_file::{LogFile, write_counted};
+use super::metrics::Metrics;
 
 /// Batches of the access log that may wait. A batch holds the lines of at most 128 calls.
 const BATCHES_MAX: usize = 64;
@@ -25,6 +30,9 @@ const OWN_LINES_MAX: usize = 1_024;
 /// Longest wait at the end of the process for the last lines.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(1);
 
+/// Longest time until a file that was renamed away is noticed although nothing is written. 1 s.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Some lines.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -32,11 +40,34 @@ pub struct Batch {
     pub lines: u64,
 }
 
+/// What the writer is given.
+#[derive(Debug)]
+enum Work {
+    Lines(Batch),
+    /// See whether the file is still the one at its path.
+    Look,
+}
+
+/// Where a writer puts lines.
+pub trait Output: Send + 'static {
+    /// Writes lines, or says how many of their octets it has written.
+    fn append(&mut self, lines: &[u8]) -> Result<(), usize>;
+
+    /// See whether the file is still the one at its path.
+    fn look(&mut self) {}
+}
+
+impl<W: Write + Send + 'static> Output for W {
+    fn append(&mut self, lines: &[u8]) -> Result<(), usize> {
+        write_counted(self, lines).map_err(|(_, written)| written)
+    }
+}
+
 /// The near end of the queue. Dropped, it waits a moment for the last lines to be written.
 #[derive(Debug)]
 pub struct LogSink {
     // Fields are dropped in this order: the queue closes, then its end is waited for.
-    batches: mpsc::Sender<Batch>,
+    work: mpsc::Sender<Work>,
     _end: End,
     lost: Arc<AtomicU64>,
 }
@@ -52,10 +83,7 @@ impl LogSink {
     /// When the file cannot be opened for appending, or the thread cannot be started.
     pub fn open(file: Option<&Path>) -> io::Result<LogSink> {
         match file {
-            Some(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path)?;
-                LogSink::start("access-log", BATCHES_MAX, file)
-            }
+            Some(path) => LogSink::start("access-log", BATCHES_MAX, LogFile::open(path)?),
             None => LogSink::start("access-log", BATCHES_MAX, io::stderr()),
         }
     }
@@ -68,12 +96,8 @@ impl LogSink {
         LogSink::start("log", OWN_LINES_MAX, io::stderr())
     }
 
-    fn start(
-        name: &str,
-        batches_max: usize,
-        output: impl Write + Send + 'static,
-    ) -> io::Result<LogSink> {
-        let (batches, waiting) = mpsc::channel(batches_max);
+    fn start(name: &str, batches_max: usize, output: impl Output) -> io::Result<LogSink> {
+        let (work, waiting) = mpsc::channel(batches_max);
         let (end, ended) = sync_channel(0);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
@@ -84,7 +108,7 @@ impl LogSink {
                 drop(end);
             })?;
         Ok(LogSink {
-            batches,
+            work,
             _end: End(ended),
             lost,
         })
@@ -92,7 +116,7 @@ impl LogSink {
 
     /// Hands a batch over, or counts its lines as lost when the queue is full.
     pub fn send(&self, batch: Batch) {
-        hand_over(&self.batches, batch, &self.lost);
+        hand_over(&self.work, batch, &self.lost);
     }
 
     /// Lines lost since the last call of this.
@@ -100,11 +124,48 @@ impl LogSink {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
+    /// What makes the writer look at its file.
+    pub fn watch(&self) -> LogWatch {
+        LogWatch {
+            work: self.work.downgrade(),
+            lost: Arc::clone(&self.lost),
+        }
+    }
+
     /// A writer that may outlive the sink; what it writes after the sink's end is lost.
     pub fn lines(&self) -> Lines {
         Lines {
-            batches: self.batches.downgrade(),
+            work: self.work.downgrade(),
             lost: Arc::clone(&self.lost),
+        }
+    }
+}
+
+/// Makes the writer of an access log look at its file, and counts the lines it has lost. May
+/// outlive the sink.
+#[derive(Debug)]
+pub struct LogWatch {
+    work: mpsc::WeakSender<Work>,
+    lost: Arc<AtomicU64>,
+}
+
+impl LogWatch {
+    /// Looks every second and at each SIGHUP, for as long as the process lives.
+    pub async fn run(self, mut rereads: Rereads, metrics: Arc<Metrics>) {
+        let mut ticks = interval(LOOK_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = rereads.next() => {}
+            }
+            if let Some(work) = self.work.upgrade() {
+                // A full queue: the writer looks before it writes what waits there.
+                let _ = work.try_send(Work::Look);
+            }
+            metrics
+                .access_lines_lost
+                .inc_by(self.lost.swap(0, Ordering::Relaxed));
         }
     }
 }
@@ -119,7 +180,7 @@ impl Drop for End {
 /// Writes the lines of `tracing` to a sink. Never waits and never fails.
 #[derive(Clone, Debug)]
 pub struct Lines {
-    batches: mpsc::WeakSender<Batch>,
+    work: mpsc::WeakSender<Work>,
     lost: Arc<AtomicU64>,
 }
 
@@ -137,9 +198,9 @@ impl Write for &Lines {
             text: line.to_vec(),
             lines: 1,
         };
-        match self.batches.upgrade() {
-            Some(batches) => hand_over(&batches, batch, &self.lost),
-            None => count_lost(&self.lost, &batch),
+        match self.work.upgrade() {
+            Some(work) => hand_over(&work, batch, &self.lost),
+            None => count_lost(&self.lost, batch.lines),
         }
         Ok(line.len())
     }
@@ -157,22 +218,36 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-fn hand_over(batches: &mpsc::Sender<Batch>, batch: Batch, lost: &AtomicU64) {
-    if let Err(refused) = batches.try_send(batch) {
-        count_lost(lost, &refused.into_inner());
+fn hand_over(work: &mpsc::Sender<Work>, batch: Batch, lost: &AtomicU64) {
+    let lines = batch.lines;
+    if work.try_send(Work::Lines(batch)).is_err() {
+        count_lost(lost, lines);
     }
 }
 
-fn count_lost(lost: &AtomicU64, batch: &Batch) {
-    lost.fetch_add(batch.lines, Ordering::Relaxed);
+fn count_lost(lost: &AtomicU64, lines: u64) {
+    lost.fetch_add(lines, Ordering::Relaxed);
 }
 
-fn write_all(mut batches: mpsc::Receiver<Batch>, mut output: impl Write, lost: &AtomicU64) {
-    while let Some(batch) = batches.blocking_recv() {
-        if output.write_all(&batch.text).is_err() {
-            count_lost(lost, &batch);
+fn write_all(mut work: mpsc::Receiver<Work>, mut output: impl Output, lost: &AtomicU64) {
+    while let Some(work) = work.blocking_recv() {
+        match work {
+            Work::Look => output.look(),
+            Work::Lines(batch) => {
+                if let Err(written) = output.append(&batch.text) {
+                    count_lost(lost, lines_after(&batch, written));
+                }
+            }
         }
     }
+}
+
+/// The lines of which the first `written` octets do not hold the end.
+fn lines_after(batch: &Batch, written: usize) -> u64 {
+    let ends = batch.text[..written]
+        .iter()
+        .filter(|octet| **octet == b'\n');
+    batch.lines.saturating_sub(ends.count() as u64)
 }
 
 #[cfg(test)]

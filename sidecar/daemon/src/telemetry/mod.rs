@@ -10,6 +10,7 @@ mod bounded;
 mod gauges;
 mod known;
 mod labels;
+mod log_file;
 mod log_sink;
 mod metrics;
 mod peers;
