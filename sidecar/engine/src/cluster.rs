@@ -189,7 +189,7 @@ impl ClusterState {
         let endpoint = &choice.endpoint;
         if choice.is_trial {
             let (estimate, turn) = (endpoint.estimate.get(), self.load.turn.get());
-            let tried = estimate.tried(&turn, self.endpoints.len(), now);
+            let tried = estimate.tried(&turn, now);
             endpoint.estimate.set(tried);
         }
         let (health, admission) = endpoint.health.get().admit(&self.config.policy.health, now);

@@ -23,9 +23,11 @@ impl Engine {
         let latency = now.since(attempt.started);
         if let Some(cluster) = cluster {
             let usual = cluster.load.usual.get();
-            let known = &attempt.endpoint.estimate;
-            known.set(known.get().observe(&usual, latency));
-            cluster.load.usual.set(usual.observe(latency));
+            let known = attempt.endpoint.estimate.get();
+            let estimate = &attempt.endpoint.estimate;
+            estimate.set(known.observe(&usual, latency));
+            let usual = usual.observe(latency, known.excess());
+            cluster.load.usual.set(usual);
         }
         call.first_byte = Some(latency);
     }
@@ -77,10 +79,10 @@ impl Engine {
         class: Class,
     ) {
         let cluster = cluster.newest();
-        let (mut turn, count) = (cluster.load.turn.get(), cluster.endpoints.len());
+        let mut turn = cluster.load.turn.get();
         turn.ended(class);
         cluster.load.turn.set(turn);
-        let estimate = endpoint.estimate.get().ended(&turn, count, self.now, class);
+        let estimate = endpoint.estimate.get().ended(&turn, self.now, class);
         let random = self.random.next_u64();
         let observation = cluster.observation(endpoint, admission, class, self.now, random);
         let rules = &cluster.config.policy.health;

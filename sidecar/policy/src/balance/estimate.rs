@@ -2,8 +2,9 @@
 //!
 //! A belief decides only as far as it is more than noise, and none holds for good: an endpoint that
 //! stands aside gets a trial, one call, after one turn, then after two, four and so on up to 32 of
-//! its turns, and after 30 s at the latest. One good answer makes the next trial come with its
-//! next turn, and takes a quarter of the belief.
+//! its turns, and after a minute at the latest. A trial whose answer is quick makes the wait a quarter as
+//! long, and takes a quarter of what is more than noise. It must not end the wait: where answers are
+//! exponentially distributed, a third of those of an endpoint that is three times slower are quick.
 //!
 //! Peak EWMA (Finagle, tower, linkerd) takes the slowest answer for the truth and forgets it with time
 //! alone, over ten seconds: one cold start costs an endpoint its traffic for a minute where calls are
@@ -21,9 +22,13 @@ const EXCESS_SHIFT: u32 = 4;
 /// Longest wait for a trial, in turns. So an endpoint that stays slow gets 3 % of its share.
 const PATIENCE_MAX: u8 = 32;
 
+/// A quick answer makes the wait for the next trial so many times shorter than it would be: a quarter
+/// of the last one, because each trial doubles it first.
+const QUICK_CUTS: u8 = 8;
+
 /// Longest wait for a trial in time. Long, and at a few calls a minute an endpoint that is well again
 /// is left alone; short, and at a few calls a second a slow one gets more than 10 % of its share.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Answers after which an endpoint gets several calls at once. Until then it gets one at a time
 /// where others can take the rest: a cold start is paid by few.
@@ -52,48 +57,43 @@ pub struct Estimate {
     answers: u8,
     /// Failures since the last good end.
     faults: u8,
-    /// Turns until the next trial; doubles with each. 0 counts as 1.
+    /// Turns from one trial to the next; doubles with each. 0: its next turn will do.
     patience: u8,
     /// When it was tried, or failed, last: the number of its cluster's picks, and the time.
     last_trial: u64,
     tried_at: Tick,
-    /// The pick from which on its next trial is due.
-    due_pick: u64,
 }
 
 impl Estimate {
     /// Response headers came `latency` after the attempt began. Also for our own deadline that ended
     /// an attempt without them: it would have taken at least that long.
     pub fn observe(self, usual: &Usual, latency: Duration) -> Estimate {
-        let excess = usual.excess(latency);
-        let is_quick = excess <= usual.margin();
+        let sample = usual.excess(latency);
         let answers = self.answers.saturating_add(1).min(ANSWERS_PROVEN);
-        if is_quick && self.is_slow(usual) {
-            let patience = if self.faults == 0 { 1 } else { self.patience };
-            let excess = self.excess - self.excess.part(2);
-            return Estimate {
-                excess,
-                answers,
-                patience,
-                due_pick: 0,
-                ..self
-            };
-        }
-        Estimate {
+        let mut moved = Estimate {
             answers,
-            ..self.moved(excess)
+            ..self.moved(sample)
+        };
+        // Within the noise, or nearer to what is usual than to what is believed.
+        let is_quick = sample <= usual.margin().max(self.excess.part(1));
+        if self.is_slow(usual) && is_quick {
+            let beyond = self.excess - usual.margin();
+            moved.excess = moved.excess.min(self.excess - beyond.part(2));
+            if self.faults == 0 {
+                moved.patience /= QUICK_CUTS;
+            }
         }
+        moved
     }
 
     /// An attempt ended. A failure or an overload counts as an answer that took long beyond measure.
-    pub fn ended(self, turn: &Turn, count: usize, now: Tick, class: Class) -> Estimate {
+    pub fn ended(self, turn: &Turn, now: Tick, class: Class) -> Estimate {
         match class {
             Class::Neutral => self,
             Class::Success | Class::CallerFault if self.faults == 0 => self,
             Class::Success | Class::CallerFault => Estimate {
                 faults: 0,
-                patience: 1,
-                due_pick: 0,
+                patience: 0,
                 ..self
             },
             Class::Overload => self.moved(FARTHEST),
@@ -105,16 +105,16 @@ impl Estimate {
                     patience,
                     ..self.moved(FARTHEST)
                 };
-                failed.tried_now(turn, count, now)
+                failed.tried_now(turn, now)
             }
         }
     }
 
     /// A call goes there as a trial; the next one is due after twice as many turns, unless it ends
     /// well.
-    pub fn tried(self, turn: &Turn, count: usize, now: Tick) -> Estimate {
+    pub fn tried(self, turn: &Turn, now: Tick) -> Estimate {
         let patience = self.patience.max(1).saturating_mul(2).min(PATIENCE_MAX);
-        Estimate { patience, ..self }.tried_now(turn, count, now)
+        Estimate { patience, ..self }.tried_now(turn, now)
     }
 
     /// Does it stand aside, and if so: is it time for a trial? One at a time.
@@ -122,7 +122,8 @@ impl Estimate {
         if self.faults == 0 && !self.is_slow(usual) {
             return Trial::Unneeded;
         }
-        let is_due = turn.picks() >= self.due_pick || self.has_rested(now, SILENCE_MAX);
+        let turns = turn.turns_since(self.last_trial);
+        let is_due = turns >= u64::from(self.patience) || self.has_rested(now, SILENCE_MAX);
         match is_due && in_flight == 0 {
             true => Trial::Due,
             false => Trial::Later,
@@ -157,6 +158,11 @@ impl Estimate {
         self.last_trial
     }
 
+    /// How much slower than usual it is believed to be.
+    pub const fn excess(&self) -> Octaves {
+        self.excess
+    }
+
     /// How long its answers usually take; zero if nothing is known.
     pub fn usual_latency(&self, usual: &Usual) -> Duration {
         usual.latency(self.excess)
@@ -171,12 +177,10 @@ impl Estimate {
         Estimate { excess, ..self }
     }
 
-    fn tried_now(self, turn: &Turn, count: usize, now: Tick) -> Estimate {
-        let picks = u64::from(self.patience.max(1)).saturating_mul(count as u64);
+    fn tried_now(self, turn: &Turn, now: Tick) -> Estimate {
         Estimate {
             last_trial: turn.picks(),
             tried_at: now,
-            due_pick: turn.picks().saturating_add(picks),
             ..self
         }
     }
@@ -197,7 +201,9 @@ mod tests {
 
     /// Answers take 2 ms here.
     fn usual() -> Usual {
-        (0..100).fold(Usual::default(), |usual, _| usual.observe(ms(2)))
+        (0..100).fold(Usual::default(), |usual, _| {
+            usual.observe(ms(2), Octaves::ZERO)
+        })
     }
 
     /// The estimate after answers of so many milliseconds.
@@ -251,7 +257,7 @@ mod tests {
         let mut picks = 0;
         for turns in [2, 4, 8, 16, 32, 32] {
             slow = slow
-                .tried(&turn_after(picks), 2, at(0))
+                .tried(&turn_after(picks), at(0))
                 .observe(&usual(), ms(20));
             picks += 2 * turns;
             assert_eq!(trial(&slow, picks - 1), Trial::Later, "{turns} turns");
@@ -263,47 +269,66 @@ mod tests {
 
     #[test]
     fn silence_makes_a_slow_one_worth_a_trial() {
-        let slow = after(&[20; 50]).tried(&turn_after(0), 2, at(0));
+        let slow = after(&[20; 50]).tried(&turn_after(0), at(0));
         let trial = |millis| slow.trial(&usual(), &turn_after(1), at(millis), 0);
-        assert_eq!(trial(29_999), Trial::Later);
-        assert_eq!(trial(30_000), Trial::Due);
+        assert_eq!(trial(59_999), Trial::Later);
+        assert_eq!(trial(60_000), Trial::Due);
     }
 
     #[test]
     fn good_trials_bring_it_back() {
-        let tried = |found: Estimate| found.tried(&turn_after(0), 2, at(0));
+        let tried = |found: Estimate| found.tried(&turn_after(0), at(0));
         let slow = (0..5).fold(after(&[20; 100]), |found, _| tried(found));
         assert_eq!(trial(&slow, 63), Trial::Later);
         let better = slow.observe(&usual(), ms(2));
-        assert_eq!(trial(&better, 1), Trial::Due, "the next one is soon");
-        let well = (0..6).fold(better, |found, _| found.observe(&usual(), ms(2)));
+        assert_eq!(trial(&better, 7), Trial::Later);
+        assert_eq!(trial(&better, 8), Trial::Due, "a quarter of the 16 turns");
+        let good = tried(better).observe(&usual(), ms(2));
+        let good = tried(good).observe(&usual(), ms(2));
+        assert_eq!(trial(&good, 0), Trial::Due, "in its next turn");
+        let well = (0..16).fold(good, |found, _| found.observe(&usual(), ms(2)));
         assert_eq!(trial(&well, 0), Trial::Unneeded);
     }
 
     #[test]
+    fn a_quick_answer_now_and_then_does_not_bring_a_slow_one_back() {
+        let noisy = [1, 2, 4, 8].into_iter().cycle().take(400);
+        let usual = noisy.fold(Usual::default(), |usual, millis| {
+            usual.observe(ms(millis), Octaves::ZERO)
+        });
+        // Three times as slow, and a third of its answers are no slower than those of others.
+        let answers = [3, 12, 24].into_iter().cycle().take(300);
+        let mut found = after(&[20; 50]);
+        for millis in answers {
+            found = found.observe(&usual, ms(millis));
+            let trial = found.trial(&usual, &turn_after(0), at(0), 1);
+            assert_ne!(trial, Trial::Unneeded, "{found:?}");
+        }
+    }
+
+    #[test]
     fn a_failure_costs_a_turn_and_each_further_one_twice_as_many() {
-        let fail = |found: Estimate, picks| {
-            found.ended(&turn_after(picks), 2, at(0), Class::EndpointFault)
-        };
+        let fail =
+            |found: Estimate, picks| found.ended(&turn_after(picks), at(0), Class::EndpointFault);
         let once = fail(Estimate::default(), 10);
         assert_eq!(
             (trial(&once, 11), trial(&once, 12)),
             (Trial::Later, Trial::Due)
         );
-        let twice = fail(once.tried(&turn_after(12), 2, at(0)), 12);
+        let twice = fail(once.tried(&turn_after(12), at(0)), 12);
         assert_eq!(
             (trial(&twice, 15), trial(&twice, 16)),
             (Trial::Later, Trial::Due)
         );
-        let well = once.ended(&turn_after(12), 2, at(0), Class::Success);
+        let well = once.ended(&turn_after(12), at(0), Class::Success);
         assert_eq!((well.faults(), trial(&well, 12)), (0, Trial::Unneeded));
-        let neutral = once.ended(&turn_after(12), 2, at(0), Class::Neutral);
+        let neutral = once.ended(&turn_after(12), at(0), Class::Neutral);
         assert_eq!(neutral, once);
     }
 
     #[test]
     fn one_that_fails_now_and_then_stands_aside_at_times() {
-        let end = |found: Estimate, class| found.ended(&turn_after(0), 2, at(0), class);
+        let end = |found: Estimate, class| found.ended(&turn_after(0), at(0), class);
         for class in [Class::EndpointFault, Class::HalfFault, Class::Overload] {
             let often = (0..3).fold(after(&[2; 20]), |found, _| {
                 end(end(found, class), Class::Success)

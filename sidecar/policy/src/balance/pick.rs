@@ -127,6 +127,8 @@ impl Candidate {
 pub struct Turn {
     /// Picks so far.
     picks: u64,
+    /// Endpoints that the last pick was among.
+    count: u32,
     /// Place in the round.
     place: u32,
     /// One bit for each pair of neighbours in the round: do they change places?
@@ -140,10 +142,15 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Picks so far: the clock that trials are measured by. A turn is as many of them as there are
-    /// endpoints.
+    /// Picks so far.
     pub const fn picks(&self) -> u64 {
         self.picks
+    }
+
+    /// Whole turns since so many picks: the clock that trials are measured by. A turn is as many picks
+    /// as there are endpoints.
+    pub fn turns_since(&self, pick: u64) -> u64 {
+        self.picks.saturating_sub(pick) / u64::from(self.count.max(1))
     }
 
     /// May the next pick be a trial, where there is something better?
@@ -214,6 +221,7 @@ impl Turn {
 
     fn end(&mut self, count: usize, step: usize, is_trial: bool) {
         self.picks += 1;
+        self.count = count as u32;
         self.was_trial = is_trial;
         // Who was passed over has had its turn.
         let next = self.place as usize + step + 1;

@@ -1,8 +1,9 @@
 //! What is usual in a cluster: how long an answer takes, and how much answers differ.
 //!
-//! The yardstick for each endpoint's [`Estimate`](super::Estimate). A mean over the answers of all
-//! endpoints and their mean distance from it, both of logarithms; the last eight answers make most
-//! of the one, the last 32 most of the other. TCP keeps its round-trip time like this (RFC 6298).
+//! The yardstick for each endpoint's [`Estimate`](super::Estimate), both of logarithms: a mean over the
+//! answers of all endpoints, and the mean distance of an answer from what its own endpoint's answers
+//! are. The last eight answers make most of the one, the last 32 most of the other. TCP keeps its
+//! round-trip time like this (RFC 6298).
 
 use std::time::Duration;
 
@@ -26,24 +27,38 @@ const MARGIN_MIN: Octaves = Octaves::hundredths(58);
 /// Latency that is too long for any endpoint, as long as nothing is known.
 const OVERLONG_UNKNOWN: Duration = Duration::from_millis(30);
 
+/// The noise as long as nothing is known: that of exponentially distributed answers, as of a queue.
+/// Less, and the first answers of a noisy cluster put endpoints aside.
+const NOISE_UNKNOWN: Octaves = Octaves::hundredths(150);
+
 /// What is usual in a cluster. Default: nothing is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usual {
     /// Mean latency; `None` before the first answer.
     level: Option<Octaves>,
-    /// Mean distance from it.
+    /// Mean distance of an answer from its endpoint's mean.
     noise: Octaves,
 }
 
+impl Default for Usual {
+    fn default() -> Usual {
+        Usual {
+            level: None,
+            noise: NOISE_UNKNOWN,
+        }
+    }
+}
+
 impl Usual {
-    /// An endpoint's answer took `latency`.
-    pub fn observe(self, latency: Duration) -> Usual {
+    /// An answer took `latency`, of an endpoint that is believed to be slower by `excess`.
+    pub fn observe(self, latency: Duration, excess: Octaves) -> Usual {
         let Some(level) = self.level else {
             let level = Some(Octaves::of(latency));
             return Usual { level, ..self };
         };
         let distance = self.excess(latency);
-        let noise = self.noise + (distance.magnitude() - self.noise).part(NOISE_SHIFT);
+        let strayed = (distance - excess).magnitude();
+        let noise = self.noise + (strayed - self.noise).part(NOISE_SHIFT);
         let level = Some(level + distance.part(LEVEL_SHIFT));
         Usual { level, noise }
     }
@@ -57,10 +72,11 @@ impl Usual {
         (Octaves::of(latency) - level).clamp(none, FARTHEST)
     }
 
-    /// Differences up to this decide nothing: three quarters of the noise. The mean of an
-    /// endpoint's last sixteen answers strays so far once in a thousand times.
+    /// Differences up to this decide nothing: seven eighths of the noise. The mean of an endpoint's
+    /// last sixteen answers hardly ever strays so far; one that is three times slower is farther away
+    /// even where answers are exponentially distributed (1.6 octaves to 1.3).
     pub(super) fn margin(&self) -> Octaves {
-        (self.noise - self.noise.part(2)).max(MARGIN_MIN)
+        (self.noise - self.noise.part(3)).max(MARGIN_MIN)
     }
 
     /// The latency of an endpoint that differs by `excess`; zero if nothing is known.
@@ -90,7 +106,7 @@ mod tests {
     fn after(millis: impl IntoIterator<Item = u64>) -> Usual {
         let answers = millis.into_iter();
         answers.fold(Usual::default(), |usual, latency| {
-            usual.observe(ms(latency))
+            usual.observe(ms(latency), Octaves::ZERO)
         })
     }
 

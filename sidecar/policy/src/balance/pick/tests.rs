@@ -123,7 +123,7 @@ fn callers_that_alternate_do_not_meet_the_same_endpoint_each_time() {
 #[test]
 fn after_a_trial_comes_something_better_if_there_is_any() {
     let dead = (0..2).fold(Estimate::default(), |found, _| {
-        found.ended(&Turn::default(), 2, Tick::ZERO, Class::EndpointFault)
+        found.ended(&Turn::default(), Tick::ZERO, Class::EndpointFault)
     });
     let (mut turn, mut random) = (Turn::default(), sequence(9));
     let later = Tick::from_nanos(60_000_000_000);
