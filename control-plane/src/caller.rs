@@ -4,13 +4,25 @@
 //! [`sidecar`] or [`operator`] first thing. No message and no node id ever names anybody.
 //! Reference: SPIFFE-ID 2, X.509-SVID 2.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use tonic::{Extensions, Status};
 
-/// The other end of a connection, verified against the bundle.
+use crate::member::MemberId;
+
+/// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
+pub struct Caller {
+    /// Who it is, verified against the bundle.
+    pub identity: Identity,
+    /// Where it connects from; an IPv4 address in IPv6's spelling is spelt as IPv4.
+    pub from: IpAddr,
+}
+
+/// Who a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
     /// It has shown no certificate: it may ask for the bundle and join.
     Anonymous,
     /// The sidecar of a service.
@@ -26,6 +38,8 @@ pub struct Workload {
     pub namespace: String,
     /// Name of the service.
     pub service: String,
+    /// Which of its instances.
+    pub member: MemberId,
     /// When the certificate ends. Seconds since 1970-01-01 UTC.
     pub expires_unix: i64,
 }
@@ -51,17 +65,28 @@ impl Workload {
     }
 }
 
+fn identity(extensions: &Extensions) -> Option<&Identity> {
+    extensions.get().map(|caller: &Caller| &caller.identity)
+}
+
+/// Where the caller connects from. The unspecified address where no connection said it, as in
+/// tests.
+pub fn from(extensions: &Extensions) -> IpAddr {
+    let caller = extensions.get().map(|caller: &Caller| caller.from);
+    caller.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
 /// The sidecar that speaks.
 ///
 /// # Errors
 /// UNAUTHENTICATED without a certificate, PERMISSION_DENIED for anybody else.
 pub fn sidecar(extensions: &Extensions) -> Result<&Workload, Status> {
-    match extensions.get() {
-        Some(Caller::Sidecar(workload)) => Ok(workload),
-        Some(Caller::Operator) => Err(Status::permission_denied(
+    match identity(extensions) {
+        Some(Identity::Sidecar(workload)) => Ok(workload),
+        Some(Identity::Operator) => Err(Status::permission_denied(
             "this is for sidecars, and the certificate is an operator's",
         )),
-        Some(Caller::Anonymous) | None => Err(Status::unauthenticated(
+        Some(Identity::Anonymous) | None => Err(Status::unauthenticated(
             "this needs the certificate of a sidecar: join first",
         )),
     }
@@ -90,12 +115,12 @@ pub fn any_sidecar(extensions: &Extensions) -> Result<(), Status> {
 /// # Errors
 /// UNAUTHENTICATED without a certificate, PERMISSION_DENIED for anybody else.
 pub fn operator(extensions: &Extensions) -> Result<(), Status> {
-    match extensions.get() {
-        Some(Caller::Operator) => Ok(()),
-        Some(Caller::Sidecar(_)) => Err(Status::permission_denied(
+    match identity(extensions) {
+        Some(Identity::Operator) => Ok(()),
+        Some(Identity::Sidecar(_)) => Err(Status::permission_denied(
             "this is for operators, and the certificate is a sidecar's",
         )),
-        Some(Caller::Anonymous) | None => Err(Status::unauthenticated(
+        Some(Identity::Anonymous) | None => Err(Status::unauthenticated(
             "this needs an operator's certificate: the folder `operator` in the control plane's --data",
         )),
     }
@@ -106,18 +131,20 @@ mod tests {
     use super::*;
     use tonic::Code;
 
-    fn orders() -> Caller {
-        Caller::Sidecar(Workload {
+    fn orders() -> Identity {
+        Identity::Sidecar(Workload {
             namespace: "default".to_owned(),
             service: "orders".to_owned(),
+            member: MemberId::UNKNOWN,
             expires_unix: 0,
         })
     }
 
-    fn asked(caller: Option<Caller>) -> (Result<(), Code>, Result<(), Code>) {
+    fn asked(identity: Option<Identity>) -> (Result<(), Code>, Result<(), Code>) {
         let mut extensions = Extensions::new();
-        if let Some(caller) = caller {
-            extensions.insert(caller);
+        if let Some(identity) = identity {
+            let from = Ipv4Addr::LOCALHOST.into();
+            extensions.insert(Caller { identity, from });
         }
         let sidecar = sidecar(&extensions).map(drop);
         let operator = operator(&extensions);
@@ -131,8 +158,8 @@ mod tests {
     fn who_may_do_what() {
         let (denied, unknown) = (Err(Code::PermissionDenied), Err(Code::Unauthenticated));
         assert_eq!(asked(None), (unknown, unknown));
-        assert_eq!(asked(Some(Caller::Anonymous)), (unknown, unknown));
+        assert_eq!(asked(Some(Identity::Anonymous)), (unknown, unknown));
         assert_eq!(asked(Some(orders())), (Ok(()), denied));
-        assert_eq!(asked(Some(Caller::Operator)), (denied, Ok(())));
+        assert_eq!(asked(Some(Identity::Operator)), (denied, Ok(())));
     }
 }

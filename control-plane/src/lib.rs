@@ -29,6 +29,7 @@ pub mod sidecars;
 pub mod admin;
 mod allowance;
 pub mod caller;
+pub mod member;
 
 pub mod clock;
 pub mod desk;
@@ -41,5 +42,6 @@ pub use parts::Parts;
 pub use process::Addresses;
 pub use running::{Running, run, start};
 
-pub use caller::{Caller, Workload};
+pub use caller::{Caller, Identity, Workload};
+pub use member::MemberId;
 pub use store::{Store, StoreError};

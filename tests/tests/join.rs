@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use outrider_control_plane::authority::{Authority, Bundle};
 use outrider_control_plane::tokens::Tokens;
-use outrider_control_plane::{Store, clock};
+use outrider_control_plane::{MemberId, Store, clock};
 use outrider_proto::token::Token;
 use outrider_proto::v1;
 use outrider_proto::v1::RotationStep;
@@ -335,7 +335,8 @@ async fn a_connection_ends_with_the_certificate_that_opened_it() {
         let store = Store::open(data.path()).expect("a store");
         let life = Duration::from_secs(3);
         let authority = Authority::open(&store, "outrider.local", life, now).expect("a root");
-        let issued = authority.issue_workload("default", "orders", &key, now);
+        let member = MemberId::new([1; 8]);
+        let issued = authority.issue_workload("default", "orders", member, &key, now);
         let roots = authority.bundle().borrow().roots().to_vec();
         (issued.expect("a certificate"), roots)
     };

@@ -164,6 +164,42 @@ async fn nobody_is_announced_moved_or_withdrawn_by_another() {
     assert_eq!(after[1], before[1]);
 }
 
+/// Two members of one service: what one announces, the other neither ends nor takes over, however
+/// often it tries.
+#[tokio::test]
+async fn nobody_ends_or_takes_over_the_address_of_a_sibling() {
+    let mut mesh = Mesh::start().await;
+    let address = mesh.control_plane.addresses().listen;
+    let sibling = Member::join(address, &mut mesh.operator, "orders").await;
+    let victim = &mesh.members[1];
+    assert_eq!(service_of(victim), "orders");
+    let theirs = "127.0.0.1:1001";
+    let mut own = victim.announcements().await;
+    own.say(serving("run", theirs)).await.expect("a lease");
+    let before = mesh.endpoints().await;
+    for instance in ["run", "sibling"] {
+        let said = |serving_now, withdraw| v1::Announcement {
+            serving: serving_now,
+            withdraw,
+            ..serving(instance, theirs)
+        };
+        let attempts = [
+            (said(true, false), Code::FailedPrecondition),
+            (said(false, false), Code::FailedPrecondition),
+            (said(true, true), Code::Ok),
+        ];
+        for (attempt, expected) in attempts {
+            let mut announcements = sibling.announcements().await;
+            let outcome = announcements.say(attempt.clone()).await;
+            assert_eq!(code(outcome), expected, "{attempt:?}");
+        }
+    }
+    let victim = &mesh.members[1];
+    let mut again = victim.announcements().await;
+    again.say(serving("run", theirs)).await.expect("its lease");
+    assert_eq!(mesh.endpoints().await, before);
+}
+
 #[tokio::test]
 async fn nobody_becomes_another_by_a_token_or_by_renewing() {
     let mesh = Mesh::start().await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rcgen::KeyPair;
 
 use super::bundle::LINE_FEEDS;
-use super::{Authority, AuthorityError};
+use super::{Authority, AuthorityError, random_member};
 use crate::clock;
 
 /// The folder in `--data` with the operator's certificate, key and bundle, PEM.
@@ -64,7 +64,7 @@ impl OperatorFolder {
 
     /// Writes all three files, the certificate with a new life.
     fn write(&self, authority: &Authority, now: i64) -> Result<(), AuthorityError> {
-        let issued = authority.issue("operator", &self.key, LIFE, now)?;
+        let issued = authority.issue("operator", random_member()?, &self.key, LIFE, now)?;
         let blocks = issued.chain.iter();
         let blocks = blocks.map(|der| pem::Pem::new("CERTIFICATE", der.to_vec()));
         let chain = pem::encode_many_config(&blocks.collect::<Vec<_>>(), LINE_FEEDS);

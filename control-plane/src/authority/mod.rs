@@ -25,6 +25,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
+use crate::member::MemberId;
 use crate::store::Store;
 
 pub use bundle::Bundle;
@@ -34,6 +35,7 @@ pub use request::requested_key;
 pub use service::CertificateAuthority;
 
 use rollover::Roots;
+pub use root::random_member;
 use root::{Root, Validity};
 
 /// A certificate and what it is believed through.
@@ -138,7 +140,8 @@ impl Authority {
         Ok(kept.filter(|earlier| earlier.roots.iter().any(is_believed)))
     }
 
-    /// A certificate for `key` that names the service, of the configured life.
+    /// A certificate for `key` that names the service and, by its number, the member, of the
+    /// configured life.
     ///
     /// # Errors
     /// [`AuthorityError::RootEnded`], [`AuthorityError::Signing`].
@@ -146,11 +149,12 @@ impl Authority {
         &self,
         namespace: &str,
         service: &str,
+        member: MemberId,
         key: &impl PublicKeyData,
         now: i64,
     ) -> Result<Issued, AuthorityError> {
         let path = format!("ns/{namespace}/svc/{service}");
-        self.issue(&path, key, self.shared.life, now)
+        self.issue(&path, member, key, self.shared.life, now)
     }
 
     /// Takes a step of a rollover; kept and told when it returns. The SHA-256 of each root of the
@@ -197,13 +201,14 @@ impl Authority {
     fn issue(
         &self,
         path: &str,
+        member: MemberId,
         key: &impl PublicKeyData,
         life: Duration,
         now: i64,
     ) -> Result<Issued, AuthorityError> {
         let uri = format!("spiffe://{}/{path}", self.shared.trust_domain);
         let roots = self.shared.roots.borrow().clone();
-        issue_leaf(&roots, &uri, key, life, now)
+        issue_leaf(&roots, &uri, member, key, life, now)
     }
 }
 
@@ -259,6 +264,7 @@ fn signing_first(roots: &Roots) -> Vec<String> {
 fn issue_leaf(
     roots: &Roots,
     uri: &str,
+    member: MemberId,
     key: &impl PublicKeyData,
     life: Duration,
     now: i64,
@@ -268,7 +274,7 @@ fn issue_leaf(
     if validity.not_after <= now {
         return Err(AuthorityError::RootEnded);
     }
-    let leaf = root.issue(uri, key, validity)?;
+    let leaf = root.issue(uri, member, key, validity)?;
     let mut chain = vec![leaf];
     chain.extend_from_slice(roots.intermediates());
     Ok(Issued {
@@ -284,7 +290,7 @@ fn issue_own(
     now: i64,
 ) -> Result<CertifiedKey, AuthorityError> {
     let uri = format!("spiffe://{trust_domain}/control-plane");
-    let issued = issue_leaf(roots, &uri, key, credentials::LIFE, now)?;
+    let issued = issue_leaf(roots, &uri, random_member()?, key, credentials::LIFE, now)?;
     let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     CertifiedKey::from_der(issued.chain, der, &provider).map_err(AuthorityError::OwnKey)

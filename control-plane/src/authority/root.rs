@@ -15,6 +15,7 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::AuthorityError;
+use crate::member::MemberId;
 
 /// How long a root is believed: ten years. Its end is the end of the mesh unless a rollover came
 /// before.
@@ -111,17 +112,18 @@ impl Root {
         self.not_after
     }
 
-    /// A leaf for `key` that names exactly `uri`.
+    /// A leaf for `key` that names exactly `uri`, and is numbered as one of `member`'s.
     ///
     /// # Errors
     /// [`AuthorityError::Signing`].
     pub fn issue(
         &self,
         uri: &str,
+        member: MemberId,
         key: &impl PublicKeyData,
         validity: Validity,
     ) -> Result<CertificateDer<'static>, AuthorityError> {
-        let mut params = dated(validity)?;
+        let mut params = dated(member, validity)?;
         params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![
@@ -143,7 +145,7 @@ impl Root {
         now: i64,
     ) -> Result<CertificateDer<'static>, AuthorityError> {
         let end = self.not_after.min(other.not_after);
-        let mut params = dated(Validity::of(ROOT_LIFE, now, end))?;
+        let mut params = dated(random_member()?, Validity::of(ROOT_LIFE, now, end))?;
         let name = other.name.as_str();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -154,7 +156,7 @@ impl Root {
 }
 
 fn root_params(trust_domain: &str, now: i64) -> Result<CertificateParams, AuthorityError> {
-    let mut params = dated(Validity::of(ROOT_LIFE, now, i64::MAX))?;
+    let mut params = dated(random_member()?, Validity::of(ROOT_LIFE, now, i64::MAX))?;
     // Two roots of a mesh need two names: some verifiers stop at the first that fits. A common
     // name has at most 64 characters.
     let mut number = [0; 8];
@@ -169,12 +171,12 @@ fn root_params(trust_domain: &str, now: i64) -> Result<CertificateParams, Author
     Ok(params)
 }
 
-fn dated(validity: Validity) -> Result<CertificateParams, AuthorityError> {
+fn dated(member: MemberId, validity: Validity) -> Result<CertificateParams, AuthorityError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.not_before = moment(validity.not_before).into();
     params.not_after = moment(validity.not_after).into();
-    params.serial_number = Some(serial()?);
+    params.serial_number = Some(serial(member)?);
     Ok(params)
 }
 
@@ -184,11 +186,22 @@ fn moment(unix_seconds: i64) -> SystemTime {
 }
 
 /// Positive, not zero, at most 20 octets, never twice (RFC 5280 4.1.2.2).
-fn serial() -> Result<SerialNumber, AuthorityError> {
-    let mut octets = [0; 16];
-    random(&mut octets)?;
-    octets[0] = octets[0] & 0x3f | 0x40;
+fn serial(member: MemberId) -> Result<SerialNumber, AuthorityError> {
+    let mut octets = [0; 2 * MemberId::BYTES];
+    let (first, second) = octets.split_at_mut(MemberId::BYTES);
+    first.copy_from_slice(&member.octets());
+    random(second)?;
     Ok(SerialNumber::from_slice(&octets))
+}
+
+/// A member that has just joined, or somebody who never will.
+///
+/// # Errors
+/// [`AuthorityError::NoRandomness`].
+pub fn random_member() -> Result<MemberId, AuthorityError> {
+    let mut octets = [0; MemberId::BYTES];
+    random(&mut octets)?;
+    Ok(MemberId::new(octets))
 }
 
 fn random(octets: &mut [u8]) -> Result<(), AuthorityError> {
@@ -229,7 +242,8 @@ mod tests {
         let key = KeyPair::generate().expect("a key");
         let uri = "spiffe://outrider.local/ns/default/svc/orders";
         let validity = Validity::of(Duration::from_secs(60), NOW, root.not_after());
-        let issue = || root.issue(uri, &key, validity).expect("a leaf");
+        let member = random_member().expect("a member");
+        let issue = || root.issue(uri, member, &key, validity).expect("a leaf");
         let (first, second) = (issue(), issue());
         let (_, first) = X509Certificate::from_der(&first).expect("a certificate");
         let (_, second) = X509Certificate::from_der(&second).expect("a certificate");
@@ -242,6 +256,8 @@ mod tests {
         assert_eq!(first.validity().not_before.timestamp(), NOW - 60);
         assert_eq!(first.validity().not_after.timestamp(), NOW + 60);
         assert_ne!(first.raw_serial(), second.raw_serial());
+        let of = |leaf: &X509Certificate<'_>| MemberId::of_serial(leaf.raw_serial());
+        assert_eq!((of(&first), of(&second)), (member, member));
     }
 
     #[test]

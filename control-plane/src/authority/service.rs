@@ -11,8 +11,9 @@ use outrider_proto::v1::certificate_authority_server as server;
 use rcgen::{PublicKeyData, SubjectPublicKeyInfo};
 use tonic::{Code, Request, Response, Status};
 
-use super::{Authority, requested_key};
+use super::{Authority, random_member, requested_key};
 use crate::journal::{EventKind, Journal};
+use crate::member::MemberId;
 use crate::metrics::Metrics;
 use crate::parts::Parts;
 use crate::tokens::{Joining, Tokens};
@@ -62,12 +63,13 @@ impl CertificateAuthority {
         &self,
         namespace: &str,
         service: &str,
+        member: MemberId,
         key: &impl PublicKeyData,
     ) -> Result<Response<v1::IssuedCertificate>, Status> {
         let now = clock::unix_seconds();
         let issued = self
             .authority
-            .issue_workload(namespace, service, key, now)?;
+            .issue_workload(namespace, service, member, key, now)?;
         let bundle = self.authority.bundle();
         let roots = bundle
             .borrow()
@@ -107,6 +109,7 @@ impl server::CertificateAuthority for CertificateAuthority {
         &self,
         request: Request<v1::JoinRequest>,
     ) -> Result<Response<v1::IssuedCertificate>, Status> {
+        let from = caller::from(request.extensions());
         let v1::JoinRequest {
             token,
             certificate_signing_request,
@@ -118,9 +121,9 @@ impl server::CertificateAuthority for CertificateAuthority {
             }
         })?;
         let (namespace, service) = (&joining.namespace, &joining.service);
-        let issued = self.issue(namespace, service, &key)?;
+        let issued = self.issue(namespace, service, random_member()?, &key)?;
         self.metrics.joined();
-        let detail = format!("With token {}.", joining.id);
+        let detail = format!("With token {}, from {from}.", joining.id);
         self.journal.record(EventKind::Joined, service, &detail);
         Ok(issued)
     }
@@ -129,13 +132,14 @@ impl server::CertificateAuthority for CertificateAuthority {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::IssuedCertificate>, Status> {
+        let from = caller::from(request.extensions());
         let workload = caller::sidecar(request.extensions())?.clone();
         let key = requested_key(&request.into_inner().certificate_signing_request)?;
         let (namespace, service) = (&workload.namespace, &workload.service);
-        let issued = self.issue(namespace, service, &key)?;
+        let issued = self.issue(namespace, service, workload.member, &key)?;
         self.metrics.renewed();
-        self.journal
-            .record(EventKind::Renewed, service, "Its certificate.");
+        let detail = format!("Its certificate, from {from}.");
+        self.journal.record(EventKind::Renewed, service, &detail);
         Ok(issued)
     }
 }

@@ -53,6 +53,7 @@ pub fn parse(workload: &Workload, announcement: &Announcement) -> Result<Announc
             service: workload.service.clone(),
             namespace: workload.namespace.clone(),
         },
+        member: workload.member,
         instance: announcement.instance.clone(),
         address: parse_address(&announcement.address)?,
     })
@@ -117,11 +118,13 @@ pub fn observed(by: &Workload, observation: &Observation) -> Option<(EventKind, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::member::MemberId;
 
     fn orders() -> Workload {
         Workload {
             namespace: "shop".to_owned(),
             service: "orders".to_owned(),
+            member: MemberId::UNKNOWN,
             expires_unix: 0,
         }
     }

@@ -5,14 +5,21 @@ use std::net::SocketAddr;
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::lease::{Announced, Change, Registration, ServiceName};
+use crate::member::MemberId;
 use crate::store::{Store, StoreError};
 
-/// (service, namespace) to the time it was first known, in milliseconds since 1970-01-01 UTC.
+/// (service, namespace) to its rank among those of its name: the time it was first known, in
+/// milliseconds since 1970-01-01 UTC, or one more than the greatest rank before it.
 const SERVICES: TableDefinition<'_, (&str, &str), i64> = TableDefinition::new("services");
 
 /// (service, namespace, address) to (instance, when it joined, in the same unit).
 const REGISTRATIONS: TableDefinition<'_, (&str, &str, &str), (&str, i64)> =
     TableDefinition::new("registrations");
+
+/// (service, namespace, address) to the member whose registration it is. Beside the table above, and
+/// missing for what was written before members had ids.
+const HOLDERS: TableDefinition<'_, (&str, &str, &str), [u8; MemberId::BYTES]> =
+    TableDefinition::new("registration_members");
 
 /// What was written down.
 #[derive(Debug, Default, PartialEq)]
@@ -38,25 +45,29 @@ fn load_services(transaction: &WriteTransaction) -> Result<Vec<(ServiceName, i64
     let table = transaction.open_table(SERVICES)?;
     let mut services = Vec::new();
     for entry in table.iter()? {
-        let (key, first_unix_ms) = entry?;
-        services.push((service_name(key.value()), first_unix_ms.value()));
+        let (key, rank) = entry?;
+        services.push((service_name(key.value()), rank.value()));
     }
     Ok(services)
 }
 
 fn load_registrations(transaction: &WriteTransaction) -> Result<Vec<Registration>, redb::Error> {
     let table = transaction.open_table(REGISTRATIONS)?;
+    let holders = transaction.open_table(HOLDERS)?;
     let mut registrations = Vec::new();
     for entry in table.iter()? {
         let (key, value) = entry?;
         let (service, namespace, address) = key.value();
         let (instance, joined_unix_ms) = value.value();
+        let holder = holders.get((service, namespace, address))?;
+        let member = holder.map_or(MemberId::UNKNOWN, |holder| MemberId::kept(holder.value()));
         // We wrote it, so it parses; what does not is nobody's address.
         let Ok(address) = address.parse::<SocketAddr>() else {
             continue;
         };
         let announced = Announced {
             name: service_name((service, namespace)),
+            member,
             instance: instance.to_owned(),
             address,
         };
@@ -84,9 +95,10 @@ pub fn write(store: &Store, changes: &[Change]) -> Result<(), StoreError> {
 fn write_one(transaction: &WriteTransaction, change: &Change) -> Result<(), redb::Error> {
     let mut services = transaction.open_table(SERVICES)?;
     let mut registrations = transaction.open_table(REGISTRATIONS)?;
+    let mut holders = transaction.open_table(HOLDERS)?;
     match change {
-        Change::Known(name, first_unix_ms) => {
-            services.insert(service_key(name), first_unix_ms)?;
+        Change::Known(name, rank) => {
+            services.insert(service_key(name), rank)?;
         }
         Change::Forgotten(name) => {
             services.remove(service_key(name))?;
@@ -98,12 +110,16 @@ fn write_one(transaction: &WriteTransaction, change: &Change) -> Result<(), redb
             let (service, namespace) = service_key(&announced.name);
             let address = announced.address.to_string();
             let value = (announced.instance.as_str(), *joined_unix_ms);
-            registrations.insert((service, namespace, address.as_str()), value)?;
+            let key = (service, namespace, address.as_str());
+            registrations.insert(key, value)?;
+            holders.insert(key, announced.member.octets())?;
         }
         Change::Left(announced, _) => {
             let (service, namespace) = service_key(&announced.name);
             let address = announced.address.to_string();
-            registrations.remove((service, namespace, address.as_str()))?;
+            let key = (service, namespace, address.as_str());
+            registrations.remove(key)?;
+            holders.remove(key)?;
         }
     }
     Ok(())
@@ -129,6 +145,7 @@ mod tests {
         Registration {
             announced: Announced {
                 name: service_name(("orders", "shop")),
+                member: MemberId::new([3; 8]),
                 instance: "run".to_owned(),
                 address: address.parse().expect("an address"),
             },

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use outrider_documents::{Registered, RegisteredService};
 
+use super::budget::{CHANGES_MAX, ChangeBudget, WINDOW};
 use super::unready::UnreadyInstances;
+use crate::member::MemberId;
 
 /// How long an announcement holds. 5 s; sidecars announce every third of it.
 pub const LEASE: Duration = Duration::from_secs(5);
@@ -25,6 +27,9 @@ pub const GRACE: Duration = Duration::from_secs(30);
 
 /// Most leases of one service. 10,000: what an assignment can carry in one message of 4 MiB.
 pub(super) const LEASES_MAX: usize = 10_000;
+
+/// Most leases of one member. 8: an instance has one, and some more while it moves.
+const ADDRESSES_MAX: usize = 8;
 
 /// A service, as the certificates of its sidecars name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +51,8 @@ impl std::fmt::Display for ServiceName {
 pub struct Announced {
     /// Whose instance it is.
     pub name: ServiceName,
+    /// Which member of the mesh says so: what it announces, only it may end.
+    pub member: MemberId,
     /// Tells two runs at one address apart.
     pub instance: String,
     /// Where it is reached.
@@ -74,6 +81,8 @@ pub enum Cause {
     Dead,
     /// It fell silent.
     Expired,
+    /// Another member is at its address, and it was not heard any more.
+    Succeeded,
 }
 
 /// What an event changed, and what has to be written down.
@@ -109,10 +118,22 @@ pub enum Standing {
     },
 }
 
-/// A service has too many leases.
+/// Why an announcement has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the service has {LEASES_MAX} instances, and no more are taken")]
-pub struct Full;
+pub enum Refused {
+    /// The service has too many leases.
+    #[error("the service has {LEASES_MAX} instances, and no more are taken")]
+    Full,
+    /// The member has too many leases.
+    #[error("this member has announced {ADDRESSES_MAX} addresses, and no more are taken")]
+    TooManyAddresses,
+    /// Another member has a lease there.
+    #[error(
+        "{0} is the address of another member of this service, which was heard in the last 5 s: \
+         it is free when that one withdraws or falls silent"
+    )]
+    Held(SocketAddr),
+}
 
 /// All leases.
 #[derive(Debug)]
@@ -122,12 +143,17 @@ pub struct Leases {
     pub(super) swept: Duration,
     /// Who is an endpoint may have changed since it was last told.
     pub(super) moved: bool,
+    pub(super) budget: ChangeBudget,
+    /// The last rank that was given, or is known from before.
+    last_rank: i64,
 }
 
 #[derive(Debug)]
 pub(super) struct Service {
-    /// Milliseconds since 1970-01-01 UTC.
-    pub first_unix_ms: i64,
+    name: ServiceName,
+    /// Of those that share a name the lowest has it. Never given twice, and grows from service to
+    /// service whatever the machine's clock does.
+    rank: i64,
     pub leases: BTreeMap<SocketAddr, Lease>,
     pub unready: UnreadyInstances,
     /// Somebody announced it, serving or not.
@@ -138,6 +164,7 @@ pub(super) struct Service {
 
 #[derive(Debug)]
 pub(super) struct Lease {
+    pub member: MemberId,
     pub instance: String,
     pub joined_unix_ms: i64,
     pub standing: Standing,
@@ -165,97 +192,114 @@ impl Leases {
             grace_until: now,
             swept: now,
             moved: false,
+            budget: ChangeBudget::default(),
+            last_rank: 0,
         };
-        for (name, first_unix_ms) in services {
-            find(&mut leases.services, now, &name, first_unix_ms);
+        for (name, rank) in services {
+            leases.last_rank = leases.last_rank.max(rank);
+            find(&mut leases.services, now, &name, rank);
         }
         for registration in registrations {
             let joined = registration.joined_unix_ms;
             let name = &registration.announced.name;
             let service = find(&mut leases.services, now, name, joined);
-            let lease = Lease::new(now, registration.announced.instance, joined);
+            let lease = Lease::new(now, &registration.announced, joined);
             service.leases.insert(registration.announced.address, lease);
             leases.grace_until = now + GRACE;
         }
         leases
     }
 
-    /// An instance whose application takes calls announces itself.
+    /// An instance whose application takes calls announces itself. One that has changed too often is
+    /// noted as one that takes none, and why.
     ///
     /// # Errors
-    /// The service has too many instances already.
+    /// Another member has the address, or there are too many instances.
     pub fn announce(
         &mut self,
         now: Duration,
         unix_ms: i64,
         announced: Announced,
-    ) -> Result<Vec<Change>, Full> {
+    ) -> Result<Vec<Change>, Refused> {
         let mut changes = self.hear(now, unix_ms, &announced.name);
-        let service = find(&mut self.services, now, &announced.name, unix_ms);
-        service.unready.replace(&announced.address);
-        service.live_since.get_or_insert(now);
-        let full = service.leases.len() >= LEASES_MAX;
-        match service.leases.get_mut(&announced.address) {
-            Some(lease) if lease.instance == announced.instance => {
-                self.moved |= !lease.standing.is_endpoint();
-                lease.standing = Standing::live(now);
-            }
-            None if full => return Err(Full),
-            // At the address of another run that run is over.
-            Some(_) | None => {
-                let lease = Lease::new(now, announced.instance.clone(), unix_ms);
-                service.leases.insert(announced.address, lease);
-                self.moved = true;
-                changes.push(Change::Joined(Registration {
-                    announced,
-                    joined_unix_ms: unix_ms,
-                }));
-            }
+        let service = find(&mut self.services, now, &announced.name, self.last_rank);
+        if let Some(lease) = service.lease_of(&announced) {
+            self.moved |= !lease.standing.is_endpoint();
+            lease.standing = Standing::live(now);
+            service.live_since.get_or_insert(now);
+            service.unready.replace(&announced);
+            return Ok(changes);
         }
+        changes.extend(service.make_room(now, &announced)?);
+        let wait = self.budget.wait(now, announced.member);
+        if wait > Duration::ZERO {
+            let because = changed_too_often(wait);
+            service.unready.note(now, unix_ms, &announced, &because);
+            self.moved |= !changes.is_empty();
+            return Ok(changes);
+        }
+        service.unready.replace(&announced);
+        service.live_since.get_or_insert(now);
+        let lease = Lease::new(now, &announced, unix_ms);
+        service.leases.insert(announced.address, lease);
+        self.budget.count(now, announced.member);
+        self.moved = true;
+        changes.push(Change::Joined(Registration {
+            announced,
+            joined_unix_ms: unix_ms,
+        }));
         Ok(changes)
     }
 
     /// An instance whose application takes no calls announces itself: its service is known, and
-    /// at its address nobody serves, whichever run was there before.
+    /// at its address nobody serves, whichever run of the member was there before.
+    ///
+    /// # Errors
+    /// Another member has the address.
     pub fn announce_unready(
         &mut self,
         now: Duration,
         unix_ms: i64,
         announced: &Announced,
         because: String,
-    ) -> Vec<Change> {
+    ) -> Result<Vec<Change>, Refused> {
         let mut changes = self.hear(now, unix_ms, &announced.name);
-        let service = find(&mut self.services, now, &announced.name, unix_ms);
+        let service = find(&mut self.services, now, &announced.name, self.last_rank);
+        let succeeded = service.succeed(now, announced)?;
         service.unready.note(now, unix_ms, announced, &because);
-        changes.extend(service.end(announced, Cause::NotServing(because)));
+        let ended = service.end(announced.address, Cause::NotServing(because));
+        if !ended.is_empty() {
+            self.budget.count(now, announced.member);
+        }
+        changes.extend(succeeded.into_iter().chain(ended));
         self.moved |= !changes.is_empty();
-        changes
+        Ok(changes)
     }
 
-    /// An instance ends its own lease at an address. That of a later run there stays.
-    pub fn end(&mut self, announced: &Announced, cause: Cause) -> Vec<Change> {
+    /// An instance ends its own lease at an address. That of a later run there stays, and that of
+    /// another member.
+    pub fn end(&mut self, now: Duration, announced: &Announced, cause: Cause) -> Vec<Change> {
         let Some(service) = self.services.get_mut(&announced.name) else {
             return Vec::new();
         };
         service.unready.forget(announced);
-        match service.leases.get(&announced.address) {
-            Some(lease) if lease.instance == announced.instance => {
-                self.moved = true;
-                service.end(announced, cause)
-            }
-            Some(_) | None => Vec::new(),
+        if service.lease_of(announced).is_none() {
+            return Vec::new();
         }
+        self.moved = true;
+        self.budget.count(now, announced.member);
+        service.end(announced.address, cause)
     }
 
     /// The stream of an instance broke at `broke`, and nobody listens at its address. A lease that
     /// it has announced since, on another stream, stays.
-    pub fn died(&mut self, announced: &Announced, broke: Duration) -> Vec<Change> {
+    pub fn died(&mut self, now: Duration, announced: &Announced, broke: Duration) -> Vec<Change> {
         let service = self.services.get(&announced.name);
         let lease = service.and_then(|service| service.leases.get(&announced.address));
         if lease.is_some_and(|lease| lease.standing.is_announced_after(broke)) {
             return Vec::new();
         }
-        self.end(announced, Cause::Dead)
+        self.end(now, announced, Cause::Dead)
     }
 
     /// Notes that somebody spoke for a service.
@@ -264,9 +308,11 @@ impl Leases {
             service.heard = now;
             return Vec::new();
         }
-        find(&mut self.services, now, name, unix_ms);
+        // Not the time alone: a clock that was set back would make the newest service the oldest.
+        self.last_rank = unix_ms.max(self.last_rank.saturating_add(1));
+        find(&mut self.services, now, name, self.last_rank);
         self.moved = true;
-        vec![Change::Known(name.clone(), unix_ms)]
+        vec![Change::Known(name.clone(), self.last_rank)]
     }
 
     /// May [`Leases::registered`] have changed since this was last asked?
@@ -277,7 +323,7 @@ impl Leases {
     /// Who is an endpoint now. Of namespaces that share a name the one that came first is first.
     pub fn registered(&self) -> Registered {
         let mut by_age: Vec<_> = self.services.iter().collect();
-        by_age.sort_by_key(|(name, service)| (service.first_unix_ms, &name.namespace));
+        by_age.sort_by_key(|(name, service)| (service.rank, &name.namespace));
         let mut registered = Registered::default();
         for (name, service) in by_age {
             let candidates = registered.services.entry(name.service.clone());
@@ -297,6 +343,7 @@ impl Leases {
                 registration: Registration {
                     announced: Announced {
                         name: name.clone(),
+                        member: lease.member,
                         instance: lease.instance.clone(),
                         address: *address,
                     },
@@ -309,16 +356,25 @@ impl Leases {
     }
 }
 
+fn changed_too_often(wait: Duration) -> String {
+    let seconds = wait.as_secs() + 1;
+    format!(
+        "it changed more than {CHANGES_MAX} times in {} s: it is an endpoint again in {seconds} s",
+        WINDOW.as_secs()
+    )
+}
+
 /// The service, from now on if there was none. Free, so that its caller keeps the rest of itself.
 fn find<'s>(
     services: &'s mut BTreeMap<ServiceName, Service>,
     now: Duration,
     name: &ServiceName,
-    first_unix_ms: i64,
+    rank: i64,
 ) -> &'s mut Service {
     let service = services.entry(name.clone());
     service.or_insert_with(|| Service {
-        first_unix_ms,
+        name: name.clone(),
+        rank,
         leases: BTreeMap::new(),
         unready: UnreadyInstances::default(),
         heard: now,
@@ -327,18 +383,57 @@ fn find<'s>(
 }
 
 impl Service {
-    fn end(&mut self, announced: &Announced, cause: Cause) -> Vec<Change> {
-        let ended = self.leases.remove(&announced.address);
+    /// The lease of that run of that member at that address.
+    fn lease_of(&mut self, announced: &Announced) -> Option<&mut Lease> {
+        let lease = self.leases.get_mut(&announced.address);
+        lease.filter(|it| it.member == announced.member && it.instance == announced.instance)
+    }
+
+    /// Ends what must end before an instance can have the lease at its address.
+    fn make_room(&mut self, now: Duration, announced: &Announced) -> Result<Vec<Change>, Refused> {
+        let mut changes = self.succeed(now, announced)?;
+        if self.leases.contains_key(&announced.address) {
+            // An earlier run of its own: it is replaced.
+            return Ok(changes);
+        }
+        if self.leases.len() >= LEASES_MAX {
+            return Err(Refused::Full);
+        }
+        let own = self.leases.iter();
+        let own = own.filter(|(_, lease)| lease.member == announced.member);
+        let own: Vec<_> = own.map(|(at, lease)| (*at, lease.standing)).collect();
+        if own.len() >= ADDRESSES_MAX {
+            let silent = own.iter().find(|(_, standing)| standing.has_run_out(now));
+            let (address, _) = silent.ok_or(Refused::TooManyAddresses)?;
+            changes.extend(self.end(*address, Cause::Moved));
+        }
+        Ok(changes)
+    }
+
+    /// Ends the lease of another member at that address, if that was not heard any more: who comes
+    /// then is its successor.
+    fn succeed(&mut self, now: Duration, announced: &Announced) -> Result<Vec<Change>, Refused> {
+        let address = announced.address;
+        match self.leases.get(&address) {
+            Some(lease) if lease.member == announced.member => Ok(Vec::new()),
+            Some(lease) if lease.standing.has_run_out(now) || lease.member == MemberId::UNKNOWN => {
+                Ok(self.end(address, Cause::Succeeded))
+            }
+            Some(_) => Err(Refused::Held(address)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn end(&mut self, address: SocketAddr, cause: Cause) -> Vec<Change> {
+        let ended = self.leases.remove(&address);
         let left = ended.map(|lease| {
-            let instance = lease.instance;
-            let announced = announced.clone();
-            Change::Left(
-                Announced {
-                    instance,
-                    ..announced
-                },
-                cause,
-            )
+            let announced = Announced {
+                name: self.name.clone(),
+                member: lease.member,
+                instance: lease.instance,
+                address,
+            };
+            Change::Left(announced, cause)
         });
         left.into_iter().collect()
     }
@@ -351,9 +446,10 @@ impl Service {
 }
 
 impl Lease {
-    fn new(now: Duration, instance: String, joined_unix_ms: i64) -> Lease {
+    fn new(now: Duration, announced: &Announced, joined_unix_ms: i64) -> Lease {
         Lease {
-            instance,
+            member: announced.member,
+            instance: announced.instance.clone(),
             joined_unix_ms,
             standing: Standing::live(now),
         }

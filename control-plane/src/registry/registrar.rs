@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::kept;
-use super::lease::{Announced, Cause, Change, Full, Leases, Listed, ServiceName};
+use super::lease::{Announced, Cause, Change, Leases, Listed, Refused, ServiceName};
 use super::sweep;
 use super::unready::Unready;
 use super::writer::{self, Batch};
@@ -77,7 +77,7 @@ pub enum Taken {
     /// Written down and published, by this revision at the latest.
     By(u64),
     /// Not taken.
-    Full(Full),
+    Refused(Refused),
 }
 
 #[derive(Debug)]
@@ -214,7 +214,7 @@ impl Registrar {
                         changes.extend(changed);
                         answers.push((answer, None));
                     }
-                    Err(full) => answers.push((answer, Some(full))),
+                    Err(refused) => answers.push((answer, Some(refused))),
                 },
                 Word::Report(answer) => {
                     // Fails when whoever asked has gone.
@@ -230,17 +230,17 @@ impl Registrar {
         (changes, answers)
     }
 
-    fn hear(&mut self, now: Duration, unix_ms: i64, said: Said) -> Result<Vec<Change>, Full> {
+    fn hear(&mut self, now: Duration, unix_ms: i64, said: Said) -> Result<Vec<Change>, Refused> {
         match said {
             Said::Serving(announced) => self.leases.announce(now, unix_ms, announced),
             Said::Unready(announced, because) => {
                 let leases = &mut self.leases;
-                Ok(leases.announce_unready(now, unix_ms, &announced, because))
+                leases.announce_unready(now, unix_ms, &announced, because)
             }
-            Said::Over(announced, cause) => Ok(self.leases.end(&announced, cause)),
+            Said::Over(announced, cause) => Ok(self.leases.end(now, &announced, cause)),
             Said::Dead(announced, broke) => {
                 let broke = broke.saturating_duration_since(self.started);
-                Ok(self.leases.died(&announced, broke))
+                Ok(self.leases.died(now, &announced, broke))
             }
         }
     }
@@ -279,7 +279,7 @@ impl Registrar {
 }
 
 /// Whom to tell, and whether it was refused.
-type Answer = (oneshot::Sender<Taken>, Option<Full>);
+type Answer = (oneshot::Sender<Taken>, Option<Refused>);
 
 fn told(cause: &Cause) -> String {
     let words = match cause {
@@ -289,6 +289,7 @@ fn told(cause: &Cause) -> String {
         Cause::Moved => "has moved to another address",
         Cause::Dead => "has died: its connection broke and nobody listens at its address",
         Cause::Expired => "was not heard of for too long",
+        Cause::Succeeded => "was not heard of any more, and another member is at its address",
     };
     words.to_owned()
 }
@@ -298,6 +299,7 @@ mod tests {
     use redb::TableDefinition;
 
     use super::*;
+    use crate::member::MemberId;
     use crate::registry::lease::ServiceName;
 
     fn announced() -> Announced {
@@ -306,6 +308,7 @@ mod tests {
                 service: "orders".to_owned(),
                 namespace: "default".to_owned(),
             },
+            member: MemberId::UNKNOWN,
             instance: "run".to_owned(),
             address: "10.0.0.1:15006".parse().expect("an address"),
         }

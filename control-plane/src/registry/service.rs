@@ -17,10 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::announcement::{observed, parse, reason};
-use super::lease::{Announced, Cause, LEASE};
+use super::lease::{Announced, Cause, LEASE, Refused};
 use super::registrar::{Registry, Said, Stopped, Taken};
 use crate::allowance::Allowance;
 use crate::caller::{self, Workload};
@@ -164,7 +164,7 @@ impl Instance {
     async fn say(&self, said: Said) -> Result<u64, Status> {
         match self.service.registry.say(said).await {
             Ok(Taken::By(revision)) => Ok(revision),
-            Ok(Taken::Full(full)) => Err(Status::resource_exhausted(full.to_string())),
+            Ok(Taken::Refused(refused)) => Err(status_of(refused)),
             Err(Stopped) => Err(caller::stopping()),
         }
     }
@@ -181,6 +181,14 @@ impl Instance {
     }
 }
 
+fn status_of(refused: Refused) -> Status {
+    let code = match refused {
+        Refused::Full | Refused::TooManyAddresses => Code::ResourceExhausted,
+        Refused::Held(_) => Code::FailedPrecondition,
+    };
+    Status::new(code, refused.to_string())
+}
+
 /// Does its machine answer that nobody listens there? Silence, or no way to it, is no answer: what
 /// we cannot reach, others may.
 async fn is_dead(address: SocketAddr) -> bool {
@@ -191,6 +199,7 @@ async fn is_dead(address: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::member::MemberId;
     use crate::store::Store;
 
     fn announcement(address: SocketAddr) -> Announcement {
@@ -230,6 +239,7 @@ mod tests {
             workload: Workload {
                 namespace: "default".to_owned(),
                 service: "orders".to_owned(),
+                member: MemberId::UNKNOWN,
                 expires_unix: clock::unix_seconds() + 3_600,
             },
             last: None,

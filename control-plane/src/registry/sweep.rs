@@ -50,6 +50,7 @@ impl Leases {
             self.grace_until = now + GRACE;
         }
         self.swept = now;
+        self.budget.sweep(now);
         for service in self.services.values_mut() {
             service.unready.sweep(now);
         }
@@ -93,6 +94,7 @@ impl Service {
                 None => {
                     let announced = Announced {
                         name: name.clone(),
+                        member: lease.member,
                         instance: lease.instance.clone(),
                         address: *address,
                     };

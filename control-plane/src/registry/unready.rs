@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::lease::{Announced, LEASE, LEASES_MAX, Leases, ServiceName};
+use crate::member::MemberId;
 
 /// An instance that takes no calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +22,16 @@ pub struct Unready {
     until: Duration,
 }
 
-/// Those of one service.
+/// Those of one service. Of an address each member speaks for itself.
 #[derive(Debug, Default)]
-pub(super) struct UnreadyInstances(BTreeMap<SocketAddr, Unready>);
+pub(super) struct UnreadyInstances(BTreeMap<(SocketAddr, MemberId), Unready>);
 
 impl UnreadyInstances {
     /// An instance says why. Beyond as many as there may be leases nothing is noted: then only the
     /// reason is not shown.
     pub fn note(&mut self, now: Duration, unix_ms: i64, announced: &Announced, because: &str) {
-        let before = self.0.get(&announced.address);
+        let key = (announced.address, announced.member);
+        let before = self.0.get(&key);
         if before.is_none() && self.0.len() >= LEASES_MAX {
             return;
         }
@@ -40,19 +42,20 @@ impl UnreadyInstances {
             since_unix_ms: same.map_or(unix_ms, |before| before.since_unix_ms),
             until: now + LEASE,
         };
-        self.0.insert(announced.address, unready);
+        self.0.insert(key, unready);
     }
 
-    /// An instance at that address takes calls.
-    pub fn replace(&mut self, address: &SocketAddr) {
-        self.0.remove(address);
+    /// The member takes calls at that address.
+    pub fn replace(&mut self, announced: &Announced) {
+        self.0.remove(&(announced.address, announced.member));
     }
 
     /// That run is over; a later one at its address is not.
     pub fn forget(&mut self, announced: &Announced) {
-        let noted = self.0.get(&announced.address);
+        let key = (announced.address, announced.member);
+        let noted = self.0.get(&key);
         if noted.is_some_and(|noted| noted.instance == announced.instance) {
-            self.0.remove(&announced.address);
+            self.0.remove(&key);
         }
     }
 
@@ -68,7 +71,7 @@ impl Leases {
         let services = self.services.iter();
         let listed = services.flat_map(|(name, service)| {
             let unready = service.unready.0.iter();
-            unready.map(|(address, it)| (name.clone(), *address, it.clone()))
+            unready.map(|((address, _), it)| (name.clone(), *address, it.clone()))
         });
         listed.collect()
     }

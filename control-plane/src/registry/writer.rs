@@ -8,7 +8,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::kept;
-use super::lease::{Change, Full};
+use super::lease::{Change, Refused};
 use super::registrar::Taken;
 use crate::store::Store;
 
@@ -21,7 +21,7 @@ pub(super) struct Batch {
     /// In order; may be empty.
     pub changes: Vec<Change>,
     /// Who waits for it, and whether it was refused.
-    pub answers: Vec<(oneshot::Sender<Taken>, Option<Full>)>,
+    pub answers: Vec<(oneshot::Sender<Taken>, Option<Refused>)>,
     /// The publication that has the changes.
     pub revision: u64,
 }
@@ -39,8 +39,8 @@ pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Bat
             return;
         }
         for batch in gathered.drain(..) {
-            for (answer, full) in batch.answers {
-                let taken = full.map_or(Taken::By(batch.revision), Taken::Full);
+            for (answer, refused) in batch.answers {
+                let taken = refused.map_or(Taken::By(batch.revision), Taken::Refused);
                 // Fails when the stream has ended meanwhile.
                 let _ = answer.send(taken);
             }

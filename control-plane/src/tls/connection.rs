@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use crate::caller::{Caller, Workload};
+use crate::caller::{Caller, Identity, Workload};
 
 /// How long somebody without a certificate may stay: to ask for the bundle and to join takes
 /// less than a second.
@@ -40,7 +40,7 @@ impl Connection {
         now_ms: i64,
         distrusted: impl Future<Output = ()> + Send + 'static,
     ) -> Connection {
-        let life = life(&caller, now_ms);
+        let life = life(&caller.identity, now_ms);
         let end = Box::pin(async move {
             tokio::select! {
                 () = sleep(life) => {}
@@ -55,11 +55,11 @@ impl Connection {
     }
 }
 
-fn life(caller: &Caller, now_ms: i64) -> Duration {
-    match caller {
-        Caller::Anonymous => ANONYMOUS_LIFE,
-        Caller::Operator => OPERATOR_LIFE,
-        Caller::Sidecar(Workload { expires_unix, .. }) => {
+fn life(identity: &Identity, now_ms: i64) -> Duration {
+    match identity {
+        Identity::Anonymous => ANONYMOUS_LIFE,
+        Identity::Operator => OPERATOR_LIFE,
+        Identity::Sidecar(Workload { expires_unix, .. }) => {
             // The last second is still good (RFC 5280 4.1.2.5), so that no handshake before this
             // end makes a connection without a life.
             let end_ms = expires_unix.saturating_add(1).saturating_mul(1_000);
@@ -126,6 +126,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::member::MemberId;
 
     #[test]
     fn a_sidecars_connection_lasts_as_long_as_its_certificate() {
@@ -133,9 +134,10 @@ mod tests {
             let workload = Workload {
                 namespace: "default".to_owned(),
                 service: "orders".to_owned(),
+                member: MemberId::UNKNOWN,
                 expires_unix: 100,
             };
-            life(&Caller::Sidecar(workload), now_ms)
+            life(&Identity::Sidecar(workload), now_ms)
         };
         assert_eq!(life_at(40_000), Duration::from_secs(61));
         assert_eq!(life_at(100_999), Duration::from_millis(1));

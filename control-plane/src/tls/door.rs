@@ -4,6 +4,7 @@
 //! when there are no more descriptors it waits until there are.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -18,7 +19,7 @@ use super::name::Named;
 use super::verify::Believed;
 use super::{believed, server_config};
 use crate::authority::Authority;
-use crate::caller::Caller;
+use crate::caller::{Caller, Identity};
 use crate::clock;
 
 /// Longest time of a handshake. A slower client is no client of ours.
@@ -59,8 +60,9 @@ impl Door {
                 () = connections.closed() => return,
                 accepted = self.listener.accept(), if handshakes.len() < HANDSHAKES_MAX => {
                     match accepted {
-                        Ok((socket, _)) => {
-                            handshakes.spawn(self.let_in(socket, connections.clone()));
+                        Ok((socket, from)) => {
+                            let from = from.ip().to_canonical();
+                            handshakes.spawn(self.let_in(socket, from, connections.clone()));
                         }
                         Err(error) => self.pause(&error).await,
                     }
@@ -73,12 +75,18 @@ impl Door {
     fn let_in(
         &self,
         socket: TcpStream,
+        from: IpAddr,
         connections: mpsc::Sender<Connection>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let acceptor = self.acceptor.clone();
         let believed = self.believed.clone();
         async move {
-            match timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, believed, socket)).await {
+            match timeout(
+                HANDSHAKE_TIMEOUT,
+                shake_hands(acceptor, believed, socket, from),
+            )
+            .await
+            {
                 // Fails only when the process stops.
                 Ok(Ok(connection)) => drop(connections.send(connection).await),
                 Ok(Err(error)) => tracing::debug!(%error, "handshake refused"),
@@ -97,6 +105,7 @@ async fn shake_hands(
     acceptor: TlsAcceptor,
     mut believed: Believed,
     socket: TcpStream,
+    from: IpAddr,
 ) -> io::Result<Connection> {
     socket.set_nodelay(true)?;
     // A root that retires from here on is noticed, also while hands are shaken.
@@ -104,19 +113,19 @@ async fn shake_hands(
     let stream = acceptor.accept(socket).await?;
     let (_, tls) = stream.get_ref();
     let chain: Vec<_> = tls.peer_certificates().unwrap_or_default().to_vec();
-    let caller = match chain.first() {
-        None => Caller::Anonymous,
+    let identity = match chain.first() {
+        None => Identity::Anonymous,
         Some(leaf) => {
             let named = Named::of(leaf).map_err(io::Error::other)?;
-            let caller = named.caller(&believed.trust_domain);
-            caller.map_err(io::Error::other)?
+            let identity = named.identity(&believed.trust_domain);
+            identity.map_err(io::Error::other)?
         }
     };
     let distrusted =
         believed.until_distrusted(chain.into_iter().map(CertificateDer::into_owned).collect());
     Ok(Connection::new(
         stream,
-        caller,
+        Caller { identity, from },
         clock::unix_ms(),
         distrusted,
     ))

@@ -1,6 +1,6 @@
 //! TLS for everything that speaks to the control plane: who is at the other end, and for how long.
 //!
-//! A client may show no certificate, and is then [`Caller::Anonymous`](crate::Caller); one that it
+//! A client may show no certificate, and is then [`Identity::Anonymous`](crate::Identity); one that it
 //! shows must lead to a root of the bundle of that moment and name exactly one SPIFFE id of ours.
 //! Nothing is resumed: a root that has retired is believed by no handshake after it. TLS 1.3 only.
 //! Reference: SPIFFE X.509-SVID 5, RFC 8446.

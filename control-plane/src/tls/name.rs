@@ -10,7 +10,8 @@ use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::caller::{Caller, Workload};
+use crate::caller::{Identity, Workload};
+use crate::member::MemberId;
 
 /// Why a certificate names nobody who may speak here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +39,8 @@ impl From<NameError> for rustls::Error {
 pub struct Named {
     /// The URI.
     pub uri: String,
+    /// The member that the serial number names.
+    pub member: MemberId,
     /// The end of the certificate. Seconds since 1970-01-01 UTC.
     pub expires_unix: i64,
 }
@@ -65,6 +68,7 @@ impl Named {
         };
         Ok(Named {
             uri: uri.to_owned(),
+            member: MemberId::of_serial(parsed.raw_serial()),
             expires_unix: parsed.validity().not_after.timestamp(),
         })
     }
@@ -73,7 +77,7 @@ impl Named {
     ///
     /// # Errors
     /// [`NameError::Unexpected`]: anybody else, ourselves included.
-    pub fn caller(self, trust_domain: &str) -> Result<Caller, NameError> {
+    pub fn identity(self, trust_domain: &str) -> Result<Identity, NameError> {
         let path = self
             .uri
             .strip_prefix("spiffe://")
@@ -83,11 +87,12 @@ impl Named {
             .map(|path| path.split('/').collect::<Vec<_>>())
             .as_deref()
         {
-            Some(["operator"]) => Ok(Caller::Operator),
+            Some(["operator"]) => Ok(Identity::Operator),
             Some(["ns", namespace, "svc", service]) if is_label(namespace) && is_label(service) => {
-                Ok(Caller::Sidecar(Workload {
+                Ok(Identity::Sidecar(Workload {
                     namespace: (*namespace).to_owned(),
                     service: (*service).to_owned(),
+                    member: self.member,
                     expires_unix: self.expires_unix,
                 }))
             }
@@ -131,22 +136,25 @@ mod tests {
 
     #[test]
     fn who_may_speak() {
-        let caller = |uri: &str| {
+        let member = MemberId::new([7; 8]);
+        let identity = |uri: &str| {
             let named = Named {
                 uri: uri.to_owned(),
+                member,
                 expires_unix: 7,
             };
-            named.caller("outrider.local").ok()
+            named.identity("outrider.local").ok()
         };
-        let orders = Caller::Sidecar(Workload {
+        let orders = Identity::Sidecar(Workload {
             namespace: "default".to_owned(),
             service: "orders".to_owned(),
+            member,
             expires_unix: 7,
         });
-        let good = caller("spiffe://outrider.local/ns/default/svc/orders");
+        let good = identity("spiffe://outrider.local/ns/default/svc/orders");
         assert_eq!(good, Some(orders));
-        let good = caller("spiffe://outrider.local/operator");
-        assert_eq!(good, Some(Caller::Operator));
+        let good = identity("spiffe://outrider.local/operator");
+        assert_eq!(good, Some(Identity::Operator));
         for nobody in [
             "",
             "spiffe://outrider.local",
@@ -168,7 +176,7 @@ mod tests {
             "spiffe://outrider.local/ns/default/svc/orders?x",
             "spiffe://outrider.local/svc/orders/ns/default",
         ] {
-            assert_eq!(caller(nobody), None, "{nobody}");
+            assert_eq!(identity(nobody), None, "{nobody}");
         }
     }
 }

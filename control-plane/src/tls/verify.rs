@@ -115,7 +115,7 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         let believed = &self.0;
         believed.verify(leaf, intermediates, now, KeyUsage::client_auth())?;
-        Named::of(leaf)?.caller(&believed.trust_domain)?;
+        Named::of(leaf)?.identity(&believed.trust_domain)?;
         Ok(ClientCertVerified::assertion())
     }
 

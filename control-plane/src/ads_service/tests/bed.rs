@@ -1,5 +1,6 @@
 //! A control plane without its door: everybody is who the test says.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use outrider_proto::Kind;
@@ -13,10 +14,11 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Streaming};
 
 use crate::authority::Bundle;
-use crate::caller::{Caller, Workload};
+use crate::caller::{Caller, Identity, Workload};
 use crate::clock;
 use crate::desk::Desired;
 use crate::journal::Journal;
+use crate::member::MemberId;
 use crate::mesh::{Mesh, Opening};
 use crate::sidecars::Sidecar;
 use crate::store::Store;
@@ -46,11 +48,17 @@ fn bundle() -> Bundle {
 }
 
 pub fn orders(life_seconds: i64) -> Caller {
-    Caller::Sidecar(Workload {
+    caller(Identity::Sidecar(Workload {
         namespace: "default".to_owned(),
         service: "orders".to_owned(),
+        member: MemberId::UNKNOWN,
         expires_unix: clock::unix_seconds() + life_seconds,
-    })
+    }))
+}
+
+pub fn caller(identity: Identity) -> Caller {
+    let from = Ipv4Addr::LOCALHOST.into();
+    Caller { identity, from }
 }
 
 impl Bed {

@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
-use self::bed::{Bed, desired, orders};
+use self::bed::{Bed, caller, desired, orders};
 use crate::ads::Answer;
-use crate::caller::Caller;
+use crate::caller::Identity;
 use crate::metrics::Levels;
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -75,10 +75,11 @@ async fn state_of_the_world_is_spoken_as_well() {
 #[tokio::test]
 async fn who_is_no_sidecar_gets_no_stream() {
     let cases = [
-        (Caller::Anonymous, Code::Unauthenticated),
-        (Caller::Operator, Code::PermissionDenied),
+        (Identity::Anonymous, Code::Unauthenticated),
+        (Identity::Operator, Code::PermissionDenied),
     ];
-    for (caller, expected) in cases {
+    for (identity, expected) in cases {
+        let caller = caller(identity);
         let bed = Bed::new(caller.clone()).await;
         assert_eq!(bed.delta().await.err(), Some(expected), "{caller:?}");
         let mut registry = RegistryClient::new(bed.channel.clone());
