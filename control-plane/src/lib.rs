@@ -29,7 +29,9 @@ pub mod sidecars;
 pub mod admin;
 mod allowance;
 pub mod caller;
+mod descriptors;
 pub mod member;
+mod streams;
 
 pub mod clock;
 pub mod desk;

@@ -17,6 +17,7 @@ use crate::publish::{Published, Publisher, Sources};
 use crate::registry::{Announcements, Registrar, Registry};
 use crate::sidecars::Sidecars;
 use crate::store::{Store, StoreError};
+use crate::streams::Streams;
 
 /// Largest request that is read. Bytes; 4 MiB, gRPC's own default.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
@@ -33,6 +34,7 @@ pub struct Mesh {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     journal: Journal,
+    streams: Streams,
     stopping: watch::Receiver<bool>,
 }
 
@@ -87,6 +89,7 @@ impl Mesh {
             sidecars: Sidecars::default(),
             metrics,
             journal: journal.clone(),
+            streams: Streams::default(),
             stopping,
         };
         let tasks = Tasks {
@@ -103,6 +106,7 @@ impl Mesh {
             sidecars: self.sidecars.clone(),
             journal: self.journal.clone(),
             metrics: Arc::clone(&self.metrics),
+            streams: self.streams.clone(),
             stopping: self.stopping.clone(),
         });
         AggregatedDiscoveryServiceServer::new(ads).max_decoding_message_size(REQUEST_BYTES_MAX)
@@ -115,6 +119,7 @@ impl Mesh {
             sidecars: self.sidecars.clone(),
             journal: self.journal.clone(),
             metrics: Arc::clone(&self.metrics),
+            streams: self.streams.clone(),
             stopping: self.stopping.clone(),
         };
         RegistryServer::new(announcements).max_decoding_message_size(REQUEST_BYTES_MAX)

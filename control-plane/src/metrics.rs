@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
 use crate::sidecars::Protocol;
+use crate::tls::Census;
 
 /// All metrics of a control plane.
 #[derive(Debug)]
@@ -26,6 +27,9 @@ pub struct Metrics {
     joins_refused: Counter,
     documents_version: Gauge,
     events_lost: Counter,
+    connections: Family<ClientLabels, Gauge>,
+    connections_by_address: Family<AddressLabels, Gauge>,
+    connections_refused: Family<ClientLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,12 +48,22 @@ struct CauseLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClientLabels {
+    client: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AddressLabels {
+    address: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     state: &'static str,
 }
 
 /// What is not counted but measured, when somebody asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
     /// Connected sidecars that speak delta.
     pub delta: usize,
@@ -71,6 +85,8 @@ pub struct Levels {
     pub documents_version: u64,
     /// Events of the journal that were lost.
     pub events_lost: u64,
+    /// Who is connected, and who had to go.
+    pub guests: Census,
 }
 
 impl Metrics {
@@ -94,6 +110,9 @@ impl Metrics {
             joins_refused: register(r, "joins_refused", "Joins refused because the token does not count", Counter::default()),
             documents_version: register(r, "documents_version", "Version of the documents in force", Gauge::default()),
             events_lost: register(r, "events_lost", "Events that are missing in the journal", Counter::default()),
+            connections: register(r, "connections", "Connections, by what their certificate says", Family::default()),
+            connections_by_address: register(r, "connections_by_address", "Connections of the eight addresses that have the most", Family::default()),
+            connections_refused: register(r, "connections_refused", "Connections that ended because there were too many of their kind", Family::default()),
             registry,
         }
     }
@@ -169,6 +188,7 @@ impl Metrics {
             contested,
             documents_version,
             events_lost,
+            guests,
         } = levels;
         for (protocol, count) in [(Protocol::Delta, delta), (Protocol::StateOfTheWorld, world)] {
             let gauge = self.sidecars.get_or_create(&labels(protocol));
@@ -184,6 +204,44 @@ impl Metrics {
         self.documents_version.set(level(documents_version));
         let counted = self.events_lost.get();
         self.events_lost.inc_by(events_lost.saturating_sub(counted));
+        self.set_guests(&guests);
+    }
+
+    fn set_guests(&self, guests: &Census) {
+        let Census {
+            handshakes,
+            anonymous,
+            known,
+            busiest,
+            turned_away,
+        } = guests;
+        let present = [
+            ("handshake", handshakes),
+            ("anonymous", anonymous),
+            ("known", known),
+        ];
+        for (client, count) in present {
+            let gauge = self.connections.get_or_create(&ClientLabels { client });
+            gauge.set(level(*count as u64));
+        }
+        // Others were the busiest before.
+        self.connections_by_address.clear();
+        for (address, count) in busiest {
+            let address = address.to_string();
+            let labels = AddressLabels { address };
+            let gauge = self.connections_by_address.get_or_create(&labels);
+            gauge.set(level(*count as u64));
+        }
+        let turned_away = [
+            ("handshake", turned_away.handshakes),
+            ("anonymous", turned_away.anonymous),
+            ("known", turned_away.of_one),
+        ];
+        for (client, count) in turned_away {
+            let labels = ClientLabels { client };
+            let counter = self.connections_refused.get_or_create(&labels);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use tokio::sync::watch;
 
 use crate::authority::{self, Authority};
 use crate::clock;
+use crate::descriptors;
 use crate::desk::{Desk, Opening};
 use crate::error::StartupError;
 use crate::journal::Journal;
 use crate::mesh::{self, Mesh};
 use crate::options::Options;
 use crate::store::{Store, StoreError};
+use crate::tls::{Ceilings, Guests};
 use crate::tokens::Tokens;
 
 /// What everybody in the process shares. Clones share it too.
@@ -33,6 +35,8 @@ pub struct Parts {
     pub tokens: Tokens,
     /// What sidecars are told.
     pub mesh: Mesh,
+    /// Who is connected, and who had to go.
+    pub guests: Guests,
     /// Becomes true when the process stops: streams that would never end, end then.
     pub stopping: watch::Receiver<bool>,
 }
@@ -80,6 +84,7 @@ impl Parts {
             authority,
             tokens,
             mesh,
+            guests: Guests::new(Ceilings::new(descriptors::connections_max())),
             stopping,
         };
         Ok((parts, tasks))

@@ -137,7 +137,7 @@ fn serve_grpc(
     parts: &Parts,
     listener: TcpListener,
 ) -> Result<impl Future<Output = ()> + Send + use<>, StartupError> {
-    let door = Door::new(listener, &parts.authority);
+    let door = Door::new(listener, parts.guests.clone(), &parts.authority);
     let door = door.map_err(|error| StartupError::system("TLS", io::Error::other(error)))?;
     let (connections, incoming) = mpsc::channel(CONNECTIONS_WAITING);
     let incoming = ReceiverStream::new(incoming).map(Ok::<Connection, Infallible>);

@@ -10,6 +10,7 @@ use outrider_process::{Rereads, forward_signals, print_ready};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::descriptors;
 use crate::error::StartupError;
 use crate::options::Options;
 use crate::process::{Addresses, serve};
@@ -90,6 +91,9 @@ pub fn start(options: Options) -> Result<Running, StartupError> {
 /// # Errors
 /// [`StartupError`] when it could not start, or when a part failed.
 pub fn run(options: Options) -> Result<(), StartupError> {
+    outrider_process::keep_memory_private();
+    outrider_process::withhold_panics(|_| true);
+    descriptors::raise();
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let (stop, stops) = mpsc::channel(1);

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use outrider_process::AdminListener;
 use tokio::net::TcpListener;
 
 use crate::metrics::Levels;
@@ -27,7 +28,7 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-
 
 /// Serves for as long as the process lives. Returns only when the listener has failed.
 pub async fn serve(listener: TcpListener, parts: Parts) {
-    if let Err(error) = axum::serve(listener, routes(parts)).await {
+    if let Err(error) = axum::serve(AdminListener::new(listener), routes(parts)).await {
         tracing::error!(%error, "the admin listener failed");
     }
 }
@@ -92,6 +93,7 @@ fn levels(parts: &Parts, report: &Report) -> Levels {
         contested: published.contested.len(),
         documents_version: published.documents_version,
         events_lost: parts.journal.dropped(),
+        guests: parts.guests.census(),
         ..Levels::default()
     };
     for lease in &report.leases {

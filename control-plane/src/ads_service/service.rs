@@ -39,14 +39,14 @@ impl Ads {
     }
 
     /// # Errors
-    /// The client is no sidecar.
+    /// The client is no sidecar, or has too many streams.
     fn open<D: Dialect>(
         &self,
         request: Request<Streaming<D::Request>>,
     ) -> Result<Response<Responses<D::Response>>, Status> {
         let workload = caller::sidecar(request.extensions())?.clone();
         let number = self.streams.fetch_add(1, Relaxed);
-        let stream = AdsStream::<D>::new(self.context.clone(), workload, number);
+        let stream = AdsStream::<D>::new(self.context.clone(), workload, number)?;
         let (responses, sent) = mpsc::channel(WAITING);
         tokio::spawn(stream.run(request.into_inner(), responses));
         Ok(Response::new(ReceiverStream::new(sent)))

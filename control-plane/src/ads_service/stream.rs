@@ -27,6 +27,7 @@ use crate::journal::{EventKind, Journal};
 use crate::metrics::Metrics;
 use crate::publish::Published;
 use crate::sidecars::{Connected, Hello, Progress, Sidecars};
+use crate::streams::{StreamPlace, Streams};
 
 /// Most names a client may subscribe to on one stream, of all kinds together, and most others that
 /// one request may mention. 10,000: what one application calls is tens.
@@ -49,6 +50,8 @@ pub struct Context {
     pub journal: Journal,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
+    /// How many streams a member has.
+    pub streams: Streams,
     /// Becomes true when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -57,6 +60,7 @@ pub struct Context {
 pub struct AdsStream<D: Dialect> {
     context: Context,
     workload: Workload,
+    _place: StreamPlace,
     number: u64,
     dialect: D,
     outbox: VecDeque<D::Response>,
@@ -66,16 +70,21 @@ pub struct AdsStream<D: Dialect> {
 
 impl<D: Dialect> AdsStream<D> {
     /// `number` is one that no other stream of this process has.
-    pub fn new(context: Context, workload: Workload, number: u64) -> AdsStream<D> {
-        AdsStream {
+    ///
+    /// # Errors
+    /// The member has too many streams.
+    pub fn new(context: Context, workload: Workload, number: u64) -> Result<AdsStream<D>, Status> {
+        let place = context.streams.open(workload.member)?;
+        Ok(AdsStream {
             context,
             workload,
+            _place: place,
             number,
             dialect: D::open(number),
             outbox: VecDeque::new(),
             connected: None,
             allowance: Allowance::new(clock::now()),
-        }
+        })
     }
 
     /// Runs until the client ends the stream, or until there is a reason to: that is the

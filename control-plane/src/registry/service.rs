@@ -28,6 +28,7 @@ use crate::clock;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::sidecars::Sidecars;
+use crate::streams::{StreamPlace, Streams};
 
 /// Longest time that a withdrawal waits for others to be told. 500 ms: those who stop have
 /// better things to do, and whoever was not told by then finds the door closed and tries another.
@@ -50,6 +51,8 @@ pub struct Announcements {
     pub journal: Journal,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
+    /// How many streams a member has.
+    pub streams: Streams,
     /// Becomes true when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -63,8 +66,10 @@ impl RegistryService for Announcements {
         request: Request<Streaming<Announcement>>,
     ) -> Result<Response<Self::AnnounceStream>, Status> {
         let workload = caller::sidecar(request.extensions())?.clone();
+        let place = self.streams.open(workload.member)?;
         let (leases, sent) = mpsc::channel(WAITING);
         let instance = Instance {
+            place,
             service: self.clone(),
             workload,
             last: None,
@@ -77,6 +82,7 @@ impl RegistryService for Announcements {
 
 /// An instance, while its stream lasts.
 struct Instance {
+    place: StreamPlace,
     service: Announcements,
     workload: Workload,
     /// What it announced last.
@@ -119,10 +125,15 @@ impl Instance {
         let Some(announced) = self.last.clone() else {
             return;
         };
+        drop(self.place);
         let broke = clock::now();
         if is_dead(announced.address).await {
             // Fails when the process stops.
-            let _ = self.say(Said::Dead(announced, broke)).await;
+            let _ = self
+                .service
+                .registry
+                .say(Said::Dead(announced, broke))
+                .await;
         }
     }
 
@@ -232,9 +243,12 @@ mod tests {
             sidecars: Sidecars::default(),
             journal,
             metrics: Arc::new(Metrics::new()),
+            streams: Streams::default(),
             stopping,
         };
+        let place = service.streams.open(MemberId::UNKNOWN);
         let instance = Instance {
+            place: place.expect("it has none"),
             service,
             workload: Workload {
                 namespace: "default".to_owned(),

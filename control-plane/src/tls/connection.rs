@@ -14,11 +14,12 @@ use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::guests::{Gone, Seat};
 use crate::caller::{Caller, Identity, Workload};
 
-/// How long somebody without a certificate may stay: to ask for the bundle and to join takes
-/// less than a second.
-const ANONYMOUS_LIFE: Duration = Duration::from_secs(60);
+/// How long somebody without a certificate may stay. 10 s: to ask for the bundle and to join takes
+/// less than one.
+const ANONYMOUS_LIFE: Duration = Duration::from_secs(10);
 
 /// Longest life of an operator's connection: the life of its certificate, which it shows anew
 /// when it connects anew.
@@ -28,6 +29,8 @@ const OPERATOR_LIFE: Duration = Duration::from_secs(24 * 3_600);
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
+    /// Its place among the guests, until it is dropped.
+    _seat: Option<Seat>,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -50,8 +53,22 @@ impl Connection {
         Connection {
             stream,
             caller,
+            _seat: None,
             end,
         }
+    }
+
+    /// The same, with a place at the door, until it has to go for others.
+    pub fn seated(self, seat: Seat, mut gone: Gone) -> Connection {
+        let before = self.end;
+        let end = Box::pin(async move {
+            tokio::select! {
+                () = before => {}
+                () = gone.wait() => {}
+            }
+        });
+        let _seat = Some(seat);
+        Connection { _seat, end, ..self }
     }
 }
 
@@ -85,7 +102,7 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         // Whoever serves a connection always reads it: to end the reading ends all of it.
         if self.end.as_mut().poll(cx).is_ready() {
-            let ended = "the certificate that opened this connection does not count any more";
+            let ended = "its certificate does not count any more, or others needed its place";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, ended)));
         }
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));

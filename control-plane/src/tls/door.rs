@@ -1,20 +1,26 @@
 //! Where connections come in: accepts, shakes hands, passes on who it is.
 //!
-//! Survives what a peer or the system does to it: a handshake has its time and its number, and
-//! when there are no more descriptors it waits until there are.
+//! Survives what a peer or the system does to it: a handshake has its time, each class of guests its
+//! number ([`super::guests`]), and when there are no more descriptors all the same it waits until there
+//! are.
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
+use super::guests::{Guests, Seat};
 use super::name::Named;
 use super::verify::Believed;
 use super::{believed, server_config};
@@ -25,17 +31,14 @@ use crate::clock;
 /// Longest time of a handshake. A slower client is no client of ours.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Handshakes at once; further clients wait in the kernel's backlog. 512: some milliseconds of
-/// work each, done within their timeout by two cores.
-const HANDSHAKES_MAX: usize = 512;
-
 /// Pause after an accept that failed, so that "too many open files" is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The listener and what it shows.
 pub struct Door {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    guests: Guests,
+    config: Arc<ServerConfig>,
     believed: Believed,
 }
 
@@ -44,10 +47,15 @@ impl Door {
     ///
     /// # Errors
     /// rustls does not know its own TLS 1.3, which would be our bug.
-    pub fn new(listener: TcpListener, authority: &Authority) -> Result<Door, rustls::Error> {
+    pub fn new(
+        listener: TcpListener,
+        guests: Guests,
+        authority: &Authority,
+    ) -> Result<Door, rustls::Error> {
         Ok(Door {
             listener,
-            acceptor: TlsAcceptor::from(server_config(authority)?),
+            guests,
+            config: server_config(authority)?,
             believed: believed(authority),
         })
     }
@@ -58,15 +66,13 @@ impl Door {
         loop {
             tokio::select! {
                 () = connections.closed() => return,
-                accepted = self.listener.accept(), if handshakes.len() < HANDSHAKES_MAX => {
-                    match accepted {
-                        Ok((socket, from)) => {
-                            let from = from.ip().to_canonical();
-                            handshakes.spawn(self.let_in(socket, from, connections.clone()));
-                        }
-                        Err(error) => self.pause(&error).await,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((socket, from)) => {
+                        let from = from.ip().to_canonical();
+                        handshakes.spawn(self.let_in(socket, from, connections.clone()));
                     }
-                }
+                    Err(error) => self.pause(&error).await,
+                },
                 Some(_) = handshakes.join_next() => {}
             }
         }
@@ -78,19 +84,26 @@ impl Door {
         from: IpAddr,
         connections: mpsc::Sender<Connection>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let acceptor = self.acceptor.clone();
-        let believed = self.believed.clone();
+        let (seat, mut gone) = self.guests.arrive(from);
+        let (config, mut believed) = (Arc::clone(&self.config), self.believed.clone());
         async move {
-            match timeout(
-                HANDSHAKE_TIMEOUT,
-                shake_hands(acceptor, believed, socket, from),
-            )
-            .await
-            {
-                // Fails only when the process stops.
-                Ok(Ok(connection)) => drop(connections.send(connection).await),
-                Ok(Err(error)) => tracing::debug!(%error, "handshake refused"),
-                Err(_) => tracing::debug!("handshake too slow"),
+            // A root that retires from here on is noticed, also while hands are shaken.
+            believed.bundle.mark_unchanged();
+            let shaking = shake_hands(config, &believed.trust_domain, socket, &seat);
+            let shaken = tokio::select! {
+                shaken = timeout(HANDSHAKE_TIMEOUT, shaking) => shaken,
+                () = gone.wait() => Ok(Err(io::Error::other("too many others are here"))),
+            };
+            match shaken {
+                Ok(Ok((stream, identity, chain))) => {
+                    let caller = Caller { identity, from };
+                    let distrusted = believed.until_distrusted(chain);
+                    let connection = Connection::new(stream, caller, clock::unix_ms(), distrusted);
+                    // Fails only when the process stops.
+                    drop(connections.send(connection.seated(seat, gone)).await);
+                }
+                Ok(Err(error)) => tracing::debug!(%from, %error, "handshake refused"),
+                Err(_) => tracing::debug!(%from, "handshake too slow"),
             }
         }
     }
@@ -101,32 +114,31 @@ impl Door {
     }
 }
 
+/// Who it is, and the chain that says so, leaf first.
+type Hands = (TlsStream<TcpStream>, Identity, Vec<CertificateDer<'static>>);
+
 async fn shake_hands(
-    acceptor: TlsAcceptor,
-    mut believed: Believed,
+    config: Arc<ServerConfig>,
+    trust_domain: &str,
     socket: TcpStream,
-    from: IpAddr,
-) -> io::Result<Connection> {
+    seat: &Seat,
+) -> io::Result<Hands> {
     socket.set_nodelay(true)?;
-    // A root that retires from here on is noticed, also while hands are shaken.
-    believed.bundle.mark_unchanged();
-    let stream = acceptor.accept(socket).await?;
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+    seat.spoke();
+    let stream = begun.into_stream(config).await?;
     let (_, tls) = stream.get_ref();
-    let chain: Vec<_> = tls.peer_certificates().unwrap_or_default().to_vec();
+    let chain = tls.peer_certificates().unwrap_or_default().iter();
+    let chain: Vec<_> = chain.map(|der| der.clone().into_owned()).collect();
     let identity = match chain.first() {
         None => Identity::Anonymous,
         Some(leaf) => {
             let named = Named::of(leaf).map_err(io::Error::other)?;
-            let identity = named.identity(&believed.trust_domain);
-            identity.map_err(io::Error::other)?
+            named.identity(trust_domain).map_err(io::Error::other)?
         }
     };
-    let distrusted =
-        believed.until_distrusted(chain.into_iter().map(CertificateDer::into_owned).collect());
-    Ok(Connection::new(
-        stream,
-        Caller { identity, from },
-        clock::unix_ms(),
-        distrusted,
-    ))
+    seat.settle(&identity)
+        .inspect_err(|error| tracing::warn!(?identity, %error, "connection refused"))
+        .map_err(io::Error::other)?;
+    Ok((stream, identity, chain))
 }

@@ -8,6 +8,7 @@
 mod client;
 mod connection;
 mod door;
+mod guests;
 mod name;
 mod verify;
 
@@ -25,6 +26,7 @@ use crate::authority::Authority;
 pub use client::{ClientError, Credential, client_config};
 pub use connection::Connection;
 pub use door::Door;
+pub use guests::{Ceilings, Census, Guests, TurnedAway};
 
 use verify::{Believed, ClientVerifier};
 

@@ -55,6 +55,7 @@ pub fn run(options: Options) -> Result<(), StartupError> {
     // Held to the end: what the end has to say is still written.
     let _log = log::start()?;
     panics::install_in_process();
+    outrider_process::keep_memory_private();
     running::run(options)
 }
 

@@ -1,17 +1,11 @@
-//! What is said of a panic: where it happened, and only words that stand in the source.
+//! Whose panics are a sidecar's: those of its own threads, and of none that a program that embeds one
+//! has beside it.
 //!
-//! The standard hook prints the panic's message, and a message may quote what a peer sent (a failed
-//! slice of a string prints the string). So a message that was formatted is withheld; where the
-//! panic is says enough to find it. Holds for the sidecar's own threads; those of a program that
-//! embeds one keep the hook they had. What the panic ended is the engine's to say (`contain.rs`).
+//! What is said of them is `outrider-process`'s; what a panic ended is the engine's to say
+//! (`contain.rs`).
 
-use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
-/// Stands for a message that was made at run time.
-const WITHHELD: &str = "withheld, as it may quote traffic";
 
 /// The process is a sidecar: its main thread is the control thread.
 static OWNS_MAIN: AtomicBool = AtomicBool::new(false);
@@ -25,64 +19,13 @@ pub fn install_in_process() {
 /// Replaces the process's panic hook, once.
 pub fn install() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let others = panic::take_hook();
-        panic::set_hook(Box::new(move |info| match is_ours() {
-            true => log(info),
-            false => others(info),
-        }));
-    });
+    ONCE.call_once(|| outrider_process::withhold_panics(is_ours));
 }
 
-fn is_ours() -> bool {
-    thread::current().name().is_some_and(|name| match name {
+fn is_ours(thread: &str) -> bool {
+    match thread {
         "control" => true,
         "main" => OWNS_MAIN.load(Ordering::Relaxed),
         name => name.starts_with(crate::worker::THREAD),
-    })
-}
-
-fn log(info: &PanicHookInfo<'_>) {
-    let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let thread = thread::current().name().unwrap_or_default().to_owned();
-    tracing::error!(place, thread, message = words(info), "a panic");
-}
-
-/// The message, if it is one of the source's own sentences.
-fn words(info: &PanicHookInfo<'_>) -> &'static str {
-    info.payload()
-        .downcast_ref::<&'static str>()
-        .copied()
-        .unwrap_or(WITHHELD)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    /// What would be logged of a panic in `work`.
-    fn said(work: impl FnOnce() + Send + 'static) -> &'static str {
-        let (says, heard) = mpsc::channel();
-        let others = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let name = thread::current().name().map(str::to_owned);
-            match name.as_deref() {
-                Some("on-purpose") => drop(says.send(words(info))),
-                _ => others(info),
-            }
-        }));
-        let thread = thread::Builder::new().name("on-purpose".to_owned());
-        let result = thread.spawn(work).expect("a thread").join();
-        assert!(result.is_err(), "it did not panic");
-        heard.recv().expect("the hook was called")
-    }
-
-    #[test]
-    fn a_message_made_at_run_time_is_withheld() {
-        let secret = std::hint::black_box("hunter2").to_owned();
-        assert_eq!(said(move || panic!("no such user: {secret}")), WITHHELD);
-        assert_eq!(said(|| panic!("a sentence")), "a sentence");
     }
 }

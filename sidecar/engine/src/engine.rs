@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use outrider_crowd::Handshakes;
 use outrider_http2 as http2;
 #[cfg(any(test, feature = "simulation"))]
 use outrider_policy::SpiffeId;
@@ -26,7 +27,6 @@ use crate::contain::Subject;
 use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
 use crate::drain::Drain;
 use crate::fuse::Fuse;
-use crate::handshakes::Handshakes;
 use crate::lines::Lines;
 use crate::random::Random;
 use crate::record::Counters;
@@ -69,7 +69,8 @@ pub struct Engine {
     /// A panic was contained; see `stock.rs`.
     pub(crate) stock_due: bool,
     pub(crate) fuse: Fuse,
-    pub(crate) handshakes: Handshakes,
+    /// By serial first, which is the order of arrival.
+    pub(crate) handshakes: Handshakes<(u32, ConnectionId)>,
 }
 
 impl Engine {

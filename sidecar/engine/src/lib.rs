@@ -18,7 +18,6 @@ mod configuration;
 mod connection;
 mod drain;
 mod foreign;
-mod handshakes;
 mod lifetime;
 mod lines;
 mod pool;

@@ -78,6 +78,12 @@ const NO_SECOND_DATA_PATH: [&str; 3] = ["h2", "hyper", "hyper-util"];
 /// One line a part, in the order of the table.
 pub const PARTS: &[Part] = &[
     Part {
+        folder: "crowd",
+        mesh: &[],
+        others: Others::Only(&[]),
+        banned: &NO_IO_NO_SHARING,
+    },
+    Part {
         folder: "sidecar/http2",
         mesh: &[],
         others: Others::Only(&[]),
@@ -91,7 +97,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         folder: "sidecar/engine",
-        mesh: &["outrider-http2", "outrider-policy"],
+        mesh: &["outrider-crowd", "outrider-http2", "outrider-policy"],
         others: Others::Only(&[
             "rustc-hash",
             "rustls",
@@ -146,8 +152,8 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         folder: "process",
-        mesh: &[],
-        others: Others::Only(&["axum", "serde", "serde_json", "tokio", "tracing"]),
+        mesh: &["outrider-crowd"],
+        others: Others::Only(&["axum", "nix", "serde", "serde_json", "tokio", "tracing"]),
         banned: &["Instant", "SystemTime"],
     },
     Part {
@@ -169,6 +175,7 @@ pub const PARTS: &[Part] = &[
     Part {
         folder: "control-plane",
         mesh: &[
+            "outrider-crowd",
             "outrider-documents",
             "outrider-folder",
             "outrider-process",

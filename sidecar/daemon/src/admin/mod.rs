@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use outrider_process::AdminListener;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -48,7 +49,7 @@ pub struct Admin {
 /// Serves for as long as the process lives: `/readyz` must say "draining" to the end. Returns only
 /// when the listener has failed.
 pub async fn serve(listener: TcpListener, admin: Admin) {
-    if let Err(error) = axum::serve(listener, routes(admin)).await {
+    if let Err(error) = axum::serve(AdminListener::new(listener), routes(admin)).await {
         tracing::error!(%error, "the admin listener failed");
     }
 }

@@ -14,7 +14,7 @@ use crate::tls::Transport;
 
 impl Engine {
     /// TLS, the preface and SETTINGS of a new downstream connection have this long, together. Of too
-    /// many TLS handshakes one gives way; `handshakes.rs` says which.
+    /// many TLS handshakes one gives way; the crate `crowd` says which.
     pub(crate) fn begin_handshake(&mut self, id: ConnectionId) {
         self.time_beginning(id);
         let Some(connection) = self.connection(id) else {
@@ -25,9 +25,9 @@ impl Engine {
             return;
         }
         if let Some(from) = from {
-            self.handshakes.begin(from.ip(), id);
+            self.handshakes.begin(from.ip(), (id.serial, id));
         }
-        if let Some(surplus) = self.handshakes.take_surplus(self.settings.handshakes_max) {
+        if let Some((_, surplus)) = self.handshakes.take_surplus(self.settings.handshakes_max) {
             let words = "too many handshakes are under way";
             self.give_up(surplus, EndCause::HandshakeEvicted, words);
         }
@@ -65,7 +65,7 @@ impl Engine {
     pub(crate) fn end_handshake(&mut self, id: ConnectionId) {
         let from = self.connection(id).and_then(Connection::caller_address);
         if let Some(from) = from {
-            self.handshakes.end(from.ip(), id);
+            self.handshakes.end(from.ip(), (id.serial, id));
         }
     }
 
@@ -89,7 +89,7 @@ impl Engine {
     fn note_hello(&mut self, id: ConnectionId) {
         let connection = self.connection(id);
         if let Some(from) = connection.and_then(Connection::caller_address) {
-            self.handshakes.note_hello(from.ip(), id);
+            self.handshakes.note_hello(from.ip(), (id.serial, id));
         }
     }
 

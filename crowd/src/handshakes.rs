@@ -6,85 +6,61 @@
 //! An attacker with many addresses can only push out who is slower than it needs for half the limit.
 //! Knows nothing of time or TLS.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::contract::ConnectionId;
+use crate::Crowd;
 
 /// Inbound connections whose TLS handshake is under way.
-#[derive(Debug, Default)]
-pub(crate) struct Handshakes {
+#[derive(Debug)]
+pub struct Handshakes<Id> {
     /// No whole ClientHello has come.
-    silent: Group,
+    silent: Crowd<Id>,
     /// It has come and was answered.
-    answered: Group,
+    answered: Crowd<Id>,
 }
 
-impl Handshakes {
-    pub(crate) fn begin(&mut self, from: IpAddr, id: ConnectionId) {
+impl<Id> Default for Handshakes<Id> {
+    fn default() -> Handshakes<Id> {
+        Handshakes {
+            silent: Crowd::default(),
+            answered: Crowd::default(),
+        }
+    }
+}
+
+impl<Id: Copy + Ord> Handshakes<Id> {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.silent.count() + self.answered.count()
+    }
+
+    /// A connection is accepted; ids grow from one to the next.
+    pub fn begin(&mut self, from: IpAddr, id: Id) {
         self.silent.insert(from, id);
     }
 
     /// The ClientHello is whole.
-    pub(crate) fn note_hello(&mut self, from: IpAddr, id: ConnectionId) {
+    pub fn note_hello(&mut self, from: IpAddr, id: Id) {
         if self.silent.remove(from, id) {
             self.answered.insert(from, id);
         }
     }
 
-    pub(crate) fn end(&mut self, from: IpAddr, id: ConnectionId) {
+    /// The handshake is over, well or not.
+    pub fn end(&mut self, from: IpAddr, id: Id) {
         self.silent.remove(from, id);
         self.answered.remove(from, id);
     }
 
     /// If there are more than `most`: the one that gives way.
-    pub(crate) fn take_surplus(&mut self, most: usize) -> Option<ConnectionId> {
-        if self.silent.count + self.answered.count <= most {
+    pub fn take_surplus(&mut self, most: usize) -> Option<Id> {
+        if self.count() <= most {
             return None;
         }
-        match self.answered.count > self.silent.count {
+        match self.answered.count() > self.silent.count() {
             true => self.answered.pop(),
             false => self.silent.pop(),
         }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    /// By serial, which is the order of arrival. No map in it is empty.
-    by_address: BTreeMap<IpAddr, BTreeMap<u32, ConnectionId>>,
-    /// Invariant: the number of ids in `by_address`.
-    count: usize,
-}
-
-impl Group {
-    fn insert(&mut self, from: IpAddr, id: ConnectionId) {
-        let of_address = self.by_address.entry(from).or_default();
-        self.count += usize::from(of_address.insert(id.serial, id).is_none());
-    }
-
-    fn remove(&mut self, from: IpAddr, id: ConnectionId) -> bool {
-        let Some(of_address) = self.by_address.get_mut(&from) else {
-            return false;
-        };
-        let was_in = of_address.remove(&id.serial).is_some();
-        if of_address.is_empty() {
-            self.by_address.remove(&from);
-        }
-        self.count -= usize::from(was_in);
-        was_in
-    }
-
-    /// The oldest of the address with the most; among addresses with as many, the oldest of all.
-    fn pop(&mut self) -> Option<ConnectionId> {
-        let firsts = self.by_address.iter().filter_map(|(from, of_address)| {
-            let (serial, id) = of_address.first_key_value()?;
-            Some(((of_address.len(), Reverse(*serial)), *from, *id))
-        });
-        let (_, from, id) = firsts.max_by_key(|(rank, ..)| *rank)?;
-        self.remove(from, id);
-        Some(id)
     }
 }
 
@@ -93,11 +69,7 @@ mod tests {
     use super::*;
 
     const MOST: usize = 8;
-    const HONEST: ConnectionId = id(1_001);
-
-    const fn id(serial: u32) -> ConnectionId {
-        ConnectionId { slot: 0, serial }
-    }
+    const HONEST: u32 = 1_001;
 
     fn host(number: u32) -> IpAddr {
         IpAddr::from((0x0a00_0000 + number).to_be_bytes())
@@ -107,23 +79,23 @@ mod tests {
     type Attack = fn(u32) -> (IpAddr, bool);
 
     /// What a worker does with a new connection. Was the honest one pushed out?
-    fn accept(all: &mut Handshakes, (from, says_hello): (IpAddr, bool), id: ConnectionId) -> bool {
+    fn accept(all: &mut Handshakes<u32>, (from, says_hello): (IpAddr, bool), id: u32) -> bool {
         all.begin(from, id);
         let gone = all.take_surplus(MOST);
         if says_hello && gone != Some(id) {
             all.note_hello(from, id);
         }
-        assert!(all.silent.count + all.answered.count <= MOST);
+        assert!(all.count() <= MOST);
         gone == Some(HONEST)
     }
 
     /// An honest peer comes in the midst of an attack and is never done.
     fn stays(honest: (IpAddr, bool), attack: Attack) -> bool {
         let mut all = Handshakes::default();
-        let mut step = |n| accept(&mut all, attack(n), id(2 * n));
+        let mut step = |n| accept(&mut all, attack(n), 2 * n);
         assert!(!(0..=500).any(&mut step));
         assert!(!accept(&mut all, honest, HONEST));
-        !(501..2_000).any(|n| accept(&mut all, attack(n), id(2 * n)))
+        !(501..2_000).any(|n| accept(&mut all, attack(n), 2 * n))
     }
 
     #[test]
@@ -162,11 +134,11 @@ mod tests {
     fn nothing_is_left_of_what_has_ended() {
         let mut all = Handshakes::default();
         for n in 0..4 {
-            accept(&mut all, (host(n / 2), n % 2 == 0), id(n));
+            accept(&mut all, (host(n / 2), n % 2 == 0), n);
         }
-        (0..4).for_each(|n| all.end(host(n / 2), id(n)));
+        (0..4).for_each(|n| all.end(host(n / 2), n));
         for group in [all.silent, all.answered] {
-            assert_eq!((group.count, group.by_address.len()), (0, 0));
+            assert_eq!((group.count(), group.by_address.len()), (0, 0));
         }
     }
 }

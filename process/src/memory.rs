@@ -1,0 +1,14 @@
+//! Keeps what is in the process's memory, keys among it, from others on the machine.
+
+/// From now on the process leaves no core dump, and nobody but root reads its memory or traces it
+/// (`PR_SET_DUMPABLE`, prctl(2)).
+#[cfg(target_os = "linux")]
+pub fn keep_memory_private() {
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "core dumps of this process are not forbidden");
+    }
+}
+
+/// From now on the process leaves no core dump: only Linux is asked.
+#[cfg(not(target_os = "linux"))]
+pub fn keep_memory_private() {}
