@@ -4,22 +4,20 @@
 //! as many in one transaction as wait. What does not fit is counted. Decides nothing of what is
 //! worth an event.
 
+mod kept;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
-use redb::{ReadableTable, Table, TableDefinition};
 use tokio::sync::{broadcast, mpsc};
 
+use crate::allowance::Allowances;
 use crate::clock;
+use crate::member::MemberId;
 use crate::store::{Store, StoreError};
-
-/// Number to (milliseconds since 1970-01-01 UTC, kind, subject, detail).
-const EVENTS: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinition::new("events");
-
-/// Events kept; an older one is gone. 10,000: a day of a restless mesh, about a megabyte.
-const KEPT: u64 = 10_000;
+use crate::text::clean;
 
 /// Events that may wait to be written. 1,024; a mesh that starts at once makes two a sidecar.
 const WAITING: usize = 1_024;
@@ -28,7 +26,7 @@ const WAITING: usize = 1_024;
 const BEHIND: usize = 1_024;
 
 /// Longest text of an event. Bytes; 1,024: a sentence that is longer is cut.
-const TEXT_BYTES_MAX: usize = 1_024;
+pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +75,19 @@ impl EventKind {
         }
     }
 
+    /// Did an operator make it? Everything else members can make, as often as they like.
+    fn is_of_operators(self) -> bool {
+        match self {
+            EventKind::Applied | EventKind::Rotated => true,
+            EventKind::Joined
+            | EventKind::Left
+            | EventKind::Ejected
+            | EventKind::Returned
+            | EventKind::Rejected
+            | EventKind::Renewed => false,
+        }
+    }
+
     fn parse(word: &str) -> Option<EventKind> {
         let mut all = EventKind::ALL.into_iter();
         all.find(|kind| kind.word() == word)
@@ -111,6 +122,7 @@ struct Open {
     queue: Option<mpsc::Sender<Event>>,
     followers: broadcast::Sender<Event>,
     dropped: Arc<AtomicU64>,
+    allowances: Allowances<MemberId>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -120,7 +132,7 @@ impl Journal {
     /// # Errors
     /// The store cannot be read or written, or there is no thread to be had.
     pub fn open(store: &Store) -> Result<Journal, StoreError> {
-        let last = store.write(last_number)?;
+        let last = store.write(kept::last_number)?;
         let (queue, recorded) = mpsc::channel(WAITING);
         let (followers, _) = broadcast::channel(BEHIND);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -137,6 +149,7 @@ impl Journal {
             queue: Some(queue),
             followers,
             dropped,
+            allowances: Allowances::default(),
             writer: Some(writer.map_err(redb::Error::Io)?),
         };
         Ok(Journal {
@@ -161,22 +174,22 @@ impl Journal {
         }
     }
 
+    /// As [`Journal::record`], of what a member says of itself or of others, which it may do as often as
+    /// it likes: what is more than its allowance is counted as lost.
+    pub fn record_of(&self, member: MemberId, kind: EventKind, subject: &str, detail: &str) {
+        if self.open.allowances.take(member, clock::now()) {
+            self.record(kind, subject, detail);
+        } else {
+            self.open.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
     /// The last `limit` events, oldest first. Reads the store.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn recent(&self, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.open.store.read(|transaction| {
-            let events = transaction.open_table(EVENTS).map_err(redb::Error::from)?;
-            let newest = events.iter().map_err(redb::Error::from)?.rev().take(limit);
-            let mut found = Vec::new();
-            for entry in newest {
-                let (number, event) = entry.map_err(redb::Error::from)?;
-                found.extend(decode(number.value(), event.value()));
-            }
-            found.reverse();
-            Ok(found)
-        })
+        (self.open.store).read(|transaction| kept::recent(transaction, limit))
     }
 
     /// Every event from now on, once it is written. A follower that is more than 1,024 events
@@ -217,7 +230,10 @@ impl Writer {
         let mut events = Vec::new();
         while recorded.blocking_recv_many(&mut events, WAITING) > 0 {
             self.number(&mut events);
-            match self.store.write(|transaction| append(transaction, &events)) {
+            match self
+                .store
+                .write(|transaction| kept::append(transaction, &events))
+            {
                 Ok(()) => self.tell(events.drain(..)),
                 Err(error) => {
                     tracing::error!(%error, events = events.len(), "events are not written");
@@ -244,54 +260,8 @@ impl Writer {
     }
 }
 
-/// The number of the last event ever written; makes the table where there is none.
-fn last_number(transaction: &redb::WriteTransaction) -> Result<u64, StoreError> {
-    let events = transaction.open_table(EVENTS).map_err(redb::Error::from)?;
-    let last = events.last().map_err(redb::Error::from)?;
-    Ok(last.map_or(0, |(number, _)| number.value()))
-}
-
-fn append(transaction: &redb::WriteTransaction, events: &[Event]) -> Result<(), StoreError> {
-    let mut table = transaction.open_table(EVENTS).map_err(redb::Error::from)?;
-    for event in events {
-        let kind = event.kind.word();
-        let value = (event.time_unix_ms, kind, &*event.subject, &*event.detail);
-        let inserted = table.insert(event.number, value);
-        inserted.map_err(redb::Error::from)?;
-    }
-    let last = events.last().map_or(0, |event| event.number);
-    forget(&mut table, last.saturating_sub(KEPT))
-}
-
-/// Removes all events up to the number `until`.
-fn forget(
-    table: &mut Table<'_, u64, (i64, &str, &str, &str)>,
-    until: u64,
-) -> Result<(), StoreError> {
-    let forgotten = table.retain_in(..=until, |_, _| false);
-    Ok(forgotten.map_err(redb::Error::from)?)
-}
-
-/// `None`: an event of a kind that only a later version knows.
-fn decode(number: u64, event: (i64, &str, &str, &str)) -> Option<Event> {
-    let (time_unix_ms, kind, subject, detail) = event;
-    Some(Event {
-        number,
-        time_unix_ms,
-        kind: EventKind::parse(kind)?,
-        subject: subject.to_owned(),
-        detail: detail.to_owned(),
-    })
-}
-
 fn printable(text: &str) -> String {
-    cut(text).replace(char::is_control, " ")
-}
-
-/// As much of a text of somebody else as is kept: its first 1,024 bytes, or a few less where a
-/// character would be split.
-pub(crate) fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+    clean(text, TEXT_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -334,26 +304,6 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_forgotten() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = Store::open(folder.path()).expect("a store");
-        let event = |number| Event {
-            number,
-            time_unix_ms: 0,
-            kind: EventKind::Renewed,
-            subject: String::new(),
-            detail: String::new(),
-        };
-        let events: Vec<Event> = (1..=KEPT + 2).map(event).collect();
-        let appended = store.write(|transaction| append(transaction, &events));
-        appended.expect("written");
-        let journal = Journal::open(&store).expect("a journal");
-        let kept = journal.recent(usize::MAX).expect("readable");
-        assert_eq!(kept.len() as u64, KEPT);
-        assert_eq!(kept[0].number, 3);
-    }
-
-    #[test]
     fn whoever_records_does_not_wait_for_the_disk() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("a store");
@@ -384,9 +334,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let text = format!("a{}", "é".repeat(TEXT_BYTES_MAX));
-        assert_eq!(cut(&text).len(), TEXT_BYTES_MAX - 1);
-        assert_eq!(cut("short"), "short");
+    fn a_member_has_its_allowance_and_others_theirs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let journal = opened(&folder);
+        let [one, other] = [1, 2].map(|number| MemberId::new([number; 8]));
+        for _ in 0..1_000 {
+            journal.record_of(one, EventKind::Ejected, "orders", "It failed.");
+        }
+        journal.record_of(other, EventKind::Ejected, "pay", "It failed.");
+        drop(journal);
+        let events = opened(&folder).recent(usize::MAX).expect("readable");
+        let of = |name: &str| events.iter().filter(|event| event.subject == name).count();
+        assert_eq!((of("orders"), of("pay")), (64, 1));
     }
 }

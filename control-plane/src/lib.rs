@@ -37,6 +37,7 @@ pub mod clock;
 pub mod desk;
 pub mod journal;
 mod store;
+mod text;
 
 pub use error::StartupError;
 pub use options::{CERTIFICATE_LIFE_SECONDS, FLAGS, Options};

@@ -19,6 +19,10 @@ use crate::sidecars::Sidecars;
 use crate::store::{Store, StoreError};
 use crate::streams::Streams;
 
+/// Largest announcement that is read. Bytes; 64 KiB: 64 observations, and a sidecar sends no more at
+/// once, are 8 KiB.
+const ANNOUNCEMENT_BYTES_MAX: usize = 64 << 10;
+
 /// Largest request that is read. Bytes; 4 MiB, gRPC's own default.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 
@@ -122,6 +126,6 @@ impl Mesh {
             streams: self.streams.clone(),
             stopping: self.stopping.clone(),
         };
-        RegistryServer::new(announcements).max_decoding_message_size(REQUEST_BYTES_MAX)
+        RegistryServer::new(announcements).max_decoding_message_size(ANNOUNCEMENT_BYTES_MAX)
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::ads::Standing;
 use crate::caller::Workload;
 use crate::clock;
+use crate::text::clean;
 
 /// Longest wait for a stream's own account. 1 s: a task that is busy for longer is a defect.
 const ACCOUNT_WAIT: Duration = Duration::from_secs(1);
@@ -48,9 +49,9 @@ pub struct Hello {
     pub workload: Workload,
     /// How it speaks.
     pub protocol: Protocol,
-    /// Its `node.id`, cut at 256 octets.
+    /// Its `node.id`, cut at 256 octets and cleaned.
     pub node_id: String,
-    /// Its `node.user_agent_name`, cut at 256 octets.
+    /// Its `node.user_agent_name`, cut at 256 octets and cleaned.
     pub user_agent: String,
     /// Its node names another service than its certificate.
     pub node_is_misnamed: bool,
@@ -61,12 +62,14 @@ pub struct Hello {
 impl Hello {
     /// What the first request of a stream says.
     pub fn new(workload: &Workload, protocol: Protocol, node: Option<&Node>) -> Hello {
-        let text = |field: fn(&Node) -> &String| node.map_or("", |node| cut(field(node)));
+        let text = |field: fn(&Node) -> &String| {
+            node.map_or(String::new(), |node| clean(field(node), NODE_BYTES_MAX))
+        };
         Hello {
             workload: workload.clone(),
             protocol,
-            node_id: text(|node| &node.id).to_owned(),
-            user_agent: text(|node| &node.user_agent_name).to_owned(),
+            node_id: text(|node| &node.id),
+            user_agent: text(|node| &node.user_agent_name),
             node_is_misnamed: node.is_some_and(|node| is_misnamed(workload, node)),
             connected_unix_ms: clock::unix_ms(),
         }
@@ -84,10 +87,6 @@ fn is_misnamed(workload: &Workload, node: &Node) -> bool {
         _ => false,
     };
     named || (!node.cluster.is_empty() && node.cluster != workload.service)
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(NODE_BYTES_MAX)]
 }
 
 /// How far a sidecar is.

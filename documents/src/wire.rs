@@ -93,8 +93,8 @@ pub(crate) struct Tracing {
 pub(crate) struct ServiceSpec {
     #[serde(default)]
     pub grpc_services: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub tls: Tls,
+    /// Absent: mesh.
+    pub tls: Option<Spanned<Tls>>,
     /// Absent: registered.
     pub endpoints: Option<Spanned<Endpoints>>,
 }

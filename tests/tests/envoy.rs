@@ -12,7 +12,7 @@ use std::time::Duration;
 use outrider_proto::v1;
 use outrider_proto::v1::operator_client::OperatorClient;
 use outrider_tests::joiner::Identity;
-use outrider_tests::member::{Member, serving};
+use outrider_tests::member::Member;
 use outrider_tests::{ControlPlane, tools};
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -25,12 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service with a policy of our own in its cluster's metadata. Plaintext, because Envoy has its
 /// certificate from files and not by the name that our clusters ask for.
-const STOCK: &str = "apiVersion: outrider.dev/v1
+fn stock(addresses: &[&str]) -> String {
+    let addresses = addresses.iter().map(|it| format!("{{ address: {it:?} }}"));
+    let addresses = addresses.collect::<Vec<_>>().join(", ");
+    format!(
+        "apiVersion: outrider.dev/v1
 kind: Service
-metadata: { name: stock }
-spec: { tls: none }
+metadata: {{ name: stock }}
+spec: {{ tls: none, endpoints: {{ static: [ {addresses} ] }} }}
 ---
-apiVersion: outrider.dev/v1
+{POLICY}"
+    )
+}
+
+const POLICY: &str = "apiVersion: outrider.dev/v1
 kind: TrafficPolicy
 metadata: { name: stock }
 spec:
@@ -135,24 +143,24 @@ async fn until(operator: &mut OperatorClient<Channel>, is_so: impl Fn(&Value) ->
     }
 }
 
+async fn apply(operator: &mut OperatorClient<Channel>, addresses: &[&str]) {
+    let apply = v1::ApplyRequest {
+        files: vec![v1::DocumentFile {
+            name: "stock.yaml".to_owned(),
+            text: stock(addresses),
+        }],
+        ..v1::ApplyRequest::default()
+    };
+    operator.apply(apply).await.expect("it is applied");
+}
+
 async fn takes_our_clusters(program: &Path, folder: &Path, api_type: &str, protocol: &str) {
     let data = tempfile::tempdir().expect("a temporary folder");
     let control_plane = ControlPlane::start(ControlPlane::options(data.path())).await;
     let control_plane = control_plane.expect("it starts");
     let mut operator = control_plane.operator().await;
-    let apply = v1::ApplyRequest {
-        files: vec![v1::DocumentFile {
-            name: "stock.yaml".to_owned(),
-            text: STOCK.to_owned(),
-        }],
-        ..v1::ApplyRequest::default()
-    };
-    operator.apply(apply).await.expect("it is applied");
+    apply(&mut operator, &["10.0.0.1:1001"]).await;
     let address = control_plane.addresses().listen;
-    let stock = Member::join(address, &mut operator, "stock").await;
-    let mut announcements = stock.announcements().await;
-    let announced = announcements.say(serving("one", "10.0.0.1:1001")).await;
-    announced.expect("a lease");
 
     let edge = Member::join(address, &mut operator, "edge").await;
     let bootstrap = bootstrap(folder, &edge.identity, address, api_type);
@@ -166,9 +174,7 @@ async fn takes_our_clusters(program: &Path, folder: &Path, api_type: &str, proto
     assert_eq!(sidecar["rejected"], json!([]));
     let before = sidecar["applied_version"].clone();
 
-    let mut announcements = stock.announcements().await;
-    let announced = announcements.say(serving("two", "10.0.0.2:1002")).await;
-    announced.expect("a lease");
+    apply(&mut operator, &["10.0.0.1:1001", "10.0.0.2:1002"]).await;
     let uses_more = |sidecar: &Value| uses_all(sidecar) && sidecar["applied_version"] != before;
     let sidecar = until(&mut operator, uses_more).await;
     assert_eq!(sidecar["rejected"], json!([]));

@@ -9,7 +9,8 @@ use outrider_proto::envoy::discovery::ResourceError;
 use outrider_proto::google::Status;
 use outrider_proto::unpack;
 
-use crate::journal::cut;
+use crate::journal::TEXT_BYTES_MAX;
+use crate::text::clean;
 
 /// What became of a resource at the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +47,11 @@ impl Verdict {
         let errors = errors.filter_map(|any| unpack::<ResourceError>(any).ok());
         let by_name = errors.filter_map(|error| {
             let reason = error.error_detail.unwrap_or_default().message;
-            Some((error.resource_name?.name, cut(&reason).to_owned()))
+            Some((error.resource_name?.name, clean(&reason, TEXT_BYTES_MAX)))
         });
         Verdict::Nack {
             by_name: by_name.collect(),
-            reason: cut(&status.message).to_owned(),
+            reason: clean(&status.message, TEXT_BYTES_MAX),
         }
     }
 

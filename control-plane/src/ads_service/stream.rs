@@ -20,7 +20,6 @@ use tonic::Status;
 use super::dialect::{Dialect, Head};
 use super::visibility::sees;
 use crate::ads::{Answer, View};
-use crate::allowance::Allowance;
 use crate::caller::{self, Workload};
 use crate::clock;
 use crate::journal::{EventKind, Journal};
@@ -65,7 +64,6 @@ pub struct AdsStream<D: Dialect> {
     dialect: D,
     outbox: VecDeque<D::Response>,
     connected: Option<Connected>,
-    allowance: Allowance,
 }
 
 impl<D: Dialect> AdsStream<D> {
@@ -83,7 +81,6 @@ impl<D: Dialect> AdsStream<D> {
             dialect: D::open(number),
             outbox: VecDeque::new(),
             connected: None,
-            allowance: Allowance::new(clock::now()),
         })
     }
 
@@ -181,11 +178,10 @@ impl<D: Dialect> AdsStream<D> {
         }
         if let Some(rejection) = head.rejection {
             metrics.rejected(D::PROTOCOL);
-            if self.allowance.take(clock::now()) {
-                let what = Kind::of_type_url(head.type_url).map_or("resource", Kind::name);
-                let detail = format!("It refuses a {what}: {}", rejection.message);
-                journal.record(EventKind::Rejected, &self.workload.name(), &detail);
-            }
+            let what = Kind::of_type_url(head.type_url).map_or("resource", Kind::name);
+            let detail = format!("It refuses a {what}: {}", rejection.message);
+            let (member, name) = (self.workload.member, self.workload.name());
+            journal.record_of(member, EventKind::Rejected, &name, &detail);
         }
     }
 

@@ -5,6 +5,7 @@
 //! asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider_proto::v1;
 use outrider_proto::v1::certificate_authority_server as server;
@@ -12,6 +13,7 @@ use rcgen::{PublicKeyData, SubjectPublicKeyInfo};
 use tonic::{Code, Request, Response, Status};
 
 use super::{Authority, random_member, requested_key};
+use crate::allowance::{Allowances, Rate};
 use crate::journal::{EventKind, Journal};
 use crate::member::MemberId;
 use crate::metrics::Metrics;
@@ -23,6 +25,12 @@ use crate::{caller, clock};
 /// for a certificate are below 1 KiB.
 const REQUEST_BYTES_MAX: usize = 64 << 10;
 
+/// Renewals of one member: the shortest certificates live for 10 s, and are renewed after half of it.
+const RENEWALS: Rate = Rate {
+    most: 10,
+    window: Duration::from_secs(10),
+};
+
 /// The service of that name.
 #[derive(Clone)]
 pub struct CertificateAuthority {
@@ -30,6 +38,7 @@ pub struct CertificateAuthority {
     tokens: Tokens,
     journal: Journal,
     metrics: Arc<Metrics>,
+    renewals: Arc<Allowances<MemberId>>,
 }
 
 impl CertificateAuthority {
@@ -40,6 +49,7 @@ impl CertificateAuthority {
             tokens: parts.tokens.clone(),
             journal: parts.journal.clone(),
             metrics: Arc::clone(&parts.mesh.metrics),
+            renewals: Arc::new(Allowances::new(RENEWALS)),
         };
         server::CertificateAuthorityServer::new(service)
             .max_decoding_message_size(REQUEST_BYTES_MAX)
@@ -134,12 +144,18 @@ impl server::CertificateAuthority for CertificateAuthority {
     ) -> Result<Response<v1::IssuedCertificate>, Status> {
         let from = caller::from(request.extensions());
         let workload = caller::sidecar(request.extensions())?.clone();
+        if !self.renewals.take(workload.member, clock::now()) {
+            return Err(Status::resource_exhausted(
+                "this member has renewed 10 times in 10 s, and may not again yet",
+            ));
+        }
         let key = requested_key(&request.into_inner().certificate_signing_request)?;
         let (namespace, service) = (&workload.namespace, &workload.service);
         let issued = self.issue(namespace, service, workload.member, &key)?;
         self.metrics.renewed();
         let detail = format!("Its certificate, from {from}.");
-        self.journal.record(EventKind::Renewed, service, &detail);
+        let member = workload.member;
+        (self.journal).record_of(member, EventKind::Renewed, service, &detail);
         Ok(issued)
     }
 }

@@ -10,6 +10,7 @@ use outrider_proto::v1::{Announcement, Observation};
 use super::lease::{Announced, ServiceName};
 use crate::caller::Workload;
 use crate::journal::EventKind;
+use crate::text::clean;
 
 /// Longest name of an instance. Bytes; 64: a UUID has 36.
 const INSTANCE_BYTES_MAX: usize = 64;
@@ -61,9 +62,7 @@ pub fn parse(workload: &Workload, announcement: &Announcement) -> Result<Announc
 
 /// Why the instance takes no calls, as it may be shown: one short line.
 pub fn reason(announcement: &Announcement) -> String {
-    let text = &announcement.unready_because;
-    let text = &text[..text.floor_char_boundary(REASON_BYTES_MAX)];
-    text.replace(char::is_control, " ")
+    clean(&announcement.unready_because, REASON_BYTES_MAX)
 }
 
 fn is_instance(name: &str) -> bool {

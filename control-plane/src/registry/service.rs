@@ -22,7 +22,6 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::announcement::{observed, parse, reason};
 use super::lease::{Announced, Cause, LEASE, Refused};
 use super::registrar::{Registry, Said, Stopped, Taken};
-use crate::allowance::Allowance;
 use crate::caller::{self, Workload};
 use crate::clock;
 use crate::journal::Journal;
@@ -36,6 +35,10 @@ const TELLING: Duration = Duration::from_millis(500);
 
 /// Longest look for an instance whose stream broke. 500 ms.
 const LOOKING: Duration = Duration::from_millis(500);
+
+/// Most observations of one announcement that are read. 64: as many as a member may have written down
+/// in 10 s.
+const OBSERVATIONS_MAX: usize = 64;
 
 /// Answers that wait for the connection to take them. 4.
 const WAITING: usize = 4;
@@ -73,7 +76,6 @@ impl RegistryService for Announcements {
             service: self.clone(),
             workload,
             last: None,
-            allowance: Allowance::new(clock::now()),
         };
         tokio::spawn(instance.run(request.into_inner(), leases));
         Ok(Response::new(ReceiverStream::new(sent)))
@@ -87,7 +89,6 @@ struct Instance {
     workload: Workload,
     /// What it announced last.
     last: Option<Announced>,
-    allowance: Allowance,
 }
 
 impl Instance {
@@ -180,13 +181,12 @@ impl Instance {
         }
     }
 
-    fn note(&mut self, observations: &[Observation]) {
-        for observation in observations {
+    fn note(&self, observations: &[Observation]) {
+        for observation in observations.iter().take(OBSERVATIONS_MAX) {
             let event = observed(&self.workload, observation);
-            if let Some((kind, service, detail)) = event
-                && self.allowance.take(clock::now())
-            {
-                self.service.journal.record(kind, &service, &detail);
+            if let Some((kind, service, detail)) = event {
+                let member = self.workload.member;
+                (self.service.journal).record_of(member, kind, &service, &detail);
             }
         }
     }
@@ -257,7 +257,6 @@ mod tests {
                 expires_unix: clock::unix_seconds() + 3_600,
             },
             last: None,
-            allowance: Allowance::new(clock::now()),
         };
         let (leases, broken) = mpsc::channel(WAITING);
         drop(broken);

@@ -34,6 +34,9 @@ pub enum TokensError {
     /// An operator has ended it.
     #[error("the token has been revoked: make a new one with `outrider token create`")]
     Revoked,
+    /// It has been used too often just now.
+    #[error("too many join with this token at once: at most 50 a second, try again")]
+    TooOften,
     /// The system gives no random octets.
     #[error("the system gives no random octets")]
     NoRandomness,
@@ -65,6 +68,7 @@ impl From<TokensError> for Status {
             | TokensError::Expired(_)
             | TokensError::Revoked => Status::unauthenticated(text),
             TokensError::Interrupted => Status::unavailable(text),
+            TokensError::TooOften => Status::resource_exhausted(text),
             TokensError::NoRandomness | TokensError::Damaged(_) | TokensError::Store(_) => {
                 Status::internal(text)
             }

@@ -5,6 +5,7 @@
 //! and no slow hash.
 
 mod error;
+mod joins;
 mod record;
 
 use std::sync::Arc;
@@ -16,9 +17,11 @@ use outrider_proto::v1;
 use tokio::sync::watch;
 
 use crate::authority::Bundle;
+use crate::clock;
 use crate::store::Store;
 
 pub use error::TokensError;
+use joins::Joins;
 use record::Record;
 
 /// Life of a token where nobody says another. Seconds; a day.
@@ -36,6 +39,7 @@ pub struct Tokens {
     store: Store,
     trust_domain: Arc<str>,
     bundle: watch::Receiver<Arc<Bundle>>,
+    joins: Arc<Joins>,
 }
 
 /// A token that counts, as it was issued.
@@ -64,6 +68,7 @@ impl Tokens {
             store: store.clone(),
             trust_domain: trust_domain.into(),
             bundle,
+            joins: Arc::default(),
         })
     }
 
@@ -91,6 +96,7 @@ impl Tokens {
     /// # Errors
     /// The store cannot be read.
     pub async fn list(&self) -> Result<Vec<v1::Token>, TokensError> {
+        self.write_joins().await;
         let mut tokens = self.off_the_loop(|store| store.read(record::all)).await?;
         tokens.sort_by(|a, b| (a.created_unix, &a.id).cmp(&(b.created_unix, &b.id)));
         Ok(tokens)
@@ -124,25 +130,47 @@ impl Tokens {
     }
 
     /// Counts a join with a token that [`Tokens::check`] has let pass, unless it has stopped
-    /// counting since.
+    /// counting since, or is used too often. Waits for no write: the count is written down soon after.
     ///
     /// # Errors
-    /// As [`Tokens::check`].
+    /// As [`Tokens::check`]; [`TokensError::TooOften`].
     pub async fn record_join(&self, token: Token, now: i64) -> Result<Joining, TokensError> {
-        self.off_the_loop(move |store| {
-            store.write(|write| {
-                let record = record::find_to_change(write, token.id)?;
-                let mut record = judge(&token, record.as_ref(), now)?.clone();
-                record.joins += 1;
-                record::replace(write, token.id, &record)?;
-                Ok(Joining {
-                    id: hex(&token.id),
-                    namespace: record.namespace,
-                    service: record.service,
-                })
-            })
+        let asked = token.clone();
+        let find = move |store: &Store| store.read(|read| record::find(read, asked.id));
+        let record = self.off_the_loop(find).await?;
+        let record = judge(&token, record.as_ref(), now)?.clone();
+        if !self.joins.rate.take(token.id, clock::now()) {
+            return Err(TokensError::TooOften);
+        }
+        if self.joins.count(token.id) {
+            let tokens = self.clone();
+            tokio::spawn(async move { tokens.write_joins().await });
+        }
+        Ok(Joining {
+            id: hex(&token.id),
+            namespace: record.namespace,
+            service: record.service,
         })
-        .await
+    }
+
+    /// Writes down how often tokens were used, until all of it is written.
+    async fn write_joins(&self) {
+        let _one_at_a_time = self.joins.writing.lock().await;
+        loop {
+            let counted = self.joins.unwritten();
+            if counted.is_empty() {
+                return;
+            }
+            let adding = counted.clone();
+            let add = move |store: &Store| store.write(|write| record::add_joins(write, &adding));
+            match self.off_the_loop(add).await {
+                Ok(()) => self.joins.subtract(&counted),
+                Err(error) => {
+                    tracing::warn!(%error, "the joins of tokens are not written down yet");
+                    return;
+                }
+            }
+        }
     }
 
     fn make(

@@ -1,5 +1,7 @@
 //! What is kept of a token, and the table it is kept in.
 
+use std::collections::BTreeMap;
+
 use outrider_proto::token::hex;
 use outrider_proto::v1;
 use redb::{Error, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -99,6 +101,20 @@ pub fn replace(
     record: &Record,
 ) -> Result<(), TokensError> {
     put(&mut open(transaction)?, id, record)
+}
+
+/// Adds joins to what is kept of tokens; one that is forgotten by now has none.
+pub fn add_joins(
+    transaction: &WriteTransaction,
+    counted: &BTreeMap<[u8; 8], u64>,
+) -> Result<(), TokensError> {
+    for (id, joins) in counted {
+        if let Some(record) = find_to_change(transaction, *id)? {
+            let joins = record.joins.saturating_add(*joins);
+            replace(transaction, *id, &Record { joins, ..record })?;
+        }
+    }
+    Ok(())
 }
 
 /// Marks a token; was there one?

@@ -117,7 +117,13 @@ async fn joins_and_revocations_outlive_the_process() {
         assert_eq!(joined.expect("it counts").service, "orders");
     }
     let Bed { folder, tokens } = bed;
+    // All of it is written when they are listed.
+    tokens.list().await.expect("a list");
     drop(tokens);
+    // The task that would have written it has a copy of the store until it has run.
+    while Store::open(folder.path()).is_err() {
+        tokio::task::yield_now().await;
+    }
     let tokens = open(&folder);
     let listed = tokens.list().await.expect("a list");
     let mut shown: Vec<_> = listed.iter().map(|t| (t.revoked, t.joins)).collect();
@@ -156,4 +162,37 @@ async fn names_that_no_service_can_have() {
         let made = bed.tokens.create(request, NOW).await;
         assert!(matches!(made, Err(TokensError::Name { .. })));
     }
+}
+
+#[tokio::test]
+async fn a_token_is_used_fifty_times_a_second_and_no_join_waits_for_the_disk() {
+    let bed = bed();
+    let (token, _) = orders(&bed.tokens, 60).await;
+    let (other, _) = orders(&bed.tokens, 60).await;
+    let store = bed.tokens.store.clone();
+    let (done, until_done) = std::sync::mpsc::channel::<()>();
+    let busy = tokio::task::spawn_blocking(move || {
+        let write = |_: &redb::WriteTransaction| {
+            // Its end, or that of the test.
+            let _ = until_done.recv();
+            Ok::<_, TokensError>(())
+        };
+        store.write(write)
+    });
+    let mut refused = 0;
+    for _ in 0..60 {
+        match bed.tokens.record_join(token.clone(), NOW).await {
+            Ok(joined) => assert_eq!(joined.service, "orders"),
+            Err(TokensError::TooOften) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!((1..=10).contains(&refused), "{refused}");
+    let other = bed.tokens.record_join(other, NOW).await;
+    assert!(other.is_ok(), "another token has its own");
+    drop(done);
+    busy.await.expect("no panic").expect("written");
+    let listed = bed.tokens.list().await.expect("a list");
+    let joins: u64 = listed.iter().map(|token| token.joins).sum();
+    assert_eq!(joins, 60 - refused + 1);
 }

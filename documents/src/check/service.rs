@@ -4,7 +4,7 @@ use super::{Checker, Sourced};
 use crate::error::{Place, Report};
 use crate::model::{self, Service, TrafficPolicy};
 use crate::names::{self, Address};
-use crate::wire::{Endpoints, ServiceSpec, StaticEndpoint};
+use crate::wire::{Endpoints, ServiceSpec, StaticEndpoint, Tls};
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,8 +53,8 @@ fn check_service(
             .iter()
             .map(|name| name.value.clone())
             .collect(),
-        tls: *tls,
-        endpoints: check_endpoints(endpoints.as_ref(), checker),
+        tls: tls.as_ref().map_or(Tls::default(), |tls| tls.value),
+        endpoints: check_transport(tls.as_ref(), endpoints.as_ref(), checker),
         policy: TrafficPolicy::default(),
         rules: Vec::new(),
     }
@@ -70,6 +70,28 @@ fn check_grpc_service(name: &Spanned<String>, checker: &mut Checker<'_, '_>) {
         let message = format!("`{text}` is implemented by every server and cannot be claimed");
         checker.refuse(name.referenced, message);
     }
+}
+
+/// Whoever registers announces the port of a sidecar, which speaks mutual TLS alone; and only TLS tells
+/// whether an address that was registered once is still the service's.
+fn check_transport(
+    tls: Option<&Spanned<Tls>>,
+    endpoints: Option<&Spanned<Endpoints>>,
+    checker: &mut Checker<'_, '_>,
+) -> model::Endpoints {
+    let checked = check_endpoints(endpoints, checker);
+    if let Some(tls) = tls
+        && tls.value == Tls::None
+        && matches!(checked, model::Endpoints::Registered(_))
+        && endpoints.is_none_or(|it| it.value.fixed.is_none())
+    {
+        checker.refuse(
+            tls.referenced,
+            "`tls: none` is for endpoints that are `static`: those that register are reached by \
+             mutual TLS alone; leave `tls` out, or write the endpoints",
+        );
+    }
+    checked
 }
 
 fn check_endpoints(

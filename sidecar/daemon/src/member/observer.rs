@@ -12,6 +12,9 @@ use outrider_proto::v1::Observation;
 
 type Endpoints = BTreeSet<(Arc<str>, SocketAddr)>;
 
+/// Most observations at once. 64: what a control plane reads of one announcement.
+const TOLD_MAX: usize = 64;
+
 /// What was told last.
 #[derive(Debug, Default)]
 pub struct Observer {
@@ -21,20 +24,27 @@ pub struct Observer {
 impl Observer {
     /// What has changed, by the answers of all workers. An endpoint is out while any of them has
     /// it out; one that is gone is not told of any more. Without one of the answers nothing is
-    /// known.
+    /// known. What is more than 64 is told the next time.
     pub fn observe(&mut self, gauges: &[Option<Gauges>]) -> Vec<Observation> {
         if gauges.iter().any(Option::is_none) {
             return Vec::new();
         }
         let (out, here) = (endpoints(gauges, |out| out), endpoints(gauges, |_| true));
-        let ejected = out
-            .difference(&self.out)
-            .map(|it| observation("ejected", it));
-        let returned = self.out.difference(&out).filter(|it| here.contains(*it));
-        let returned = returned.map(|it| observation("returned", it));
-        let news = ejected.chain(returned).collect();
-        self.out = out;
-        news
+        self.out.retain(|it| here.contains(it));
+        let changed = out.symmetric_difference(&self.out).take(TOLD_MAX);
+        let changed: Vec<_> = changed.cloned().collect();
+        let news = changed.into_iter().map(|it| match out.contains(&it) {
+            true => {
+                let ejected = observation("ejected", &it);
+                self.out.insert(it);
+                ejected
+            }
+            false => {
+                self.out.remove(&it);
+                observation("returned", &it)
+            }
+        });
+        news.collect()
     }
 }
 
@@ -127,6 +137,17 @@ mod tests {
                 format!("{} {port}", it.kind)
             });
             assert_eq!(told.collect::<Vec<_>>(), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_at_once_is_told_the_next_time() {
+        let mut observer = Observer::default();
+        let many: Vec<(u16, bool)> = (1..=100).map(|port| (port, true)).collect();
+        let counts = [64, 36, 0];
+        for expected in counts {
+            let told = observer.observe(&[gauges(&many)]);
+            assert_eq!(told.len(), expected);
         }
     }
 }

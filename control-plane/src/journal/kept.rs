@@ -1,0 +1,111 @@
+//! The events on the disk: those of operators apart, so that what members do pushes none of them out.
+
+use redb::WriteTransaction;
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition};
+
+use super::{Event, EventKind};
+use crate::store::StoreError;
+
+/// Number to (milliseconds since 1970-01-01 UTC, kind, subject, detail).
+const EVENTS: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinition::new("events");
+
+/// The same of what operators did: the members of a mesh cannot make it forget that.
+const TRAIL: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinition::new("trail");
+
+/// Events kept, of operators and of others; an older one is gone. 10,000: a day of a restless mesh,
+/// about a megabyte.
+const KEPT: u64 = 10_000;
+
+/// The last `limit` events, oldest first.
+pub fn recent(transaction: &ReadTransaction, limit: usize) -> Result<Vec<Event>, StoreError> {
+    let mut found = Vec::new();
+    for table in [EVENTS, TRAIL] {
+        let events = transaction.open_table(table).map_err(redb::Error::from)?;
+        let newest = events.iter().map_err(redb::Error::from)?.rev().take(limit);
+        for entry in newest {
+            let (number, event) = entry.map_err(redb::Error::from)?;
+            found.extend(decode(number.value(), event.value()));
+        }
+    }
+    found.sort_unstable_by_key(|event| event.number);
+    found.drain(..found.len().saturating_sub(limit));
+    Ok(found)
+}
+
+/// The number of the last event ever written; makes the tables where there are none.
+pub fn last_number(transaction: &WriteTransaction) -> Result<u64, StoreError> {
+    let mut greatest = 0;
+    for table in [EVENTS, TRAIL] {
+        let events = transaction.open_table(table).map_err(redb::Error::from)?;
+        let last = events.last().map_err(redb::Error::from)?;
+        greatest = greatest.max(last.map_or(0, |(number, _)| number.value()));
+    }
+    Ok(greatest)
+}
+
+pub fn append(transaction: &WriteTransaction, events: &[Event]) -> Result<(), StoreError> {
+    for (table, of_operators) in [(EVENTS, false), (TRAIL, true)] {
+        let mut table = transaction.open_table(table).map_err(redb::Error::from)?;
+        let own = events.iter();
+        for event in own.filter(|event| event.kind.is_of_operators() == of_operators) {
+            let kind = event.kind.word();
+            let value = (event.time_unix_ms, kind, &*event.subject, &*event.detail);
+            let inserted = table.insert(event.number, value);
+            inserted.map_err(redb::Error::from)?;
+        }
+        forget(&mut table)?;
+    }
+    Ok(())
+}
+
+/// Removes the oldest of too many events.
+fn forget(table: &mut Table<'_, u64, (i64, &str, &str, &str)>) -> Result<(), StoreError> {
+    while table.len().map_err(redb::Error::from)? > KEPT {
+        table.pop_first().map_err(redb::Error::from)?;
+    }
+    Ok(())
+}
+
+/// `None`: an event of a kind that only a later version knows.
+fn decode(number: u64, event: (i64, &str, &str, &str)) -> Option<Event> {
+    let (time_unix_ms, kind, subject, detail) = event;
+    Some(Event {
+        number,
+        time_unix_ms,
+        kind: EventKind::parse(kind)?,
+        subject: subject.to_owned(),
+        detail: detail.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+    use crate::store::Store;
+
+    #[test]
+    fn the_oldest_are_forgotten_and_of_operators_only_by_operators() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let event = |number, kind| Event {
+            number,
+            time_unix_ms: 0,
+            kind,
+            subject: String::new(),
+            detail: String::new(),
+        };
+        let applied = event(1, EventKind::Applied);
+        let flood = (2..=KEPT + 5).map(|number| event(number, EventKind::Renewed));
+        let events: Vec<Event> = [applied.clone()].into_iter().chain(flood).collect();
+        let journal = Journal::open(&store).expect("a journal");
+        let appended = store.write(|transaction| append(transaction, &events));
+        appended.expect("written");
+        let kept = journal.recent(usize::MAX).expect("readable");
+        assert_eq!(kept[0], applied);
+        assert_eq!(kept.len() as u64, KEPT + 1);
+        assert_eq!(kept[1].number, 6);
+        let last = store.write(last_number).expect("readable");
+        assert_eq!(last, KEPT + 5);
+    }
+}
