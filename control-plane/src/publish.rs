@@ -4,13 +4,16 @@
 //! together: so the first is fast, and a storm of them costs fifty renderings a second. Knows
 //! nobody who is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_documents::{Contested, Documents, render_with};
+use outrider_documents::{
+    Contested, Documents, Registered, changed_services, render_service, render_with,
+};
 use outrider_proto::envoy::core::{DataSource, data_source::Specifier};
 use outrider_proto::envoy::tls::{CertificateValidationContext, Secret, secret};
-use outrider_proto::{Resource, Resources, TRUST_BUNDLE_SECRET, Versioned, content_version};
+use outrider_proto::{TRUST_BUNDLE_SECRET, Versioned};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -39,6 +42,7 @@ pub struct Sources {
 #[derive(Debug)]
 pub struct Publisher {
     sources: Sources,
+    state: State,
     publisher: watch::Sender<Arc<Published>>,
     metrics: Arc<Metrics>,
 }
@@ -49,22 +53,36 @@ impl Publisher {
         mut sources: Sources,
         metrics: Arc<Metrics>,
     ) -> (Publisher, watch::Receiver<Arc<Published>>) {
-        let (publisher, published) = watch::channel(Arc::new(sources.join(&Catalogue::default())));
+        let state = State::new(sources.take());
+        let (publisher, published) = watch::channel(Arc::new(state.published()));
         let publisher = Publisher {
             sources,
+            state,
             publisher,
             metrics,
         };
         (publisher, published)
     }
 
-    /// Publishes what changes, until one of the sources ends.
-    pub async fn run(mut self) {
-        while self.sources.changed().await {
-            let before = Arc::clone(&self.publisher.borrow());
-            let next = self.sources.join(&before.catalogue);
-            self.publisher.send_replace(Arc::new(next));
-            self.metrics.published();
+    /// Publishes what changes, until one of the sources ends. What a state costs is paid beside the
+    /// runtime, so that nobody's stream waits for it.
+    pub async fn run(self) {
+        let Publisher {
+            mut sources,
+            mut state,
+            publisher,
+            metrics,
+        } = self;
+        while sources.changed().await {
+            let inputs = sources.take();
+            let joined = tokio::task::spawn_blocking(move || state.after(inputs)).await;
+            // It panicked: this task ends, and the process with it.
+            let Ok(next) = joined else {
+                return;
+            };
+            state = next;
+            publisher.send_replace(Arc::new(state.published()));
+            metrics.published();
             sleep(REST).await;
         }
     }
@@ -81,12 +99,87 @@ impl Sources {
         changed.is_ok()
     }
 
-    fn join(&mut self, before: &Catalogue) -> Published {
-        let desired = self.desired.borrow_and_update().clone();
-        let registry = self.registry.borrow_and_update().clone();
-        let bundle = self.bundle.borrow_and_update().clone();
-        let documents = (&desired.documents, desired.version);
-        Published::new(before, documents, &registry, &bundle.pem())
+    fn take(&mut self) -> Inputs {
+        Inputs {
+            desired: self.desired.borrow_and_update().clone(),
+            registry: self.registry.borrow_and_update().clone(),
+            bundle: self.bundle.borrow_and_update().clone(),
+        }
+    }
+}
+
+/// One state of each source.
+#[derive(Debug, Clone)]
+struct Inputs {
+    desired: Arc<Desired>,
+    registry: Arc<Publication>,
+    bundle: Arc<Bundle>,
+}
+
+/// What the sources make together.
+#[derive(Debug)]
+struct State {
+    inputs: Inputs,
+    catalogue: Catalogue,
+    /// Registrations without effect, by name.
+    contested: BTreeMap<String, Vec<Contested>>,
+}
+
+impl State {
+    fn new(inputs: Inputs) -> State {
+        let (documents, registered) = inputs.parts();
+        let mut catalogue = Catalogue::new(&render_with(documents, registered));
+        catalogue.set_secret(&trust_bundle(&inputs.bundle.pem()));
+        let mut contested: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for one in documents.contested(registered) {
+            let name = one.service.clone();
+            contested.entry(name).or_default().push(one);
+        }
+        State {
+            inputs,
+            catalogue,
+            contested,
+        }
+    }
+
+    /// The next state. Costs what differs, and a comparison of pointers for what does not.
+    fn after(mut self, next: Inputs) -> State {
+        let Some(names) = changed_services(self.inputs.parts(), next.parts()) else {
+            return State::new(next);
+        };
+        let (documents, registered) = next.parts();
+        for name in names {
+            let resources = render_service(documents, registered, name);
+            self.catalogue.set_service(name, &resources);
+            match documents.contested_of(name, registered) {
+                contested if contested.is_empty() => drop(self.contested.remove(name)),
+                contested => drop(self.contested.insert(name.to_owned(), contested)),
+            }
+        }
+        if !Arc::ptr_eq(&self.inputs.bundle, &next.bundle) {
+            let secret = trust_bundle(&next.bundle.pem());
+            self.catalogue.set_secret(&secret);
+        }
+        State {
+            inputs: next,
+            ..self
+        }
+    }
+
+    fn published(&self) -> Published {
+        Published {
+            catalogue: self.catalogue.clone(),
+            version: self.catalogue.version(),
+            documents_version: self.inputs.desired.version,
+            registry_revision: self.inputs.registry.revision,
+            contested: self.contested.values().flatten().cloned().collect(),
+        }
+    }
+}
+
+impl Inputs {
+    fn parts(&self) -> (&Documents, &Registered) {
+        (&self.desired.documents, &self.registry.registered)
     }
 }
 
@@ -105,26 +198,6 @@ pub struct Published {
     pub contested: Vec<Contested>,
 }
 
-impl Published {
-    /// Joins the three. What of `before` is still so is not encoded again.
-    pub fn new(
-        before: &Catalogue,
-        (documents, documents_version): (&Documents, u64),
-        registry: &Publication,
-        bundle_pem: &str,
-    ) -> Published {
-        let mut resources = render_with(documents, &registry.registered);
-        resources.secrets.push(trust_bundle(bundle_pem));
-        Published {
-            version: version(&resources),
-            catalogue: before.after(&resources),
-            documents_version,
-            registry_revision: registry.revision,
-            contested: documents.contested(&registry.registered),
-        }
-    }
-}
-
 fn trust_bundle(pem: &str) -> Versioned<Secret> {
     let context = CertificateValidationContext {
         trusted_ca: Some(DataSource {
@@ -139,25 +212,59 @@ fn trust_bundle(pem: &str) -> Versioned<Secret> {
     })
 }
 
-fn version(resources: &Resources) -> String {
-    let Resources {
-        clusters,
-        endpoints,
-        routes,
-        secrets,
-    } = resources;
-    let mut lines = Vec::new();
-    list(&mut lines, clusters);
-    list(&mut lines, endpoints);
-    list(&mut lines, routes);
-    list(&mut lines, secrets);
-    content_version(lines.join("\n").as_bytes())
-}
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
 
-fn list<M: Resource>(lines: &mut Vec<String>, resources: &[Versioned<M>]) {
-    let named = resources.iter().map(|resource| {
-        let name = resource.message.resource_name();
-        format!("{} {name} {}", M::type_url(), resource.version)
-    });
-    lines.extend(named);
+    use outrider_documents::{RegisteredService, load};
+
+    use super::*;
+
+    /// Two namespaces of which each has announced some of three services, and a document that names
+    /// another of them; every state is one of 27 times four.
+    fn inputs(number: usize) -> Inputs {
+        let names = ["a", "b", "c"];
+        let mut registered = Registered::default();
+        for (index, name) in names.iter().enumerate() {
+            let kind = number / 3_usize.pow(index as u32) % 3;
+            let candidates = (0..kind).map(|namespace| RegisteredService {
+                namespace: format!("n{namespace}"),
+                addresses: vec![SocketAddr::from(([10, 0, 0, number as u8], 1))],
+            });
+            registered.set(name, candidates.collect());
+        }
+        let documented = number / 27 % 4;
+        let text = names.get(documented).map_or(String::new(), |name| {
+            format!(
+                "apiVersion: outrider.dev/v1\nkind: Service\n\
+                 metadata: {{ name: {name}, namespace: n1 }}\n\
+                 spec: {{ grpcServices: [shop.One] }}\n"
+            )
+        });
+        let root = rcgen::generate_simple_self_signed([]).expect("a certificate");
+        let bundle = Bundle::new(vec![root.cert.der().clone()]).expect("a bundle");
+        Inputs {
+            desired: Arc::new(Desired {
+                documents: load(&[("mesh.yaml", &text)]).expect("they are right"),
+                version: 1,
+            }),
+            registry: Arc::new(Publication {
+                revision: number as u64,
+                registered,
+            }),
+            bundle: Arc::new(bundle),
+        }
+    }
+
+    #[test]
+    fn a_state_is_the_same_however_it_was_reached() {
+        let mut state = State::new(inputs(0));
+        // 37 has no divisor in common with 108: every state is reached, from quite another one.
+        for step in 0..108 {
+            let next = inputs(step * 37 % 108);
+            let at_once = State::new(next.clone()).published();
+            state = state.after(next);
+            assert_eq!(state.published(), at_once, "step {step}");
+        }
+    }
 }

@@ -25,6 +25,6 @@ mod yaml;
 pub use error::DocumentError;
 pub use load::load;
 pub use model::Documents;
-pub use registered::{Contested, Registered, RegisteredService};
-pub use render::{render, render_with};
+pub use registered::{Contested, Registered, RegisteredService, changed_services};
+pub use render::{render, render_service, render_with};
 pub use split::{DocumentName, Written, is_empty, join, split};

@@ -28,8 +28,13 @@ impl Documents {
 
     /// The namespace of a service; `None` if there is no such service.
     pub fn namespace_of(&self, service: &str) -> Option<&str> {
-        let service = self.services.iter().find(|known| known.name == service)?;
-        Some(&service.namespace)
+        Some(&self.service(service)?.namespace)
+    }
+
+    /// The service of that name.
+    pub(crate) fn service(&self, name: &str) -> Option<&Service> {
+        let found = (self.services).binary_search_by(|known| known.name.as_str().cmp(name));
+        Some(&self.services[found.ok()?])
     }
 
     /// The names of the services whose endpoints are those that register, in order. Only a

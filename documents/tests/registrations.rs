@@ -1,6 +1,5 @@
 //! Who registered, beside documents and without them.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use outrider_documents::{
@@ -39,9 +38,7 @@ fn registered(service: &str, candidates: &[(&str, &[&str])]) -> Registered {
                 .collect(),
         }
     });
-    Registered {
-        services: BTreeMap::from([(service.to_owned(), candidates.collect())]),
-    }
+    Registered::from_iter([(service.to_owned(), candidates.collect())])
 }
 
 /// The host and port of every endpoint, in order.

@@ -42,7 +42,7 @@ pub mod google {
 
 pub use any::{UnpackError, pack, unpack};
 pub use kind::Kind;
-pub use resources::{Resource, Resources, Versioned, content_version, eds_name};
+pub use resources::{Resource, Resources, Versioned, content_hash, content_version, eds_name};
 
 /// Where a route carries our [`v1::RoutePolicy`]: the key in its `typed_per_filter_config`.
 pub const ROUTE_POLICY: &str = "outrider.route_policy";

@@ -1,18 +1,19 @@
 //! Prints figures of a whole mesh, one line of JSON each: `mesh [FIGURE [SIZE]]...`.
 //!
 //! `apply CHANGES`, `kill ROUNDS`, `outage SECONDS`, `certificates SECONDS`, `start ROUNDS`,
-//! `first-answer ROUNDS`; without arguments all of them, as long as the promise says.
+//! `first-answer ROUNDS`, `services COUNT`; without arguments all of them, as long as the promise says.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use outrider_bench::mesh::figures;
 
-const ALL: [(&str, usize); 6] = [
+const ALL: [(&str, usize); 7] = [
     ("start", 20),
     ("first-answer", 20),
     ("apply", 100),
     ("kill", 5),
+    ("services", 10_000),
     ("outage", 60),
     ("certificates", 600),
 ];
@@ -46,6 +47,7 @@ async fn print(figure: &str, size: usize) -> std::io::Result<()> {
         "apply" => figures::apply(size).await?,
         "kill" => figures::kill(size).await?,
         "outage" => figures::outage(seconds).await?,
+        "services" => outrider_bench::mesh::services(size).await?,
         "certificates" => figures::certificates(60, seconds).await?,
         "start" => figures::start(size).await?,
         "first-answer" => figures::first_answer(size).await?,

@@ -318,7 +318,7 @@ pub async fn first_answer(rounds: usize) -> io::Result<Value> {
 }
 
 /// Median, 99th percentile and maximum. Milliseconds.
-fn quantiles(mut spans: Vec<Duration>) -> Value {
+pub(super) fn quantiles(mut spans: Vec<Duration>) -> Value {
     spans.sort();
     let at = |percent: usize| {
         let index = (spans.len() * percent).div_ceil(100).saturating_sub(1);

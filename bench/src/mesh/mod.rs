@@ -7,4 +7,7 @@ mod child;
 pub mod figures;
 mod load;
 mod page;
+mod services;
 mod world;
+
+pub use services::services;

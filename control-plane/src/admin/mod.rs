@@ -8,6 +8,8 @@
 mod page;
 mod status;
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -15,16 +17,20 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use outrider_process::AdminListener;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::metrics::Levels;
 use crate::parts::Parts;
-use crate::registry::{Report, Standing};
+use crate::registry::Counts;
 use crate::sidecars::Protocol;
-use status::Status;
 pub use status::status;
+use status::{Gathered, Status};
 
 /// The page has its style in it and needs nothing else; nobody may frame it.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/// Longest wait for the task that owns the registry.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves for as long as the process lives. Returns only when the listener has failed.
 pub async fn serve(listener: TcpListener, parts: Parts) {
@@ -47,71 +53,68 @@ fn routes(parts: Parts) -> Router {
 }
 
 async fn overview(State(parts): State<Parts>) -> Response {
-    match Status::gather(&parts).await {
-        Some(status) => {
-            let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
-            ([policy], Html(page::render(&status))).into_response()
-        }
-        None => stopped(),
-    }
+    let rendered = rendered(parts, |status| page::render(&status)).await;
+    rendered.map_or_else(stopped, |page| {
+        let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        ([policy], Html(page)).into_response()
+    })
 }
 
 async fn status_json(State(parts): State<Parts>) -> Response {
-    match status(&parts).await {
-        Some(status) => {
-            let json = (header::CONTENT_TYPE, "application/json");
-            ([json], format!("{status:#}\n")).into_response()
-        }
-        None => stopped(),
-    }
+    let rendered = rendered(parts, |status| serde_json::to_string_pretty(&status).ok()).await;
+    rendered.flatten().map_or_else(stopped, |text| {
+        let json = (header::CONTENT_TYPE, "application/json");
+        ([json], text + "\n").into_response()
+    })
+}
+
+/// The status in some form, made where that holds nobody up. `None`: the process is about to end.
+async fn rendered<T: Send + 'static>(
+    parts: Parts,
+    form: impl FnOnce(Status) -> T + Send + 'static,
+) -> Option<T> {
+    let gathered = Gathered::of(&parts).await?;
+    let rendering = tokio::task::spawn_blocking(move || form(gathered.status(&parts)));
+    rendering.await.ok()
 }
 
 async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
-    let Ok(report) = parts.mesh.registry.report().await else {
+    let Some(counts) = counts(&parts).await else {
         return stopped();
     };
-    let text = parts.mesh.metrics.encode(levels(&parts, &report));
+    let text = parts.mesh.metrics.encode(levels(&parts, counts));
     outrider_process::metrics_response(&headers, text)
 }
 
-fn levels(parts: &Parts, report: &Report) -> Levels {
+fn levels(parts: &Parts, counts: Counts) -> Levels {
     let published = parts.mesh.published.borrow();
-    let services = parts.mesh.registry.published();
-    let services = services
-        .borrow()
-        .registered
-        .services
-        .values()
-        .map(Vec::len)
-        .sum();
     let sidecars = &parts.mesh.sidecars;
-    let mut levels = Levels {
+    Levels {
         delta: sidecars.count(Protocol::Delta),
         world: sidecars.count(Protocol::StateOfTheWorld),
-        services,
-        grace_seconds: report.grace.as_secs(),
+        services: counts.services,
+        live: counts.live,
+        lapsed: counts.lapsed,
+        stale: counts.stale,
+        grace_seconds: counts.grace.as_secs(),
         contested: published.contested.len(),
         documents_version: published.documents_version,
         events_lost: parts.journal.dropped(),
         guests: parts.guests.census(),
-        ..Levels::default()
-    };
-    for lease in &report.leases {
-        match lease.standing {
-            Standing::Live { .. } => levels.live += 1,
-            Standing::Lapsed { .. } => levels.lapsed += 1,
-            Standing::Stale { .. } => levels.stale += 1,
-        }
     }
-    levels
 }
 
-/// Alive: the task that owns the registry answers.
+/// Alive: the task that owns the registry answers within a second.
 async fn livez(State(parts): State<Parts>) -> Response {
-    match parts.mesh.registry.report().await {
-        Ok(_) => "ok\n".into_response(),
-        Err(_) => stopped(),
+    match counts(&parts).await {
+        Some(_) => "ok\n".into_response(),
+        None => stopped(),
     }
+}
+
+async fn counts(parts: &Parts) -> Option<Counts> {
+    let counting = timeout(REGISTRY_PATIENCE, parts.mesh.registry.counts());
+    counting.await.ok()?.ok()
 }
 
 async fn readyz(State(parts): State<Parts>) -> Response {

@@ -2,6 +2,8 @@
 //!
 //! Fields are the words of the JSON; they are documented in `docs/METRICS.md`, section Status.
 
+use std::collections::BTreeSet;
+
 use outrider_documents::{Documents, Registered};
 use serde::Serialize;
 
@@ -92,15 +94,31 @@ pub struct Rejected {
 
 /// The same as JSON, for operators. `None`: the process is about to end.
 pub async fn status(parts: &Parts) -> Option<serde_json::Value> {
-    let status = Status::gather(parts).await?;
-    serde_json::to_value(status).ok()
+    let (gathered, parts) = (Gathered::of(parts).await?, parts.clone());
+    let rendering = tokio::task::spawn_blocking(move || {
+        let status = gathered.status(&parts);
+        serde_json::to_value(status).ok()
+    });
+    rendering.await.ok().flatten()
 }
 
-impl Status {
-    /// Asks all parts. `None`: the process is about to end.
-    pub async fn gather(parts: &Parts) -> Option<Status> {
-        let report = parts.mesh.registry.report().await.ok()?;
-        let members = parts.mesh.sidecars.list().await;
+/// What only tasks can answer.
+pub struct Gathered {
+    report: Report,
+    members: Vec<Sidecar>,
+}
+
+impl Gathered {
+    /// Asks them. `None`: the process is about to end.
+    pub async fn of(parts: &Parts) -> Option<Gathered> {
+        Some(Gathered {
+            report: parts.mesh.registry.report().await.ok()?,
+            members: parts.mesh.sidecars.list().await,
+        })
+    }
+
+    /// The status; in a large mesh some milliseconds of work.
+    pub fn status(&self, parts: &Parts) -> Status {
         let desired = parts.desk.desired().borrow().clone();
         let registry = parts.mesh.registry.published().borrow().clone();
         let published = parts.mesh.published.borrow().clone();
@@ -110,28 +128,28 @@ impl Status {
             namespace: contested.namespace.clone(),
             owner: contested.owner.clone(),
         });
-        let members = members.iter();
-        Some(Status {
+        let members = self.members.iter();
+        Status {
             time_unix: now_ms / 1_000,
             trust_domain: parts.authority.trust_domain().to_owned(),
             version: published.version.clone(),
             documents: parts.desk.status(),
-            grace_seconds: report.grace.as_secs(),
-            services: services(&desired.documents, &registry.registered, &report),
+            grace_seconds: self.report.grace.as_secs(),
+            services: services(&desired.documents, &registry.registered, &self.report),
             contested: contested.collect(),
             sidecars: members
                 .map(|sidecar| member(sidecar, &published.version, now_ms))
                 .collect(),
-        })
+        }
     }
 }
 
 /// Those of the documents and those that registered, by name.
 fn services(documents: &Documents, registered: &Registered, report: &Report) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
-    let by_registration: Vec<&str> = documents.registered_service_names().collect();
+    let by_registration: BTreeSet<&str> = documents.registered_service_names().collect();
     for name in documents.service_names() {
-        let kind = if by_registration.contains(&name) {
+        let kind = if by_registration.contains(name) {
             "registered"
         } else {
             "written"
@@ -139,7 +157,7 @@ fn services(documents: &Documents, registered: &Registered, report: &Report) -> 
         let namespace = documents.namespace_of(name).unwrap_or_default();
         services.push(service(name, namespace, kind, report));
     }
-    for (name, candidates) in &registered.services {
+    for (name, candidates) in registered.iter() {
         for candidate in candidates {
             let namespace = &candidate.namespace;
             if documents.namespace_of(name) != Some(namespace) {
@@ -152,10 +170,11 @@ fn services(documents: &Documents, registered: &Registered, report: &Report) -> 
 }
 
 fn service(name: &str, namespace: &str, kind: &'static str, report: &Report) -> Service {
-    let is_own = |of: &ServiceName| of.service == name && of.namespace == namespace;
-    let leases = report.leases.iter();
-    let own = leases.filter(|lease| is_own(&lease.registration.announced.name));
-    let unready = report.unready.iter().filter(|(of, ..)| is_own(of));
+    let of = (name, namespace);
+    let own = group(&report.leases, of, |lease| {
+        &lease.registration.announced.name
+    });
+    let unready = group(&report.unready, of, |(name, ..)| name).iter();
     let unready = unready.map(|(_, address, unready)| Unready {
         address: address.to_string(),
         instance: unready.instance.clone(),
@@ -166,9 +185,20 @@ fn service(name: &str, namespace: &str, kind: &'static str, report: &Report) -> 
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         kind,
-        endpoints: own.map(|lease| endpoint(lease, report)).collect(),
+        endpoints: own.iter().map(|lease| endpoint(lease, report)).collect(),
         unready: unready.collect(),
     }
+}
+
+/// Those of one service among all, which are in order of service.
+fn group<'a, T>(all: &'a [T], of: (&str, &str), name: impl Fn(&T) -> &ServiceName) -> &'a [T] {
+    let key = |it: &T| {
+        let ServiceName { service, namespace } = name(it);
+        (service.as_str(), namespace.as_str()).cmp(&of)
+    };
+    let begin = all.partition_point(|it| key(it).is_lt());
+    let end = all.partition_point(|it| key(it).is_le());
+    &all[begin..end]
 }
 
 fn endpoint(lease: &Listed, report: &Report) -> Endpoint {

@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use outrider_proto::envoy::cluster::Cluster;
+use outrider_proto::envoy::tls::Secret;
 use outrider_proto::google::Any;
-use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name, pack};
+use outrider_proto::{Kind, Resource, Resources, Versioned, content_hash, eds_name, pack};
+use rpds::RedBlackTreeMapSync;
 
 /// A resource as it is sent.
 #[derive(Debug, PartialEq)]
@@ -22,70 +25,117 @@ pub(super) struct Item {
     pub followed_by: Option<String>,
 }
 
-/// Everything that exists for one kind of client. The default is empty.
+/// Everything that exists for one kind of client. The default is empty. A copy costs nothing, and the
+/// next state costs what differs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalogue {
-    items: BTreeMap<Kind, BTreeMap<String, Arc<Item>>>,
+    items: BTreeMap<Kind, RedBlackTreeMapSync<String, Arc<Item>>>,
     /// Routes by alias. Documents refuse a gRPC service that two services list.
-    aliases: BTreeMap<String, String>,
+    aliases: RedBlackTreeMapSync<String, String>,
+    /// The sum of what [`digest`] makes of each item, so that it does not depend on their order.
+    sum: u64,
 }
 
 impl Catalogue {
     /// The resources that documents render to, and the authority's secrets.
     pub fn new(resources: &Resources) -> Catalogue {
-        Catalogue::default().after(resources)
+        let mut catalogue = Catalogue::default();
+        for cluster in &resources.clusters {
+            catalogue.put(Kind::Cluster, cluster, follower(cluster));
+        }
+        for assignment in &resources.endpoints {
+            catalogue.put(Kind::Endpoints, assignment, None);
+        }
+        for routes in &resources.routes {
+            catalogue.put(Kind::Routes, routes, None);
+        }
+        for secret in &resources.secrets {
+            catalogue.set_secret(secret);
+        }
+        catalogue
     }
 
-    /// What exists next. What is in `self` already, in the same version, is not encoded again,
-    /// so that in a large mesh a small change is cheap.
-    pub fn after(&self, resources: &Resources) -> Catalogue {
-        let Resources {
-            clusters,
-            endpoints,
-            routes,
-            secrets,
-        } = resources;
-        let mut next = Catalogue::default();
-        for cluster in clusters {
-            let followed_by = || eds_name(&cluster.message).map(str::to_owned);
-            let item = self.kept(Kind::Cluster, cluster);
-            let item = item.unwrap_or_else(|| item_of(cluster, followed_by()));
-            next.insert(Kind::Cluster, item);
+    /// From now on the service of that name has these resources, of each kind at most one, and no
+    /// others. One that exists in the same version is not encoded again.
+    pub fn set_service(&mut self, name: &str, resources: &Resources) {
+        match resources.clusters.first() {
+            Some(cluster) => self.put(Kind::Cluster, cluster, follower(cluster)),
+            None => self.take(Kind::Cluster, name),
         }
-        for assignment in endpoints {
-            let item = self.kept(Kind::Endpoints, assignment);
-            let item = item.unwrap_or_else(|| item_of(assignment, None));
-            next.insert(Kind::Endpoints, item);
+        match resources.endpoints.first() {
+            Some(assignment) => self.put(Kind::Endpoints, assignment, None),
+            None => self.take(Kind::Endpoints, name),
         }
-        for routes in routes {
-            let item = self.kept(Kind::Routes, routes);
-            let item = item.unwrap_or_else(|| item_of(routes, None));
-            next.insert(Kind::Routes, item);
+        match resources.routes.first() {
+            Some(routes) => self.put(Kind::Routes, routes, None),
+            None => self.take(Kind::Routes, name),
         }
-        for secret in secrets {
-            let item = self.kept(Kind::Secret, secret);
-            let item = item.unwrap_or_else(|| item_of(secret, None));
-            next.insert(Kind::Secret, item);
-        }
-        next
     }
 
-    fn kept<M: Resource>(&self, kind: Kind, resource: &Versioned<M>) -> Option<Arc<Item>> {
-        let item = self
-            .items
-            .get(&kind)?
-            .get(resource.message.resource_name())?;
-        (item.version == resource.version).then(|| Arc::clone(item))
+    /// From now on there is this secret in place of what had its name.
+    pub fn set_secret(&mut self, secret: &Versioned<Secret>) {
+        self.put(Kind::Secret, secret, None);
     }
 
-    fn insert(&mut self, kind: Kind, item: Arc<Item>) {
+    /// 16 hexadecimal digits, of the content alone: the same after a restart.
+    pub fn version(&self) -> String {
+        format!("{:016x}", self.sum)
+    }
+
+    fn put<M: Resource>(
+        &mut self,
+        kind: Kind,
+        resource: &Versioned<M>,
+        followed_by: Option<String>,
+    ) {
+        let name = resource.message.resource_name();
+        let before = self.items.get(&kind).and_then(|items| items.get(name));
+        if before.is_some_and(|before| before.version == resource.version) {
+            return;
+        }
+        self.take(kind, name);
+        let item = item_of(resource, followed_by);
         for alias in &item.aliases {
-            let owner = self.aliases.entry(alias.clone());
-            owner.or_insert_with(|| item.name.clone());
+            self.aliases.insert_mut(alias.clone(), item.name.clone());
         }
+        self.sum = self.sum.wrapping_add(digest(kind, &item));
         let items = self.items.entry(kind).or_default();
-        items.insert(item.name.clone(), item);
+        items.insert_mut(item.name.clone(), item);
     }
+
+    fn take(&mut self, kind: Kind, name: &str) {
+        let Some(items) = self.items.get_mut(&kind) else {
+            return;
+        };
+        let Some(item) = items.get(name).cloned() else {
+            return;
+        };
+        items.remove_mut(name);
+        if items.is_empty() {
+            self.items.remove(&kind);
+        }
+        for alias in &item.aliases {
+            // Another service may list it from now on.
+            if self.aliases.get(alias) == Some(&item.name) {
+                self.aliases.remove_mut(alias);
+            }
+        }
+        self.sum = self.sum.wrapping_sub(digest(kind, &item));
+    }
+}
+
+/// A number that depends on all that names a resource and on its version. A sum of such numbers tells
+/// states apart only if their bits are mixed: the last step is the finaliser of SplitMix64.
+fn digest(kind: Kind, item: &Item) -> u64 {
+    let line = format!("{} {} {}", kind.type_url(), item.name, item.version);
+    let mut hash = content_hash(line.as_bytes());
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+fn follower(cluster: &Versioned<Cluster>) -> Option<String> {
+    eds_name(&cluster.message).map(str::to_owned)
 }
 
 fn item_of<M: Resource>(resource: &Versioned<M>, followed_by: Option<String>) -> Arc<Item> {
@@ -114,7 +164,12 @@ impl<'v> View<'v> {
 
     /// All visible resources of a kind.
     pub(super) fn all(self, kind: Kind) -> impl Iterator<Item = &'v Arc<Item>> {
-        let items = self.catalogue.items.get(&kind).into_iter().flatten();
+        let items = self
+            .catalogue
+            .items
+            .get(&kind)
+            .into_iter()
+            .flat_map(|items| items.iter());
         let visible = items.filter(move |(name, _)| (self.sees)(kind, name));
         visible.map(|(_, item)| item)
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use outrider_proto::v1::{Announcement, Observation};
 
-use super::lease::{Announced, ServiceName};
+use super::change::{Announced, ServiceName};
 use crate::caller::Workload;
 use crate::journal::EventKind;
 use crate::text::clean;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
-use super::lease::{Announced, Change, Registration, ServiceName};
+use super::change::{Announced, Change, Registration, ServiceName};
 use crate::member::MemberId;
 use crate::store::{Store, StoreError};
 
@@ -139,7 +139,7 @@ fn service_name((service, namespace): (&str, &str)) -> ServiceName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::lease::Cause;
+    use crate::registry::change::Cause;
 
     fn registration(address: &str) -> Registration {
         Registration {

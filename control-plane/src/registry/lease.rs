@@ -8,13 +8,14 @@
 //! no store and no documents.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use outrider_documents::{Registered, RegisteredService};
+use outrider_documents::Registered;
 
 use super::budget::{CHANGES_MAX, ChangeBudget, WINDOW};
+use super::change::{Announced, Cause, Change, Registration, ServiceName};
 use super::unready::UnreadyInstances;
 use crate::member::MemberId;
 
@@ -30,73 +31,6 @@ pub(super) const LEASES_MAX: usize = 10_000;
 
 /// Most leases of one member. 8: an instance has one, and some more while it moves.
 const ADDRESSES_MAX: usize = 8;
-
-/// A service, as the certificates of its sidecars name it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ServiceName {
-    /// Name of the service.
-    pub service: String,
-    /// Its namespace.
-    pub namespace: String,
-}
-
-impl std::fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.service)
-    }
-}
-
-/// What an instance says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced {
-    /// Whose instance it is.
-    pub name: ServiceName,
-    /// Which member of the mesh says so: what it announces, only it may end.
-    pub member: MemberId,
-    /// Tells two runs at one address apart.
-    pub instance: String,
-    /// Where it is reached.
-    pub address: SocketAddr,
-}
-
-/// An instance that has a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registration {
-    /// What it said.
-    pub announced: Announced,
-    /// When it joined. Milliseconds since 1970-01-01 UTC.
-    pub joined_unix_ms: i64,
-}
-
-/// Why an instance is no endpoint any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// It said that it stops.
-    Withdrawn,
-    /// It said that its application takes no calls, and perhaps why.
-    NotServing(String),
-    /// It announced another address.
-    Moved,
-    /// Its stream broke, and nobody listens where it was.
-    Dead,
-    /// It fell silent.
-    Expired,
-    /// Another member is at its address, and it was not heard any more.
-    Succeeded,
-}
-
-/// What an event changed, and what has to be written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The service is known from now on.
-    Known(ServiceName, i64),
-    /// Nobody announced it for long.
-    Forgotten(ServiceName),
-    /// The instance is an endpoint.
-    Joined(Registration),
-    /// The instance is none any more.
-    Left(Announced, Cause),
-}
 
 /// How a lease stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +75,10 @@ pub struct Leases {
     pub(super) services: BTreeMap<ServiceName, Service>,
     pub(super) grace_until: Duration,
     pub(super) swept: Duration,
-    /// Who is an endpoint may have changed since it was last told.
-    pub(super) moved: bool,
+    /// Names of services whose endpoints may have changed since they were last told.
+    pub(super) moved: BTreeSet<String>,
+    /// Who was an endpoint when it was last told.
+    pub(super) told: Registered,
     pub(super) budget: ChangeBudget,
     /// The last rank that was given, or is known from before.
     last_rank: i64,
@@ -153,7 +89,7 @@ pub(super) struct Service {
     name: ServiceName,
     /// Of those that share a name the lowest has it. Never given twice, and grows from service to
     /// service whatever the machine's clock does.
-    rank: i64,
+    pub rank: i64,
     pub leases: BTreeMap<SocketAddr, Lease>,
     pub unready: UnreadyInstances,
     /// Somebody announced it, serving or not.
@@ -170,15 +106,6 @@ pub(super) struct Lease {
     pub standing: Standing,
 }
 
-/// A lease as the admin page shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Whose it is.
-    pub registration: Registration,
-    /// How it stands.
-    pub standing: Standing,
-}
-
 impl Leases {
     /// At a start: what was written down, all of it in grace. Where nobody was registered there is
     /// nobody to spare.
@@ -191,7 +118,8 @@ impl Leases {
             services: BTreeMap::new(),
             grace_until: now,
             swept: now,
-            moved: false,
+            moved: BTreeSet::new(),
+            told: Registered::default(),
             budget: ChangeBudget::default(),
             last_rank: 0,
         };
@@ -207,6 +135,7 @@ impl Leases {
             service.leases.insert(registration.announced.address, lease);
             leases.grace_until = now + GRACE;
         }
+        leases.told = leases.registered();
         leases
     }
 
@@ -224,7 +153,9 @@ impl Leases {
         let mut changes = self.hear(now, unix_ms, &announced.name);
         let service = find(&mut self.services, now, &announced.name, self.last_rank);
         if let Some(lease) = service.lease_of(&announced) {
-            self.moved |= !lease.standing.is_endpoint();
+            if !lease.standing.is_endpoint() {
+                self.moved.insert(announced.name.service.clone());
+            }
             lease.standing = Standing::live(now);
             service.live_since.get_or_insert(now);
             service.unready.replace(&announced);
@@ -235,7 +166,7 @@ impl Leases {
         if wait > Duration::ZERO {
             let because = changed_too_often(wait);
             service.unready.note(now, unix_ms, &announced, &because);
-            self.moved |= !changes.is_empty();
+            note_moved(&mut self.moved, &changes);
             return Ok(changes);
         }
         service.unready.replace(&announced);
@@ -243,7 +174,7 @@ impl Leases {
         let lease = Lease::new(now, &announced, unix_ms);
         service.leases.insert(announced.address, lease);
         self.budget.count(now, announced.member);
-        self.moved = true;
+        self.moved.insert(announced.name.service.clone());
         changes.push(Change::Joined(Registration {
             announced,
             joined_unix_ms: unix_ms,
@@ -272,7 +203,7 @@ impl Leases {
             self.budget.count(now, announced.member);
         }
         changes.extend(succeeded.into_iter().chain(ended));
-        self.moved |= !changes.is_empty();
+        note_moved(&mut self.moved, &changes);
         Ok(changes)
     }
 
@@ -286,7 +217,7 @@ impl Leases {
         if service.lease_of(announced).is_none() {
             return Vec::new();
         }
-        self.moved = true;
+        self.moved.insert(announced.name.service.clone());
         self.budget.count(now, announced.member);
         service.end(announced.address, cause)
     }
@@ -311,49 +242,19 @@ impl Leases {
         // Not the time alone: a clock that was set back would make the newest service the oldest.
         self.last_rank = unix_ms.max(self.last_rank.saturating_add(1));
         find(&mut self.services, now, name, self.last_rank);
-        self.moved = true;
+        self.moved.insert(name.service.clone());
         vec![Change::Known(name.clone(), self.last_rank)]
     }
+}
 
-    /// May [`Leases::registered`] have changed since this was last asked?
-    pub fn take_moved(&mut self) -> bool {
-        std::mem::take(&mut self.moved)
-    }
-
-    /// Who is an endpoint now. Of namespaces that share a name the one that came first is first.
-    pub fn registered(&self) -> Registered {
-        let mut by_age: Vec<_> = self.services.iter().collect();
-        by_age.sort_by_key(|(name, service)| (service.rank, &name.namespace));
-        let mut registered = Registered::default();
-        for (name, service) in by_age {
-            let candidates = registered.services.entry(name.service.clone());
-            candidates.or_default().push(RegisteredService {
-                namespace: name.namespace.clone(),
-                addresses: service.endpoints().collect(),
-            });
+fn note_moved(moved: &mut BTreeSet<String>, changes: &[Change]) {
+    let names = changes.iter().map(|change| match change {
+        Change::Known(name, _) | Change::Forgotten(name) => name,
+        Change::Joined(Registration { announced, .. }) | Change::Left(announced, _) => {
+            &announced.name
         }
-        registered
-    }
-
-    /// All leases, by service and address.
-    pub fn list(&self) -> Vec<Listed> {
-        let services = self.services.iter();
-        let listed = services.flat_map(|(name, service)| {
-            service.leases.iter().map(|(address, lease)| Listed {
-                registration: Registration {
-                    announced: Announced {
-                        name: name.clone(),
-                        member: lease.member,
-                        instance: lease.instance.clone(),
-                        address: *address,
-                    },
-                    joined_unix_ms: lease.joined_unix_ms,
-                },
-                standing: lease.standing,
-            })
-        });
-        listed.collect()
-    }
+    });
+    moved.extend(names.map(|name| name.service.clone()));
 }
 
 fn changed_too_often(wait: Duration) -> String {
@@ -438,7 +339,7 @@ impl Service {
         left.into_iter().collect()
     }
 
-    fn endpoints(&self) -> impl Iterator<Item = SocketAddr> {
+    pub fn endpoints(&self) -> impl Iterator<Item = SocketAddr> {
         let leases = self.leases.iter();
         let endpoints = leases.filter(|(_, lease)| lease.standing.is_endpoint());
         endpoints.map(|(address, _)| *address)

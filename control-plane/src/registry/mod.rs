@@ -1,13 +1,17 @@
 //! The registry: which services exist and where their instances are, by their own word.
 //!
-//! Reading order: `lease` (a lease's life), `budget` (how often it may change), `sweep` (its end by
-//! silence) and `unready` (who takes no calls, and why), all pure; `kept` (what a restart finds); `registrar` (the one task that owns it
-//! all) and `writer` (beside it); `announcement` and `service` (how it is spoken to over gRPC). Knows
-//! nothing of policies, nor of who is told.
+//! Reading order: `change` (its words), `lease` (a lease's life), `budget` (how often it may change),
+//! `shown` (what others are told), `sweep` (its end by silence) and `unready` (who takes no calls, and
+//! why), all pure; `kept` (what a restart finds); `registrar` (the one task that owns it all) and `writer`
+//! (beside it); `announcement` and `service` (how it is spoken to over gRPC). Knows nothing of policies,
+//! nor of who is told.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
+
+mod change;
 
 mod budget;
 mod lease;
+mod shown;
 mod sweep;
 mod unready;
 
@@ -21,7 +25,9 @@ mod service;
 #[cfg(test)]
 mod rules;
 
-pub use lease::{Announced, Cause, LEASE, Listed, Refused, Registration, ServiceName, Standing};
+pub use change::{Announced, Cause, Registration, ServiceName};
+pub use lease::{LEASE, Refused, Standing};
 pub use registrar::{Publication, Registrar, Registry, Report, Said, Stopped, Taken};
 pub use service::Announcements;
+pub use shown::{Counts, Listed};
 pub use unready::Unready;

@@ -12,8 +12,10 @@ use outrider_documents::Registered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use super::change::{Announced, Cause, Change, ServiceName};
 use super::kept;
-use super::lease::{Announced, Cause, Change, Leases, Listed, Refused, ServiceName};
+use super::lease::{Leases, Refused};
+use super::shown::{Counts, Listed};
 use super::sweep;
 use super::unready::Unready;
 use super::writer::{self, Batch};
@@ -87,6 +89,7 @@ enum Word {
         answer: oneshot::Sender<Taken>,
     },
     Report(oneshot::Sender<Report>),
+    Counts(oneshot::Sender<Counts>),
 }
 
 /// The task; run it, or nothing happens.
@@ -141,6 +144,17 @@ impl Registry {
     pub async fn say(&self, said: Said) -> Result<Taken, Stopped> {
         let (answer, answered) = oneshot::channel();
         let sent = self.words.send(Word::Said { said, answer }).await;
+        sent.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// The leases in numbers. Cheap.
+    ///
+    /// # Errors
+    /// The process is about to end.
+    pub async fn counts(&self) -> Result<Counts, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.words.send(Word::Counts(answer)).await;
         sent.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
@@ -216,6 +230,10 @@ impl Registrar {
                     }
                     Err(refused) => answers.push((answer, Some(refused))),
                 },
+                Word::Counts(answer) => {
+                    // Fails when whoever asked has gone.
+                    let _ = answer.send(self.leases.counts(now));
+                }
                 Word::Report(answer) => {
                     // Fails when whoever asked has gone.
                     let _ = answer.send(Report {
@@ -246,8 +264,7 @@ impl Registrar {
     }
 
     fn publish(&mut self) {
-        if self.leases.take_moved() {
-            let registered = self.leases.registered();
+        if let Some(registered) = self.leases.tell() {
             self.publisher.send_modify(|publication| {
                 let revision = publication.revision + 1;
                 *publication = Arc::new(Publication {
@@ -300,7 +317,7 @@ mod tests {
 
     use super::*;
     use crate::member::MemberId;
-    use crate::registry::lease::ServiceName;
+    use crate::registry::change::ServiceName;
 
     fn announced() -> Announced {
         Announced {
@@ -315,7 +332,8 @@ mod tests {
     }
 
     fn endpoints(publication: &Publication) -> usize {
-        let services = publication.registered.services.values().flatten();
+        let services = publication.registered.iter();
+        let services = services.flat_map(|(_, candidates)| candidates);
         services.map(|service| service.addresses.len()).sum()
     }
 

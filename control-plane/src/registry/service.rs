@@ -20,7 +20,8 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::announcement::{observed, parse, reason};
-use super::lease::{Announced, Cause, LEASE, Refused};
+use super::change::{Announced, Cause};
+use super::lease::{LEASE, Refused};
 use super::registrar::{Registry, Said, Stopped, Taken};
 use crate::caller::{self, Workload};
 use crate::clock;
@@ -266,7 +267,7 @@ mod tests {
             .await;
         let last = published.borrow_and_update().clone();
         assert_eq!(last.revision, 2, "announced, then dead");
-        assert!(last.registered.services["orders"][0].addresses.is_empty());
+        assert!(last.registered.of("orders")[0].addresses.is_empty());
     }
 
     #[tokio::test]

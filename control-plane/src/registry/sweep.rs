@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use super::lease::{Announced, Cause, Change, GRACE, Leases, Service, ServiceName, Standing};
+use super::change::{Announced, Cause, Change, ServiceName};
+use super::lease::{GRACE, Leases, Service, Standing};
 
 /// Time between two sweeps: what an ended lease may live on. 500 ms.
 pub const EVERY: Duration = Duration::from_millis(500);
@@ -60,9 +61,10 @@ impl Leases {
         let mut changes = Vec::new();
         let moved = &mut self.moved;
         self.services.retain(|name, service| {
-            *moved |= service.sweep(now, name, &mut changes);
             let known = service.is_known(now);
-            *moved |= !known;
+            if service.sweep(now, name, &mut changes) || !known {
+                moved.insert(name.service.clone());
+            }
             if !known {
                 changes.push(Change::Forgotten(name.clone()));
             }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::lease::{Announced, LEASE, LEASES_MAX, Leases, ServiceName};
+use super::change::{Announced, ServiceName};
+use super::lease::{LEASE, LEASES_MAX, Leases};
 use crate::member::MemberId;
 
 /// An instance that takes no calls.

@@ -7,8 +7,9 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::change::Change;
 use super::kept;
-use super::lease::{Change, Refused};
+use super::lease::Refused;
 use super::registrar::Taken;
 use crate::store::Store;
 

@@ -25,19 +25,37 @@ pub fn render(documents: &Documents) -> Resources {
 
 /// Renders all documents and all who have registered: the whole state of the world.
 pub fn render_with(documents: &Documents, registered: &Registered) -> Resources {
-    let services = registered::join(documents, registered);
-    let services = services.iter();
+    let mut all = Resources::default();
+    for name in registered::names(documents, registered) {
+        let Resources {
+            clusters,
+            endpoints,
+            routes,
+            secrets: _,
+        } = render_service(documents, registered, name);
+        all.clusters.extend(clusters);
+        all.endpoints.extend(endpoints);
+        all.routes.extend(routes);
+    }
+    all
+}
+
+/// Renders one service: of each kind at most one resource, and none if there is no such service.
+pub fn render_service(documents: &Documents, registered: &Registered, name: &str) -> Resources {
+    let service = registered::find(documents, registered, name);
+    let service = service.iter();
     let Mesh {
         trust_domain: domain,
         sampled_per_million,
         connections,
+        ..
     } = &documents.mesh;
     let render_cluster = |service| cluster::render_cluster(service, domain, connections);
     let render_routes = |service| route::render_routes(service, *sampled_per_million);
     Resources {
-        clusters: versioned(services.clone().map(render_cluster)),
-        endpoints: versioned(services.clone().filter_map(cluster::render_endpoints)),
-        routes: versioned(services.map(render_routes)),
+        clusters: versioned(service.clone().map(render_cluster)),
+        endpoints: versioned(service.clone().filter_map(cluster::render_endpoints)),
+        routes: versioned(service.map(render_routes)),
         secrets: Vec::new(),
     }
 }

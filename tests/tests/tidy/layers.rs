@@ -120,6 +120,7 @@ pub const PARTS: &[Part] = &[
         others: Others::Only(&[
             "garde",
             "prost",
+            "rpds",
             "serde",
             "serde-saphyr",
             "serde_json",

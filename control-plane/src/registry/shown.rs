@@ -1,0 +1,113 @@
+//! What others are told of the leases: who is an endpoint, how each lease stands, and how many there are.
+//!
+//! Changes nothing. Who is an endpoint is kept as it was last told, so that a change costs what has
+//! changed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use outrider_documents::{Registered, RegisteredService};
+
+use super::change::{Announced, Registration, ServiceName};
+use super::lease::{Leases, Standing};
+
+/// A lease as the admin page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is.
+    pub registration: Registration,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// The leases in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Services that are known.
+    pub services: usize,
+    /// Leases that hold.
+    pub live: usize,
+    /// Leases that have just run out.
+    pub lapsed: usize,
+    /// Leases that are kept although they have run out.
+    pub stale: usize,
+    /// How long no silent instance is removed yet.
+    pub grace: Duration,
+}
+
+impl Leases {
+    /// Who is an endpoint, if that may have changed since it was last told. Costs what has changed.
+    pub fn tell(&mut self) -> Option<Registered> {
+        if self.moved.is_empty() {
+            return None;
+        }
+        for name in std::mem::take(&mut self.moved) {
+            let candidates = self.candidates(&name);
+            self.told.set(&name, candidates);
+        }
+        Some(self.told.clone())
+    }
+
+    /// Who is an endpoint now.
+    pub fn registered(&self) -> Registered {
+        let names: BTreeSet<&str> = self.services.keys().map(|it| it.service.as_str()).collect();
+        let named = names.into_iter();
+        named
+            .map(|name| (name.to_owned(), self.candidates(name)))
+            .collect()
+    }
+
+    /// The services of that name; of namespaces that share it the one that came first is first.
+    fn candidates(&self, name: &str) -> Vec<RegisteredService> {
+        let first = ServiceName {
+            service: name.to_owned(),
+            namespace: String::new(),
+        };
+        let sharing = self.services.range(first..);
+        let sharing = sharing.take_while(|(it, _)| it.service == name);
+        let mut by_rank: Vec<_> = sharing.collect();
+        by_rank.sort_by_key(|(it, service)| (service.rank, &it.namespace));
+        let candidates = by_rank.into_iter().map(|(it, service)| RegisteredService {
+            namespace: it.namespace.clone(),
+            addresses: service.endpoints().collect(),
+        });
+        candidates.collect()
+    }
+
+    /// How many leases stand how.
+    pub fn counts(&self, now: Duration) -> Counts {
+        let mut counts = Counts {
+            services: self.services.len(),
+            grace: self.grace(now),
+            ..Counts::default()
+        };
+        for lease in self.services.values().flat_map(|it| it.leases.values()) {
+            match lease.standing {
+                Standing::Live { .. } => counts.live += 1,
+                Standing::Lapsed { .. } => counts.lapsed += 1,
+                Standing::Stale { .. } => counts.stale += 1,
+            }
+        }
+        counts
+    }
+
+    /// All leases, by service and address.
+    pub fn list(&self) -> Vec<Listed> {
+        let services = self.services.iter();
+        let listed = services.flat_map(|(name, service)| {
+            service.leases.iter().map(|(address, lease)| Listed {
+                registration: Registration {
+                    announced: Announced {
+                        name: name.clone(),
+                        member: lease.member,
+                        instance: lease.instance.clone(),
+                        address: *address,
+                    },
+                    joined_unix_ms: lease.joined_unix_ms,
+                },
+                standing: lease.standing,
+            })
+        });
+        listed.collect()
+    }
+}
