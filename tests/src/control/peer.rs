@@ -30,7 +30,7 @@ pub const SERVICE: &str = "echo";
 pub const GRPC_SERVICE: &str = "control.Echo";
 
 /// Longest a client may take for one case; reached only when something hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The first file of `peer`'s program that is not on this machine.
 pub fn missing(peer: Peer) -> Option<PathBuf> {
@@ -86,6 +86,7 @@ pub(crate) enum Client {
 
 /// A client's process.
 pub(crate) struct Program {
+    peer: Peer,
     cases: ChildStdin,
     outcomes: Lines<BufReader<ChildStdout>>,
     folder: TempDir,
@@ -106,6 +107,7 @@ impl Client {
         let mut process = process.expect("the client starts");
         let outcomes = process.stdout.take().expect("standard output is piped");
         Client::Program(Box::new(Program {
+            peer,
             cases: process.stdin.take().expect("standard input is piped"),
             outcomes: BufReader::new(outcomes).lines(),
             folder,
@@ -129,10 +131,20 @@ impl Client {
                 Client::Program(program) => program.run(&line).await,
             }
         };
-        let ended = timeout(PATIENCE, ended).await;
-        let ended = ended.unwrap_or_else(|_| Err("it hangs".to_owned()));
+        let Ok(ended) = timeout(PATIENCE, ended).await else {
+            let why = format!("it hangs; {}", self.log());
+            self.start_again();
+            return Err(why);
+        };
         let ended = ended.and_then(|line| Outcome::of(case, &line));
         ended.map_err(|why| format!("{why}; {}", self.log()))
+    }
+
+    /// Ends the program: its late outcome would be read as the next case's.
+    fn start_again(&mut self) {
+        if let Client::Program(program) = self {
+            *self = Client::start(program.peer);
+        }
     }
 
     fn log(&self) -> String {
