@@ -26,7 +26,7 @@ pub struct Args {
 /// Says what has changed, document by document.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let request = v1::ApplyRequest {
-        files: document_files::read(&args.file)?,
+        files: document_files::message(&args.file)?,
         author: args.author.name(),
         dry_run: args.dry_run,
     };

@@ -55,7 +55,7 @@ fn between(args: &Args, from: u64, to: u64) -> Result<Vec<v1::Change>, Failure> 
 
 fn with_files(args: &Args) -> Result<Vec<v1::Change>, Failure> {
     let request = v1::ApplyRequest {
-        files: document_files::read(&args.file)?,
+        files: document_files::message(&args.file)?,
         author: String::new(),
         dry_run: true,
     };

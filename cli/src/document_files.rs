@@ -1,8 +1,9 @@
 //! Files of documents, as `-f` names them, on their way to the control plane.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use outrider_folder::Files;
 use outrider_proto::v1;
 use outrider_proto::v1::operator_client::OperatorClient;
 use tonic::transport::Channel;
@@ -17,8 +18,8 @@ pub fn roomy(client: OperatorClient<Channel>) -> OperatorClient<Channel> {
     client.max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-/// The files, and those in the folders, in their order.
-pub fn read(paths: &[PathBuf]) -> Result<Vec<v1::DocumentFile>, Failure> {
+/// The files, and those in the folders, in their order; what is not read of a folder is said.
+pub fn read(paths: &[PathBuf]) -> Result<Files, Failure> {
     let mut files = Vec::new();
     for path in paths {
         let read = match path {
@@ -32,26 +33,33 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<v1::DocumentFile>, Failure> {
     Ok(files)
 }
 
-fn read_input() -> io::Result<Vec<v1::DocumentFile>> {
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text)?;
-    let name = "-".to_owned();
-    Ok(vec![v1::DocumentFile { name, text }])
+/// As [`read`], as a message.
+pub fn message(paths: &[PathBuf]) -> Result<Vec<v1::DocumentFile>, Failure> {
+    let files = read(paths)?.into_iter();
+    Ok(files
+        .map(|(name, text)| v1::DocumentFile { name, text })
+        .collect())
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<v1::DocumentFile>> {
-    let text = std::fs::read_to_string(path)?;
-    let name = path.display().to_string();
-    Ok(vec![v1::DocumentFile { name, text }])
+fn read_input() -> io::Result<Files> {
+    let text = outrider_folder::read_text(io::stdin(), MESSAGE_BYTES_MAX as u64)?;
+    Ok(vec![("-".to_owned(), text)])
 }
 
-fn read_folder(folder: &Path) -> io::Result<Vec<v1::DocumentFile>> {
-    let files = outrider_folder::read(folder)?.into_iter();
-    let named = files.map(|(name, text)| {
-        let name = folder.join(name).display().to_string();
-        v1::DocumentFile { name, text }
-    });
-    Ok(named.collect())
+fn read_file(path: &Path) -> io::Result<Files> {
+    let file = std::fs::File::open(path)?;
+    let text = outrider_folder::read_text(file, MESSAGE_BYTES_MAX as u64)?;
+    Ok(vec![(path.display().to_string(), text)])
+}
+
+fn read_folder(folder: &Path) -> io::Result<Files> {
+    let contents = outrider_folder::read(folder)?;
+    let within = |name: String| folder.join(name).display().to_string();
+    for other in contents.others {
+        eprintln!("note: {} is {}", within(other), outrider_folder::NOT_READ);
+    }
+    let files = contents.files.into_iter();
+    Ok(files.map(|(name, text)| (within(name), text)).collect())
 }
 
 #[cfg(test)]
@@ -67,9 +75,9 @@ mod tests {
         let alone = folder.path().join("notes.txt");
         let paths = [folder.path().to_owned(), alone];
         let files = read(&paths).expect("they are there");
-        let texts: Vec<&str> = files.iter().map(|file| &*file.text).collect();
+        let texts: Vec<&str> = files.iter().map(|(_, text)| &**text).collect();
         assert_eq!(texts, ["a.yml", "b.yaml", "notes.txt"]);
-        assert!(files[0].name.ends_with("/a.yml"), "{}", files[0].name);
+        assert!(files[0].0.ends_with("/a.yml"), "{}", files[0].0);
         let missing = read(&[folder.path().join("c.yaml")]);
         assert!(matches!(missing, Err(Failure::Usage(_))));
     }

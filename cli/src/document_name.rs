@@ -1,14 +1,36 @@
 //! Names of documents, as they are typed and shown.
 
+use clap::ValueEnum;
 use outrider_proto::v1;
 
-/// The kinds there are; typed in any case.
-const KINDS: [&str; 4] = ["Mesh", "Service", "TrafficPolicy", "GRPCRoute"];
+/// A kind of document; typed in any case, or by a short name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Short: svc.
+    #[value(name = "Service", aliases = ["svc", "services"])]
+    Service,
+    /// Short: tp.
+    #[value(name = "TrafficPolicy", aliases = ["tp", "policy", "policies", "trafficpolicies"])]
+    TrafficPolicy,
+    /// Short: route.
+    #[value(name = "GRPCRoute", aliases = ["route", "routes", "grpcroutes"])]
+    GrpcRoute,
+    /// One for all services.
+    #[value(name = "Mesh", aliases = ["meshes"])]
+    Mesh,
+}
 
-/// A kind as documents write it; one that is not known is left as it is typed.
-pub fn kind(typed: &str) -> String {
-    let known = KINDS.iter().find(|kind| kind.eq_ignore_ascii_case(typed));
-    known.map_or(typed, |kind| *kind).to_owned()
+impl Kind {
+    /// As documents write it.
+    pub fn name(self) -> String {
+        let name = match self {
+            Kind::Service => "Service",
+            Kind::TrafficPolicy => "TrafficPolicy",
+            Kind::GrpcRoute => "GRPCRoute",
+            Kind::Mesh => "Mesh",
+        };
+        name.to_owned()
+    }
 }
 
 /// `Service/default/orders`.
@@ -24,13 +46,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_typed_in_any_case() {
-        for (typed, expected) in [
+    fn a_kind_is_typed_in_any_case_and_by_short_names() {
+        let cases = [
             ("service", "Service"),
+            ("svc", "Service"),
+            ("SVC", "Service"),
+            ("services", "Service"),
+            ("tp", "TrafficPolicy"),
+            ("policies", "TrafficPolicy"),
             ("grpcroute", "GRPCRoute"),
-            ("Other", "Other"),
-        ] {
-            assert_eq!(kind(typed), expected);
+            ("routes", "GRPCRoute"),
+            ("mesh", "Mesh"),
+        ];
+        for (typed, expected) in cases {
+            let kind = Kind::from_str(typed, true);
+            assert_eq!(kind.map(Kind::name).as_deref(), Ok(expected), "{typed}");
         }
+        assert!(Kind::from_str("Servcie", true).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use clap::value_parser;
 use outrider_proto::v1;
 
 use crate::failure::Failure;
@@ -16,7 +17,7 @@ pub struct Args {
     #[arg(long)]
     follow: bool,
     /// At most so many of the past.
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
 }
 

@@ -3,8 +3,9 @@
 use clap::ValueEnum;
 use outrider_proto::v1;
 
+use crate::document_name::Kind;
 use crate::failure::Failure;
-use crate::{document_files, document_name, operator, output, table};
+use crate::{document_files, operator, output, table};
 
 /// What to show.
 #[derive(Debug, clap::Args)]
@@ -12,7 +13,8 @@ pub struct Args {
     #[command(flatten)]
     operator: operator::Access,
     /// Only documents of this kind.
-    kind: Option<String>,
+    #[arg(value_enum, ignore_case = true)]
+    kind: Option<Kind>,
     /// Only the one of this name.
     #[arg(requires = "kind")]
     name: Option<String>,
@@ -37,7 +39,7 @@ enum Output {
 
 /// Shows them; one that is asked for by name must be there.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let kind = args.kind.as_deref().map(document_name::kind);
+    let kind = args.kind.map(Kind::name);
     let document = v1::DocumentName {
         kind: kind.unwrap_or_default(),
         namespace: args.namespace.clone().unwrap_or_default(),

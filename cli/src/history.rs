@@ -1,5 +1,6 @@
 //! `outrider history`: who changed the documents, when and how.
 
+use clap::value_parser;
 use outrider_proto::v1;
 
 use crate::failure::Failure;
@@ -11,7 +12,7 @@ pub struct Args {
     #[command(flatten)]
     operator: operator::Access,
     /// At most so many versions, newest first.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
 }
 

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use clap::value_parser;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
@@ -20,8 +21,8 @@ use crate::failure::Failure;
 pub struct Args {
     /// For example http://127.0.0.1:15000/readyz.
     url: Uri,
-    /// Longest time for the whole answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    /// Longest time for the whole answer, 1 to 3600 seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = value_parser!(u64).range(1..=3_600))]
     timeout: u64,
 }
 

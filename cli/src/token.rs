@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use clap::value_parser;
 use outrider_proto::v1;
 
 use crate::failure::Failure;
@@ -33,7 +34,7 @@ pub struct Create {
     #[arg(long, value_name = "NAME", default_value = "default")]
     namespace: String,
     /// How long it is good for, 1 to 31536000 (a year).
-    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400, value_parser = value_parser!(u32).range(1..=31_536_000))]
     life: u32,
     /// File for the token instead of standard output; of several services, or if it is a folder,
     /// the folder for a file each, named as the service. Only the owner may read them.

@@ -150,6 +150,82 @@ fn documents_are_changed_from_the_command_line() {
 }
 
 #[test]
+fn a_kind_has_short_names_and_a_misspelt_one_is_an_error_that_says_the_nearest() {
+    let mesh = Mesh::start();
+    let file = mesh.file("orders.yaml", &service("orders"));
+    mesh.prints(&["apply", "-f", path(&file)]);
+    for kind in ["svc", "services", "SERVICE"] {
+        let shown = mesh.prints(&["get", kind, "orders", "-o", "yaml"]);
+        assert_eq!(shown, service("orders"), "{kind}");
+    }
+    let misspelt: [&[&str]; 3] = [
+        &["get", "Servcie"],
+        &["get", "servcie", "orders"],
+        &["delete", "Servcie", "orders"],
+    ];
+    for words in misspelt {
+        let said = mesh.refuses(2, words);
+        assert!(
+            said.contains("tip: a similar value exists: 'Service'"),
+            "{said}"
+        );
+    }
+    let said = mesh.refuses(2, &["get", "pods"]);
+    assert!(
+        said.contains("Service, TrafficPolicy, GRPCRoute, Mesh"),
+        "{said}"
+    );
+}
+
+#[test]
+fn documents_are_deleted_by_the_files_that_they_are_in() {
+    let mesh = Mesh::start();
+    let both = format!(
+        "%YAML 1.2\n---\n{}---\n{}",
+        service("orders"),
+        service("payments")
+    );
+    let both = mesh.file("both.yaml", &both);
+    mesh.prints(&["apply", "-f", path(&both)]);
+    let changed = mesh.file("orders.yaml", &format!("# Ours.\n{}", service("orders")));
+    let deleted = mesh.prints(&["delete", "-f", path(&changed)]);
+    assert_eq!(deleted, "Service/default/orders deleted\nversion 2\n");
+    let said = mesh.refuses(1, &["delete", "-f", path(&both)]);
+    assert!(
+        said.contains("no document Service/default/orders"),
+        "{said}"
+    );
+    assert_eq!(words(&mesh.prints(&["get"])).len(), 2, "none was deleted");
+    let empty = mesh.file("empty.yaml", "# nothing\n");
+    let said = mesh.refuses(2, &["delete", "-f", path(&empty)]);
+    assert_eq!(said, "outrider: there is no document in the files\n");
+    let nameless = mesh.file("nameless.yaml", "kind: Service\n");
+    let said = mesh.refuses(2, &["delete", "-f", path(&nameless)]);
+    assert!(said.contains("missing field `metadata`"), "{said}");
+}
+
+#[test]
+fn a_number_that_makes_no_sense_is_refused_with_its_range() {
+    let mesh = Mesh::start();
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["token", "create", "--service", "a", "--life", "0"],
+            "1..=31536000",
+        ),
+        (
+            &["token", "create", "--service", "a", "--life", "31536001"],
+            "1..=31536000",
+        ),
+        (&["events", "--limit", "0"], "1.."),
+        (&["history", "--limit", "0"], "1.."),
+    ];
+    for (words, range) in cases {
+        let said = mesh.refuses(2, words);
+        assert!(said.contains("is not in") && said.contains(range), "{said}");
+    }
+}
+
+#[test]
 fn the_mesh_is_shown() {
     let mesh = Mesh::start();
     let file = mesh.file("orders.yaml", &service("orders"));

@@ -43,15 +43,31 @@ impl DocumentError {
 
 impl std::fmt::Display for DocumentError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.show("error", f)
+    }
+}
+
+impl DocumentError {
+    fn show(&self, level: &str, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         let (snippet, caret) = self.window();
         let indent = " ".repeat(caret);
-        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "{level}: {}", self.message)?;
         writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {snippet}")?;
         write!(f, "{gutter} | {indent}^")
+    }
+}
+
+/// Something in a document that is right and does nothing. Shown as a [`DocumentError`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning(pub DocumentError);
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.show("warning", f)
     }
 }
 
@@ -92,16 +108,24 @@ impl Origin {
 pub(crate) struct Report<'f> {
     files: &'f [(&'f str, &'f str)],
     problems: Vec<(Place, String)>,
+    warnings: Vec<(Place, String)>,
 }
 
 impl<'f> Report<'f> {
     pub fn new(files: &'f [(&'f str, &'f str)]) -> Report<'f> {
-        let problems = Vec::new();
-        Report { files, problems }
+        Report {
+            files,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     pub fn push(&mut self, place: Place, message: impl Into<String>) {
         self.problems.push((place, message.into()));
+    }
+
+    pub fn warn(&mut self, place: Place, message: impl Into<String>) {
+        self.warnings.push((place, message.into()));
     }
 
     pub fn is_empty(&self) -> bool {
@@ -115,28 +139,37 @@ impl<'f> Report<'f> {
     }
 
     /// In the order of the files and lines, with the offending lines.
-    pub fn into_errors(mut self) -> Vec<DocumentError> {
-        self.problems.sort();
-        self.problems.dedup();
-        let lines: Vec<Vec<&str>> = self
-            .files
-            .iter()
-            .map(|(_, text)| stream::lines(text).map(str::trim_end).collect())
-            .collect();
-        let error = |(place, message): (Place, String)| {
-            let name = self.files.get(place.file).map_or("", |(name, _)| name);
-            let lines = lines.get(place.file);
-            let line = lines.and_then(|lines| lines.get(place.line.saturating_sub(1)));
-            DocumentError {
-                file: name.to_owned(),
-                line: place.line,
-                column: place.column,
-                message: printable(&message),
-                snippet: printable(line.unwrap_or(&"")),
-            }
-        };
-        self.problems.into_iter().map(error).collect()
+    pub fn into_errors(self) -> Vec<DocumentError> {
+        located(self.files, self.problems)
     }
+
+    /// As [`Report::into_errors`], what is right and does nothing.
+    pub fn into_warnings(self) -> Vec<Warning> {
+        let warnings = located(self.files, self.warnings).into_iter();
+        warnings.map(Warning).collect()
+    }
+}
+
+fn located(files: &[(&str, &str)], mut problems: Vec<(Place, String)>) -> Vec<DocumentError> {
+    problems.sort();
+    problems.dedup();
+    let lines: Vec<Vec<&str>> = files
+        .iter()
+        .map(|(_, text)| stream::lines(text).map(str::trim_end).collect())
+        .collect();
+    let error = |(place, message): (Place, String)| {
+        let name = files.get(place.file).map_or("", |(name, _)| name);
+        let lines = lines.get(place.file);
+        let line = lines.and_then(|lines| lines.get(place.line.saturating_sub(1)));
+        DocumentError {
+            file: name.to_owned(),
+            line: place.line,
+            column: place.column,
+            message: printable(&message),
+            snippet: printable(line.unwrap_or(&"")),
+        }
+    };
+    problems.into_iter().map(error).collect()
 }
 
 /// Control characters would move the caret, or the operator's terminal.

@@ -22,8 +22,8 @@ mod stream;
 mod wire;
 mod yaml;
 
-pub use error::DocumentError;
-pub use load::load;
+pub use error::{DocumentError, Warning};
+pub use load::{load, warnings};
 pub use model::Documents;
 pub use registered::{Contested, Registered, RegisteredService, changed_services};
 pub use render::{render, render_service, render_with};

@@ -1,7 +1,7 @@
 //! A set of files to one configuration: all of it, or every reason why not.
 
 use crate::check::{self, Directory, Sourced};
-use crate::error::{DocumentError, Report};
+use crate::error::{DocumentError, Report, Warning};
 use crate::model::Documents;
 use crate::stream::{self, Text};
 use crate::wire::{GrpcRouteSpec, Head, MeshSpec, ServiceSpec, TrafficPolicySpec};
@@ -27,6 +27,15 @@ pub fn load(files: &[(&str, &str)]) -> Result<Documents, Vec<DocumentError>> {
     } else {
         Err(report.into_errors())
     }
+}
+
+/// What is right in a set of files and does nothing, in their order: for people who check what they
+/// write. No I/O happens here.
+pub fn warnings(files: &[(&str, &str)]) -> Vec<Warning> {
+    let mut report = Report::new(files);
+    let parsed = parse(files, &mut report);
+    check(&parsed, &mut report);
+    report.into_warnings()
 }
 
 /// The documents of all files by kind, in order; those that do not parse are left out.

@@ -5,8 +5,10 @@
 //! names that begin with a dot (`..data`) are its own bookkeeping and skipped; links are followed.
 
 use std::fs;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
+
+use crate::text::read_text;
 
 /// Largest document file. Bytes; 4 MiB. A larger one is refused rather than read: it is not a
 /// hand-written document.
@@ -18,49 +20,58 @@ pub const FILES_MAX: usize = 10_000;
 /// The documents' text at one moment: (file name, text), ordered by name.
 pub type Files = Vec<(String, String)>;
 
-/// Reads all `*.yaml` and `*.yml` files directly in `folder`, ordered by name.
+/// What is in a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The documents.
+    pub files: Files,
+    /// What is not read, by name; names that begin with a dot are left out.
+    pub others: Vec<String>,
+}
+
+/// Reads all `*.yaml`, `*.yml` and `*.json` files (in any case) directly in `folder`, ordered by
+/// name.
 ///
 /// # Errors
-/// When the folder or one of the files cannot be read, is not UTF-8 or is over its limit; the
+/// When the folder or one of the files cannot be read, is no text or is over its limit; the
 /// message names the file. When there is no such file: the folder is not the one that was meant.
-pub fn read(folder: &Path) -> io::Result<Files> {
+pub fn read(folder: &Path) -> io::Result<Contents> {
     let mut names = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .filter(|name| name.as_ref().map_or(true, |name| is_document(name)))
+        .filter(|name| name.as_ref().map_or(true, |name| !name.starts_with('.')))
         .take(FILES_MAX + 1)
         .collect::<io::Result<Vec<String>>>()?;
     if names.len() > FILES_MAX {
-        return Err(io::Error::other(format!("more than {FILES_MAX} documents")));
-    }
-    if names.is_empty() {
-        let problem = "it holds no *.yaml or *.yml file";
-        return Err(io::Error::new(ErrorKind::NotFound, problem));
+        return Err(io::Error::other(format!("more than {FILES_MAX} files")));
     }
     names.sort_unstable();
-    names
-        .into_iter()
-        .map(|name| match read_file(&folder.join(&name)) {
-            Ok(text) => Ok((name, text)),
-            Err(error) => Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
-        })
-        .collect()
+    let (documents, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|it| is_document(it));
+    if documents.is_empty() {
+        let problem = "it holds no *.yaml, *.yml or *.json file";
+        return Err(io::Error::new(ErrorKind::NotFound, problem));
+    }
+    let read = |name: String| match read_file(&folder.join(&name)) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
+    };
+    Ok(Contents {
+        files: documents.into_iter().map(read).collect::<io::Result<_>>()?,
+        others,
+    })
 }
 
 fn is_document(name: &str) -> bool {
-    !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"))
+    let extension = Path::new(name).extension().unwrap_or_default();
+    let mut extensions = ["yaml", "yml", "json"].iter();
+    extensions.any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 fn read_file(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    // One byte more than allowed tells "too large" from "just fits" even while the file grows.
-    let mut file = fs::File::open(path)?.take(FILE_BYTES_MAX + 1);
-    let length = file.read_to_string(&mut text)?;
-    if length as u64 > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!(
-            "larger than {FILE_BYTES_MAX} bytes"
-        )));
+    // Asked before it is opened: to open a pipe would wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
     }
-    Ok(text)
+    read_text(fs::File::open(path)?, FILE_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -76,13 +87,35 @@ mod tests {
     }
 
     #[test]
-    fn reads_yaml_files_in_the_order_of_their_names() {
-        let folder = folder(&[("b.yml", "2"), ("a.yaml", "1"), ("notes.txt", "no")]);
-        let files = read(folder.path()).expect("the folder is readable");
-        assert_eq!(
-            files,
-            [("a.yaml".into(), "1".into()), ("b.yml".into(), "2".into())]
-        );
+    fn reads_documents_in_the_order_of_their_names_and_names_the_rest() {
+        let names = [
+            "b.yml",
+            "a.yaml",
+            "D.YAML",
+            "c.Json",
+            "notes.txt",
+            "yaml",
+            "a.yaml~",
+            ".e.yaml",
+        ];
+        let folder = folder(&names.map(|name| (name, name)));
+        fs::create_dir(folder.path().join("more")).expect("a folder is made");
+        let Contents { files, others } = read(folder.path()).expect("the folder is readable");
+        let files: Vec<_> = files
+            .iter()
+            .map(|(name, text)| (&**name, &**text))
+            .collect();
+        let documents = ["D.YAML", "a.yaml", "b.yml", "c.Json"];
+        assert_eq!(files, documents.map(|name| (name, name)));
+        assert_eq!(others, ["a.yaml~", "more", "notes.txt", "yaml"]);
+    }
+
+    #[test]
+    fn what_is_called_like_a_document_must_be_a_file() {
+        let folder = folder(&[]);
+        fs::create_dir(folder.path().join("a.yaml")).expect("a folder is made");
+        let error = read(folder.path()).expect_err("no file");
+        assert_eq!(error.to_string(), "a.yaml: not a regular file");
     }
 
     #[test]
@@ -93,14 +126,15 @@ mod tests {
         fs::write(data.join("a.yaml"), "1").expect("a file is written");
         std::os::unix::fs::symlink("..2026_11_21", folder.path().join("..data")).expect("a link");
         std::os::unix::fs::symlink("..data/a.yaml", folder.path().join("a.yaml")).expect("a link");
-        let files = read(folder.path()).expect("the folder is readable");
+        let Contents { files, others } = read(folder.path()).expect("the folder is readable");
         assert_eq!(files, [("a.yaml".into(), "1".into())]);
+        assert!(others.is_empty(), "{others:?}");
     }
 
     #[test]
     fn names_the_file_that_cannot_be_read() {
         let folder = folder(&[]);
-        fs::write(folder.path().join("a.yaml"), [0xff, 0xfe]).expect("a file is written");
+        fs::write(folder.path().join("a.yaml"), [0xe9]).expect("a file is written");
         let error = read(folder.path()).expect_err("not UTF-8");
         assert!(error.to_string().starts_with("a.yaml: "), "{error}");
     }
@@ -109,7 +143,10 @@ mod tests {
     fn a_folder_without_documents_is_not_the_one_that_was_meant() {
         let folder = folder(&[("notes.txt", "no")]);
         let error = read(folder.path()).expect_err("no document");
-        assert_eq!(error.to_string(), "it holds no *.yaml or *.yml file");
+        assert_eq!(
+            error.to_string(),
+            "it holds no *.yaml, *.yml or *.json file"
+        );
     }
 
     #[test]

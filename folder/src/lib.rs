@@ -4,7 +4,11 @@
 //! identity. Knows nothing of what is in the files.
 
 mod documents;
+mod others;
+mod text;
 mod watch;
 
-pub use documents::{FILE_BYTES_MAX, FILES_MAX, Files, read};
+pub use documents::{Contents, FILE_BYTES_MAX, FILES_MAX, Files, read};
+pub use others::{NOT_READ, Others};
+pub use text::read_text;
 pub use watch::Watch;

@@ -44,7 +44,12 @@ async fn pages_are_served_to_this_machine_only() {
     let sidecar = Sidecar::start(Sidecar::options("frontend", folder.path()));
     let sidecar = sidecar.await.expect("the sidecar starts");
     let admin = sidecar.admin();
-    for path in ["/metrics", "/livez", "/readyz", "/config", "/clusters"] {
+    let (_, index) = admin.page("/").await;
+    let listed = index.lines().filter_map(|line| line.split(' ').next());
+    let listed: Vec<&str> = listed.collect();
+    let pages = ["/metrics", "/livez", "/readyz", "/config", "/clusters"];
+    assert_eq!(listed, pages, "{index}");
+    for path in ["/"].into_iter().chain(listed) {
         assert_eq!(admin.page(path).await.0, 200, "{path}");
         assert_eq!(
             admin.page_for_host(path, "localhost").await.0,

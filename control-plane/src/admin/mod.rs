@@ -32,6 +32,9 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-
 /// Longest wait for the task that owns the registry.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What `/` links to.
+const PAGES: [&str; 4] = ["/status", "/metrics", "/livez", "/readyz"];
+
 /// Serves for as long as the process lives. Returns only when the listener has failed.
 pub async fn serve(listener: TcpListener, parts: Parts) {
     if let Err(error) = axum::serve(AdminListener::new(listener), routes(parts)).await {
@@ -178,6 +181,7 @@ mod tests {
         tokio::spawn(tasks.registrar.run());
         let cases = [
             (OWN, "/", StatusCode::OK, "<h2>Sidecars</h2>"),
+            (OWN, "/", StatusCode::OK, "<a href=\"/status\">"),
             (OWN, "/status", StatusCode::OK, "\"grace_seconds\""),
             (OWN, "/metrics", StatusCode::OK, "leases{state=\"stale\"} 0"),
             (OWN, "/livez", StatusCode::OK, "ok"),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::PAGES;
 use super::status::{Contested, Endpoint, Member, Rejected, Service, Status, Unready};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -23,6 +24,7 @@ pub fn render(status: &Status) -> String {
     services(&mut page, &status.services);
     contested(&mut page, &status.contested);
     sidecars(&mut page, &status.sidecars);
+    links(&mut page);
     page.push_str("</body>\n</html>\n");
     page
 }
@@ -52,6 +54,11 @@ fn overview(page: &mut String, status: &Status) {
             &format!("Nobody silent is removed for another {seconds} s."),
         );
     }
+}
+
+fn links(page: &mut String) {
+    let links = PAGES.map(|path| format!("<a href=\"{path}\">{path}</a>"));
+    line(page, &format!("Other pages: {}", links.join(" ")));
 }
 
 fn services(page: &mut String, services: &[Service]) {

@@ -3,7 +3,9 @@
 //! Decides when to look again: after a notice, and at every look while something is refused,
 //! because an operator may have cured it from the other side.
 
-use outrider_folder::{Files, Watch};
+use std::path::Path;
+
+use outrider_folder::{Contents, Files, Others, Watch};
 use outrider_process::Rereads;
 use tokio::task::spawn_blocking;
 
@@ -19,9 +21,15 @@ impl Desk {
             return std::future::pending().await;
         };
         let mut watch = Watch::folder(folder);
-        let mut seen = None;
+        let (mut seen, mut others) = (None, Others::default());
         loop {
-            seen = self.look(seen).await;
+            if let Some(found) = find(folder).await {
+                let found = found.map(|contents| {
+                    others.log(folder, &contents.others);
+                    contents.files
+                });
+                seen = self.look(seen, found).await;
+            }
             tokio::select! {
                 () = watch.changed() => {}
                 () = rereads.next() => {}
@@ -29,10 +37,8 @@ impl Desk {
         }
     }
 
-    /// Looks once; returns what is seen and needs no second look. `seen` is what the last one did.
-    async fn look(&self, seen: Option<Files>) -> Option<Files> {
-        let folder = self.folder.clone()?;
-        let files = spawn_blocking(move || read(&folder)).await.ok()?;
+    /// Takes what was found; returns what needs no second look. `seen` is what the last one did.
+    async fn look(&self, seen: Option<Files>, files: Result<Files, Refusal>) -> Option<Files> {
         if seen.is_some() && files.as_ref().ok() == seen.as_ref() {
             return seen;
         }
@@ -64,6 +70,12 @@ impl Desk {
         }
         self.folder_refused.send_replace(Some(refusal));
     }
+}
+
+/// What is in the folder; `None` when the runtime ends.
+async fn find(folder: &Path) -> Option<Result<Contents, Refusal>> {
+    let folder = folder.to_owned();
+    spawn_blocking(move || read(&folder)).await.ok()
 }
 
 impl By<'_> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outrider_documents::Documents;
-use outrider_folder::Files;
+use outrider_folder::Contents;
 use tokio::sync::{Mutex, watch};
 
 use super::change::Change;
@@ -89,7 +89,8 @@ fn with_folder(
     folder: &Path,
 ) -> Result<Serving, DeskError> {
     let trust_domain = opening.trust_domain.as_deref();
-    let next = read(folder).and_then(|files| step(trust_domain, &kept, Change::Folder(files)));
+    let next =
+        read(folder).and_then(|found| step(trust_domain, &kept, Change::Folder(found.files)));
     match next {
         Ok(next) => {
             if !next.changed.is_empty() {
@@ -115,8 +116,8 @@ fn with_folder(
     }
 }
 
-/// The text of the folder at this moment.
-pub fn read(folder: &Path) -> Result<Files, Refusal> {
+/// What is in the folder at this moment.
+pub fn read(folder: &Path) -> Result<Contents, Refusal> {
     outrider_folder::read(folder).map_err(|error| Refusal::Folder {
         folder: folder.display().to_string(),
         problem: error.to_string(),

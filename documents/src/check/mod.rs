@@ -9,6 +9,7 @@ mod reference;
 mod route;
 mod service;
 mod times;
+mod unused;
 
 pub(crate) use mesh::check_meshes;
 pub(crate) use policy::check_policies;
@@ -67,6 +68,11 @@ impl<'r, 'f> Checker<'r, 'f> {
 
     fn refuse(&mut self, at: Location, message: impl Into<String>) {
         self.report.push(self.origin.place(at), message);
+    }
+
+    /// Something is right and does nothing.
+    fn warn(&mut self, at: Location, message: impl Into<String>) {
+        self.report.warn(self.origin.place(at), message);
     }
 
     fn place(&self, at: Location) -> Place {

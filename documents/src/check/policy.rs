@@ -5,6 +5,7 @@
 
 use super::reference::check_implements;
 use super::times::{ServiceLevel, Times, check_written};
+use super::unused::check_unused;
 use super::{Checker, Directory, Sourced};
 use crate::error::{Place, Report};
 use crate::model::{self, ATTEMPTS_DEFAULT, MethodName, Service, TrafficPolicy};
@@ -134,7 +135,9 @@ fn check_policy(
     if let Some(retry) = retry {
         check_retry(retry, &mut policy, checker);
     }
-    policy.methods = check_methods(spec, &policy, targets, checker);
+    let service_level = check_service_level(spec, policy.wait_for_ready, checker);
+    policy.methods = check_methods(spec, policy.attempts, service_level, targets, checker);
+    check_unused(spec, &policy, service_level, checker);
     policy
 }
 
@@ -258,25 +261,30 @@ fn check_limits(limits: &wire::Limits, checker: &mut Checker<'_, '_>) -> model::
     }
 }
 
-fn check_methods(
+fn check_service_level(
     spec: &TrafficPolicySpec,
-    policy: &TrafficPolicy,
-    targets: &[(&Service, Location)],
+    ready: Option<Duration>,
     checker: &mut Checker<'_, '_>,
-) -> Vec<model::Method> {
-    let (attempts, ready) = (policy.attempts, policy.wait_for_ready);
+) -> ServiceLevel {
     let per_try = spec
         .retry
         .as_ref()
         .map_or(&None, |retry| &retry.per_try_timeout);
-    let service_level = ServiceLevel {
-        times: Times {
-            whole: check_written(&spec.timeout, checker),
-            per_try: check_written(per_try, checker),
-        },
-        ready,
+    let times = Times {
+        whole: check_written(&spec.timeout, checker),
+        per_try: check_written(per_try, checker),
     };
-    service_level.times.check(checker);
+    times.check(checker);
+    ServiceLevel { times, ready }
+}
+
+fn check_methods(
+    spec: &TrafficPolicySpec,
+    attempts: u32,
+    service_level: ServiceLevel,
+    targets: &[(&Service, Location)],
+    checker: &mut Checker<'_, '_>,
+) -> Vec<model::Method> {
     let mut seen: BTreeMap<MethodName, Place> = BTreeMap::new();
     let mut methods = Vec::new();
     for method in &spec.methods {

@@ -34,7 +34,7 @@ mod panics;
 #[cfg(test)]
 mod testing;
 
-use std::path::Path;
+use outrider_folder::Files;
 
 pub use error::{IdentityError, StartupError};
 pub use flags::FLAGS;
@@ -68,10 +68,11 @@ pub fn start_log() -> Result<impl Sized, StartupError> {
     log::start()
 }
 
-/// Reads a folder of documents as a sidecar would and says how many services it configures.
+/// Checks documents, as (file name, text), as a sidecar would and says how many services they
+/// configure.
 ///
 /// # Errors
-/// [`StartupError::Folder`] or [`StartupError::Documents`] with every problem of every file.
-pub fn validate(folder: &Path) -> Result<usize, StartupError> {
-    control::validate(folder)
+/// A text for every problem of every file, with its line.
+pub fn validate(files: &Files) -> Result<usize, Vec<String>> {
+    control::validate(files)
 }

@@ -58,7 +58,7 @@ fn service(at: usize) -> BoxedStrategy<Value> {
         maybe("tls", select(vec![json!("mesh")])),
         maybe("endpoints", endpoints),
     ]);
-    document("outrider.dev/v1", "Service", service_name(at), spec)
+    document("outrider.dev/v1", "Service", &service_name(at), spec)
 }
 
 fn policy(at: usize) -> BoxedStrategy<Value> {
@@ -78,7 +78,7 @@ fn policy(at: usize) -> BoxedStrategy<Value> {
     document(
         "outrider.dev/v1",
         "TrafficPolicy",
-        format!("policy-{at}"),
+        &format!("policy-{at}"),
         spec,
     )
 }
@@ -145,7 +145,7 @@ fn route(at: usize, count: usize) -> BoxedStrategy<Value> {
     document(
         "gateway.networking.k8s.io/v1",
         kind,
-        format!("route-{at}"),
+        &format!("route-{at}"),
         spec,
     )
 }
@@ -228,13 +228,13 @@ fn mesh() -> BoxedStrategy<Value> {
         maybe("tracing", object(vec![maybe("samplePercent", percent)])),
         maybe("connections", connections),
     ]);
-    document("outrider.dev/v1", "Mesh", "mesh".to_owned(), spec)
+    document("outrider.dev/v1", "Mesh", "mesh", spec)
 }
 
 fn document(
     version: &'static str,
     kind: &'static str,
-    name: String,
+    name: &str,
     spec: BoxedStrategy<Value>,
 ) -> BoxedStrategy<Value> {
     let metadata = object(vec![

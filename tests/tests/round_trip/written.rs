@@ -51,12 +51,10 @@ pub fn files(
     written.prop_map(|((set, around), in_one, line_end, ended)| {
         let parts = set.iter().zip(around);
         let files = match in_one {
-            true => vec![parts.fold(String::new(), |file, part| add(file, part.0, part.1))],
-            false => parts
-                .map(|part| add(String::new(), part.0, part.1))
-                .collect(),
+            true => vec![parts.fold(String::new(), |file, part| add(&file, part.0, part.1))],
+            false => parts.map(|part| add("", part.0, part.1)).collect(),
         };
-        let finished = files.into_iter().map(|file| finish(file, line_end, ended));
+        let finished = files.into_iter().map(|file| finish(&file, line_end, ended));
         let named = finished.enumerate();
         named
             .map(|(number, text)| (format!("{number}.yaml"), text))
@@ -64,7 +62,7 @@ pub fn files(
     })
 }
 
-fn add(file: String, document: &Value, (style, before, after): Around) -> String {
+fn add(file: &str, document: &Value, (style, before, after): Around) -> String {
     let between = match before {
         "" => "---\n",
         // Directives stand only where the document before has ended.
@@ -80,7 +78,7 @@ fn add(file: String, document: &Value, (style, before, after): Around) -> String
     format!("{file}{between}{before}{body}{after}")
 }
 
-fn finish(file: String, line_end: &str, ended: bool) -> String {
+fn finish(file: &str, line_end: &str, ended: bool) -> String {
     let file = file.replace('\n', line_end);
     match file.strip_suffix(line_end) {
         Some(open) if !ended => open.to_owned(),

@@ -15,7 +15,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use outrider_process::AdminListener;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -55,14 +55,46 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
 }
 
 fn routes(admin: Admin) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/config", get(config))
-        .route("/clusters", get(clusters))
+    let index = index();
+    let root = Router::new().route("/", get(|| async { index }));
+    pages()
+        .into_iter()
+        .fold(root, |router, (path, _, page)| router.route(path, page))
         .layer(middleware::from_fn(outrider_process::refuse_foreign))
         .with_state(admin)
+}
+
+/// Every page: its path, what it shows, and who answers.
+fn pages() -> [(&'static str, &'static str, MethodRouter<Admin>); 5] {
+    [
+        ("/metrics", "all metrics (docs/METRICS.md)", get(metrics)),
+        (
+            "/livez",
+            "503 when the process should be restarted",
+            get(livez),
+        ),
+        (
+            "/readyz",
+            "503 when it should get no calls; ?verbose says more",
+            get(readyz),
+        ),
+        (
+            "/config",
+            "the configuration and the identity in force",
+            get(config),
+        ),
+        (
+            "/clusters",
+            "every endpoint of every service, worker by worker",
+            get(clusters),
+        ),
+    ]
+}
+
+/// The page `/`: a line for each of the others.
+fn index() -> String {
+    let lines = pages().map(|(path, shows, _)| format!("{path:<10} {shows}\n"));
+    lines.concat()
 }
 
 async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> Response {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use outrider_folder::Files;
+use outrider_folder::{Contents, Files};
 
 use crate::error::StartupError;
 use crate::xds::{self, Accepted};
@@ -92,7 +92,7 @@ fn whole(accepted: Accepted) -> Result<xds::Configuration, Vec<String>> {
 ///
 /// # Errors
 /// [`StartupError::Folder`] or [`StartupError::Documents`].
-pub fn load_first(folder: &Path) -> Result<(Files, Loaded), StartupError> {
+pub fn load_first(folder: &Path) -> Result<(Contents, Loaded), StartupError> {
     let unreadable = |source: io::Error| StartupError::Folder {
         folder: folder.to_owned(),
         source,
@@ -101,9 +101,9 @@ pub fn load_first(folder: &Path) -> Result<(Files, Loaded), StartupError> {
         folder: folder.to_owned(),
         problems,
     };
-    let files = outrider_folder::read(folder).map_err(unreadable)?;
-    let loaded = load(&files, &xds::Configuration::default()).map_err(wrong)?;
-    Ok((files, loaded))
+    let contents = outrider_folder::read(folder).map_err(unreadable)?;
+    let loaded = load(&contents.files, &xds::Configuration::default()).map_err(wrong)?;
+    Ok((contents, loaded))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outrider_folder::{Files, Watch};
+use outrider_folder::{Files, Others, Watch};
 use outrider_process::Rereads;
 use tokio::sync::watch;
 
@@ -26,6 +26,7 @@ pub struct DocumentsSource {
     watch: Watch,
     /// What was found in the folder last, good or bad; tells news from a rescan.
     seen: Result<Files, String>,
+    others: Others,
     in_force: Loaded,
     said: watch::Sender<Arc<Said>>,
 }
@@ -40,7 +41,7 @@ impl DocumentsSource {
         folder: &Path,
         metrics: Arc<Metrics>,
     ) -> Result<DocumentsSource, StartupError> {
-        let (files, loaded) = documents::load_first(folder)?;
+        let (contents, loaded) = documents::load_first(folder)?;
         let problems = loaded.unserved();
         if !problems.is_empty() {
             return Err(StartupError::Documents {
@@ -50,12 +51,15 @@ impl DocumentsSource {
         }
         // A change between the reading and the watch is found by the first rescan.
         let watch = Watch::folder(folder);
+        let mut others = Others::default();
+        others.log(folder, &contents.others);
         let mut source = DocumentsSource {
             clock,
             folder: folder.to_owned(),
             metrics,
             watch,
-            seen: Ok(files),
+            seen: Ok(contents.files),
+            others,
             in_force: Loaded::default(),
             said: watch::channel(Arc::default()).0,
         };
@@ -87,6 +91,10 @@ impl DocumentsSource {
     /// Looks into the folder.
     fn reload(&mut self) {
         let found = outrider_folder::read(&self.folder).map_err(|error| error.to_string());
+        let found = found.map(|contents| {
+            self.others.log(&self.folder, &contents.others);
+            contents.files
+        });
         if found == self.seen {
             return;
         }

@@ -16,12 +16,15 @@ mod documents;
 pub mod identity;
 pub mod names;
 
-use std::path::Path;
+use outrider_folder::Files;
 
-use crate::error::StartupError;
+use crate::xds::Configuration;
 
-/// Reads a folder as the start does; says how many services it configures.
-pub fn validate(folder: &Path) -> Result<usize, StartupError> {
-    let (_, loaded) = documents::load_first(folder)?;
+/// Checks documents as the start does; says how many services they configure.
+///
+/// # Errors
+/// One text for each problem.
+pub fn validate(files: &Files) -> Result<usize, Vec<String>> {
+    let loaded = documents::load(files, &Configuration::default())?;
     Ok(loaded.services_count)
 }
