@@ -47,7 +47,8 @@ pub struct Engine {
     pub(crate) clusters: FxHashMap<Arc<str>, Rc<ClusterState>>,
     pub(crate) connections: Slab<Connection>,
     serials: u32,
-    pub(crate) calls: Slab<Call>,
+    /// Boxed, so that a burst is not copied while the slab grows, and leaves little behind.
+    pub(crate) calls: Slab<Box<Call>>,
     pub(crate) timers: Timers,
     pub(crate) random: Random,
     pub(crate) window_pool: http2::WindowPool,

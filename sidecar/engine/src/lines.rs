@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A call's place in every line: drawn when it first has to wait, and kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket(NonZeroU64);
 
 /// Calls in line, the first first.
 #[derive(Debug, Default)]
@@ -95,7 +96,7 @@ pub(crate) struct Lines {
 impl Lines {
     pub(crate) fn draw(&mut self) -> Ticket {
         self.drawn += 1;
-        Ticket(self.drawn)
+        Ticket(NonZeroU64::MIN.saturating_add(self.drawn))
     }
 
     pub(crate) fn are_due(&self) -> bool {

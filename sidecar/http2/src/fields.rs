@@ -124,6 +124,12 @@ impl Fields {
         self.spans.clear();
     }
 
+    /// Takes no more memory than it needs.
+    pub(crate) fn compact(&mut self) {
+        self.bytes = self.bytes.as_slice().to_vec();
+        self.spans = self.spans.as_slice().to_vec();
+    }
+
     /// Drops the fields for which `keep` says no. The order stays.
     pub(crate) fn retain(&mut self, keep: impl Fn(Field<'_>) -> bool) {
         let kept: Fields = self.iter().filter(|field| keep(*field)).collect();

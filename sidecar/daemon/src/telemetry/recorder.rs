@@ -1,5 +1,6 @@
 //! Projects call records onto metrics, the access log and spans.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use outrider_engine::{CallRecord, Outcome, Side};
@@ -48,10 +49,11 @@ impl Recorder {
     }
 
     /// Takes a batch; `dropped` records before it were lost.
-    pub fn record(&mut self, records: &[CallRecord], dropped: u64) {
+    pub fn record(&mut self, records: &[impl Borrow<CallRecord>], dropped: u64) {
         self.metrics.records_dropped.inc_by(dropped);
         let known = Arc::clone(&self.known.borrow());
         for record in records {
+            let record = record.borrow();
             self.count(&known, record);
             self.log.write(record);
             if let Some(spans) = &self.spans {

@@ -28,11 +28,15 @@ const WANT_AGAIN: Duration = Duration::from_millis(20);
 
 /// Something a worker tells.
 #[derive(Debug)]
+#[expect(
+    clippy::vec_box,
+    reason = "8,000 calls that end at once would be copied, and lie there twice"
+)]
 pub enum Report {
     /// Calls that ended, in order.
     Calls {
-        /// Their records.
-        records: Vec<CallRecord>,
+        /// Their records, as the engine made them.
+        records: Vec<Box<CallRecord>>,
         /// Records dropped since the last batch that got through.
         dropped: u64,
     },
@@ -50,10 +54,11 @@ pub enum Report {
 }
 
 /// A worker's end of the queue.
+#[expect(clippy::vec_box, reason = "see Report::Calls")]
 pub struct Outbox {
     worker: usize,
     reports: mpsc::Sender<Report>,
-    batch: Vec<CallRecord>,
+    batch: Vec<Box<CallRecord>>,
     since: Tick,
     dropped: u64,
     /// Said when there is room. Bounded by the engine: it wants no name twice.
@@ -75,7 +80,7 @@ impl Outbox {
     }
 
     /// Adds a record; sends the batch when it is full.
-    pub fn record(&mut self, now: Tick, record: CallRecord) {
+    pub fn record(&mut self, now: Tick, record: Box<CallRecord>) {
         if self.batch.is_empty() {
             self.since = now;
         }
@@ -182,11 +187,11 @@ mod tests {
     fn a_batch_goes_when_it_is_full_or_has_waited() {
         let (mut outbox, mut received) = outbox(8);
         let start = Tick::ZERO;
-        (0..BATCH_RECORDS).for_each(|_| outbox.record(start, record()));
+        (0..BATCH_RECORDS).for_each(|_| outbox.record(start, Box::new(record())));
         assert_eq!(batches(&mut received), [(BATCH_RECORDS, 0)]);
         assert_eq!(outbox.wake_at(), None);
 
-        outbox.record(start, record());
+        outbox.record(start, Box::new(record()));
         assert_eq!(outbox.wake_at(), Some(start + BATCH_WAIT));
         outbox.tick(start);
         assert_eq!(batches(&mut received), [], "it has not waited yet");
@@ -198,10 +203,10 @@ mod tests {
     fn what_finds_no_room_is_dropped_and_counted_in_the_next_batch() {
         let (mut outbox, mut received) = outbox(1);
         for _ in 0..3 * BATCH_RECORDS {
-            outbox.record(Tick::ZERO, record());
+            outbox.record(Tick::ZERO, Box::new(record()));
         }
         assert_eq!(batches(&mut received), [(BATCH_RECORDS, 0)]);
-        outbox.record(Tick::ZERO, record());
+        outbox.record(Tick::ZERO, Box::new(record()));
         outbox.flush();
         assert_eq!(batches(&mut received), [(1, 2 * BATCH_RECORDS as u64)]);
     }
@@ -226,7 +231,7 @@ mod tests {
     #[test]
     fn gauges_come_after_all_records_made_before() {
         let (mut outbox, mut received) = outbox(8);
-        outbox.record(Tick::ZERO, record());
+        outbox.record(Tick::ZERO, Box::new(record()));
         outbox.gauges(Gauges::default(), oneshot::channel().0);
         assert_eq!(batches(&mut received), [(1, 0), (0, 0)]);
     }

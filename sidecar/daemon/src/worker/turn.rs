@@ -285,7 +285,7 @@ impl Worker {
                 Action::Connect { id, address } => self.connect(now, id, address),
                 Action::Close(id) => self.sockets.let_go(now, id),
                 Action::Want(name) => self.outbox.want(now, name),
-                Action::Record(record) => self.outbox.record(now, *record),
+                Action::Record(record) => self.outbox.record(now, record),
                 Action::Foreign {
                     side,
                     peer,

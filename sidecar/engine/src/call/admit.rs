@@ -55,7 +55,7 @@ impl Engine {
     }
 
     /// Admits a call whose service was not known and now is.
-    pub(super) fn enter_anew(&mut self, mut call: Call) {
+    pub(super) fn enter_anew(&mut self, mut call: Box<Call>) {
         let admitted = self.judged(&mut call, Engine::admit);
         self.enter(call, admitted);
     }
@@ -75,7 +75,7 @@ impl Engine {
         judgement
     }
 
-    fn enter(&mut self, call: Call, admitted: Result<(), Held>) {
+    fn enter(&mut self, call: Box<Call>, admitted: Result<(), Held>) {
         match admitted {
             Ok(()) => self.start(call),
             Err(Held::Refused(refusal)) => self.refuse(call, refusal),
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// Refuses what has just arrived and is not looked at any further.
-    pub(super) fn refuse_arrival(&mut self, mut call: Call, refusal: Refusal) {
+    pub(super) fn refuse_arrival(&mut self, mut call: Box<Call>, refusal: Refusal) {
         let described = self.judged(&mut call, |engine, call| {
             engine.describe(call);
             Err(refusal.into())
@@ -119,11 +119,11 @@ impl Engine {
         stream: StreamId,
         request: Fields,
         end: bool,
-    ) -> Call {
+    ) -> Box<Call> {
         let connection = self.connection(id);
         let caller = connection.and_then(|connection| connection.peer.clone());
         let caller_address = connection.and_then(Connection::caller_address);
-        Call {
+        Box::new(Call {
             side,
             downstream: id,
             stream,
@@ -137,19 +137,15 @@ impl Engine {
             deadline_timer: None,
             trace: TraceContext::root(0, 0, false),
             parent_span: None,
-            attempt_records: Vec::new(),
             made_request_id: None,
             route: None,
             cluster: None,
             phase: Phase::Admitted,
             ticket: None,
             waited: Duration::ZERO,
-            discovery_until: None,
-            ready_until: None,
             attempts: 0,
             retries: 0,
             free_replay_used: false,
-            tried: Vec::new(),
             sent: 0,
             maybe_processed: 0,
             last_endpoint: None,
@@ -157,7 +153,8 @@ impl Engine {
             first_byte: None,
             body: RequestBody::new(end),
             response: Response::default(),
-        }
+            past: None,
+        })
     }
 
     fn admit(&mut self, call: &mut Call) -> Result<(), Held> {

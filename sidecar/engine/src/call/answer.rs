@@ -12,7 +12,7 @@ use crate::refusal::{Refusal, grpc_answer, grpc_trailers, plain_answer};
 
 impl Engine {
     /// Refuses a call that was not admitted.
-    pub(crate) fn refuse(&mut self, mut call: Call, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, mut call: Box<Call>, refusal: Refusal) {
         // Whatever becomes of the answer, the record is made.
         self.about(Subject::Placeless, |engine| {
             engine.answer(&mut call, &refusal);

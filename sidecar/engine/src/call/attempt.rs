@@ -20,7 +20,7 @@ use crate::timers::Timer;
 
 impl Engine {
     /// An admitted call begins: it counts, and its first attempt is made.
-    pub(crate) fn start(&mut self, call: Call) {
+    pub(crate) fn start(&mut self, call: Box<Call>) {
         if call.side == Side::Inbound && call.caller.is_none() {
             self.count_unverified(call.downstream);
         }
@@ -44,7 +44,7 @@ impl Engine {
     }
 
     /// The call takes its place on the worker, and its deadline runs.
-    pub(crate) fn keep(&mut self, call: Call) -> CallId {
+    pub(crate) fn keep(&mut self, call: Box<Call>) -> CallId {
         let (downstream, stream, deadline) = (call.downstream, call.stream, call.deadline);
         self.replay_bytes += call.body.bytes.len();
         let id = CallId(u32::try_from(self.calls.insert(call)).unwrap_or(u32::MAX));
@@ -95,7 +95,7 @@ impl Engine {
     fn find_place(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
         loop {
             let call = self.calls.get(id.0 as usize)?;
-            let choice = cluster.choose(&call.tried, self.now, &mut self.random)?;
+            let choice = cluster.choose(call.tried(), self.now, &mut self.random)?;
             if let Some(found) = self.find_connection(cluster, &choice.endpoint) {
                 return Some((choice, found));
             }

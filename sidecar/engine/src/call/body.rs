@@ -18,7 +18,7 @@ pub(crate) const REPLAY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct RequestBody {
     /// The body so far, for the next attempt; empty once it is not `kept`.
     pub(crate) bytes: Vec<u8>,
-    pub(crate) trailers: Option<Fields>,
+    pub(crate) trailers: Option<Box<Fields>>,
     /// Nothing follows.
     pub(crate) ended: bool,
     /// The call could still be repeated.
@@ -81,7 +81,7 @@ impl Engine {
             http2.trailers(stream, trailer_fields(&fields));
         }
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
-            call.body.trailers = Some(fields);
+            call.body.trailers = Some(Box::new(fields));
         }
     }
 

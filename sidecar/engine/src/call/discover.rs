@@ -27,7 +27,7 @@ const WANTED_MAX: usize = 1_024;
 
 impl Engine {
     /// Nobody has told of the call's service: it is asked for, and the call waits for the answer.
-    pub(super) fn await_service(&mut self, mut call: Call, name: String) {
+    pub(super) fn await_service(&mut self, mut call: Box<Call>, name: String) {
         let may_wait = self.set_deadline(&mut call).and_then(|()| self.want(&name));
         if let Err(refusal) = may_wait {
             return self.refuse(call, refusal);

@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// A call ends: everything it held comes back.
-    pub(crate) fn leave(&mut self, id: CallId) -> Option<Call> {
+    pub(crate) fn leave(&mut self, id: CallId) -> Option<Box<Call>> {
         self.fuse.burn(At::Call);
         let call = self.take_off(id)?;
         if let Some(cluster) = &call.cluster {
@@ -134,7 +134,7 @@ impl Engine {
     }
 
     /// Takes a call off the worker; what [`Engine::keep`] gave it comes back.
-    pub(crate) fn take_off(&mut self, id: CallId) -> Option<Call> {
+    pub(crate) fn take_off(&mut self, id: CallId) -> Option<Box<Call>> {
         let call = self.calls.get_mut(id.0 as usize)?;
         if let Some(timer) = call.deadline_timer.take() {
             self.timers.cancel(timer);
@@ -151,7 +151,7 @@ impl Engine {
     /// Makes the one record of a call that has left.
     pub(crate) fn record(
         &mut self,
-        call: Call,
+        call: Box<Call>,
         outcome: Outcome,
         code: Code,
         class: Class,
@@ -195,7 +195,7 @@ impl Engine {
                 None => text(&call, b"x-request-id"),
             },
             detail,
-            attempt_records: call.attempt_records,
+            attempt_records: call.past.map_or_else(Vec::new, |past| past.attempt_records),
         };
         self.actions.push_back(Action::Record(Box::new(record)));
         self.drained_of(downstream);
@@ -229,10 +229,14 @@ fn late_sentence(call: &Call) -> String {
 }
 
 fn note_attempt(call: &mut Call, attempt: &Attempt, now: Tick, code: Code) {
-    if !call.records_attempts() || call.attempt_records.len() >= ATTEMPTS_RECORDED_MAX {
+    if !call.records_attempts() {
         return;
     }
-    call.attempt_records.push(AttemptRecord {
+    let records = &mut call.past_mut().attempt_records;
+    if records.len() >= ATTEMPTS_RECORDED_MAX {
+        return;
+    }
+    records.push(AttemptRecord {
         span_id: attempt.trace.span_id(),
         endpoint: attempt.endpoint.address,
         started: attempt.picked,

@@ -73,8 +73,6 @@ pub(crate) struct Call {
     pub(crate) deadline_timer: Option<TimerKey>,
     pub(crate) trace: TraceContext,
     pub(crate) parent_span: Option<[u8; 8]>,
-    /// Attempts that are over, for the record.
-    pub(crate) attempt_records: Vec<AttemptRecord>,
     /// `x-request-id`, made here because the caller brought none.
     pub(crate) made_request_id: Option<[u8; 36]>,
     pub(crate) route: Option<Rc<RouteState>>,
@@ -84,17 +82,11 @@ pub(crate) struct Call {
     pub(crate) ticket: Option<Ticket>,
     /// How long it waited so far.
     pub(crate) waited: Duration,
-    /// When the call waits no longer for what is not known, set by its first such wait.
-    pub(crate) discovery_until: Option<Tick>,
-    /// When it waits no longer for an endpoint to be reached, set by its first such wait.
-    pub(crate) ready_until: Option<Tick>,
     /// Attempts decided on so far, and how many were retries (a free replay counts as neither
     /// towards the policy's ceiling, but as a retry here).
     pub(crate) attempts: u32,
     pub(crate) retries: u32,
     pub(crate) free_replay_used: bool,
-    /// Endpoints that failed this call.
-    pub(crate) tried: Vec<SocketAddr>,
     /// Heads put on the wire.
     pub(crate) sent: u32,
     /// Attempts that ended without proof that no application saw them.
@@ -104,6 +96,22 @@ pub(crate) struct Call {
     pub(crate) first_byte: Option<Duration>,
     pub(crate) body: RequestBody,
     pub(crate) response: Response,
+    /// What most calls never have.
+    pub(crate) past: Option<Box<Past>>,
+}
+
+/// What a call has behind it that waited, failed somewhere or is traced. Boxed, because an application
+/// may hold thousands of calls.
+#[derive(Default)]
+pub(crate) struct Past {
+    /// When the call waits no longer for what is not known, set by its first such wait.
+    pub(crate) discovery_until: Option<Tick>,
+    /// When it waits no longer for an endpoint to be reached, set by its first such wait.
+    pub(crate) ready_until: Option<Tick>,
+    /// Endpoints that failed this call.
+    pub(crate) tried: Vec<SocketAddr>,
+    /// Attempts that are over, for the record.
+    pub(crate) attempt_records: Vec<AttemptRecord>,
 }
 
 /// Where a call is between two events.
@@ -166,6 +174,24 @@ pub(crate) struct RouteState {
 }
 
 impl Call {
+    pub(crate) fn past_mut(&mut self) -> &mut Past {
+        self.past.get_or_insert_default()
+    }
+
+    /// Endpoints that failed this call.
+    pub(crate) fn tried(&self) -> &[SocketAddr] {
+        self.past.as_ref().map_or(&[], |past| &past.tried)
+    }
+
+    /// When it waits no longer for what is not known: `first`, if that is its first such wait.
+    pub(crate) fn discovery_until(&mut self, first: Tick) -> Tick {
+        *self.past_mut().discovery_until.get_or_insert(first)
+    }
+
+    pub(crate) fn ready_until(&self) -> Option<Tick> {
+        self.past.as_ref().and_then(|past| past.ready_until)
+    }
+
     /// The attempt that holds an upstream stream, if any.
     pub(crate) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
         match &mut self.phase {
@@ -205,5 +231,16 @@ impl Call {
         self.route
             .as_ref()
             .is_some_and(|route| route.route.policy.idempotent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Call;
+
+    #[test]
+    fn a_call_is_small() {
+        // An application may hold thousands; the allocator's next size is 640.
+        assert!(size_of::<Call>() <= 512, "{}", size_of::<Call>());
     }
 }

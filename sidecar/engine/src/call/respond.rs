@@ -31,7 +31,7 @@ pub(crate) struct Response {
     owes_trailers: bool,
     /// A verified endpoint says that no application saw the request.
     marked: bool,
-    held: Option<Held>,
+    held: Option<Box<Held>>,
     /// Octets whose window the endpoint has back, and octets the caller's connection took.
     credited: usize,
     taken: usize,
@@ -87,10 +87,10 @@ impl Engine {
             return self.response_end(id, &Last::Head(fields));
         }
         if may_hold(call) {
-            call.response.held = Some(Held {
+            call.response.held = Some(Box::new(Held {
                 head: fields,
                 body: Vec::new(),
-            });
+            }));
         } else {
             self.pass_head(id, &fields);
         }
@@ -262,7 +262,10 @@ impl Engine {
 
     /// The mark "no application saw this" counts only from a verified endpoint.
     fn is_marked(&self, id: CallId, fields: &Fields) -> bool {
-        let upstream = self.calls.get(id.0 as usize).and_then(Call::upstream);
+        let upstream = self
+            .calls
+            .get(id.0 as usize)
+            .and_then(|call| call.upstream());
         let verified = upstream
             .and_then(|(connection, _)| self.connection(connection))
             .is_some_and(|connection| connection.peer.is_some());

@@ -63,7 +63,7 @@ impl Engine {
 
     fn has_stood_until_ready(&self, id: CallId) -> bool {
         let call = self.calls.get(id.0 as usize);
-        call.is_some_and(|call| call.ready_until.is_some())
+        call.is_some_and(|call| call.ready_until().is_some())
     }
 
     /// No further try, but no application has seen the request, and an endpoint may be reached
@@ -111,7 +111,8 @@ impl Engine {
         };
         call.retries += 1;
         call.free_replay_used |= free;
-        call.tried.extend(call.last_endpoint);
+        let failed = call.last_endpoint;
+        call.past_mut().tried.extend(failed);
         call.response = Response::default();
         call.first_byte = None;
         call.phase = Phase::BackingOff(timer);

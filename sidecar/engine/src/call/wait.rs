@@ -95,16 +95,18 @@ impl Engine {
         let Some(patience) = route.and_then(|route| route.route.policy.wait_for_ready) else {
             return false;
         };
-        let until = *call.ready_until.get_or_insert(now + patience);
+        let until = *call.past_mut().ready_until.get_or_insert(now + patience);
         if until <= now || self.may_wait(&cluster).is_err() {
             return false;
         }
         // What surely had no effect counts no more towards its attempts.
         let call = &mut self.calls[id.0 as usize];
         call.attempts = call.maybe_processed;
-        call.tried.extend(call.last_endpoint);
-        if call.tried.len() >= cluster.endpoints.len() {
-            call.tried.clear();
+        let failed = call.last_endpoint;
+        let tried = &mut call.past_mut().tried;
+        tried.extend(failed);
+        if tried.len() >= cluster.endpoints.len() {
+            tried.clear();
         }
         self.stand(id, &cluster, Missing::Ready(words.to_owned()));
         true
@@ -160,13 +162,13 @@ impl Engine {
         };
         let unknown = self.now + self.settings.discovery_wait;
         let until = match &missing {
-            Missing::Service(_) => Some(*call.discovery_until.get_or_insert(unknown)),
+            Missing::Service(_) => Some(call.discovery_until(unknown)),
             Missing::Endpoint => {
-                let first = *call.discovery_until.get_or_insert(unknown);
-                Some(call.ready_until.map_or(first, |ready| first.max(ready)))
+                let first = call.discovery_until(unknown);
+                Some(call.ready_until().map_or(first, |ready| first.max(ready)))
             }
             Missing::Stream => None,
-            Missing::Ready(_) => call.ready_until,
+            Missing::Ready(_) => call.ready_until(),
         };
         self.waiting[missing.kind() as usize] += 1;
         let timer = until.map(|until| self.timers.arm(until, Timer::Patience(id)));

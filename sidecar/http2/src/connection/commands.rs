@@ -127,7 +127,7 @@ impl Connection {
         }
         if !found.queue.is_empty() {
             found.sending = Sending::Ending;
-            found.trailers = Some(fields.into_iter().collect());
+            found.trailers = Some(Box::new(fields.into_iter().collect()));
             return self.end_gathering(stream);
         }
         write::headers(self.output.tail(), stream, true, |out| {

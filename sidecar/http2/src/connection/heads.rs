@@ -13,6 +13,10 @@ use crate::octets::{self, Octets};
 use crate::stream::{Receiving, Sending, Stream};
 use crate::{ConnectionError, ErrorCode, Event, Malformed, ResetCause, StreamId, validate};
 
+/// From so many streams on a connection the head of a request takes no more memory than it needs. Below
+/// it, the copy would cost more than it saves.
+const MANY_STREAMS: usize = 100;
+
 /// A field block whose frames are coming.
 pub(super) struct Block {
     pub(super) stream: StreamId,
@@ -176,6 +180,9 @@ impl Connection {
         // On probation only what is answered earns anything.
         if matches!(stake, Stake::Unpaid { .. }) {
             self.budgets.earn_for_stream();
+        }
+        if self.streams.len() >= MANY_STREAMS {
+            list.fields.compact();
         }
         let stream = self.new_stream(id, Receiving::body(length), Sending::Head);
         self.streams.insert(Stream { stake, ..stream });

@@ -237,7 +237,7 @@ impl Connection {
         }
         if let Some(fields) = stream.trailers.take() {
             write::headers(self.output.tail(), id, true, |out| {
-                self.encoder.encode(&fields, out)
+                self.encoder.encode(&*fields, out)
             });
         }
         self.end_sending(id);

@@ -12,9 +12,13 @@ const PIECE_BYTES: usize = 16 << 10;
 /// A piece that comes to more is made for a full one at once.
 const GROWN_BYTES_MAX: usize = 4 << 10;
 
+/// Octets in order. Small while nothing has ever waited: thousands of streams may be open.
+#[derive(Default)]
+pub(crate) struct BodyQueue(Option<Box<Pieces>>);
+
 /// Invariant: no piece is empty, and all but the last are full.
 #[derive(Default)]
-pub(crate) struct BodyQueue {
+struct Pieces {
     pieces: VecDeque<Vec<u8>>,
     /// Consumed of the first piece. Invariant: less than its length, 0 without one.
     start: usize,
@@ -23,22 +27,41 @@ pub(crate) struct BodyQueue {
 
 impl BodyQueue {
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.0.as_ref().map_or(0, |pieces| pieces.len)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The first octets, as many as lie in one piece; none only when nothing waits.
     pub(crate) fn front(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |pieces| pieces.front())
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.0.get_or_insert_default().append(bytes);
+        }
+    }
+
+    /// Drops the first `count` octets, all if there are fewer.
+    pub(crate) fn consume(&mut self, count: usize) {
+        if let Some(pieces) = &mut self.0 {
+            pieces.consume(count);
+        }
+    }
+}
+
+impl Pieces {
+    fn front(&self) -> &[u8] {
         self.pieces
             .front()
             .and_then(|piece| piece.get(self.start..))
             .unwrap_or_default()
     }
 
-    pub(crate) fn append(&mut self, mut bytes: &[u8]) {
+    fn append(&mut self, mut bytes: &[u8]) {
         self.len += bytes.len();
         if let Some(last) = self.pieces.back_mut() {
             bytes = fill(last, bytes);
@@ -50,8 +73,7 @@ impl BodyQueue {
         }
     }
 
-    /// Drops the first `count` octets, all if there are fewer.
-    pub(crate) fn consume(&mut self, count: usize) {
+    fn consume(&mut self, count: usize) {
         let mut left = count.min(self.len);
         self.len -= left;
         while left > 0 {
@@ -84,6 +106,11 @@ mod tests {
 
     use super::*;
 
+    fn pieces(queue: &BodyQueue) -> Vec<&Vec<u8>> {
+        let pieces = queue.0.iter();
+        pieces.flat_map(|pieces| &pieces.pieces).collect()
+    }
+
     proptest! {
         #[test]
         fn octets_leave_in_the_order_in_which_they_came(
@@ -103,7 +130,7 @@ mod tests {
                 queue.consume(fewer);
                 left += fewer.min(came - left);
                 prop_assert_eq!(queue.len(), came - left);
-                prop_assert_eq!(queue.is_empty(), queue.pieces.is_empty());
+                prop_assert_eq!(queue.is_empty(), pieces(&queue).is_empty());
             }
         }
 
@@ -115,7 +142,7 @@ mod tests {
             for more in steps {
                 queue.append(&vec![0; more]);
                 queue.consume(more / 2);
-                let capacity: usize = queue.pieces.iter().map(Vec::capacity).sum();
+                let capacity: usize = pieces(&queue).iter().map(|piece| piece.capacity()).sum();
                 prop_assert!(capacity < queue.len() + 2 * PIECE_BYTES, "{} {}", capacity, queue.len());
             }
         }

@@ -31,7 +31,7 @@ pub(crate) struct Stream {
     /// Since when a watch sees octets in `queue` of which none goes; see `connection/watch.rs`.
     pub(crate) stuck_since: Option<Duration>,
     /// To be sent when `queue` is empty.
-    pub(crate) trailers: Option<Fields>,
+    pub(crate) trailers: Option<Box<Fields>>,
     /// Is in the connection's round of streams that may send.
     pub(crate) is_in_round: bool,
     /// Small frames that went, and behind which the peer has said nothing; see `connection/gather.rs`.

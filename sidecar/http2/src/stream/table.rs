@@ -2,15 +2,18 @@
 //!
 //! A slab of streams and an open-addressed index over it: a look-up is one multiplication
 //! and, nearly always, one comparison. The multiplier scatters numbers, so a peer cannot
-//! choose ones that collide for less than it costs itself.
+//! choose ones that collide for less than it costs itself. The slab lies in chunks, so that
+//! thousands of streams that are opened at once are not copied while it grows.
 
 use super::Stream;
 use crate::StreamId;
 
 #[derive(Default)]
 pub(crate) struct Streams {
-    slots: Vec<Option<Stream>>,
+    /// All but the last are full. One chunk at most while no stream is open.
+    chunks: Vec<Vec<Option<Stream>>>,
     free: Vec<u32>,
+    count: usize,
     /// (number, slot); number 0 is an empty place. Length is 0 or a power of two, at most half
     /// full. A number lies at or behind its home place with no empty place between.
     index: Vec<(u32, u32)>,
@@ -18,9 +21,12 @@ pub(crate) struct Streams {
 
 const INDEX_LEN_MIN: usize = 16;
 
+/// Streams of a chunk: some 10 KiB. The first chunk grows to that, the others are made so.
+const CHUNK_LEN: usize = 64;
+
 impl Streams {
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.count
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -29,12 +35,13 @@ impl Streams {
 
     pub(crate) fn find(&self, id: StreamId) -> Option<&Stream> {
         let (_, slot) = self.index[self.place(id)?];
-        self.slots.get(slot as usize)?.as_ref()
+        let (chunk, at) = split(slot);
+        self.chunks.get(chunk)?.get(at)?.as_ref()
     }
 
     pub(crate) fn find_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
         let (_, slot) = self.index[self.place(id)?];
-        self.slots.get_mut(slot as usize)?.as_mut()
+        self.slot_mut(slot)?.as_mut()
     }
 
     /// Adds a stream whose number is not there yet.
@@ -45,13 +52,15 @@ impl Streams {
         }
         let id = stream.id.value();
         let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                self.slots.push(None);
-                self.slots.len() as u32 - 1
+            Some(slot) => {
+                if let Some(place) = self.slot_mut(slot) {
+                    *place = Some(stream);
+                }
+                slot
             }
+            None => self.push(stream),
         };
-        self.slots[slot as usize] = Some(stream);
+        self.count += 1;
         self.enter(id, slot);
     }
 
@@ -60,20 +69,45 @@ impl Streams {
         let (_, slot) = self.index[place];
         self.close_gap(place);
         self.free.push(slot);
-        self.slots.get_mut(slot as usize)?.take()
+        self.count -= 1;
+        let stream = self.slot_mut(slot)?.take();
+        if self.count == 0 && self.chunks.len() > 1 {
+            self.clear();
+        }
+        stream
     }
 
     /// All streams, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Stream> {
-        self.slots.iter().flatten()
+        self.chunks.iter().flatten().flatten()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
-        self.slots.iter_mut().flatten()
+        self.chunks.iter_mut().flatten().flatten()
     }
 
     pub(crate) fn clear(&mut self) {
         *self = Streams::default();
+    }
+
+    fn slot_mut(&mut self, slot: u32) -> Option<&mut Option<Stream>> {
+        let (chunk, at) = split(slot);
+        self.chunks.get_mut(chunk)?.get_mut(at)
+    }
+
+    /// Puts the stream behind all others; its slot.
+    fn push(&mut self, stream: Stream) -> u32 {
+        let is_full = |chunk: &Vec<_>| chunk.len() == CHUNK_LEN;
+        if self.chunks.last().is_none_or(is_full) {
+            let made_for = if self.chunks.is_empty() { 0 } else { CHUNK_LEN };
+            self.chunks.push(Vec::with_capacity(made_for));
+        }
+        let full = (self.chunks.len() - 1) * CHUNK_LEN;
+        let Some(last) = self.chunks.last_mut() else {
+            return 0;
+        };
+        last.push(Some(stream));
+        (full + last.len() - 1) as u32
     }
 
     fn home(&self, id: u32) -> usize {
@@ -133,6 +167,11 @@ impl Streams {
     }
 }
 
+/// Chunk of a slot, and place in it.
+fn split(slot: u32) -> (usize, usize) {
+    (slot as usize / CHUNK_LEN, slot as usize % CHUNK_LEN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{BodyQueue, ReceiveWindow, Receiving, Sending};
@@ -180,5 +219,16 @@ mod tests {
             }
             prop_assert_eq!(table.iter().count(), model.len());
         }
+    }
+
+    #[test]
+    fn a_burst_leaves_nothing_behind_and_its_streams_are_small() {
+        let mut table = Streams::default();
+        (1..1_000).for_each(|id| table.insert(stream(id)));
+        assert_eq!((table.len(), table.chunks.len()), (999, 16));
+        (1..1_000).for_each(|id| drop(table.remove(StreamId::new(id))));
+        assert_eq!((table.len(), table.chunks.len()), (0, 0));
+        // A proxied call holds two, and an application may make thousands.
+        assert!(size_of::<Option<Stream>>() <= 112);
     }
 }
