@@ -68,6 +68,7 @@ impl Client {
                 Event::SettingsChanged | Event::Pong { .. } => {}
                 Event::Interim { .. }
                 | Event::HeadTooLarge { .. }
+                | Event::TrailersTooLarge { .. }
                 | Event::HeadMalformed { .. }
                 | Event::Malformed { .. }
                 | Event::Reset { .. }

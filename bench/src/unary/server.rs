@@ -39,6 +39,7 @@ impl Server {
                 Event::Interim { .. }
                 | Event::Trailers { .. }
                 | Event::HeadTooLarge { .. }
+                | Event::TrailersTooLarge { .. }
                 | Event::HeadMalformed { .. }
                 | Event::Malformed { .. }
                 | Event::Reset { .. }

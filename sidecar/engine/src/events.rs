@@ -107,6 +107,15 @@ impl Engine {
                     self.request_malformed(call, &why);
                 }
             }
+            Event::TrailersTooLarge {
+                stream,
+                bytes,
+                count,
+            } => {
+                if let Some(call) = self.call_on(id, stream) {
+                    self.request_trailers_too_large(call, (bytes, count));
+                }
+            }
             Event::Data { stream, bytes, end } => match self.call_on(id, stream) {
                 Some(call) => self.request_data(call, bytes, end),
                 None => self.discard(id, stream, bytes.len()),
@@ -169,6 +178,7 @@ impl Engine {
             Event::HeadTooLarge { .. }
             | Event::HeadMalformed { .. }
             | Event::Malformed { .. }
+            | Event::TrailersTooLarge { .. }
             | Event::Foreign(_)
             | Event::Pong { .. } => {}
         }

@@ -233,6 +233,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// The answer could not be passed on, which says nothing of who gave it.
+    pub(crate) fn is_blameless(&self) -> bool {
+        self.reason == Reason::UpstreamProtocol && self.class == Class::Neutral
+    }
+
     /// A refusal before any attempt: surely unprocessed.
     pub(crate) fn early(reason: Reason, sentence: impl Into<String>) -> Refusal {
         Refusal {
@@ -253,9 +258,19 @@ impl Refusal {
     }
 }
 
-/// Name of the mark that says "no application saw this request". Believed only from a verified
-/// endpoint and never shown to an application.
+/// Name of the mark that says "no application saw this request". Like the other one it is believed only
+/// from a verified endpoint: whose sidecar takes marks off what its application says. None is ever shown
+/// to an application.
 pub(crate) const UNPROCESSED: &[u8] = b"outrider-unprocessed";
+
+/// Name of the mark that says "the endpoint is well, what it said could not be passed on": its
+/// application's own words, for one.
+pub(crate) const BLAMELESS: &[u8] = b"outrider-blameless";
+
+/// Whether only sidecars may say a field of this name.
+pub(crate) fn is_mark(name: &[u8]) -> bool {
+    name.starts_with(b"outrider-") && (name == UNPROCESSED || name == BLAMELESS)
+}
 
 #[cfg(test)]
 mod tests {

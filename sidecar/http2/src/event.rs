@@ -52,6 +52,16 @@ pub enum Event<'b> {
         /// Nothing follows.
         end: bool,
     },
+    /// Server only: request trailers over the limits, up to four times as much. Nothing follows; the owner
+    /// answers on the stream, if it still can.
+    TrailersTooLarge {
+        /// The stream.
+        stream: StreamId,
+        /// Size of the whole list as RFC 9113 6.5.2 counts it.
+        bytes: u64,
+        /// Fields in the whole list.
+        count: u64,
+    },
     /// Server only: a malformed request head. The owner answers on the stream (RFC 9113 8.1.1 lets a
     /// server do so), then resets it, also when nothing follows.
     HeadMalformed {
@@ -115,7 +125,7 @@ pub enum ResetCause {
     /// Client only: the response was malformed (RFC 9113 8.1.1). RST_STREAM PROTOCOL_ERROR is queued.
     /// Which rule.
     Malformed(Malformed),
-    /// Response head or trailers over the limits, up to four times as much. RST_STREAM
+    /// Client only: response head or trailers over the limits, up to four times as much. RST_STREAM
     /// ENHANCE_YOUR_CALM is queued.
     TooLarge,
     /// The peer broke a rule of frames or windows on this stream. RST_STREAM with the code is

@@ -19,6 +19,7 @@ struct Breach {
     /// The name of the field, cut at [`NAME_OCTETS_MAX`].
     field: Option<Box<[u8]>>,
     octet: Option<(Part, u8)>,
+    is_self_dependency: bool,
 }
 
 impl Malformed {
@@ -28,6 +29,7 @@ impl Malformed {
             rule,
             field: None,
             octet: None,
+            is_self_dependency: false,
         }))
     }
 
@@ -43,7 +45,21 @@ impl Malformed {
             rule,
             field: Some(kept.into()),
             octet,
+            is_self_dependency: false,
         }))
+    }
+
+    /// Its frame says that its stream depends on itself (RFC 7540 5.3.1).
+    pub(crate) fn self_dependency() -> Malformed {
+        let mut why = Malformed::message("a stream that depends on itself");
+        why.0.is_self_dependency = true;
+        why
+    }
+
+    /// Not the message is at fault but its stream's priority, for which RFC 7540 5.3.1 names the code of
+    /// the reset.
+    pub fn is_self_dependency(&self) -> bool {
+        self.0.is_self_dependency
     }
 
     /// A body shorter or longer than the message said.
@@ -72,7 +88,9 @@ impl Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Breach { rule, field, octet } = &*self.0;
+        let Breach {
+            rule, field, octet, ..
+        } = &*self.0;
         f.write_str(rule)?;
         let Some(name) = field else { return Ok(()) };
         let name = name.escape_ascii();

@@ -24,7 +24,8 @@ pub(crate) struct Response {
 }
 
 /// Checks a request head, and leaves it with one authority: a `host` equal to `:authority` is
-/// dropped, a `host` alone becomes `:authority`. `is_whole`: no field was cut off by a limit.
+/// dropped, a `host` alone becomes `:authority`. Of several equal lengths one stays. `is_whole`: no field
+/// was cut off by a limit.
 pub(crate) fn request(fields: &mut Fields, is_whole: bool) -> Result<Request, Malformed> {
     let mut pseudo = RequestPseudo::default();
     let mut regular = Regular::default();
@@ -50,17 +51,20 @@ pub(crate) fn request(fields: &mut Fields, is_whole: bool) -> Result<Request, Ma
         authority: pseudo.authority,
         host: regular.host,
     };
-    let content_length = regular.content_length;
+    let (content_length, repeats) = (regular.content_length, regular.repeats_length);
     match hosts.judge()? {
         Keep::All => {}
         Keep::NoHost => fields.retain(|field| field.name != b"host"),
         Keep::HostAsAuthority => *fields = with_host_as_authority(fields),
     }
+    if repeats {
+        *fields = with_one_length(fields);
+    }
     Ok(Request { content_length })
 }
 
-/// Checks a response head.
-pub(crate) fn response(fields: &Fields) -> Result<Response, Malformed> {
+/// Checks a response head. Of several equal lengths one stays.
+pub(crate) fn response(fields: &mut Fields) -> Result<Response, Malformed> {
     let mut status = None;
     let mut regular = Regular::default();
     for field in fields.iter() {
@@ -74,20 +78,27 @@ pub(crate) fn response(fields: &Fields) -> Result<Response, Malformed> {
         }
     }
     let status = status.ok_or_else(|| Malformed::message("a response without :status"))?;
-    Ok(Response {
+    let response = Response {
         status,
         content_length: regular.content_length,
-    })
+    };
+    if regular.repeats_length {
+        *fields = with_one_length(fields);
+    }
+    Ok(response)
 }
 
-/// Checks trailers of either direction.
-pub(crate) fn trailers(fields: &Fields) -> Result<(), Malformed> {
+/// Checks trailers of either direction. Of several equal lengths one stays.
+pub(crate) fn trailers(fields: &mut Fields) -> Result<(), Malformed> {
     let mut regular = Regular::default();
     for field in fields.iter() {
         if field.name.starts_with(b":") {
             return Err(Malformed::field("a pseudo-field in trailers", field.name));
         }
         regular.take(field)?;
+    }
+    if regular.repeats_length {
+        *fields = with_one_length(fields);
     }
     Ok(())
 }
@@ -151,6 +162,8 @@ fn bad_pseudo(field: Field<'_>) -> Malformed {
 struct Regular<'a> {
     is_begun: bool,
     content_length: Option<u64>,
+    /// It came several times, and was the same.
+    repeats_length: bool,
     host: Option<&'a [u8]>,
 }
 
@@ -182,7 +195,10 @@ impl<'a> Regular<'a> {
         let length = parse_length(value).ok_or_else(|| refuse("a length that is no number"))?;
         match self.content_length.replace(length) {
             Some(before) if before != length => Err(refuse("two different lengths")),
-            Some(_) | None => Ok(()),
+            before => {
+                self.repeats_length |= before.is_some();
+                Ok(())
+            }
         }
     }
 }
@@ -248,6 +264,16 @@ fn with_host_as_authority(fields: &Fields) -> Fields {
         .chain([Field::new(b":authority", host)])
         .chain(regular)
         .collect()
+}
+
+/// RFC 9110 8.6: whoever forwards a message with several equal lengths may make them one. The next reader
+/// might refuse several.
+fn with_one_length(fields: &Fields) -> Fields {
+    let mut is_first = true;
+    let kept = fields
+        .iter()
+        .filter(|field| field.name != b"content-length" || std::mem::replace(&mut is_first, false));
+    kept.collect()
 }
 
 /// CONNECT is refused: there are no tunnels inside HTTP/2 here (CVE-2025-64763).

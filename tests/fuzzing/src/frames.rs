@@ -144,7 +144,7 @@ fn react(connection: &mut Connection, event: &Event<'_>) {
                 connection.trailers(*stream, fields(&[("grpc-status", "0")]));
             }
         }
-        Event::HeadTooLarge { stream, .. } => {
+        Event::HeadTooLarge { stream, .. } | Event::TrailersTooLarge { stream, .. } => {
             connection.head(*stream, fields(&[(":status", "431")]), true);
             connection.reset(*stream, ErrorCode::NoError);
         }

@@ -40,6 +40,7 @@ impl World {
                 ));
             }
             Said::HeadTooLarge { .. }
+            | Said::TrailersTooLarge { .. }
             | Said::HeadMalformed { .. }
             | Said::Malformed { .. }
             | Said::Foreign(_) => self.broken("a client got a request".to_owned()),

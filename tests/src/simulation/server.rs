@@ -100,8 +100,8 @@ impl World {
             Said::Failed(error) => self.broken(format!(
                 "server {server}: the sidecar broke HTTP/2: {error:?}"
             )),
-            Said::HeadTooLarge { .. } => {
-                self.broken("a request head grew over the limits on its way".to_owned());
+            Said::HeadTooLarge { .. } | Said::TrailersTooLarge { .. } => {
+                self.broken("a request's list grew over the limits on its way".to_owned());
             }
             Said::Foreign(foreign) => {
                 self.broken(format!("a sidecar spoke {}", foreign.name()));

@@ -13,7 +13,7 @@ use outrider_policy::{
 };
 
 use super::grammar::{asked_timeout, check, is_grpc, shown};
-use super::{Call, Phase, RequestBody, Response};
+use super::{Call, CallId, Phase, RequestBody, Response};
 use crate::config::Discovery;
 use crate::connection::Connection;
 use crate::contain::{SENTENCE, Subject};
@@ -94,12 +94,25 @@ impl Engine {
         end: bool,
     ) {
         let call = self.new_call(id, side, stream, fields, end);
-        let limits = &self.settings.http2;
-        let sentence = format!(
-            "the request's header list has {} octets in {} fields; the limits are {} and {}",
-            size.0, size.1, limits.header_list_bytes_max, limits.header_fields_max
-        );
+        let sentence = self.too_large("header list has", size);
         self.refuse_arrival(call, Refusal::early(Reason::HeadersTooLarge, sentence));
+    }
+
+    /// A request ends with trailers over the limits: so does the call, here and upstream.
+    pub(crate) fn request_trailers_too_large(&mut self, id: CallId, size: (u64, u64)) {
+        let sentence = self.too_large("trailers have", size);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.body.ended = true;
+        }
+        self.end_refused(id, Refusal::late(Reason::HeadersTooLarge, sentence));
+    }
+
+    fn too_large(&self, what: &str, (bytes, count): (u64, u64)) -> String {
+        let limits = &self.settings.http2;
+        let (bytes_max, fields_max) = (limits.header_list_bytes_max, limits.header_fields_max);
+        format!(
+            "the request's {what} {bytes} octets in {count} fields; the limits are {bytes_max} and {fields_max}"
+        )
     }
 
     /// Refuses what has just arrived and is not looked at any further.

@@ -85,7 +85,7 @@ impl Engine {
         match (call.is_grpc, passed) {
             (true, false) => http2.head(stream, grpc_answer(refusal, &hop, mark).iter(), true),
             (true, true) => {
-                let trailers = grpc_trailers(refusal, &hop);
+                let trailers = grpc_trailers(refusal, &hop, mark);
                 match refusal.reason.is_urgent() {
                     true => http2.cut_short(stream, trailers.iter()),
                     false => http2.trailers(stream, trailers.iter()),

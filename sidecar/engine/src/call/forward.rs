@@ -9,9 +9,11 @@ use outrider_policy::{Authority, deadline, timeout};
 use super::Call;
 use crate::contract::Side;
 use crate::engine::Engine;
-use crate::refusal::UNPROCESSED;
+use crate::refusal::is_mark;
 
 const CALLER_IDENTITY: &[u8] = b"x-forwarded-client-cert";
+
+const PREVIOUS_ATTEMPTS: &[u8] = b"grpc-previous-rpc-attempts";
 
 /// Values written into one attempt's head; the head itself borrows them.
 pub(crate) struct Written {
@@ -50,11 +52,24 @@ impl Engine {
     }
 }
 
-/// gRFC A6: the server learns how often the call was tried before. A free replay was seen by nobody,
-/// and behind the inbound listener the number is the caller's sidecar's to say.
+/// gRFC A6: the server learns how often the call was tried before, by its caller and by us. A free replay
+/// was seen by nobody, and behind the inbound listener the number is the caller's sidecar's to say.
 fn previous_attempts(call: &Call) -> Option<String> {
     let counted = call.retries - u32::from(call.free_replay_used);
-    (call.side == Side::Outbound && counted > 0).then(|| counted.to_string())
+    (call.side == Side::Outbound && counted > 0).then(|| {
+        let before = attempts_of_caller(&call.request);
+        before.saturating_add(counted).to_string()
+    })
+}
+
+/// What the caller says of its own tries; nothing, if it says so twice or in no number.
+fn attempts_of_caller(request: &Fields) -> u32 {
+    let mut values = request.find_all(PREVIOUS_ATTEMPTS);
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return 0;
+    };
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    text.parse().unwrap_or_default()
 }
 
 /// A call addressed to localhost goes on under the name of the service it was routed to.
@@ -78,10 +93,10 @@ pub(crate) fn request_head<'a>(
     let has_timeout = call.deadline.is_some() && call.is_grpc;
     let has_retries = written.previous_attempts.is_some();
     let passed = call.request.iter().filter(move |field| match field.name {
-        CALLER_IDENTITY | UNPROCESSED | b"traceparent" => false,
+        CALLER_IDENTITY | b"traceparent" => false,
         b"grpc-timeout" => !has_timeout,
-        b"grpc-previous-rpc-attempts" => !has_retries,
-        _ => true,
+        PREVIOUS_ATTEMPTS => !has_retries,
+        name => !is_mark(name),
     });
     let passed = passed.map(|field| match (field.name, &written.authority) {
         (b":authority", Some(service)) => Field {
@@ -105,7 +120,7 @@ fn own_fields<'a>(call: &'a Call, written: &'a Written) -> impl Iterator<Item = 
             call.made_request_id.as_ref().map(|id| &id[..]),
         ),
         (
-            b"grpc-previous-rpc-attempts",
+            PREVIOUS_ATTEMPTS,
             written.previous_attempts.as_deref().map(str::as_bytes),
         ),
         (
@@ -126,7 +141,7 @@ fn own_fields<'a>(call: &'a Call, written: &'a Written) -> impl Iterator<Item = 
 pub(crate) fn trailer_fields(fields: &Fields) -> impl Iterator<Item = Field<'_>> {
     fields
         .iter()
-        .filter(|field| !matches!(field.name, CALLER_IDENTITY | UNPROCESSED))
+        .filter(|field| field.name != CALLER_IDENTITY && !is_mark(field.name))
 }
 
 /// A head whose body follows on its way back. A gRPC answer promises no length: it may end with a
@@ -135,7 +150,7 @@ pub(crate) fn head_fields(fields: &Fields, is_grpc: bool) -> impl Iterator<Item 
     answer_fields(fields).filter(move |field| !is_grpc || field.name != b"content-length")
 }
 
-/// The answer's fields on their way back: the mesh's own mark is taken off.
+/// The answer's fields on their way back: the mesh's own marks are taken off.
 pub(crate) fn answer_fields(fields: &Fields) -> impl Iterator<Item = Field<'_>> {
-    fields.iter().filter(|field| field.name != UNPROCESSED)
+    fields.iter().filter(|field| !is_mark(field.name))
 }

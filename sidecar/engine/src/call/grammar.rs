@@ -11,7 +11,8 @@ use crate::refusal::{Reason, Refusal};
 /// Refuses what is outside the grammar before anything looks at it twice.
 pub(super) fn check(call: &Call) -> Result<(), Refusal> {
     // Two parsers could each believe another one, and one of them would not see gRPC.
-    if call.request.find_all(b"content-type").nth(1).is_some() {
+    let mut types = call.request.find_all(b"content-type");
+    if types.next().is_some_and(is_list) || types.next().is_some() {
         return Err(Refusal::early(
             Reason::BadRequest,
             "the request has more than one content-type",
@@ -52,15 +53,35 @@ pub(super) fn asked_timeout(call: &Call) -> Result<Option<Duration>, Refusal> {
     Ok(Some(parsed))
 }
 
-/// A gRPC call is a POST whose content type is `application/grpc`, alone or followed by `+` or `;`.
+/// A gRPC call is a POST of gRPC's content type.
 pub(super) fn is_grpc(request: &Fields) -> bool {
-    let Some(rest) = request
-        .find(b"content-type")
-        .and_then(|value| value.strip_prefix(b"application/grpc"))
-    else {
+    request.find(b"content-type").is_some_and(is_grpc_type)
+        && request.find(b":method") == Some(b"POST")
+}
+
+/// `application/grpc`, alone or followed by `+` or parameters (gRPC over HTTP/2, "Content-Type"). Letter
+/// case is no difference, and there may be white space in front of a parameter (RFC 9110 8.3.1, 5.6.6):
+/// a reader that is stricter sees no gRPC, one that is not must not see more gRPC than we do.
+pub(super) fn is_grpc_type(value: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let Some((name, rest)) = value.split_at_checked(GRPC.len()) else {
         return false;
     };
-    matches!(rest.first(), None | Some(b'+' | b';')) && request.find(b":method") == Some(b"POST")
+    let follows = match rest {
+        [b'+', ..] => true,
+        _ => matches!(rest.trim_ascii_start(), [] | [b';', ..]),
+    };
+    follows && name.eq_ignore_ascii_case(GRPC)
+}
+
+/// Several values joined with commas, as no content type is: a comma stands in quotes there.
+fn is_list(value: &[u8]) -> bool {
+    let mut is_quoted = false;
+    let is_between = |octet: &u8| {
+        is_quoted ^= *octet == b'"';
+        *octet == b',' && !is_quoted
+    };
+    value.contains(&b',') && value.iter().any(is_between)
 }
 
 /// Peer-made text for a sentence: quoted, escaped, short.
@@ -75,7 +96,7 @@ pub(super) fn shown(value: &[u8]) -> String {
 mod tests {
     use outrider_http2::{Field, Fields};
 
-    use super::{is_grpc, shown};
+    use super::{is_grpc, is_list, shown};
 
     fn request(method: &[u8], content_type: &[u8]) -> Fields {
         let mut fields = Fields::new();
@@ -91,11 +112,16 @@ mod tests {
 
     #[test]
     fn grpc_is_a_post_of_its_content_type() {
-        let cases: [(&[u8], &[u8], bool); 7] = [
+        let cases: [(&[u8], &[u8], bool); 12] = [
             (b"POST", b"application/grpc", true),
             (b"POST", b"application/grpc+proto", true),
             (b"POST", b"application/grpc;charset=utf-8", true),
+            (b"POST", b"application/grpc ; charset=utf-8", true),
+            (b"POST", b"Application/GRPC+Proto", true),
             (b"POST", b"application/grpc-web", false),
+            (b"POST", b"application/grpc-web+proto", false),
+            (b"POST", b"application/grpc, text/html", false),
+            (b"POST", b"application/grp", false),
             (b"POST", b"application/grpcx", false),
             (b"GET", b"application/grpc", false),
             (b"POST", b"application/json", false),
@@ -107,6 +133,14 @@ mod tests {
                 "{method:?} {content_type:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_list_is_no_content_type() {
+        assert!(is_list(b"application/json, application/grpc"));
+        assert!(is_list(b"application/grpc,"));
+        assert!(!is_list(b"multipart/mixed; boundary=\"a,b\""));
+        assert!(!is_list(b"application/grpc"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl Engine {
         (fields, end): (Fields, bool),
         why: &Malformed,
     ) {
-        if end {
+        if end || why.is_self_dependency() {
             self.reset_behind_answer(id, stream, ErrorCode::ProtocolError);
         }
         let call = self.new_call(id, side, stream, fields, end);

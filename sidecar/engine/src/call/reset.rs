@@ -36,9 +36,11 @@ impl AttemptError {
                 is_blameless: why.may_be_metadata(),
                 ..AttemptError::protocol(format!("the endpoint's answer is malformed: {why}"))
             },
-            ResetCause::TooLarge => {
-                AttemptError::protocol("the endpoint's header list is over the limits".to_owned())
-            }
+            // Its application's metadata, as long as only the limits of others stand against it.
+            ResetCause::TooLarge => AttemptError {
+                is_blameless: true,
+                ..AttemptError::protocol("the endpoint's header list is over the limits".to_owned())
+            },
             ResetCause::Violation(code, rule) => AttemptError::protocol(format!(
                 "the endpoint broke HTTP/2 on this stream: {rule} ({})",
                 code.name()

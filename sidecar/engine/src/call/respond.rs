@@ -12,10 +12,11 @@ use outrider_policy::{
 };
 
 use super::forward::{answer_fields, head_fields};
+use super::grammar::is_grpc_type;
 use super::last::{GRPC_STATUS, Last};
 use super::{Call, CallId};
 use crate::engine::Engine;
-use crate::refusal::{Reason, Refusal, UNPROCESSED};
+use crate::refusal::{BLAMELESS, Reason, Refusal, UNPROCESSED};
 
 /// Largest response body held back for a possible retry. Bytes.
 const HELD_BYTES_MAX: usize = 64 * 1024;
@@ -31,6 +32,8 @@ pub(crate) struct Response {
     owes_trailers: bool,
     /// A verified endpoint says that no application saw the request.
     marked: bool,
+    /// It says that its answer could not be passed on, and that it is well.
+    blameless: bool,
     held: Option<Box<Held>>,
     /// Octets whose window the endpoint has back, and octets the caller's connection took.
     credited: usize,
@@ -70,7 +73,8 @@ impl Engine {
     /// The final head of the answer.
     pub(crate) fn response_head(&mut self, id: CallId, fields: Fields, end: bool) {
         self.observe_latency(id);
-        let marked = self.is_marked(id, &fields);
+        let marked = self.is_marked(id, &fields, UNPROCESSED);
+        let blameless = self.is_marked(id, &fields, BLAMELESS);
         if !marked {
             self.note_reached(id);
         }
@@ -78,11 +82,10 @@ impl Engine {
             return;
         };
         call.response.http_status = http_status(&fields);
-        call.response.owes_trailers = call.is_grpc
-            && fields
-                .find(b"content-type")
-                .is_some_and(|value| value.starts_with(b"application/grpc"));
+        call.response.owes_trailers =
+            call.is_grpc && fields.find(b"content-type").is_some_and(is_grpc_type);
         call.response.marked = marked;
+        call.response.blameless = blameless;
         if end {
             return self.response_end(id, &Last::Head(fields));
         }
@@ -129,6 +132,10 @@ impl Engine {
 
     /// The answer ends with trailers.
     pub(crate) fn response_trailers(&mut self, id: CallId, fields: Fields) {
+        let blameless = self.is_marked(id, &fields, BLAMELESS);
+        if let Some(call) = self.calls.get_mut(id.0 as usize) {
+            call.response.blameless |= blameless;
+        }
         self.response_end(id, &Last::Trailers(fields));
     }
 
@@ -144,10 +151,13 @@ impl Engine {
             return self.end_refused(id, Refusal::late(Reason::UpstreamProtocol, sentence));
         }
         let marked = call.response.marked;
-        let (code, class) = verdict(call, last);
+        let (code, class) = match verdict(call, last) {
+            (code, _) if call.response.blameless => (code, Class::Neutral),
+            told => told,
+        };
         let pushback = match last {
             Last::Head(fields) | Last::Trailers(fields) => {
-                fields.find(b"grpc-retry-pushback-ms").map(Pushback::parse)
+                Pushback::of(fields.find_all(b"grpc-retry-pushback-ms"))
             }
             Last::Data => None,
         };
@@ -260,16 +270,18 @@ impl Engine {
         }
     }
 
-    /// The mark "no application saw this" counts only from a verified endpoint.
-    fn is_marked(&self, id: CallId, fields: &Fields) -> bool {
+    /// A mark counts only from a verified endpoint.
+    fn is_marked(&self, id: CallId, fields: &Fields, mark: &[u8]) -> bool {
+        if fields.find(mark).is_none() {
+            return false;
+        }
         let upstream = self
             .calls
             .get(id.0 as usize)
             .and_then(|call| call.upstream());
-        let verified = upstream
+        upstream
             .and_then(|(connection, _)| self.connection(connection))
-            .is_some_and(|connection| connection.peer.is_some());
-        verified && fields.find(UNPROCESSED).is_some()
+            .is_some_and(|connection| connection.peer.is_some())
     }
 }
 

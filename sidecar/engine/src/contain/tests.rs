@@ -203,6 +203,7 @@ fn hear(ends: &mut BTreeMap<(usize, StreamId), Option<Code>>, caller: usize, eve
         | Event::Data { .. }
         | Event::Interim { .. }
         | Event::HeadTooLarge { .. }
+        | Event::TrailersTooLarge { .. }
         | Event::HeadMalformed { .. }
         | Event::Malformed { .. }
         | Event::SettingsChanged

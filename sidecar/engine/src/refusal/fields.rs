@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use outrider_http2::{Field, Fields};
 
-use super::{Reason, Refusal, UNPROCESSED};
+use super::{BLAMELESS, Reason, Refusal, UNPROCESSED};
 
 /// The trailers-only answer for gRPC callers (gRPC over HTTP/2, "Responses").
 pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
@@ -14,8 +14,8 @@ pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
     push(&mut fields, b":status", b"200");
     push(&mut fields, b"content-type", b"application/grpc");
     push_grpc_status(&mut fields, refusal, hop);
-    if mark && refusal.unprocessed {
-        push(&mut fields, UNPROCESSED, b"1");
+    if mark {
+        push_marks(&mut fields, refusal);
     } else if refusal.unprocessed && refusal.reason == Reason::MemoryLimit {
         // Another endpoint may be tried at once; the same sidecar had better not (gRFC A6).
         push(&mut fields, b"grpc-retry-pushback-ms", b"1000");
@@ -24,9 +24,12 @@ pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
 }
 
 /// The trailers that end a response we had begun to pass on.
-pub(crate) fn grpc_trailers(refusal: &Refusal, hop: &str) -> Fields {
+pub(crate) fn grpc_trailers(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
     let mut fields = Fields::new();
     push_grpc_status(&mut fields, refusal, hop);
+    if mark {
+        push_marks(&mut fields, refusal);
+    }
     fields
 }
 
@@ -49,10 +52,20 @@ pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields,
         // RFC 9110 10.2.3 counts in whole seconds.
         push(&mut fields, b"retry-after", b"1");
     }
-    if mark && refusal.unprocessed {
-        push(&mut fields, UNPROCESSED, b"1");
+    if mark {
+        push_marks(&mut fields, refusal);
     }
     (fields, body)
+}
+
+/// What the caller's sidecar is told besides.
+fn push_marks(fields: &mut Fields, refusal: &Refusal) {
+    if refusal.unprocessed {
+        push(fields, UNPROCESSED, b"1");
+    }
+    if refusal.is_blameless() {
+        push(fields, BLAMELESS, b"1");
+    }
 }
 
 fn push(fields: &mut Fields, name: &[u8], value: &[u8]) {

@@ -112,6 +112,60 @@ fn a_body_that_belies_its_length_ends_the_call_in_words() {
     mesh.assert_quiet();
 }
 
+/// Fields that are, together, one more than the limit.
+fn too_many() -> Vec<(&'static str, &'static str)> {
+    vec![("a", "b"); 129]
+}
+
+#[test]
+fn trailers_over_the_limits_end_the_call_in_words() {
+    for plain in [false, true] {
+        let mut mesh = Mesh::new(1);
+        let head = match plain {
+            false => grpc(&[]),
+            true => grpc(&[])[..4].to_vec(),
+        };
+        let stream = send(&mut mesh, &head, false);
+        mesh.client()
+            .http2
+            .trailers(stream, fields(&too_many()).iter());
+        mesh.world.settle();
+        let said = match plain {
+            false => mesh.client().field("grpc-message").unwrap_or_default(),
+            true => String::from_utf8(mesh.client().body()).expect("text"),
+        };
+        assert!(
+            said.contains("trailers have 4386 octets in 129 fields"),
+            "{said}"
+        );
+        let status = match plain {
+            false => (mesh.client().status(), "8"),
+            true => (mesh.client().field(":status"), "431"),
+        };
+        assert_eq!(status.0.as_deref(), Some(status.1));
+        assert_eq!(reset(&mut mesh), None, "the answer is whole");
+        let server = mesh.servers()[0];
+        let seen = &mesh.world.peers[server].seen;
+        assert!(matches!(seen.last(), Some(Seen::Reset(..))), "{seen:?}");
+        mesh.assert_quiet();
+    }
+}
+
+#[test]
+fn a_head_whose_stream_depends_on_itself_is_answered_then_reset() {
+    let mut mesh = Mesh::new(1);
+    let stream = send(&mut mesh, &grpc(&[]), false);
+    // The trailers of the same stream, and nothing in them: HEADERS, END_STREAM and PRIORITY.
+    let itself = [0, 0, 5, 1, 0x25, 0, 0, 0, 1, 0, 0, 0, 1, 0];
+    assert_eq!(stream.value(), 1);
+    let client = mesh.client;
+    mesh.world.say(client, &itself);
+    assert_eq!(mesh.client().status().as_deref(), Some("13"));
+    let said = mesh.client().field("grpc-message").unwrap_or_default();
+    assert!(said.contains("a stream that depends on itself"), "{said}");
+    mesh.assert_quiet();
+}
+
 #[test]
 fn white_space_at_the_ends_of_values_is_stripped_both_ways_and_counted() {
     let mut mesh = Mesh::new(1);
@@ -167,6 +221,15 @@ fn white_space_at_the_ends_of_values_is_stripped_both_ways_and_counted() {
 /// An application answers with this head and these trailers: the status its caller gets, and what its
 /// own sidecar makes of the application.
 fn judged(head: &[(&str, &str)], trailers: Option<&[(&str, &str)]>) -> (Option<String>, Class) {
+    let (status, [_, inbound]) = judged_by_both(head, trailers);
+    (status, inbound)
+}
+
+/// And what both sidecars make of it: the caller's, then its own.
+fn judged_by_both(
+    head: &[(&str, &str)],
+    trailers: Option<&[(&str, &str)]>,
+) -> (Option<String>, [Class; 2]) {
     let mut mesh = Mesh::new(1);
     send(&mut mesh, &grpc(&[]), true);
     let server = mesh.servers()[0];
@@ -178,9 +241,15 @@ fn judged(head: &[(&str, &str)], trailers: Option<&[(&str, &str)]>) -> (Option<S
     }
     mesh.world.settle();
     let status = mesh.client().status();
-    let inbound = |record: &&CallRecord| record.side == Side::Inbound;
-    let record = mesh.world.records.iter().find(inbound).expect("a record");
-    (status, record.class)
+    for mark in ["outrider-blameless", "outrider-unprocessed"] {
+        assert_eq!(mesh.client().field(mark), None, "only sidecars see {mark}");
+    }
+    let class = |side: Side| {
+        let of_side = |record: &&CallRecord| record.side == side;
+        let record = mesh.world.records.iter().find(of_side);
+        record.expect("a record").class
+    };
+    (status, [class(Side::Outbound), class(Side::Inbound)])
 }
 
 #[test]
@@ -194,14 +263,34 @@ fn an_endpoint_is_not_blamed_for_the_text_of_its_application() {
         // As grpc-go sends a trailer that was set with an upper-case name.
         &[("grpc-status", "0"), ("X-Upper", "1")],
     ];
+    let blameless = (internal.0.clone(), [Class::Neutral; 2]);
     for trailers in texts {
-        assert_eq!(judged(good, Some(trailers)), internal, "{trailers:?}");
+        let found = judged_by_both(good, Some(trailers));
+        assert_eq!(found, blameless, "in trailers: {trailers:?}");
+        let only = [good, trailers].concat();
+        let found = judged_by_both(&only, None);
+        assert_eq!(found, blameless, "in a head: {trailers:?}");
     }
+    assert_eq!(judged_by_both(good, Some(&too_many())), blameless);
     let length = [good, &[("content-length", "7"), ("grpc-status", "0")]].concat();
     assert_eq!(judged(&length, None), internal);
     let not_found = [("grpc-status", "5"), ("grpc-message", " no such order: ")];
     let told = (Some("5".to_owned()), Class::CallerFault);
     assert_eq!(judged(good, Some(&not_found)), told);
+}
+
+#[test]
+fn an_application_cannot_say_what_only_sidecars_may() {
+    let good: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/grpc")];
+    let marks = [("outrider-blameless", "1"), ("outrider-unprocessed", "1")];
+    let failed = [&[("grpc-status", "13")][..], &marks].concat();
+    let blamed = (Some("13".to_owned()), [Class::EndpointFault; 2]);
+    assert_eq!(judged_by_both(good, Some(&failed)), blamed);
+    assert_eq!(
+        judged_by_both(&[good, &marks].concat(), Some(&failed)),
+        blamed
+    );
+    assert_eq!(judged_by_both(&[good, &failed].concat(), None), blamed);
 }
 
 #[test]
@@ -211,8 +300,8 @@ fn an_endpoint_whose_library_breaks_http_is_blamed() {
         &[(":status", "2000"), ("grpc-status", "0")],
         &[(":status", "200"), ("grpc-status", "0"), (":path", "/")],
     ] {
-        let expected = (Some("13".to_owned()), Class::EndpointFault);
-        assert_eq!(judged(head, None), expected, "{head:?}");
+        let expected = (Some("13".to_owned()), [Class::EndpointFault; 2]);
+        assert_eq!(judged_by_both(head, None), expected, "{head:?}");
     }
 }
 
@@ -230,4 +319,51 @@ fn a_field_is_passed_on_as_it_was_but_for_its_ends() {
     let (_, seen): (_, Fields) = mesh.world.peers[server].heads()[0].clone();
     let seen: Vec<_> = seen.find_all(b"x").collect();
     assert_eq!(seen, [&b"a\t b"[..], b"gr\xfcn", b"", b""]);
+}
+
+#[test]
+fn of_several_equal_lengths_the_application_sees_one() {
+    let mut mesh = Mesh::new(1);
+    let twice = [("content-length", "0"), ("content-length", "0")];
+    send(&mut mesh, &grpc(&twice), true);
+    let server = mesh.servers()[0];
+    let (_, seen) = mesh.world.peers[server].heads()[0].clone();
+    assert_eq!(seen.find_all(b"content-length").count(), 1);
+}
+
+#[test]
+fn grpc_is_grpc_in_any_case_and_with_parameters() {
+    let cases = [
+        ("Application/Grpc", true),
+        ("application/grpc+proto", true),
+        ("application/grpc ;x=y", true),
+        ("application/grpcx", false),
+        ("application/grpc-web+proto", false),
+    ];
+    for (content_type, is_grpc) in cases {
+        let mut head = grpc(&[]);
+        head[4].1 = content_type;
+        let mut mesh = Mesh::new(1);
+        send(&mut mesh, &head, true);
+        let server = mesh.servers()[0];
+        let (at, _) = mesh.world.peers[server].heads()[0].clone();
+        let application = &mut mesh.world.peers[server].http2;
+        application.head(at, fields(&[(":status", "200")]).iter(), true);
+        mesh.world.settle();
+        // A gRPC caller gets a status whatever the endpoint answers.
+        let has_status = mesh.client().status().is_some();
+        assert_eq!(has_status, is_grpc, "{content_type}");
+
+        let answer = [(":status", "200"), ("content-type", content_type)];
+        let (status, _) = judged_by_both(&answer, None);
+        // Owed and not there, or made of the HTTP status.
+        let expected = if is_grpc { "13" } else { "2" };
+        assert_eq!(status.as_deref(), Some(expected), "{content_type}");
+    }
+    let mut list = grpc(&[]);
+    list[4].1 = "text/html, application/grpc";
+    let mut mesh = Mesh::new(1);
+    send(&mut mesh, &list, true);
+    assert_eq!(mesh.client().field(":status").as_deref(), Some("400"));
+    assert_eq!(mesh.servers(), [], "two readers could take two values");
 }

@@ -32,7 +32,18 @@ pub(super) struct Block {
 struct Head {
     stream: StreamId,
     end: bool,
+    depends_on_itself: bool,
     list: Decoded,
+}
+
+impl Head {
+    /// The first rule of all: RFC 7540 5.3.1, of priorities, which mean nothing any more.
+    fn check_priority(&self) -> Result<(), Malformed> {
+        match self.depends_on_itself {
+            true => Err(Malformed::self_dependency()),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Connection {
@@ -108,9 +119,13 @@ impl Connection {
         self.counters.heads_too_large += u64::from(!list.is_whole);
         self.counters.values_stripped += list.flaws.stripped;
         self.note_answered(stream);
-        let head = Head { stream, end, list };
+        let head = Head {
+            stream,
+            end,
+            depends_on_itself,
+            list,
+        };
         match self.streams.find(stream).map(|known| known.receiving) {
-            Some(_) if depends_on_itself => self.refuse_self_dependency(stream),
             Some(Receiving::Head) => self.take_response(head),
             Some(Receiving::Body { octets_left }) => self.take_trailers(head, octets_left),
             Some(Receiving::Malformed) => self.spend_idle_frame(),
@@ -118,24 +133,19 @@ impl Connection {
                 stream,
                 ResetCause::Violation(ErrorCode::StreamClosed, "HEADERS behind END_STREAM"),
             ),
-            None => self.take_on_new_or_gone(head, depends_on_itself),
+            None => self.take_on_new_or_gone(head),
         }
     }
 
     fn take_on_new_or_gone(
         &mut self,
         head: Head,
-        depends_on_itself: bool,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         let id = head.stream;
         match self.role {
             Role::Server { last } if id > last => {
                 self.role = Role::Server { last: id };
-                if depends_on_itself {
-                    self.refuse_self_dependency(id)
-                } else {
-                    self.take_request(head)
-                }
+                self.take_request(head)
             }
             Role::Client { .. } if self.role.is_idle(id) => Err(ConnectionError::protocol(
                 "HEADERS on a stream that was not opened",
@@ -151,26 +161,18 @@ impl Connection {
         }
     }
 
-    fn refuse_self_dependency(
-        &mut self,
-        id: StreamId,
-    ) -> Result<Option<Event<'static>>, ConnectionError> {
-        self.violate(
-            id,
-            ResetCause::Violation(ErrorCode::ProtocolError, "stream depends on itself"),
-        )
-    }
-
     fn take_request(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
+        let judged = head.check_priority();
         let Head {
             stream: id,
             end,
             mut list,
+            ..
         } = head;
         let Some(stake) = self.admit(id)? else {
             return Ok(None);
         };
-        let judged = list.check_octets();
+        let judged = judged.and_then(|()| list.check_octets());
         let judged = judged.and_then(|()| validate::request(&mut list.fields, list.is_whole));
         let judged = judged.and_then(|request| check_length(request.content_length, end));
         let length = match judged {
@@ -242,16 +244,18 @@ impl Connection {
     }
 
     fn take_response(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
+        let judged = head.check_priority();
         let Head {
             stream: id,
             end,
+            depends_on_itself,
             mut list,
         } = head;
         if !list.is_whole {
             return self.violate(id, ResetCause::TooLarge);
         }
-        let judged = list.check_octets();
-        let response = match judged.and_then(|()| validate::response(&list.fields)) {
+        let judged = judged.and_then(|()| list.check_octets());
+        let response = match judged.and_then(|()| validate::response(&mut list.fields)) {
             Ok(response) => response,
             Err(why) => return self.take_malformed(id, why),
         };
@@ -259,6 +263,7 @@ impl Connection {
             return self.take_interim(Head {
                 stream: id,
                 end,
+                depends_on_itself,
                 list,
             });
         }
@@ -299,26 +304,49 @@ impl Connection {
         head: Head,
         octets_left: Option<u64>,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
+        let judged = head.check_priority();
         let Head {
             stream: id,
             end,
             mut list,
+            ..
         } = head;
         if !end {
             let why = Malformed::message("second head without END_STREAM");
             return self.take_malformed(id, why);
         }
         if !list.is_whole {
-            return self.violate(id, ResetCause::TooLarge);
+            return self.take_large_trailers(id, &list);
         }
-        let judged = check_length(octets_left, end).and_then(|_| list.check_octets());
-        if let Err(why) = judged.and_then(|()| validate::trailers(&list.fields)) {
+        let judged = judged.and_then(|()| check_length(octets_left, end));
+        let judged = judged.and_then(|_| list.check_octets());
+        if let Err(why) = judged.and_then(|()| validate::trailers(&mut list.fields)) {
             return self.take_malformed(id, why);
         }
         self.end_receiving(id);
         Ok(Some(Event::Trailers {
             stream: id,
             fields: list.fields,
+        }))
+    }
+}
+
+impl Connection {
+    /// Trailers over the limits: the owner of a client's stream answers; that of ours has an answer that
+    /// it cannot use.
+    fn take_large_trailers(
+        &mut self,
+        id: StreamId,
+        list: &Decoded,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
+        if let Role::Client { .. } = self.role {
+            return self.violate(id, ResetCause::TooLarge);
+        }
+        self.end_receiving(id);
+        Ok(Some(Event::TrailersTooLarge {
+            stream: id,
+            bytes: list.bytes,
+            count: list.count,
         }))
     }
 }

@@ -196,7 +196,7 @@ fn options_may_ask_for_the_asterisk() {
 #[test]
 fn responses_have_one_status_in_front() {
     assert_eq!(
-        response(&list(&[
+        response(&mut list(&[
             (":status", "200"),
             ("content-length", "3"),
             ("content-length", "3")
@@ -218,14 +218,42 @@ fn responses_have_one_status_in_front() {
         &[(":status", "200"), (":path", "/")],
     ];
     for fields in bad {
-        assert!(response(&list(fields)).is_err(), "{fields:?}");
+        assert!(response(&mut list(fields)).is_err(), "{fields:?}");
     }
 }
 
 #[test]
 fn trailers_have_no_pseudo_fields() {
-    assert_eq!(trailers(&list(&[("grpc-status", "0")])), Ok(()));
-    assert_eq!(trailers(&Fields::new()), Ok(()));
-    assert!(trailers(&list(&[(":path", "/")])).is_err());
-    assert!(trailers(&list(&[("connection", "close")])).is_err());
+    assert_eq!(trailers(&mut list(&[("grpc-status", "0")])), Ok(()));
+    assert_eq!(trailers(&mut Fields::new()), Ok(()));
+    assert!(trailers(&mut list(&[(":path", "/")])).is_err());
+    assert!(trailers(&mut list(&[("connection", "close")])).is_err());
+}
+
+#[test]
+fn of_several_equal_lengths_one_stays() {
+    let lengths = [
+        ("content-length", "7"),
+        ("x", "y"),
+        ("content-length", "07"),
+    ];
+    let kept = |fields: &Fields| -> Vec<Vec<u8>> {
+        assert_eq!(fields.find(b"x"), Some(&b"y"[..]), "others stay");
+        fields
+            .find_all(b"content-length")
+            .map(<[u8]>::to_vec)
+            .collect()
+    };
+    let mut asked = with(&lengths);
+    let length = request(&mut asked, true).map(|request| request.content_length);
+    assert_eq!((length, kept(&asked)), (Ok(Some(7)), vec![b"7".to_vec()]));
+    let mut answered = list(&[&[(":status", "200")][..], &lengths].concat());
+    let length = response(&mut answered).map(|response| response.content_length);
+    assert_eq!(
+        (length, kept(&answered)),
+        (Ok(Some(7)), vec![b"7".to_vec()])
+    );
+    let mut ended = list(&lengths);
+    assert_eq!(trailers(&mut ended), Ok(()));
+    assert_eq!(kept(&ended), [b"7"]);
 }

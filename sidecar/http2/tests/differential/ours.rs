@@ -163,6 +163,7 @@ impl Ours {
             Event::Pong { .. } => {}
             Event::Interim { .. }
             | Event::HeadTooLarge { .. }
+            | Event::TrailersTooLarge { .. }
             | Event::HeadMalformed { .. }
             | Event::Malformed { .. }
             | Event::Foreign(_)

@@ -12,6 +12,16 @@ pub enum Pushback {
 }
 
 impl Pushback {
+    /// Reads the field, which may have come several times: then it says nothing that can be followed,
+    /// and means stop (so in grpc-go).
+    pub fn of<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Pushback> {
+        let first = values.next()?;
+        match values.next() {
+            None => Some(Pushback::parse(first)),
+            Some(_) => Some(Pushback::Stop),
+        }
+    }
+
     /// Reads the value: whole milliseconds that fit 32 bits. Negative, malformed and absurd
     /// values all mean stop.
     pub fn parse(value: &[u8]) -> Pushback {
@@ -27,6 +37,15 @@ impl Pushback {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_values_mean_stop() {
+        let of = |values: &[&str]| Pushback::of(values.iter().map(|value| value.as_bytes()));
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["25"]), Some(Pushback::parse(b"25")));
+        assert_eq!(of(&["25", "25"]), Some(Pushback::Stop));
+        assert_eq!(of(&["25, 25"]), Some(Pushback::Stop));
+    }
 
     #[test]
     fn whole_milliseconds_are_a_delay_and_all_else_means_stop() {

@@ -224,6 +224,7 @@ impl Wire {
                 Event::Failed(error) => assert!(self.is_tainted, "the engine said {error}"),
                 Event::Interim { .. }
                 | Event::Trailers { .. }
+                | Event::TrailersTooLarge { .. }
                 | Event::Malformed { .. }
                 | Event::Goaway { .. }
                 | Event::Foreign(_)

@@ -63,7 +63,10 @@ impl Peer {
                 Event::Reset { stream, cause } => self.seen.push(Seen::Reset(stream, cause)),
                 Event::Goaway { last, .. } => self.seen.push(Seen::Goaway(last.value())),
                 Event::Pong { .. } => self.pongs += 1,
-                Event::Interim { .. } | Event::HeadTooLarge { .. } | Event::SettingsChanged => {}
+                Event::Interim { .. }
+                | Event::HeadTooLarge { .. }
+                | Event::TrailersTooLarge { .. }
+                | Event::SettingsChanged => {}
                 Event::HeadMalformed { why, .. } | Event::Malformed { why, .. } => {
                     panic!("a peer of the test saw a malformed request: {why}")
                 }

@@ -294,6 +294,16 @@ fn a_list_over_the_limits_is_told_and_one_far_over_them_closes() {
 }
 
 #[test]
+fn large_trailers_are_told_and_reset_nothing() {
+    let mut bed = Bed::server(server_config());
+    bed.post(1, false);
+    bed.head(1, &vec![("a", "b"); 129], true);
+    assert_eq!(bed.told()[1..], [Told::TrailersTooLarge(1)]);
+    assert_eq!(bed.resets_said(), []);
+    assert_eq!(bed.connection.open_streams(), 1, "for the answer");
+}
+
+#[test]
 fn a_large_response_head_resets_only_its_stream() {
     let mut bed = Bed::client(Config::default());
     bed.opens(true);
