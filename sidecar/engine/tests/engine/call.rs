@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::mesh::{GET, Mesh, ORDERS, address};
 use crate::world::{Seen, fields};
 use outrider_engine::{Outcome, Reason, Side};
-use outrider_http2::{ErrorCode, Field, ResetCause};
+use outrider_http2::{ErrorCode, ResetCause};
 use outrider_policy::Code;
 
 #[test]
@@ -94,52 +94,6 @@ fn an_error_in_trailers_of_an_idempotent_call_is_retried_elsewhere() {
         (2, 1, Code::Ok)
     );
     mesh.assert_quiet();
-}
-
-#[test]
-fn tries_of_the_caller_are_added_to_ours() {
-    let cases: [(&[&str], &str); 4] = [
-        (&["3"], "4"),
-        (&["4294967295"], "4294967295"),
-        (&["many"], "1"),
-        (&["2", "2"], "1"),
-    ];
-    for (brought, expected) in cases {
-        let mut mesh = Mesh::new(2);
-        let field = |value| ("grpc-previous-rpc-attempts", value);
-        let brought: Vec<_> = brought.iter().copied().map(field).collect();
-        mesh.client().call("orders", GET, &brought, true);
-        mesh.world.settle();
-        let first = mesh.servers()[0];
-        let (at, head) = mesh.world.peers[first].heads()[0].clone();
-        let passed: Vec<_> = head.find_all(b"grpc-previous-rpc-attempts").collect();
-        let as_brought: Vec<_> = brought.iter().map(|(_, value)| value.as_bytes()).collect();
-        assert_eq!(passed, as_brought);
-        mesh.world.peers[first].answer(at, b"", "14");
-        mesh.world.advance(Duration::from_millis(100));
-        let second = mesh.servers()[1];
-        let (_, head) = mesh.world.peers[second].heads()[0].clone();
-        let said: Vec<_> = head.find_all(b"grpc-previous-rpc-attempts").collect();
-        assert_eq!(said, [expected.as_bytes()]);
-    }
-}
-
-#[test]
-fn a_pushback_that_is_said_twice_means_stop() {
-    for (pushbacks, tries) in [(&["1"][..], 2), (&["1", "1"], 1), (&["1, 1"], 1)] {
-        let mut mesh = Mesh::new(2);
-        mesh.client().call("orders", GET, &[], true);
-        mesh.world.settle();
-        let first = mesh.servers()[0];
-        let (at, _) = mesh.world.peers[first].heads()[0].clone();
-        let mut answer = fields(&[(":status", "200"), ("grpc-status", "14")]);
-        for pushback in pushbacks {
-            answer.push(Field::new(b"grpc-retry-pushback-ms", pushback.as_bytes()));
-        }
-        mesh.world.peers[first].http2.head(at, answer.iter(), true);
-        mesh.world.advance(Duration::from_millis(100));
-        assert_eq!(mesh.servers().len(), tries, "{pushbacks:?}");
-    }
 }
 
 #[test]

@@ -130,6 +130,32 @@ fn the_connections_of_an_endpoint_are_as_many_as_the_policy_says() {
     mesh.assert_quiet();
 }
 
+/// The servers' sidecar is configured anew while calls stand in line.
+fn change(mesh: &mut Mesh, change: impl FnOnce(&mut Cluster)) {
+    let mut config = Snapshot::clone(&snapshot(&[address(FIRST)], Transport::Plaintext));
+    let cluster = config.clusters.get_mut("orders").expect("it is there");
+    change(Arc::make_mut(cluster));
+    mesh.configure(config);
+}
+
+#[test]
+fn a_raise_reaches_the_calls_that_stand_in_line_at_once() {
+    let mut mesh = servers(&[(FIRST, 2)], |cluster| {
+        cluster.policy.connections_max = Some(1);
+    });
+    for number in 0..20 {
+        numbered(&mut mesh, number);
+    }
+    assert_eq!((open(&mesh).len(), waiting_for_a_stream(&mesh)), (2, 18));
+    change(&mut mesh, |cluster| {
+        cluster.policy.connections_max = Some(5)
+    });
+    assert_eq!((open(&mesh).len(), waiting_for_a_stream(&mesh)), (10, 10));
+    while answer_oldest(&mut mesh).is_some() {}
+    assert_eq!(mesh.outcome(Side::Outbound).len(), 20);
+    mesh.assert_quiet();
+}
+
 #[test]
 fn no_stream_at_all_is_a_pause() {
     let mut mesh = servers(&[(FIRST, 0)], |_| {});

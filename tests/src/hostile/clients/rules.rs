@@ -56,6 +56,8 @@ enum Level {
     Connection(u32),
     /// Only the stream 1; the connection goes on.
     Stream(u32),
+    /// The same, behind an answer in words: a request's list is refused so.
+    Told(u32),
     /// RFC 9113 6.9.1 leaves the choice.
     Either(u32),
 }
@@ -91,6 +93,16 @@ async fn judge(target: &Target, peer: &mut Peer, level: Level) -> Result<(), Str
                     said.resets, said.goaway
                 )),
             }
+        }
+        Level::Told(code) => {
+            let answer = Said::until_over(peer, 1, PATIENCE).await;
+            let status = answer.field(1, "grpc-status");
+            if status != Some("13") {
+                return Err(format!("expected an answer, got the status {status:?}"));
+            }
+            let said = Said::until_over(peer, 1, PATIENCE).await;
+            said.was_reset(1, code)?;
+            still_serves(peer, target, 9).await
         }
         Level::Stream(code) => {
             let said = Said::until_over(peer, 1, PATIENCE).await;
@@ -215,10 +227,7 @@ fn wrong_content(target: &Target, form: usize) -> (Vec<Frame>, Level) {
             vec![opened(), Frame::new(kind::PRIORITY, 0, 1, &[0; 4])],
             Level::Stream(code::FRAME_SIZE_ERROR),
         ),
-        33 => (
-            depends_on_itself(target),
-            Level::Stream(code::PROTOCOL_ERROR),
-        ),
+        33 => (depends_on_itself(target), Level::Told(code::PROTOCOL_ERROR)),
         _ => (
             vec![head(target, 1, flag::END_STREAM), Frame::data(1, 0, b"x")],
             Level::Stream(code::STREAM_CLOSED),
