@@ -2,6 +2,11 @@
 //!
 //! Each costs a task and, of ADS, what the client was told. Decides nothing of what is said on them.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "beside the data path: the lock is held for a look into a map"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -6,6 +6,11 @@
 //! all of them still keeps nobody from a page. The descriptors that the pages may take are few: the
 //! process needs the others.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "beside the data path: the lock is held for a look into a map"
+)]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -6,6 +6,11 @@
 //! and is refused one connection too many. Descriptors are kept back for the store, the admin pages and
 //! the looks at members, so that no crowd at this door stops them. Knows no TLS and no time.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "beside the data path: the lock is held for a look into a map"
+)]
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

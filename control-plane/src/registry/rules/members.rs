@@ -131,7 +131,7 @@ fn a_member_has_eight_addresses() {
 #[test]
 fn a_clock_that_steps_back_changes_no_owner() {
     let mut story = Story::new();
-    let known = ["first", "second", "third"].map(|namespace| name(namespace));
+    let known = ["first", "second", "third"].map(name);
     let times = [1_000, 10, 5];
     let mut kept = Vec::new();
     for (name, unix_ms) in known.iter().zip(times) {
