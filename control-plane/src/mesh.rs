@@ -14,10 +14,11 @@ use crate::desk::Desired;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::publish::{Published, Publisher, Sources};
-use crate::registry::{Announcements, Registrar, Registry};
+use crate::registry::{Announcements, Proofs, Registrar, Registry};
 use crate::sidecars::Sidecars;
 use crate::store::{Store, StoreError};
 use crate::streams::Streams;
+use crate::tls::Prover;
 
 /// Largest announcement that is read. Bytes; 64 KiB: 64 observations, and a sidecar sends no more at
 /// once, are 8 KiB.
@@ -38,6 +39,8 @@ pub struct Mesh {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     journal: Journal,
+    desired: watch::Receiver<Arc<Desired>>,
+    proofs: Proofs,
     streams: Streams,
     stopping: watch::Receiver<bool>,
 }
@@ -53,6 +56,8 @@ pub struct Opening<'o> {
     pub desired: watch::Receiver<Arc<Desired>>,
     /// Whom its members believe.
     pub bundle: watch::Receiver<Arc<Bundle>>,
+    /// How its members are looked for.
+    pub prover: Prover,
     /// Becomes true when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -77,12 +82,14 @@ impl Mesh {
             journal,
             desired,
             bundle,
+            prover,
             stopping,
         } = opening;
         let metrics = Arc::new(Metrics::new());
         let (registry, registrar) = Registry::open(store, journal)?;
+        let proofs = Proofs::new(prover, Arc::clone(&metrics));
         let sources = Sources {
-            desired,
+            desired: desired.clone(),
             registry: registry.published(),
             bundle,
         };
@@ -93,6 +100,8 @@ impl Mesh {
             sidecars: Sidecars::default(),
             metrics,
             journal: journal.clone(),
+            desired,
+            proofs,
             streams: Streams::default(),
             stopping,
         };
@@ -123,6 +132,8 @@ impl Mesh {
             sidecars: self.sidecars.clone(),
             journal: self.journal.clone(),
             metrics: Arc::clone(&self.metrics),
+            proofs: self.proofs.clone(),
+            desired: self.desired.clone(),
             streams: self.streams.clone(),
             stopping: self.stopping.clone(),
         };

@@ -30,6 +30,7 @@ pub struct Metrics {
     connections: Family<ClientLabels, Gauge>,
     connections_by_address: Family<AddressLabels, Gauge>,
     connections_refused: Family<ClientLabels, Counter>,
+    addresses_unproven: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -113,6 +114,7 @@ impl Metrics {
             connections: register(r, "connections", "Connections, by what their certificate says", Family::default()),
             connections_by_address: register(r, "connections_by_address", "Connections of the eight addresses that have the most", Family::default()),
             connections_refused: register(r, "connections_refused", "Connections that ended because there were too many of their kind", Family::default()),
+            addresses_unproven: register(r, "addresses_unproven", "Looks for a member at the address that it announced which did not find it", Counter::default()),
             registry,
         }
     }
@@ -138,6 +140,11 @@ impl Metrics {
         self.announcements
             .get_or_create(&ResultLabels { result })
             .inc();
+    }
+
+    /// A member was not found where it says that it is.
+    pub fn address_unproven(&self) {
+        self.addresses_unproven.inc();
     }
 
     /// A new state has been published.

@@ -15,7 +15,7 @@ use crate::journal::Journal;
 use crate::mesh::{self, Mesh};
 use crate::options::Options;
 use crate::store::{Store, StoreError};
-use crate::tls::{Ceilings, Guests};
+use crate::tls::{Ceilings, Guests, Prover};
 use crate::tokens::Tokens;
 
 /// What everybody in the process shares. Clones share it too.
@@ -73,6 +73,7 @@ impl Parts {
             journal: &journal,
             desired: desk.desired(),
             bundle: authority.bundle(),
+            prover: Prover::new(&authority),
             stopping: stopping.clone(),
         })
         .map_err(unusable)?;

@@ -5,7 +5,7 @@
 use crate::wire::{
     BackendRef, Breaker, Budget, Connections, Document, Endpoints, GrpcRouteSpec, HeaderMatch,
     Keepalive, Limits, Match, MeshSpec, Metadata, Method, MethodMatch, OutlierDetection, Reference,
-    Retry, Rule, ServiceSpec, StaticEndpoint, Tracing, TrafficPolicySpec,
+    Registration, Retry, Rule, ServiceSpec, StaticEndpoint, Tracing, TrafficPolicySpec,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -56,6 +56,7 @@ fn of_meshes() -> Vec<String> {
     [
         fields::<MeshSpec>("spec."),
         fields::<Tracing>("spec.tracing."),
+        fields::<Registration>("spec.registration."),
         fields::<Connections>("spec.connections."),
         fields::<Keepalive>("spec.connections.keepalive."),
         fields::<Keepalive>("spec.connections.foreignKeepalive."),

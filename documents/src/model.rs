@@ -3,7 +3,7 @@
 //! Only [`crate::load`] makes one, so nobody asks again whether it holds together.
 
 use crate::names::Address;
-use crate::wire::Tls;
+use crate::wire::{Tls, Verify};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +19,11 @@ impl Documents {
     /// The trust domain of the mesh.
     pub fn trust_domain(&self) -> &str {
         &self.mesh.trust_domain
+    }
+
+    /// Is an address that registers taken only when it is proven to be the member's?
+    pub fn requires_proof(&self) -> bool {
+        self.mesh.verify == Verify::Require
     }
 
     /// The names of all services, in order.
@@ -56,6 +61,8 @@ pub(crate) struct Mesh {
     /// Traces recorded of those that begin in the mesh. Parts per million; absent: the sidecar's
     /// default.
     pub sampled_per_million: Option<u32>,
+    /// What becomes of an address that is not proven to be its member's.
+    pub verify: Verify,
     pub connections: Connections,
 }
 

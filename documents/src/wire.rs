@@ -60,6 +60,7 @@ impl Metadata {
 pub(crate) struct MeshSpec {
     pub trust_domain: Option<Spanned<String>>,
     pub tracing: Option<Tracing>,
+    pub registration: Option<Registration>,
     pub connections: Option<Connections>,
 }
 
@@ -80,6 +81,20 @@ pub(crate) struct Connections {
 pub(crate) struct Keepalive {
     pub interval: Option<Spanned<String>>,
     pub timeout: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Registration {
+    pub verify: Option<Spanned<Verify>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Verify {
+    #[default]
+    Warn,
+    Require,
 }
 
 #[derive(Debug, Deserialize)]

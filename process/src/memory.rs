@@ -12,3 +12,14 @@ pub fn keep_memory_private() {
 /// From now on the process leaves no core dump: only Linux is asked.
 #[cfg(not(target_os = "linux"))]
 pub fn keep_memory_private() {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_keeps_keys_leaves_no_core_dump() {
+        keep_memory_private();
+        assert_eq!(nix::sys::prctl::get_dumpable(), Ok(false));
+    }
+}

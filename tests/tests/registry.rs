@@ -120,22 +120,22 @@ async fn who_announces_is_told_to_others_until_it_says_otherwise() {
     assert_eq!(first.removed_resources, ["stock"]);
 
     let mut one = stock.announcements().await;
-    let lease = one.say(serving("one", "10.0.0.1:1001")).await;
+    let lease = one.say(serving("one", "127.0.0.2:1001")).await;
     assert_eq!(lease.expect("a lease").duration_ms, 5_000);
     assert_eq!(ports(&ads.next().await), [1001]);
 
     let mut two = stock.announcements().await;
-    two.say(serving("two", "10.0.0.2:1002"))
+    two.say(serving("two", "127.0.0.3:1002"))
         .await
         .expect("a lease");
     assert_eq!(ports(&ads.next().await), [1001, 1002]);
 
-    one.say(unready("one", "10.0.0.1:1001"))
+    one.say(unready("one", "127.0.0.2:1001"))
         .await
         .expect("a lease");
     assert_eq!(ports(&ads.next().await), [1002]);
 
-    let lease = two.say(withdrawn("two", "10.0.0.2:1002")).await;
+    let lease = two.say(withdrawn("two", "127.0.0.3:1002")).await;
     assert!(lease.expect("a lease").withdrawn);
     assert_eq!(ports(&ads.next().await), [0; 0]);
 
@@ -148,7 +148,7 @@ async fn who_announces_is_told_to_others_until_it_says_otherwise() {
 async fn an_address_nobody_could_connect_to_is_refused() {
     let mut bed = Bed::start().await;
     let stock = bed.join("stock").await;
-    for address in ["0.0.0.0:1", "10.0.0.1:0", "stock:1", "224.0.0.1:1"] {
+    for address in ["0.0.0.0:1", "127.0.0.2:0", "stock:1", "224.0.0.1:1"] {
         let refused = stock
             .announcements()
             .await
@@ -172,12 +172,15 @@ async fn a_broken_stream_is_no_death_and_silence_is_within_six_seconds() {
     let fell_silent = Instant::now();
     // An announcement of another address would move an instance: each has its stream.
     let (mut one, mut two) = (stock.announcements().await, stock.announcements().await);
-    let said = [serving("1", "10.0.0.1:1001"), serving("2", "10.0.0.2:1002")];
+    let said = [
+        serving("1", "127.0.0.2:1001"),
+        serving("2", "127.0.0.3:1002"),
+    ];
     one.say(said[0].clone()).await.expect("a lease");
     two.say(said[1].clone()).await.expect("a lease");
     drop(silent);
     let (mut ads, first) = watching_all(&caller, "stock", 3).await;
-    assert_eq!(ports(&first), [1001, 1002, u32::from(address.port())]);
+    assert_eq!(ports(&first), [u32::from(address.port()), 1001, 1002]);
 
     let told = loop {
         one.say(said[0].clone()).await.expect("a lease");
@@ -198,7 +201,7 @@ async fn a_restart_forgets_nobody_and_renumbers_nothing() {
     let mut bed = Bed::start().await;
     let (caller, stock) = (bed.join("caller").await, bed.join("stock").await);
     let mut one = stock.announcements().await;
-    one.say(serving("one", "10.0.0.1:1001"))
+    one.say(serving("one", "127.0.0.2:1001"))
         .await
         .expect("a lease");
     let (ads, before) = watching_all(&caller, "stock", 1).await;

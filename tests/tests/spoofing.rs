@@ -126,7 +126,7 @@ async fn nobody_is_announced_moved_or_withdrawn_by_another() {
     let mut mesh = Mesh::start().await;
     let address = |service: &str| {
         let number = SERVICES.iter().position(|known| *known == service);
-        format!("10.0.0.1:{}", 1_000 + number.unwrap_or(0))
+        format!("127.0.0.2:{}", 1_000 + number.unwrap_or(0))
     };
     let mut own = Vec::new();
     for member in &mesh.members {

@@ -10,7 +10,7 @@ use std::{fs, io};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use outrider_control_plane::mesh::Tasks;
-use outrider_control_plane::registry::{Announced, Cause, Said, ServiceName, Taken};
+use outrider_control_plane::registry::{Announced, Cause, Proof, Said, ServiceName, Taken};
 use outrider_control_plane::{MemberId, Options, Parts, admin};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -97,7 +97,11 @@ async fn register(parts: &Parts, count: usize) -> io::Result<()> {
     let mut joining = JoinSet::new();
     for number in 0..count {
         let registry = parts.mesh.registry.clone();
-        joining.spawn(async move { registry.say(Said::Serving(announced(number))).await });
+        joining.spawn(async move {
+            registry
+                .say(Said::Serving(announced(number), Proof::Peer))
+                .await
+        });
     }
     let mut last = 0;
     while let Some(joined) = joining.join_next().await {

@@ -9,9 +9,18 @@ use tonic::Status;
 
 use super::refused::refused;
 use crate::desk::{Applied, Changed, Desk, Document, Source, Version};
+use crate::text::clean;
+
+/// Longest name of an author that is kept. Bytes; 256.
+const AUTHOR_BYTES_MAX: usize = 256;
 
 /// Versions told where no limit is said.
 const HISTORY_DEFAULT: usize = 100;
+
+/// The author as the history has it.
+fn named(author: &str) -> String {
+    clean(author, AUTHOR_BYTES_MAX)
+}
 
 pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied, Status> {
     let v1::ApplyRequest {
@@ -25,7 +34,7 @@ pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied
         .collect();
     let outcome = match dry_run {
         true => desk.check(files).await,
-        false => desk.apply(files, &author).await,
+        false => desk.apply(files, &named(&author)).await,
     };
     outcome.map(applied).map_err(refused)
 }
@@ -33,13 +42,13 @@ pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied
 pub async fn delete(desk: &Desk, request: v1::DeleteRequest) -> Result<v1::Applied, Status> {
     let v1::DeleteRequest { documents, author } = request;
     let names = documents.into_iter().map(name_of).collect();
-    let outcome = desk.delete(names, &author).await;
+    let outcome = desk.delete(names, &named(&author)).await;
     outcome.map(applied).map_err(refused)
 }
 
 pub async fn rollback(desk: &Desk, request: v1::RollbackRequest) -> Result<v1::Applied, Status> {
     let v1::RollbackRequest { version, author } = request;
-    let outcome = desk.rollback(version, &author).await;
+    let outcome = desk.rollback(version, &named(&author)).await;
     outcome.map(applied).map_err(refused)
 }
 

@@ -123,13 +123,14 @@ impl server::Operator for Operator {
         request: Request<v1::RotateRootRequest>,
     ) -> Result<Response<v1::RotateRootResponse>, Status> {
         caller::operator(request.extensions())?;
+        let from = caller::from(request.extensions());
         let step = request.into_inner().step();
         let roots = self
             .parts
             .authority
             .rotate(step, clock::unix_seconds())
             .await?;
-        let detail = format!("{}.", step.as_str_name());
+        let detail = format!("{}, from {from}.", step.as_str_name());
         self.parts
             .journal
             .record(EventKind::Rotated, "root", &detail);

@@ -12,10 +12,10 @@ use crate::member::MemberId;
 
 /// Most changes of one member in a [`WINDOW`] after which it may still join. 5: an application that
 /// restarts twice, and is then looked at by somebody.
-pub(super) const CHANGES_MAX: usize = 5;
+const CHANGES_MAX: usize = 5;
 
 /// 10 s.
-pub(super) const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// The last changes of each member.
 #[derive(Debug, Default)]
@@ -44,6 +44,15 @@ impl ChangeBudget {
         self.0
             .retain(|_, changes| changes.back().is_some_and(|last| *last + WINDOW > now));
     }
+}
+
+/// Why a member is no endpoint for so long.
+pub(super) fn changed_too_often(wait: Duration) -> String {
+    let seconds = wait.as_secs() + 1;
+    format!(
+        "it changed more than {CHANGES_MAX} times in {} s: it is an endpoint again in {seconds} s",
+        WINDOW.as_secs()
+    )
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub enum Cause {
     Dead,
     /// It fell silent.
     Expired,
-    /// Another member is at its address, and it was not heard any more.
+    /// Another member is at its address, and it is not heard there any more.
     Succeeded,
 }
 

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use outrider_documents::Registered;
 
-use super::budget::{CHANGES_MAX, ChangeBudget, WINDOW};
+use super::budget::{ChangeBudget, changed_too_often};
 use super::change::{Announced, Cause, Change, Registration, ServiceName};
+use super::proof::Proof;
 use super::unready::UnreadyInstances;
 use crate::member::MemberId;
 
@@ -143,12 +144,14 @@ impl Leases {
     /// noted as one that takes none, and why.
     ///
     /// # Errors
-    /// Another member has the address, or there are too many instances.
+    /// Another member has the address and it is not proven to be this one's, or there are too many
+    /// instances.
     pub fn announce(
         &mut self,
         now: Duration,
         unix_ms: i64,
         announced: Announced,
+        proof: Proof,
     ) -> Result<Vec<Change>, Refused> {
         let mut changes = self.hear(now, unix_ms, &announced.name);
         let service = find(&mut self.services, now, &announced.name, self.last_rank);
@@ -161,7 +164,7 @@ impl Leases {
             service.unready.replace(&announced);
             return Ok(changes);
         }
-        changes.extend(service.make_room(now, &announced)?);
+        changes.extend(service.make_room(now, &announced, proof)?);
         let wait = self.budget.wait(now, announced.member);
         if wait > Duration::ZERO {
             let because = changed_too_often(wait);
@@ -196,7 +199,7 @@ impl Leases {
     ) -> Result<Vec<Change>, Refused> {
         let mut changes = self.hear(now, unix_ms, &announced.name);
         let service = find(&mut self.services, now, &announced.name, self.last_rank);
-        let succeeded = service.succeed(now, announced)?;
+        let succeeded = service.succeed(now, announced, Proof::Missing)?;
         service.unready.note(now, unix_ms, announced, &because);
         let ended = service.end(announced.address, Cause::NotServing(because));
         if !ended.is_empty() {
@@ -257,14 +260,6 @@ fn note_moved(moved: &mut BTreeSet<String>, changes: &[Change]) {
     moved.extend(names.map(|name| name.service.clone()));
 }
 
-fn changed_too_often(wait: Duration) -> String {
-    let seconds = wait.as_secs() + 1;
-    format!(
-        "it changed more than {CHANGES_MAX} times in {} s: it is an endpoint again in {seconds} s",
-        WINDOW.as_secs()
-    )
-}
-
 /// The service, from now on if there was none. Free, so that its caller keeps the rest of itself.
 fn find<'s>(
     services: &'s mut BTreeMap<ServiceName, Service>,
@@ -291,8 +286,13 @@ impl Service {
     }
 
     /// Ends what must end before an instance can have the lease at its address.
-    fn make_room(&mut self, now: Duration, announced: &Announced) -> Result<Vec<Change>, Refused> {
-        let mut changes = self.succeed(now, announced)?;
+    fn make_room(
+        &mut self,
+        now: Duration,
+        announced: &Announced,
+        proof: Proof,
+    ) -> Result<Vec<Change>, Refused> {
+        let mut changes = self.succeed(now, announced, proof)?;
         if self.leases.contains_key(&announced.address) {
             // An earlier run of its own: it is replaced.
             return Ok(changes);
@@ -311,17 +311,25 @@ impl Service {
         Ok(changes)
     }
 
-    /// Ends the lease of another member at that address, if that was not heard any more: who comes
-    /// then is its successor.
-    fn succeed(&mut self, now: Duration, announced: &Announced) -> Result<Vec<Change>, Refused> {
+    /// Ends the lease of another member at that address, if that was not heard any more, or if it is
+    /// proven that this one is there: then it is the other's successor.
+    fn succeed(
+        &mut self,
+        now: Duration,
+        announced: &Announced,
+        proof: Proof,
+    ) -> Result<Vec<Change>, Refused> {
         let address = announced.address;
-        match self.leases.get(&address) {
-            Some(lease) if lease.member == announced.member => Ok(Vec::new()),
-            Some(lease) if lease.standing.has_run_out(now) || lease.member == MemberId::UNKNOWN => {
-                Ok(self.end(address, Cause::Succeeded))
-            }
-            Some(_) => Err(Refused::Held(address)),
-            None => Ok(Vec::new()),
+        let Some(lease) = self.leases.get(&address) else {
+            return Ok(Vec::new());
+        };
+        if lease.member == announced.member {
+            return Ok(Vec::new());
+        }
+        let is_gone = lease.standing.has_run_out(now) || lease.member == MemberId::UNKNOWN;
+        match is_gone || proof == Proof::Answered {
+            true => Ok(self.end(address, Cause::Succeeded)),
+            false => Err(Refused::Held(address)),
         }
     }
 

@@ -3,7 +3,8 @@
 //! Reading order: `change` (its words), `lease` (a lease's life), `budget` (how often it may change),
 //! `shown` (what others are told), `sweep` (its end by silence) and `unready` (who takes no calls, and
 //! why), all pure; `kept` (what a restart finds); `registrar` (the one task that owns it all) and `writer`
-//! (beside it); `announcement` and `service` (how it is spoken to over gRPC). Knows nothing of policies,
+//! (beside it); `announcement`, `proof` (is a member where it says) and
+//! `service` (how it is spoken to over gRPC). Knows nothing of policies,
 //! nor of who is told.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
 
@@ -20,6 +21,7 @@ mod registrar;
 mod writer;
 
 mod announcement;
+mod proof;
 mod service;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod rules;
 
 pub use change::{Announced, Cause, Registration, ServiceName};
 pub use lease::{LEASE, Refused, Standing};
+pub use proof::{Proof, Proofs};
 pub use registrar::{Publication, Registrar, Registry, Report, Said, Stopped, Taken};
 pub use service::Announcements;
 pub use shown::{Counts, Listed};

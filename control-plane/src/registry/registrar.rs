@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::change::{Announced, Cause, Change, ServiceName};
 use super::kept;
 use super::lease::{Leases, Refused};
+use super::proof::Proof;
 use super::shown::{Counts, Listed};
 use super::sweep;
 use super::unready::Unready;
@@ -46,7 +47,7 @@ pub struct Registry {
 #[derive(Debug)]
 pub enum Said {
     /// Its application takes calls.
-    Serving(Announced),
+    Serving(Announced, Proof),
     /// It does not, and perhaps why.
     Unready(Announced, String),
     /// The lease there is over.
@@ -250,7 +251,9 @@ impl Registrar {
 
     fn hear(&mut self, now: Duration, unix_ms: i64, said: Said) -> Result<Vec<Change>, Refused> {
         match said {
-            Said::Serving(announced) => self.leases.announce(now, unix_ms, announced),
+            Said::Serving(announced, proof) => {
+                (self.leases).announce(now, unix_ms, announced, proof)
+            }
             Said::Unready(announced, because) => {
                 let leases = &mut self.leases;
                 leases.announce_unready(now, unix_ms, &announced, because)
@@ -344,9 +347,9 @@ mod tests {
         let journal = Journal::open(&store).expect("a journal");
         let (registry, registrar) = Registry::open(&store, &journal).expect("a registry");
         let task = tokio::spawn(registrar.run());
-        let taken = registry.say(Said::Serving(announced())).await;
+        let taken = registry.say(Said::Serving(announced(), Proof::Peer)).await;
         assert_eq!(taken, Ok(Taken::By(1)));
-        let again = registry.say(Said::Serving(announced())).await;
+        let again = registry.say(Said::Serving(announced(), Proof::Peer)).await;
         assert_eq!(again, Ok(Taken::By(1)));
         assert_eq!(endpoints(&registry.published().borrow()), 1);
 
@@ -378,7 +381,7 @@ mod tests {
         });
         broken.expect("a table that is not ours");
         let task = tokio::spawn(registrar.run());
-        let taken = registry.say(Said::Serving(announced())).await;
+        let taken = registry.say(Said::Serving(announced(), Proof::Peer)).await;
         assert_eq!(taken, Err(Stopped));
         task.await.expect("it ends");
     }

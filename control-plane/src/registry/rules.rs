@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::change::{Announced, Cause, Change, Registration, ServiceName};
 use super::lease::{Leases, Standing};
+use super::proof::Proof;
 use super::sweep;
 use crate::member::MemberId;
 
@@ -61,7 +62,7 @@ impl Story {
     }
 
     fn announce(&mut self, announced: Announced) -> Vec<Change> {
-        let changes = self.leases.announce(self.now, 0, announced);
+        let changes = self.leases.announce(self.now, 0, announced, Proof::Peer);
         changes.expect("there is room")
     }
 
@@ -377,7 +378,9 @@ fn of_namespaces_that_share_a_name_the_earlier_comes_first() {
             name: name(namespace),
             ..instance(1)
         };
-        let joined = story.leases.announce(story.now, unix_ms, announced);
+        let joined = story
+            .leases
+            .announce(story.now, unix_ms, announced, Proof::Peer);
         joined.expect("there is room");
     }
     let registered = story.leases.registered();

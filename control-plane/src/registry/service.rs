@@ -1,20 +1,18 @@
 //! Announcements over gRPC: a stream for each instance, and a lease for each announcement.
 //!
 //! The end of a stream says little of the instance: it is looked for once, and unless its own
-//! machine says that nobody listens there ([`is_dead`]) its lease runs on to its own end. A
+//! machine says that nobody listens there ([`super::proof`]) its lease runs on to its own end. A
 //! withdrawal is answered when everybody who is connected has been told.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_proto::v1::registry_server::Registry as RegistryService;
 use outrider_proto::v1::{Announcement, Lease, Observation};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -22,9 +20,11 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::announcement::{observed, parse, reason};
 use super::change::{Announced, Cause};
 use super::lease::{LEASE, Refused};
+use super::proof::{Claim, Proof, Proofs};
 use super::registrar::{Registry, Said, Stopped, Taken};
 use crate::caller::{self, Workload};
 use crate::clock;
+use crate::desk::Desired;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::sidecars::Sidecars;
@@ -33,9 +33,6 @@ use crate::streams::{StreamPlace, Streams};
 /// Longest time that a withdrawal waits for others to be told. 500 ms: those who stop have
 /// better things to do, and whoever was not told by then finds the door closed and tries another.
 const TELLING: Duration = Duration::from_millis(500);
-
-/// Longest look for an instance whose stream broke. 500 ms.
-const LOOKING: Duration = Duration::from_millis(500);
 
 /// Most observations of one announcement that are read. 64: as many as a member may have written down
 /// in 10 s.
@@ -55,6 +52,10 @@ pub struct Announcements {
     pub journal: Journal,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
+    /// Whether members are where they say.
+    pub proofs: Proofs,
+    /// What is desired of the mesh.
+    pub desired: watch::Receiver<Arc<Desired>>,
     /// How many streams a member has.
     pub streams: Streams,
     /// Becomes true when the process stops.
@@ -70,12 +71,14 @@ impl RegistryService for Announcements {
         request: Request<Streaming<Announcement>>,
     ) -> Result<Response<Self::AnnounceStream>, Status> {
         let workload = caller::sidecar(request.extensions())?.clone();
+        let from = caller::from(request.extensions());
         let place = self.streams.open(workload.member)?;
         let (leases, sent) = mpsc::channel(WAITING);
         let instance = Instance {
-            place,
+            place: Some(place),
             service: self.clone(),
             workload,
+            from,
             last: None,
         };
         tokio::spawn(instance.run(request.into_inner(), leases));
@@ -85,9 +88,10 @@ impl RegistryService for Announcements {
 
 /// An instance, while its stream lasts.
 struct Instance {
-    place: StreamPlace,
+    place: Option<StreamPlace>,
     service: Announcements,
     workload: Workload,
+    from: IpAddr,
     /// What it announced last.
     last: Option<Announced>,
 }
@@ -123,13 +127,14 @@ impl Instance {
 
     /// The stream has broken: an instance that is surely dead, and has not come back on another
     /// stream meanwhile, keeps no lease.
-    async fn look_for(self) {
-        let Some(announced) = self.last.clone() else {
+    async fn look_for(mut self) {
+        let Some(announced) = self.last.take() else {
             return;
         };
-        drop(self.place);
         let broke = clock::now();
-        if is_dead(announced.address).await {
+        // A look takes its time, and is no stream any more.
+        self.place = None;
+        if self.service.proofs.is_dead(self.claim(&announced)).await {
             // Fails when the process stops.
             let _ = self
                 .service
@@ -164,22 +169,52 @@ impl Instance {
         if let Some(before) = moved {
             self.say(Said::Over(before, Cause::Moved)).await?;
         }
-        let said = if announcement.withdraw {
-            Said::Over(announced, Cause::Withdrawn)
+        if announcement.withdraw {
+            self.say(Said::Over(announced, Cause::Withdrawn)).await
         } else if announcement.serving {
-            Said::Serving(announced)
+            self.serve(announced).await
         } else {
-            Said::Unready(announced, reason(announcement))
-        };
-        self.say(said).await
+            let because = reason(announcement);
+            self.say(Said::Unready(announced, because)).await
+        }
+    }
+
+    /// The address is proven first. Who has another member in its place, that was heard a moment ago, is
+    /// looked for there: if it answers, the other one is gone.
+    async fn serve(&self, announced: Announced) -> Result<u64, Status> {
+        let claim = self.claim(&announced);
+        let proofs = &self.service.proofs;
+        let mut proof = proofs.of(claim).await;
+        if proof == Proof::Missing && self.requires_proof() {
+            proof = proofs.look(claim).await;
+            if proof == Proof::Missing {
+                return Err(unproven(announced.address));
+            }
+        }
+        let said = Said::Serving(announced.clone(), proof);
+        match self.service.registry.say(said).await {
+            Ok(Taken::Refused(Refused::Held(_))) if proof != Proof::Answered => {
+                proof = proofs.look(claim).await;
+                self.say(Said::Serving(announced, proof)).await
+            }
+            taken => answer(taken),
+        }
+    }
+
+    fn claim(&self, announced: &Announced) -> Claim<'_> {
+        Claim {
+            workload: &self.workload,
+            from: self.from,
+            address: announced.address,
+        }
+    }
+
+    fn requires_proof(&self) -> bool {
+        self.service.desired.borrow().documents.requires_proof()
     }
 
     async fn say(&self, said: Said) -> Result<u64, Status> {
-        match self.service.registry.say(said).await {
-            Ok(Taken::By(revision)) => Ok(revision),
-            Ok(Taken::Refused(refused)) => Err(status_of(refused)),
-            Err(Stopped) => Err(caller::stopping()),
-        }
+        answer(self.service.registry.say(said).await)
     }
 
     fn note(&self, observations: &[Observation]) {
@@ -193,6 +228,23 @@ impl Instance {
     }
 }
 
+/// Which state of the registry has what was said.
+fn answer(taken: Result<Taken, Stopped>) -> Result<u64, Status> {
+    match taken {
+        Ok(Taken::By(revision)) => Ok(revision),
+        Ok(Taken::Refused(refused)) => Err(status_of(refused)),
+        Err(Stopped) => Err(caller::stopping()),
+    }
+}
+
+/// Not why: whoever asks for a look at an address learns nothing else of it.
+fn unproven(address: SocketAddr) -> Status {
+    Status::failed_precondition(format!(
+        "{address} is not proven, and this mesh wants it to be: the control plane connects there and \
+         must find the certificate of this member, or the announcement must come from that IP"
+    ))
+}
+
 fn status_of(refused: Refused) -> Status {
     let code = match refused {
         Refused::Full | Refused::TooManyAddresses => Code::ResourceExhausted,
@@ -201,18 +253,13 @@ fn status_of(refused: Refused) -> Status {
     Status::new(code, refused.to_string())
 }
 
-/// Does its machine answer that nobody listens there? Silence, or no way to it, is no answer: what
-/// we cannot reach, others may.
-async fn is_dead(address: SocketAddr) -> bool {
-    let connecting = timeout(LOOKING, TcpStream::connect(address)).await;
-    matches!(connecting, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authority::Authority;
     use crate::member::MemberId;
     use crate::store::Store;
+    use crate::tls::Prover;
 
     fn announcement(address: SocketAddr) -> Announcement {
         Announcement {
@@ -239,17 +286,27 @@ mod tests {
         let mut published = registry.published();
         let _registrar = tokio::spawn(registrar.run());
         let (_stop, stopping) = watch::channel(false);
+        let life = Duration::from_hours(1);
+        let authority = Authority::open(&store, "outrider.local", life, clock::unix_seconds());
+        let prover = Prover::new(&authority.expect("an authority"));
+        let metrics = Arc::new(Metrics::new());
+        let desired = Desired {
+            documents: outrider_documents::load(&[]).expect("none is right"),
+            version: 0,
+        };
         let service = Announcements {
             registry,
             sidecars: Sidecars::default(),
             journal,
-            metrics: Arc::new(Metrics::new()),
+            proofs: Proofs::new(prover, Arc::clone(&metrics)),
+            desired: watch::channel(Arc::new(desired)).1,
+            metrics,
             streams: Streams::default(),
             stopping,
         };
         let place = service.streams.open(MemberId::UNKNOWN);
         let instance = Instance {
-            place: place.expect("it has none"),
+            place: place.ok(),
             service,
             workload: Workload {
                 namespace: "default".to_owned(),
@@ -257,6 +314,7 @@ mod tests {
                 member: MemberId::UNKNOWN,
                 expires_unix: clock::unix_seconds() + 3_600,
             },
+            from: IpAddr::from([127, 0, 0, 1]),
             last: None,
         };
         let (leases, broken) = mpsc::channel(WAITING);
@@ -268,15 +326,5 @@ mod tests {
         let last = published.borrow_and_update().clone();
         assert_eq!(last.revision, 2, "announced, then dead");
         assert!(last.registered.of("orders")[0].addresses.is_empty());
-    }
-
-    #[tokio::test]
-    async fn only_a_refusal_says_that_an_instance_is_dead() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("a listener");
-        let address = listener.local_addr().expect("its address");
-        assert!(!is_dead(address).await, "it listens");
-        drop(listener);
-        assert!(is_dead(address).await, "it is gone");
     }
 }

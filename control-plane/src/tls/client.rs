@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 
 use super::name::{NameError, Named};
-use super::verify::{Believed, ControlPlaneVerifier};
+use super::verify::{Believed, ServerVerifier};
 use super::{ALPN, provider};
 use crate::authority::{AuthorityError, Bundle};
 
@@ -65,12 +65,16 @@ pub fn client_config(
 ) -> Result<Arc<ClientConfig>, ClientError> {
     let bundle = Bundle::new(roots).map_err(ClientError::Bundle)?;
     let provider = provider();
-    let verifier = ControlPlaneVerifier(Believed {
-        trust_domain: trust_domain.into(),
-        // Nobody sends: the roots of a client are what it was given.
-        bundle: watch::channel(Arc::new(bundle)).1,
-        provider: Arc::clone(&provider),
-    });
+    let verifier = ServerVerifier {
+        believed: Believed {
+            trust_domain: trust_domain.into(),
+            // Nobody sends: the roots of a client are what it was given.
+            bundle: watch::channel(Arc::new(bundle)).1,
+            provider: Arc::clone(&provider),
+        },
+        uri: format!("spiffe://{trust_domain}/control-plane"),
+        member: None,
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use outrider_crowd::{Crowd, Handshakes};
 use tokio::sync::oneshot;
 
+use super::census::{BUSIEST_MAX, Census, TurnedAway};
 use crate::caller::Identity;
 use crate::member::MemberId;
 
@@ -31,9 +32,6 @@ const ANONYMOUS_MAX: usize = 256;
 /// Connections of one member, or of the operator, at once. 64: a sidecar has one, and a few that it
 /// has lost and we have not noticed yet.
 const OF_ONE_MAX: usize = 64;
-
-/// Addresses that [`Census`] names. 8.
-const BUSIEST: usize = 8;
 
 /// Most guests of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,32 +92,6 @@ enum Stage {
 enum Known {
     Operator,
     Member(MemberId),
-}
-
-/// Connections that had to go, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TurnedAway {
-    /// In their handshake, for others.
-    pub handshakes: u64,
-    /// Without a certificate, for others.
-    pub anonymous: u64,
-    /// One too many of a member or of the operator.
-    pub of_one: u64,
-}
-
-/// Who is inside, in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Handshakes under way.
-    pub handshakes: usize,
-    /// Without a certificate.
-    pub anonymous: usize,
-    /// With one.
-    pub known: usize,
-    /// The addresses with the most connections, and how many.
-    pub busiest: Vec<(IpAddr, usize)>,
-    /// Who had to go.
-    pub turned_away: TurnedAway,
 }
 
 /// A guest's right to be there; dropped, it leaves.
@@ -287,7 +259,7 @@ impl Inside {
             handshakes: self.handshakes.count(),
             anonymous: self.anonymous.count(),
             known: self.known.values().sum(),
-            busiest: by_address.busiest(BUSIEST),
+            busiest: by_address.busiest(BUSIEST_MAX),
             turned_away: self.turned_away,
         }
     }

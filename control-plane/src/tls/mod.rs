@@ -5,11 +5,13 @@
 //! Nothing is resumed: a root that has retired is believed by no handshake after it. TLS 1.3 only.
 //! Reference: SPIFFE X.509-SVID 5, RFC 8446.
 
+mod census;
 mod client;
 mod connection;
 mod door;
 mod guests;
 mod name;
+mod proof;
 mod verify;
 
 use std::sync::Arc;
@@ -23,10 +25,12 @@ use tokio::sync::watch;
 
 use crate::authority::Authority;
 
+pub use census::{Census, TurnedAway};
 pub use client::{ClientError, Credential, client_config};
 pub use connection::Connection;
 pub use door::Door;
-pub use guests::{Ceilings, Census, Guests, TurnedAway};
+pub use guests::{Ceilings, Guests};
+pub use proof::Prover;
 
 use verify::{Believed, ClientVerifier};
 

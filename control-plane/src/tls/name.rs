@@ -22,6 +22,9 @@ pub enum NameError {
     /// No URI, or more than one.
     #[error("the certificate has {0} URI names, an identity is exactly one")]
     UriCount(usize),
+    /// The right service, and another of its members.
+    #[error("it is member {0} of the service, and another was expected")]
+    AnotherMember(MemberId),
     /// Another identity than may be at this end.
     #[error("{0:?} is nobody who may be at this end")]
     Unexpected(String),

@@ -18,6 +18,7 @@ use webpki::{EndEntityCert, KeyUsage};
 use super::name::{NameError, Named};
 use crate::authority::Bundle;
 use crate::clock;
+use crate::member::MemberId;
 
 /// How long a connection lasts after its root has retired: for the answer to whoever retired it.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -142,11 +143,16 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-/// At a client's end: the control plane and nobody else.
+/// At a client's end: one identity, and perhaps one member of it, and nobody else.
 #[derive(Debug)]
-pub struct ControlPlaneVerifier(pub Believed);
+pub struct ServerVerifier {
+    pub believed: Believed,
+    /// Its one name.
+    pub uri: String,
+    pub member: Option<MemberId>,
+}
 
-impl ServerCertVerifier for ControlPlaneVerifier {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -155,11 +161,14 @@ impl ServerCertVerifier for ControlPlaneVerifier {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let believed = &self.0;
+        let believed = &self.believed;
         believed.verify(leaf, intermediates, now, KeyUsage::server_auth())?;
-        let Named { uri, .. } = Named::of(leaf)?;
-        if uri != format!("spiffe://{}/control-plane", believed.trust_domain) {
+        let Named { uri, member, .. } = Named::of(leaf)?;
+        if uri != self.uri {
             return Err(NameError::Unexpected(uri).into());
+        }
+        if self.member.is_some_and(|expected| expected != member) {
+            return Err(NameError::AnotherMember(member).into());
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -179,10 +188,10 @@ impl ServerCertVerifier for ControlPlaneVerifier {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.signature(message, leaf, signature)
+        self.believed.signature(message, leaf, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.schemes()
+        self.believed.schemes()
     }
 }

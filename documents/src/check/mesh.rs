@@ -4,7 +4,7 @@ use super::{Checker, Sourced};
 use crate::error::Report;
 use crate::model::{Connections, Keepalive, Mesh};
 use crate::names;
-use crate::wire::{self, MeshSpec, Tracing};
+use crate::wire::{self, MeshSpec, Tracing, Verify};
 use serde_saphyr::Spanned;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>
     let mut mesh = Mesh {
         trust_domain: TRUST_DOMAIN_DEFAULT.to_owned(),
         sampled_per_million: None,
+        verify: Verify::default(),
         connections: Connections::default(),
     };
     let mut first = None;
@@ -31,6 +32,7 @@ pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>
         let MeshSpec {
             trust_domain,
             tracing,
+            registration,
             connections,
         } = &document.spec;
         if let Some(name) = trust_domain {
@@ -38,6 +40,10 @@ pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>
         }
         if let Some(tracing) = tracing {
             mesh.sampled_per_million = check_tracing(tracing, &mut checker);
+        }
+        let verify = registration.as_ref().and_then(|it| it.verify.as_ref());
+        if let Some(verify) = verify {
+            mesh.verify = verify.value;
         }
         if let Some(connections) = connections {
             mesh.connections = check_connections(connections, &mut checker);

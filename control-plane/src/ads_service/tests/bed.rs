@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider_proto::Kind;
 use outrider_proto::envoy::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
@@ -13,7 +14,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Streaming};
 
-use crate::authority::Bundle;
+use crate::authority::{Authority, Bundle};
 use crate::caller::{Caller, Identity, Workload};
 use crate::clock;
 use crate::desk::Desired;
@@ -22,6 +23,7 @@ use crate::member::MemberId;
 use crate::mesh::{Mesh, Opening};
 use crate::sidecars::Sidecar;
 use crate::store::Store;
+use crate::tls::Prover;
 
 const DOCUMENTS: &str = "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: { name: pay }\n\
                          spec: { grpcServices: [shop.v1.Pay] }\n";
@@ -69,11 +71,15 @@ impl Bed {
         let stop = watch::Sender::new(false);
         let desired = watch::Sender::new(desired(DOCUMENTS, 1));
         let bundle = watch::Sender::new(Arc::new(bundle()));
+        let (life, now) = (Duration::from_hours(1), clock::unix_seconds());
+        let authority = Authority::open(&store, "outrider.local", life, now);
+        let prover = Prover::new(&authority.expect("an authority"));
         let opened = Mesh::open(Opening {
             store: &store,
             journal: &journal,
             desired: desired.subscribe(),
             bundle: bundle.subscribe(),
+            prover,
             stopping: stop.subscribe(),
         });
         let (mesh, tasks) = opened.expect("a mesh");

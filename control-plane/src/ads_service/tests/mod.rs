@@ -27,7 +27,7 @@ fn owned(names: &[&str]) -> Vec<String> {
 fn announcement(serving: bool, withdraw: bool) -> Announcement {
     Announcement {
         instance: "run".to_owned(),
-        address: "10.0.0.7:15006".to_owned(),
+        address: "127.0.0.1:15006".to_owned(),
         serving,
         withdraw,
         ..Announcement::default()

@@ -17,7 +17,7 @@ fn the_address_of_a_member_that_is_heard_is_no_siblings() {
     type Attempt = fn(&mut Story) -> Result<Vec<Change>, Refused>;
     let attempts: [(&str, Attempt); 4] = [
         ("announces it", |story| {
-            story.leases.announce(story.now, 0, sibling(1))
+            story.leases.announce(story.now, 0, sibling(1), Proof::Peer)
         }),
         ("says that nobody serves there", |story| {
             let because = String::new();
@@ -119,7 +119,7 @@ fn a_member_has_eight_addresses() {
             story.announce(own(number));
         }
     }
-    let ninth = story.leases.announce(story.now, 0, own(9));
+    let ninth = story.leases.announce(story.now, 0, own(9), Proof::Peer);
     assert_eq!(ninth, Err(Refused::TooManyAddresses));
     story.announce(instance(10));
     // One that is silent gives way.
@@ -139,7 +139,9 @@ fn a_clock_that_steps_back_changes_no_owner() {
             name: name.clone(),
             ..instance(1)
         };
-        let joined = story.leases.announce(story.now, unix_ms, announced);
+        let joined = story
+            .leases
+            .announce(story.now, unix_ms, announced, Proof::Peer);
         for change in joined.expect("there is room") {
             if let Change::Known(name, rank) = change {
                 kept.push((name, rank));
@@ -169,7 +171,32 @@ fn a_service_has_so_many_instances_and_no_more() {
     for port in 1..=10_000 {
         story.announce(many(port));
     }
-    let refused = story.leases.announce(story.now, 0, many(10_001));
+    let refused = story
+        .leases
+        .announce(story.now, 0, many(10_001), Proof::Peer);
     assert!(refused.is_err());
     assert_eq!(story.announce(many(10_000)), []);
+}
+
+#[test]
+fn who_has_answered_at_an_address_is_the_successor_of_whoever_had_it() {
+    for (proof, expected) in [
+        (Proof::Missing, false),
+        (Proof::Peer, false),
+        (Proof::Answered, true),
+    ] {
+        let mut story = Story::new();
+        story.announce(instance(1));
+        let said = story.leases.announce(story.now, 0, sibling(1), proof);
+        let left = Change::Left(instance(1), Cause::Succeeded);
+        assert_eq!(said.is_ok_and(|all| all[0] == left), expected, "{proof:?}");
+        assert_eq!(story.endpoints(), [1], "{proof:?}");
+        assert_eq!(
+            story
+                .leases
+                .end(story.now, &instance(1), Cause::Withdrawn)
+                .is_empty(),
+            expected
+        );
+    }
 }
