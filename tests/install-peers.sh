@@ -35,6 +35,9 @@ install_packages() {
     [ -x /usr/sbin/nginx ] || missing+=(nginx)
     [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
     command -v valgrind >/dev/null || missing+=(valgrind)
+    # What the README says by hand is typed in a network of its own.
+    command -v ip >/dev/null || missing+=(iproute2)
+    command -v unshare >/dev/null || missing+=(util-linux)
     command -v dockerd >/dev/null || missing+=(docker.io)
     command -v debootstrap >/dev/null || missing+=(debootstrap)
     command -v javac >/dev/null || missing+=(default-jdk-headless)

@@ -8,6 +8,7 @@ mod author;
 mod control_plane;
 mod delete;
 mod demo;
+mod demo_call;
 mod demo_service;
 mod diff;
 mod document_files;
@@ -79,9 +80,10 @@ enum Command {
     Probe(probe::Args),
     /// Shows the whole mesh on this machine: services, sidecars, load and faults.
     Demo(demo::Args),
-    /// One service of the demo's shop.
-    #[command(hide = true)]
+    /// One service of the demo's shop, by itself.
     DemoService(demo_service::Args),
+    /// Asks the demo's inventory for an article, as an application beside a sidecar does.
+    DemoCall(demo_call::Args),
 }
 
 fn main() -> ExitCode {
@@ -126,6 +128,7 @@ fn run(command: Command) -> ExitCode {
         Command::Probe(args) => probe::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoService(args) => return demo_service::run(&args),
+        Command::DemoCall(args) => demo_call::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

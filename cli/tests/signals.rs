@@ -141,7 +141,7 @@ async fn a_control_plane_lives_on_and_stops_at_sigquit() {
 
 #[tokio::test]
 async fn a_service_of_the_demo_lives_on_and_stops_at_sigquit() {
-    let words = ["demo-service", "payments"];
+    let words = ["demo-service", "--exit-with-stdin", "payments"];
     let service = Process::start(&words, &[("SHOP_LISTEN", "127.0.0.1:0")]).await;
     let address = service.line.rsplit(' ').next().expect("an address");
     for signal in [

@@ -167,7 +167,7 @@ impl World {
             ("SHOP_NAME", service.to_owned()),
             ("SHOP_LISTEN", listen.to_string()),
         ];
-        let program = ["demo-service".to_owned(), "inventory".to_owned()];
+        let program = ["demo-service", "--exit-with-stdin", "inventory"].map(str::to_owned);
         let log = self.file(&format!("{name}-application.log"));
         let (application, _) = Child::start(&program, &variables, &log).await?;
         Ok(application)

@@ -195,7 +195,7 @@ impl Member {
         ready: Ready,
         log: &Path,
     ) -> Result<Process, Failure> {
-        let arguments = ["demo-service".to_owned(), program.to_owned()];
+        let arguments = ["demo-service", "--exit-with-stdin", program].map(str::to_owned);
         let variables = [
             ("SHOP_NAME", self.role.name.to_owned()),
             ("SHOP_LISTEN", self.app.to_string()),

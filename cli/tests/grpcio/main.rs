@@ -51,7 +51,7 @@ fn shop(service: &str, upstream: SocketAddr) -> (Process, SocketAddr) {
         ("SHOP_LISTEN", "127.0.0.1:0"),
         ("SHOP_UPSTREAM", &upstream.to_string()),
     ];
-    let (process, line) = start(&["demo-service", service], &variables);
+    let (process, line) = start(&["demo-service", "--exit-with-stdin", service], &variables);
     let address = line.trim().rsplit(' ').next().unwrap();
     (process, address.parse().unwrap())
 }

@@ -157,9 +157,9 @@ fn bread() -> Item {
 
 fn number<T: FromStr>(variable: &str, default: T) -> Result<T, String> {
     match env::var(variable) {
-        Ok(text) => text
+        Ok(text) if !text.is_empty() => text
             .parse()
             .map_err(|_| format!("{variable}={text} is not a number")),
-        Err(_) => Ok(default),
+        Ok(_) | Err(_) => Ok(default),
     }
 }
