@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use outrider_causes::explained;
 use outrider_process::Rereads;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -157,7 +158,7 @@ fn serve_grpc(
     Ok(async move {
         let (ended, ()) = tokio::join!(server, door);
         if let Err(error) = ended {
-            tracing::error!(%error, "gRPC server");
+            tracing::error!(problem = explained(&error, None), "the gRPC server failed");
         }
     })
 }

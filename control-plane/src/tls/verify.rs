@@ -58,7 +58,11 @@ impl Believed {
                 continue;
             };
             if let Err(error) = self.verify(leaf, intermediates, now, KeyUsage::client_auth()) {
-                tracing::info!(%error, "connection ends: its certificate is believed no longer");
+                let problem = outrider_causes::tls(&error, None);
+                tracing::info!(
+                    problem,
+                    "connection ends: its certificate is believed no longer"
+                );
                 return sleep(LAST_ANSWERS).await;
             }
         }
@@ -82,8 +86,12 @@ impl Believed {
 
 fn certificate_error(error: webpki::Error) -> Error {
     let error = match error {
-        webpki::Error::CertExpired { .. } => CertificateError::Expired,
-        webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet,
+        webpki::Error::CertExpired { time, not_after } => {
+            CertificateError::ExpiredContext { time, not_after }
+        }
+        webpki::Error::CertNotValidYet { time, not_before } => {
+            CertificateError::NotValidYetContext { time, not_before }
+        }
         webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
         webpki::Error::BadDer | webpki::Error::BadDerTime => CertificateError::BadEncoding,
         other => CertificateError::Other(rustls::OtherError(Arc::new(other))),

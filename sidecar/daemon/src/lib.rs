@@ -16,6 +16,7 @@ mod limits;
 mod options;
 mod source;
 
+mod words;
 mod worker;
 
 mod control;

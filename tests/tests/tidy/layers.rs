@@ -96,8 +96,19 @@ pub const PARTS: &[Part] = &[
         banned: &NO_IO_NO_SHARING,
     },
     Part {
+        folder: "causes",
+        mesh: &[],
+        others: Others::Only(&["rustls", "time", "x509-parser"]),
+        banned: &NO_IO,
+    },
+    Part {
         folder: "sidecar/engine",
-        mesh: &["outrider-crowd", "outrider-http2", "outrider-policy"],
+        mesh: &[
+            "outrider-causes",
+            "outrider-crowd",
+            "outrider-http2",
+            "outrider-policy",
+        ],
         others: Others::Only(&[
             "rustc-hash",
             "rustls",
@@ -161,6 +172,7 @@ pub const PARTS: &[Part] = &[
         folder: "sidecar/daemon",
         mesh: &[
             "outrider-allocator",
+            "outrider-causes",
             "outrider-documents",
             "outrider-engine",
             "outrider-folder",
@@ -176,6 +188,7 @@ pub const PARTS: &[Part] = &[
     Part {
         folder: "control-plane",
         mesh: &[
+            "outrider-causes",
             "outrider-crowd",
             "outrider-documents",
             "outrider-folder",
@@ -189,6 +202,7 @@ pub const PARTS: &[Part] = &[
         folder: "cli",
         mesh: &[
             "outrider-allocator",
+            "outrider-causes",
             "outrider-control-plane",
             "outrider-daemon",
             "outrider-documents",

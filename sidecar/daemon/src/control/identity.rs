@@ -133,7 +133,7 @@ pub fn check(
     let leaf = chain.first().ok_or("it is empty")?;
     let (since_unix, expires_unix) = life(leaf)?;
     let material = TlsMaterial::new(chain, key, bundle, Arc::new(DefaultTimeProvider))
-        .map_err(|error| with_causes(&error))?;
+        .map_err(|error| outrider_causes::explained(&error, None))?;
     check_service(&material, expected)?;
     Ok(Identity {
         material: Arc::new(material),
@@ -168,14 +168,21 @@ fn life(leaf: &CertificateDer<'_>) -> Result<(i64, i64), String> {
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
         .map_err(|error| format!("it is not X.509: {error}"))?;
     let validity = leaf.validity();
-    let now = clock::unix_seconds();
+    let (now, clock) = (
+        clock::unix_seconds(),
+        outrider_causes::shown(clock::unix_seconds()),
+    );
+    let [begins, ends] = [validity.not_before, validity.not_after]
+        .map(|moment| outrider_causes::shown(moment.timestamp()));
     if validity.not_after.timestamp() <= now {
-        return Err(format!("it expired on {}; renew it", validity.not_after));
+        return Err(format!(
+            "it ended at {ends} and our clock says {clock}: renew it, or set the clock of this machine"
+        ));
     }
     if validity.not_before.timestamp() > now {
         return Err(format!(
-            "it is not valid before {}; check this machine's clock",
-            validity.not_before
+            "it begins at {begins} and our clock says {clock}: the clock of this machine, or of who \
+             issued it, is wrong"
         ));
     }
     Ok((
@@ -193,18 +200,6 @@ fn check_service(material: &TlsMaterial, expected: &Expected) -> Result<(), Stri
         "it is {identity}, but this sidecar is {} (trust domain of the mesh, --namespace, --service)",
         expected.id
     ))
-}
-
-/// An error and its causes in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use super::unverified;
 use crate::clock::Clock;
 use crate::control::identity::{Expected, Identity};
 use crate::options::Options;
+use crate::words;
 
 /// Longest wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +70,7 @@ pub enum JoinError {
     #[error("the bundle cannot be used")]
     Bundle(#[from] MaterialError),
     /// The control plane said no, or nothing.
-    #[error("the control plane answered {:?}: {}", .0.code(), .0.message())]
+    #[error("{}", words::answered(.0))]
     Refused(Box<Status>),
     /// What it issued cannot be used.
     #[error("the certificate that was issued cannot be used: {0}")]

@@ -18,6 +18,7 @@ use super::observer::Observer;
 use super::standing::Standing;
 use super::status::MemberStatus;
 use crate::clock;
+use crate::words;
 use crate::worker::Workers;
 
 /// Time between two announcements until the control plane says how long a lease is.
@@ -90,7 +91,7 @@ impl Lease {
 
     /// Says why, and waits before the next try; a withdrawal has less time.
     async fn not_announced(&mut self, address: SocketAddr, status: &Status) {
-        let problem = status.message().to_owned();
+        let problem = words::refused(status, None);
         // Once per change: the next tries will hear the same.
         let is_news = self.status.borrow().not_announced.as_ref() != Some(&problem);
         if is_news {
@@ -128,7 +129,7 @@ impl Lease {
                         interval = (duration / 3).max(INTERVAL_MIN);
                         continue;
                     }
-                    None => return Err(Status::unavailable("the stream has ended")),
+                    None => return Err(Status::unavailable("the control plane ended the stream")),
                 },
             }
             withdrew = self.say(&say, address).await;

@@ -33,6 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_causes::explained;
 use outrider_engine::TlsMaterial;
 use outrider_policy::SpiffeId;
 use outrider_proto::envoy::core::Node;
@@ -40,7 +41,6 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::{self, Clock};
 use crate::control::configuration::Said;
-use crate::control::identity::with_causes;
 use crate::control::status::IdentityStatus;
 use crate::error::StartupError;
 use crate::options::Options;
@@ -216,7 +216,7 @@ impl Member {
         let opened = self.subscription.meanwhile(opening).await;
         opened.map_err(|error| {
             self.is_stranger = is_disbelief(&error);
-            self.say(with_causes(&error));
+            self.say(explained(&error, self.own.dates()));
             self.subscription.closed(Closed::Lost)
         })
     }
@@ -229,8 +229,9 @@ impl Member {
         connection: &Connection,
         lease: &mut Option<Lease>,
     ) -> Duration {
+        let dates = self.own.dates();
         let ended = tokio::select! {
-            ended = self.subscription.follow(&connection.channel) => Some(ended),
+            ended = self.subscription.follow(&connection.channel, dates) => Some(ended),
             () = self.own.keep(workers, connection) => None,
             () = hold(lease.as_mut(), connection) => None,
         };
@@ -276,7 +277,7 @@ impl Member {
         file: &Path,
         text: Option<Vec<u8>>,
     ) -> Duration {
-        self.say(with_causes(error));
+        self.say(explained(error, self.own.dates()));
         if error.is_the_tokens_fault() && self.own.client().is_none() {
             let wait = clock::spread(REFUSED_WAIT, clock::seed());
             let replaced = tokio::time::timeout(wait, replaced(file, text));

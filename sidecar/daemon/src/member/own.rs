@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_causes::{Dates, explained};
 use outrider_engine::TlsMaterial;
 use outrider_policy::SpiffeId;
 use outrider_proto::v1::certificate_authority_client::CertificateAuthorityClient;
@@ -23,10 +24,11 @@ use super::data::Data;
 use super::join::control_plane_id;
 use super::renewal;
 use crate::clock;
-use crate::control::identity::{Expected, Identity, with_causes};
+use crate::control::identity::{Expected, Identity};
 use crate::control::status::IdentityStatus;
 use crate::options::Options;
 use crate::telemetry::Metrics;
+use crate::words;
 use crate::worker::{Command, Workers};
 
 /// Longest wait for a certificate.
@@ -85,6 +87,12 @@ impl Own {
         Some(Arc::clone(&identity.material))
     }
 
+    /// The dates of the certificate in use, for what the other end says of it.
+    pub fn dates(&self) -> Option<Dates> {
+        let (_, stored) = self.in_use.as_ref()?;
+        Dates::of(stored.chain.first()?, clock::unix_seconds())
+    }
+
     /// How to connect to the control plane; `None` without an identity that is valid now.
     pub fn client(&self) -> Option<Arc<ClientConfig>> {
         let (identity, _) = self.in_use.as_ref()?;
@@ -140,14 +148,19 @@ impl Own {
     }
 
     async fn renew(&self, connection: &Connection) -> Result<(Identity, StoredIdentity), String> {
-        let fresh = Fresh::new().map_err(|error| with_causes(&error))?;
+        let fresh = Fresh::new().map_err(|error| explained(&error, None))?;
         let mut request = Request::new(RenewRequest {
             certificate_signing_request: fresh.request.clone(),
         });
         request.set_timeout(ANSWER_TIMEOUT);
         let mut authority = CertificateAuthorityClient::new(connection.channel.clone());
         let issued = authority.renew(request).await;
-        let issued = issued.map_err(|status| format!("the control plane answered {status}"))?;
+        let issued = issued.map_err(|status| {
+            format!(
+                "the control plane gave none: {}",
+                words::refused(&status, self.dates())
+            )
+        })?;
         self.check(fresh.with(issued.into_inner()))
     }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_causes::Dates;
 use outrider_policy::Tick;
 use outrider_proto::v1::StoredConfiguration;
 use tokio::sync::{mpsc, watch};
@@ -19,8 +20,8 @@ use super::status::MemberStatus;
 use super::stream::Responses;
 use crate::clock::{self, Clock};
 use crate::control::configuration::Said;
-use crate::control::identity::with_causes;
 use crate::telemetry::Metrics;
+use crate::words;
 use crate::xds::client::{Client, Closed, Refused, Request, Response};
 
 /// Time without a control plane after which it is said loudly.
@@ -107,8 +108,9 @@ impl Subscription {
         }
     }
 
-    /// Speaks with the control plane until the stream ends.
-    pub async fn follow(&mut self, channel: &Channel) -> Ended {
+    /// Speaks with the control plane until the stream ends. `own` are the dates of the certificate
+    /// that the connection shows.
+    pub async fn follow(&mut self, channel: &Channel, own: Option<Dates>) -> Ended {
         let (requests, outgoing) = mpsc::unbounded_channel();
         self.requests = Some(requests);
         let first = self.client.opened(self.clock.now());
@@ -116,7 +118,7 @@ impl Subscription {
         let opening = Responses::open(self.client.protocol(), channel.clone(), outgoing);
         let mut responses = match self.meanwhile(opening).await {
             Ok(responses) => responses,
-            Err(status) => return ended(&status),
+            Err(status) => return ended(&status, own),
         };
         self.connected();
         loop {
@@ -124,8 +126,8 @@ impl Subscription {
             tokio::select! {
                 response = responses.next() => match response {
                     Ok(Some(response)) => self.receive(response),
-                    Ok(None) => return ended(&tonic::Status::unavailable("the stream has ended")),
-                    Err(status) => return ended(&status),
+                    Ok(None) => return ended(&tonic::Status::unavailable("it said no more"), own),
+                    Err(status) => return ended(&status, own),
                 },
                 Some(name) = self.wants.recv() => self.want(&name),
                 () = tokio::time::sleep(until_timeout) => self.tick(),
@@ -293,7 +295,7 @@ fn words(refused: &Refused) -> String {
     format!("{kind:?} {name}: {reason}")
 }
 
-fn ended(status: &tonic::Status) -> Ended {
+fn ended(status: &tonic::Status, own: Option<Dates>) -> Ended {
     let how = match status.code() {
         Code::Unimplemented => Closed::Unimplemented,
         _ => Closed::Lost,
@@ -301,7 +303,10 @@ fn ended(status: &tonic::Status) -> Ended {
     Ended {
         how,
         is_disbelief: is_disbelief(status),
-        problem: format!("the control plane's stream ended: {}", with_causes(status)),
+        problem: format!(
+            "the control plane's stream ended: {}",
+            words::refused(status, own)
+        ),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use outrider_causes::Dates;
 use outrider_policy::SpiffeId;
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::CryptoProvider;
@@ -65,6 +66,7 @@ pub(crate) enum PeerRole {
 pub struct TlsMaterial {
     identity: SpiffeId,
     expires_unix: u64,
+    begins_unix: i64,
     server: Arc<ServerConfig>,
     resolver: Arc<SingleCertAndKey>,
     anchors: Arc<Vec<TrustAnchor<'static>>>,
@@ -97,6 +99,7 @@ impl TlsMaterial {
         let leaf = chain.first().ok_or(MaterialError::NoCertificate)?;
         let identity = certificate_identity(leaf).map_err(MaterialError::Identity)?;
         let expires_unix = certificate_expiry(leaf).map_err(MaterialError::Identity)?;
+        let begins_unix = Dates::of(leaf, 0).map_or(0, |dates| dates.not_before);
         let certified =
             CertifiedKey::from_der(chain, key, &provider).map_err(MaterialError::Key)?;
         let resolver = Arc::new(SingleCertAndKey::from(certified));
@@ -105,6 +108,7 @@ impl TlsMaterial {
         Ok(TlsMaterial {
             identity,
             expires_unix,
+            begins_unix,
             server: Arc::new(server),
             resolver,
             anchors,
@@ -116,6 +120,17 @@ impl TlsMaterial {
     /// The identity in the own certificate.
     pub fn identity(&self) -> &SpiffeId {
         &self.identity
+    }
+
+    /// When the certificate is valid, and what time it is.
+    pub(crate) fn dates(&self) -> Dates {
+        let now = self.time.current_time().map_or(0, |now| now.as_secs());
+        let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        Dates {
+            not_before: self.begins_unix,
+            not_after: signed(self.expires_unix),
+            now: signed(now),
+        }
     }
 
     /// Last second of the own certificate. Seconds since 1970-01-01 UTC.

@@ -6,6 +6,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
+use outrider_causes::{Dates, tls};
 use outrider_http2::{FirstOctets, Foreign};
 use outrider_policy::SpiffeId;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -36,6 +37,8 @@ pub(crate) struct Tls {
     first: Option<FirstOctets>,
     /// The handshake is done and the peer known.
     secured: bool,
+    /// The dates of our certificate, for what the peer says of it.
+    own: Dates,
     /// close_notify was said.
     closed: bool,
     output: Vec<u8>,
@@ -68,27 +71,40 @@ pub(crate) struct TlsFailure(pub(crate) String);
 impl Transport {
     /// The server's end of mutual TLS.
     pub(crate) fn server(material: &TlsMaterial) -> Result<Transport, TlsFailure> {
-        let machine = ServerConnection::new(material.server()).map_err(|error| failure(&error))?;
+        let machine = ServerConnection::new(material.server())
+            .map_err(|error| TlsFailure(tls(&error, None)))?;
         let first = Some(FirstOctets::default());
-        Ok(Transport::tls(Connection::Server(machine), first))
+        Ok(Transport::tls(
+            Connection::Server(machine),
+            first,
+            material.dates(),
+        ))
     }
 
     /// The client's end; only `peer` is accepted at the other.
     pub(crate) fn client(material: &TlsMaterial, peer: &SpiffeId) -> Result<Transport, TlsFailure> {
-        let config = material.client(peer).map_err(|error| failure(&error))?;
+        let config = material
+            .client(peer)
+            .map_err(|error| TlsFailure(tls(&error, None)))?;
         // Never sent (no SNI) and never compared: the verifier looks at the SPIFFE id alone.
         let name = ServerName::try_from("outrider.invalid")
             .map_err(|error| TlsFailure(error.to_string()))?;
-        let machine = ClientConnection::new(config, name).map_err(|error| failure(&error))?;
-        Ok(Transport::tls(Connection::Client(machine), None))
+        let machine =
+            ClientConnection::new(config, name).map_err(|error| TlsFailure(tls(&error, None)))?;
+        Ok(Transport::tls(
+            Connection::Client(machine),
+            None,
+            material.dates(),
+        ))
     }
 
-    fn tls(mut machine: Connection, first: Option<FirstOctets>) -> Transport {
+    fn tls(mut machine: Connection, first: Option<FirstOctets>, own: Dates) -> Transport {
         machine.set_buffer_limit(None);
         Transport::Tls(Box::new(Tls {
             machine,
             first,
             secured: false,
+            own,
             closed: false,
             output: Vec::new(),
             sent: 0,
@@ -193,7 +209,7 @@ impl Tls {
             let processed = self
                 .machine
                 .process_new_packets()
-                .map_err(|error| failure(&error));
+                .map_err(|error| TlsFailure(tls(&error, Some(self.own))));
             self.collect();
             processed?;
             if !self.secured && !self.machine.is_handshaking() {
@@ -294,14 +310,4 @@ impl Tls {
             self.sent = 0;
         }
     }
-}
-
-fn failure(error: &rustls::Error) -> TlsFailure {
-    let detail = match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {
-            other.to_string()
-        }
-        other => other.to_string(),
-    };
-    TlsFailure(detail)
 }

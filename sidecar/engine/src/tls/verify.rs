@@ -163,8 +163,12 @@ impl Verifier {
 
 fn certificate_error(error: webpki::Error) -> Error {
     let error = match error {
-        webpki::Error::CertExpired { .. } => CertificateError::Expired,
-        webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet,
+        webpki::Error::CertExpired { time, not_after } => {
+            CertificateError::ExpiredContext { time, not_after }
+        }
+        webpki::Error::CertNotValidYet { time, not_before } => {
+            CertificateError::NotValidYetContext { time, not_before }
+        }
         webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
         webpki::Error::BadDer | webpki::Error::BadDerTime => CertificateError::BadEncoding,
         other => CertificateError::Other(rustls::OtherError(Arc::new(other))),

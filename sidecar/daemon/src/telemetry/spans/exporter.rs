@@ -20,6 +20,7 @@ use tonic::transport::{Channel, Uri};
 
 use super::attributes::Attributes;
 use crate::telemetry::metrics::Metrics;
+use crate::words::refused;
 
 /// Spans in a batch: some 500 KiB, well under the 4 MiB that gRPC servers take by default.
 const BATCH_SPANS: usize = 512;
@@ -162,7 +163,10 @@ impl Exporter {
 
     async fn failed(&mut self, status: &Status) {
         if self.failures == 0 {
-            tracing::warn!(code = ?status.code(), message = status.message(), "the collector took no spans; they are dropped");
+            tracing::warn!(
+                problem = refused(status, None),
+                "the collector took no spans; they are dropped"
+            );
         }
         let pause = PAUSE_FIRST
             .saturating_mul(1 << self.failures.min(8))
