@@ -41,9 +41,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         documents,
         author: args.author.name(),
     };
-    let applied = operator::run(&args.operator, async |mut client| {
-        Ok(client.delete(request).await?.into_inner())
-    })?;
+    let applied = operator::change(
+        &args.operator,
+        "see `outrider history`",
+        async |mut client| Ok(client.delete(request).await?.into_inner()),
+    )?;
     output::print(&apply::told(&applied, false))
 }
 

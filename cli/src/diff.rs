@@ -58,6 +58,7 @@ fn with_files(args: &Args) -> Result<Vec<v1::Change>, Failure> {
         files: document_files::message(&args.file)?,
         author: String::new(),
         dry_run: true,
+        ..v1::ApplyRequest::default()
     };
     operator::run(&args.operator, async |client| {
         let mut client = document_files::roomy(client);

@@ -4,16 +4,18 @@
 //! the bundle beside it, and nobody else; the trust domain is the certificate's own. Where the
 //! credential comes from: the control plane writes it into `operator` in its `--data`.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use outrider_causes::{Dates, cause, explained};
 use outrider_control_plane::tls::{Credential, client_config};
 use outrider_proto::v1::operator_client::OperatorClient;
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
@@ -25,6 +27,10 @@ use crate::failure::Failure;
 
 /// Longest wait for the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A control plane that falls silent is given up after these two.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the control plane is, and who asks.
 #[derive(Debug, clap::Args)]
@@ -52,15 +58,45 @@ pub fn run<T, F: Future<Output = Result<T, Status>>>(
     access: &Access,
     command: impl FnOnce(OperatorClient<Channel>) -> F,
 ) -> Result<T, Failure> {
-    runtime()?.block_on(async {
-        let client = connect(access).await?;
-        command(client).await.map_err(|status| refused(&status))
+    ask(access, command, |cause| {
+        format!("there is no answer: {cause}")
     })
 }
 
-/// Connects; for commands that need more than one call in one runtime.
-pub async fn connect(access: &Access) -> Result<OperatorClient<Channel>, Failure> {
-    let tls = credential(&access.credential)?;
+/// As [`run`], for a command that changes something: an answer that was lost may be that of a change
+/// that was made. `look` says how to find out.
+///
+/// # Errors
+/// As [`run`].
+pub fn change<T, F: Future<Output = Result<T, Status>>>(
+    access: &Access,
+    look: &str,
+    command: impl FnOnce(OperatorClient<Channel>) -> F,
+) -> Result<T, Failure> {
+    ask(access, command, |cause| {
+        format!("the answer was lost: {cause}. It may have been done all the same: {look}")
+    })
+}
+
+fn ask<T, F: Future<Output = Result<T, Status>>>(
+    access: &Access,
+    command: impl FnOnce(OperatorClient<Channel>) -> F,
+    lost: impl FnOnce(&str) -> String,
+) -> Result<T, Failure> {
+    runtime()?.block_on(async {
+        let (client, dates) = connect(access).await?;
+        let outcome = command(client).await;
+        outcome.map_err(|status| match status.source() {
+            // What has a cause was made here, of a connection that broke.
+            Some(source) => Failure::Runtime(lost(&cause(source, dates))),
+            None => refused(&status),
+        })
+    })
+}
+
+/// Connects; gives also the dates of the certificate that is shown.
+async fn connect(access: &Access) -> Result<(OperatorClient<Channel>, Option<Dates>), Failure> {
+    let (tls, dates) = credential(&access.credential)?;
     let url = &access.control_plane;
     let Some(authority) = url
         .authority()
@@ -75,19 +111,22 @@ pub async fn connect(access: &Access) -> Result<OperatorClient<Channel>, Failure
     };
     // tonic would make its own TLS of `https`; the connector makes ours.
     let plain = format!("http://{address}");
-    let endpoint = Endpoint::from_shared(plain).map_err(|error| no_connection(url, &error))?;
+    let endpoint =
+        Endpoint::from_shared(plain).map_err(|error| no_connection(url, &error, dates))?;
     let dial = service_fn(move |_: Uri| dial(address.clone(), Arc::clone(&tls)));
     let channel = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
         .connect_with_connector(dial)
         .await;
-    let channel = channel.map_err(|error| no_connection(url, &error))?;
-    Ok(OperatorClient::new(channel))
+    let channel = channel.map_err(|error| no_connection(url, &error, dates))?;
+    Ok((OperatorClient::new(channel), dates))
 }
 
 /// The answer of a control plane that did not do it, as the sentence a person reads. What it says
 /// is wrong must be changed by the operator.
-pub fn refused(status: &Status) -> Failure {
+fn refused(status: &Status) -> Failure {
     let text = status.message().to_owned();
     match status.code() == Code::InvalidArgument {
         true => Failure::Usage(text),
@@ -96,16 +135,16 @@ pub fn refused(status: &Status) -> Failure {
 }
 
 /// A runtime for one command.
-pub fn runtime() -> Result<Runtime, Failure> {
+fn runtime() -> Result<Runtime, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::runtime("no runtime", &error))
 }
 
-fn no_connection(url: &Uri, error: &dyn std::error::Error) -> Failure {
-    Failure::runtime(
-        &format!("no connection to the control plane at {url}"),
-        error,
-    )
+fn no_connection(url: &Uri, error: &(dyn Error + 'static), dates: Option<Dates>) -> Failure {
+    let cause = cause(error, dates);
+    Failure::Runtime(format!(
+        "no connection to the control plane at {url}: {cause}"
+    ))
 }
 
 async fn dial(
@@ -120,15 +159,18 @@ async fn dial(
     Ok(TokioIo::new(stream))
 }
 
-fn credential(folder: &Path) -> Result<Arc<ClientConfig>, Failure> {
+fn credential(folder: &Path) -> Result<(Arc<ClientConfig>, Option<Dates>), Failure> {
     let chain = certificates(&folder.join("certificate.pem"))?;
     let roots = certificates(&folder.join("bundle.pem"))?;
     let path = folder.join("key.pem");
     let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
+    let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    let dates = chain.first().and_then(|leaf| Dates::of(leaf, now));
     let credential = Credential { chain, key };
     let trust_domain = credential.trust_domain();
     let trust_domain = trust_domain.map_err(|error| unusable(folder, &error))?;
-    client_config(&trust_domain, roots, Some(credential)).map_err(|error| unusable(folder, &error))
+    let tls = client_config(&trust_domain, roots, Some(credential));
+    Ok((tls.map_err(|error| unusable(folder, &error))?, dates))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
@@ -136,10 +178,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     read.map_err(|error| unusable(path, &error))
 }
 
-fn unusable(path: &Path, error: &dyn std::error::Error) -> Failure {
+fn unusable(path: &Path, error: &(dyn Error + 'static)) -> Failure {
     let path = path.display();
     Failure::Usage(format!(
-        "{path} (--credential) cannot be used: {error}; the control plane writes the folder into \
-         `operator` in its --data"
+        "{path} (--credential) cannot be used: {}; the control plane writes the folder into \
+         `operator` in its --data",
+        explained(error, None)
     ))
 }

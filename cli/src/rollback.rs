@@ -23,8 +23,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         version: args.version,
         author: args.author.name(),
     };
-    let applied = operator::run(&args.operator, async |mut client| {
-        Ok(client.rollback(request).await?.into_inner())
-    })?;
+    let applied = operator::change(
+        &args.operator,
+        "see `outrider history`",
+        async |mut client| Ok(client.rollback(request).await?.into_inner()),
+    )?;
     output::print(&apply::told(&applied, false))
 }

@@ -33,9 +33,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Step::Retire => v1::RotationStep::Retire,
     };
     let request = v1::RotateRootRequest { step: step.into() };
-    let roots = operator::run(&args.operator, async |mut client| {
-        Ok(client.rotate_root(request).await?.into_inner().roots)
-    })?;
+    let roots = operator::change(
+        &args.operator,
+        "see the last `rotated` of `outrider events`",
+        async |mut client| Ok(client.rotate_root(request).await?.into_inner().roots),
+    )?;
     let roots = roots.iter().enumerate();
     let lines = roots.map(|(at, root)| format!("{root}{}\n", if at == 0 { " signs" } else { "" }));
     output::print(&lines.collect::<String>())

@@ -68,18 +68,22 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn run_create(create: &Create) -> Result<(), Failure> {
-    let tokens = operator::run(&create.operator, async |mut client| {
-        let mut tokens = Vec::new();
-        for service in &create.service {
-            let request = v1::CreateTokenRequest {
-                namespace: create.namespace.clone(),
-                service: service.clone(),
-                life_seconds: create.life,
-            };
-            tokens.push(client.create_token(request).await?.into_inner().token);
-        }
-        Ok(tokens)
-    })?;
+    let tokens = operator::change(
+        &create.operator,
+        "see `outrider token list`",
+        async |mut client| {
+            let mut tokens = Vec::new();
+            for service in &create.service {
+                let request = v1::CreateTokenRequest {
+                    namespace: create.namespace.clone(),
+                    service: service.clone(),
+                    life_seconds: create.life,
+                };
+                tokens.push(client.create_token(request).await?.into_inner().token);
+            }
+            Ok(tokens)
+        },
+    )?;
     let Some(out) = &create.out else {
         let lines = tokens.iter().map(|token| format!("{token}\n"));
         return output::print(&lines.collect::<String>());
@@ -123,12 +127,24 @@ fn run_list(list: &List) -> Result<(), Failure> {
         let listed = client.list_tokens(v1::ListTokensRequest {}).await?;
         Ok(listed.into_inner().tokens)
     })?;
-    let header = ["ID", "NAMESPACE", "SERVICE", "EXPIRES", "REVOKED", "JOINS"];
+    let header = [
+        "ID",
+        "NAMESPACE",
+        "SERVICE",
+        "EXPIRES",
+        "REVOKED",
+        "JOINS",
+        "USABLE",
+    ];
     output::print_line(&table::plain(header, tokens.into_iter().map(row)))
 }
 
-fn row(token: v1::Token) -> [String; 6] {
+fn row(token: v1::Token) -> [String; 7] {
     let revoked = if token.revoked { "yes" } else { "no" };
+    let usable = match &*token.unusable_because {
+        "" => "yes".to_owned(),
+        because => format!("no: {because}"),
+    };
     [
         token.id,
         token.namespace,
@@ -136,6 +152,7 @@ fn row(token: v1::Token) -> [String; 6] {
         table::time(token.expires_unix),
         revoked.to_owned(),
         token.joins.to_string(),
+        usable,
     ]
 }
 
@@ -143,7 +160,9 @@ fn run_revoke(revoke: &Revoke) -> Result<(), Failure> {
     let request = v1::RevokeTokenRequest {
         id: revoke.id.clone(),
     };
-    operator::run(&revoke.operator, async |mut client| {
-        client.revoke_token(request).await.map(drop)
-    })
+    operator::change(
+        &revoke.operator,
+        "see `outrider token list`",
+        async |mut client| client.revoke_token(request).await.map(drop),
+    )
 }

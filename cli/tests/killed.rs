@@ -112,6 +112,7 @@ async fn write(mut client: OperatorClient<Channel>, writer: u64, round: u64) -> 
             }],
             author: author.clone(),
             dry_run: false,
+            ..v1::ApplyRequest::default()
         };
         let Ok(applied) = client.apply(request).await else {
             break;

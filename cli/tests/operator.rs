@@ -266,11 +266,54 @@ fn tokens_are_made_listed_and_revoked_from_the_command_line() {
         .map(|row| row[4] == "yes")
         .collect();
     assert_eq!(revoked, [true, false, false]);
+    let usable: Vec<_> = words(&listed)[1..]
+        .iter()
+        .map(|row| row[6..].join(" "))
+        .collect();
+    assert_eq!(usable, ["no: revoked", "yes", "yes"]);
     let said = mesh.refuses(1, &["token", "revoke", "00"]);
     assert_eq!(
         said,
         "outrider: there is no token `00`: see `outrider token list`\n"
     );
+}
+
+#[test]
+fn an_apply_may_prune_and_ask_for_the_version_that_it_changes() {
+    let mesh = Mesh::start();
+    let (orders, stock) = (service("orders"), service("stock"));
+    let both = mesh.file("both.yaml", &format!("{orders}---\n{stock}"));
+    let one = mesh.file("one.yaml", &orders);
+    let (both, one) = (path(&both), path(&one));
+    mesh.prints(&["apply", "-f", both, "--if-version", "0"]);
+    let said = mesh.refuses(1, &["apply", "-f", one, "--if-version", "0"]);
+    assert!(said.contains("version 1 is in force and not 0"), "{said}");
+    let pruned = mesh.prints(&["apply", "-f", one, "--prune", "--if-version", "1"]);
+    assert_eq!(pruned, "Service/default/stock deleted\nversion 2\n");
+}
+
+#[test]
+fn events_are_found_by_kind_service_and_age() {
+    let mesh = Mesh::start();
+    let file = mesh.file("orders.yaml", &service("orders"));
+    mesh.prints(&["apply", "-f", path(&file)]);
+    mesh.prints(&["rotate", "add"]);
+    let kinds = |asked: &[&str]| {
+        let printed = mesh.prints(&[&["events"], asked].concat());
+        let kinds = words(&printed).into_iter().map(|words| words[2].to_owned());
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&["--since", "10m"]), ["applied", "rotated"]);
+    assert_eq!(kinds(&["--kind", "rotated,joined"]), ["rotated"]);
+    assert_eq!(kinds(&["--service", "stock"]), [""; 0]);
+    assert_eq!(kinds(&["--since", "2100-01-01T00:00:00Z"]), [""; 0]);
+    let named = mesh.prints(&["events", "--kind", "applied", "--verbose"]);
+    assert!(
+        named.contains("\n         Service/default/orders created\n"),
+        "{named}"
+    );
+    let said = mesh.refuses(2, &["events", "--kind", "aplied"]);
+    assert!(said.contains("no kind of event `aplied`: "), "{said}");
 }
 
 #[test]

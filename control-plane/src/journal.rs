@@ -4,6 +4,7 @@
 //! as many in one transaction as wait. What does not fit is counted. Decides nothing of what is
 //! worth an event.
 
+mod filter;
 mod kept;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use crate::member::MemberId;
 use crate::store::{Store, StoreError};
 use crate::text::clean;
 
+pub use filter::Filter;
+
 /// Events that may wait to be written. 1,024; a mesh that starts at once makes two a sidecar.
 const WAITING: usize = 1_024;
 
@@ -31,8 +34,10 @@ pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A sidecar has got its first certificate, or an instance its lease.
+    /// A sidecar has got its first certificate, by a token.
     Joined,
+    /// An instance has got its lease: it is an endpoint.
+    Registered,
     /// An instance is no endpoint any more.
     Left,
     /// A sidecar sends an endpoint nothing for a while.
@@ -50,8 +55,9 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [EventKind; 8] = [
+    const ALL: [EventKind; 9] = [
         EventKind::Joined,
+        EventKind::Registered,
         EventKind::Left,
         EventKind::Ejected,
         EventKind::Returned,
@@ -65,6 +71,7 @@ impl EventKind {
     pub fn word(self) -> &'static str {
         match self {
             EventKind::Joined => "joined",
+            EventKind::Registered => "registered",
             EventKind::Left => "left",
             EventKind::Ejected => "ejected",
             EventKind::Returned => "returned",
@@ -80,6 +87,7 @@ impl EventKind {
         match self {
             EventKind::Applied | EventKind::Rotated => true,
             EventKind::Joined
+            | EventKind::Registered
             | EventKind::Left
             | EventKind::Ejected
             | EventKind::Returned
@@ -88,7 +96,13 @@ impl EventKind {
         }
     }
 
-    fn parse(word: &str) -> Option<EventKind> {
+    /// All words.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        EventKind::ALL.into_iter().map(EventKind::word)
+    }
+
+    /// The kind of that word.
+    pub fn parse(word: &str) -> Option<EventKind> {
         let mut all = EventKind::ALL.into_iter();
         all.find(|kind| kind.word() == word)
     }
@@ -184,12 +198,12 @@ impl Journal {
         }
     }
 
-    /// The last `limit` events, oldest first. Reads the store.
+    /// The last `limit` events that `filter` wants, oldest first. Reads the store.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn recent(&self, limit: usize) -> Result<Vec<Event>, StoreError> {
-        (self.open.store).read(|transaction| kept::recent(transaction, limit))
+    pub fn recent(&self, limit: usize, filter: &Filter) -> Result<Vec<Event>, StoreError> {
+        (self.open.store).read(|transaction| kept::recent(transaction, limit, filter))
     }
 
     /// Every event from now on, once it is written. A follower that is more than 1,024 events
@@ -297,7 +311,7 @@ mod tests {
         journal.record(EventKind::Applied, "version 1", "By ada.");
         let told = follower.blocking_recv().expect("it is told");
         assert_eq!((told.number, told.kind), (3, EventKind::Applied));
-        let recent = journal.recent(2).expect("readable");
+        let recent = journal.recent(2, &Filter::default()).expect("readable");
         assert_eq!(numbers(&recent), [2, 3]);
         assert_eq!(recent[0].detail, "It left.");
         assert_eq!(recent[1], told);
@@ -343,7 +357,9 @@ mod tests {
         }
         journal.record_of(other, EventKind::Ejected, "pay", "It failed.");
         drop(journal);
-        let events = opened(&folder).recent(usize::MAX).expect("readable");
+        let events = opened(&folder)
+            .recent(usize::MAX, &Filter::default())
+            .expect("readable");
         let of = |name: &str| events.iter().filter(|event| event.subject == name).count();
         assert_eq!((of("orders"), of("pay")), (64, 1));
     }

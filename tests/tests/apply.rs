@@ -41,6 +41,7 @@ impl Mesh {
             files: files.collect(),
             author: "ada".to_owned(),
             dry_run,
+            ..v1::ApplyRequest::default()
         };
         Ok(self.operator.apply(request).await?.into_inner())
     }
@@ -92,6 +93,7 @@ impl Mesh {
         let request = v1::EventsRequest {
             follow: true,
             limit: 0,
+            ..v1::EventsRequest::default()
         };
         let events = self.operator.events(request).await.expect("it is kept");
         let (mut events, mut told) = (events.into_inner(), Vec::new());
@@ -243,6 +245,7 @@ async fn who_follows_the_events_is_told_and_does_not_keep_the_process() {
     let request = v1::EventsRequest {
         follow: true,
         limit: 0,
+        ..v1::EventsRequest::default()
     };
     let events = mesh.operator.events(request).await.expect("it is taken");
     let mut events = events.into_inner();

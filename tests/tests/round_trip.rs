@@ -31,6 +31,7 @@ async fn apply(operator: &mut OperatorClient<Channel>, files: &Files) -> v1::App
             .collect(),
         author: "ada".to_owned(),
         dry_run: false,
+        ..v1::ApplyRequest::default()
     };
     let applied = operator.apply(request).await;
     applied.expect("what is right is taken").into_inner()

@@ -17,12 +17,24 @@ use super::set::{Changed, Document, Set, Source, changes};
 pub enum Change {
     /// These documents, and all others as they are.
     Apply(Files),
+    /// These documents, and of those that were applied no others.
+    Replace(Files),
     /// Without these.
     Delete(Vec<DocumentName>),
     /// As it was.
     Rollback(Set),
     /// The whole of the watched folder, and what was applied.
     Folder(Files),
+}
+
+impl Change {
+    /// The files that it brings.
+    pub fn files(&self) -> &[(String, String)] {
+        match self {
+            Change::Apply(files) | Change::Replace(files) | Change::Folder(files) => files,
+            Change::Delete(_) | Change::Rollback(_) => &[],
+        }
+    }
 }
 
 /// A set that is wanted.
@@ -47,6 +59,7 @@ pub struct Wanted {
 pub fn wanted(set: &Set, change: Change) -> Result<Wanted, Refusal> {
     match change {
         Change::Apply(files) => Ok(apply(set, files)),
+        Change::Replace(files) => replace(set, files),
         Change::Delete(names) => delete(set, &names),
         Change::Rollback(target) => rollback(set, &target),
         Change::Folder(files) => folder(set, files),
@@ -93,6 +106,22 @@ fn folder(set: &Set, files: Files) -> Result<Wanted, Refusal> {
         }
     }
     Ok(Wanted { files, ..wanted })
+}
+
+fn replace(set: &Set, files: Files) -> Result<Wanted, Refusal> {
+    let mut wanted = apply(set, files);
+    if wanted.written.is_empty() && wanted.unreadable.is_empty() {
+        return Err(Refusal::NothingStays);
+    }
+    let written = &wanted.written;
+    let stays = |name: &DocumentName, document: &Document| {
+        document.source != Source::Applied || written.contains(name)
+    };
+    wanted
+        .set
+        .documents
+        .retain(|name, document| stays(name, document));
+    Ok(wanted)
 }
 
 /// A file that has lost all its documents is rather one that is being written.

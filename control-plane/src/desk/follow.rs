@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use super::change::Change;
 use super::open::{note_refused, read};
 use super::refusal::Refusal;
-use super::{By, Desk, DeskError};
+use super::{By, Desk, DeskError, Terms};
 
 impl Desk {
     /// Follows the folder for ever; without a folder there is nothing to do. Needs a runtime.
@@ -43,7 +43,10 @@ impl Desk {
             return seen;
         }
         let outcome = match files.clone() {
-            Ok(files) => self.commit(By::folder(), Change::Folder(files)).await,
+            Ok(files) => {
+                let (by, terms) = (By::folder(), Terms::default());
+                self.commit(by, Change::Folder(files), terms).await
+            }
             Err(refusal) => Err(DeskError::Refused(refusal)),
         };
         match outcome {

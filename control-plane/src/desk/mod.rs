@@ -2,7 +2,7 @@
 //!
 //! Reading order: `set` (the documents as values), `change` and `step` (what a change makes of
 //! them; pure), `refusal` (why not), `shelf` (where they are kept), `open` (the start), `follow`
-//! (the watched folder). Here the steps meet the store: a change is checked, written, published and
+//! (the watched folder), `terms` (what an apply may ask). Here the steps meet the store: a change is checked, written, published and
 //! only then answered. Knows no caller and no sidecar.
 
 mod change;
@@ -12,6 +12,7 @@ mod refusal;
 mod set;
 mod shelf;
 mod step;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use self::change::Change;
 use self::shelf::Shelf;
+use self::terms::Apply;
 use crate::clock;
 use crate::journal::{EventKind, Journal};
 use crate::store::StoreError;
@@ -35,6 +37,7 @@ pub use self::refusal::Refusal;
 pub use self::set::{Changed, Document, Set, Source};
 pub use self::shelf::Version;
 pub use self::step::Next;
+pub use self::terms::Terms;
 
 /// Longest name of an author that is kept. Bytes; 256: a person and a pipeline fit.
 const AUTHOR_BYTES_MAX: usize = 256;
@@ -111,20 +114,26 @@ impl Desk {
     ///
     /// # Errors
     /// See [`DeskError`]; all files or none are taken.
-    pub async fn apply(&self, files: Files, author: &str) -> Result<Applied, DeskError> {
+    pub async fn apply(
+        &self,
+        files: Files,
+        author: &str,
+        terms: Terms,
+    ) -> Result<Applied, DeskError> {
         let by = By::new(author, "apply");
-        self.change(by, Change::Apply(files)).await
+        self.change(by, terms.change(files), terms).await
     }
 
     /// What [`Desk::apply`] would do; changes nothing.
     ///
     /// # Errors
     /// See [`DeskError`].
-    pub async fn check(&self, files: Files) -> Result<Applied, DeskError> {
+    pub async fn check(&self, files: Files, terms: Terms) -> Result<Applied, DeskError> {
         let set = self.set.lock().await.clone();
         let desk = self.clone();
         let checked = spawn_blocking(move || {
-            let next = step::step(Some(&desk.trust_domain), &set, Change::Apply(files))?;
+            terms.check(set.version)?;
+            let next = step::step(Some(&desk.trust_domain), &set, terms.change(files))?;
             Ok(Applied {
                 version: set.version,
                 changed: next.changed,
@@ -143,7 +152,8 @@ impl Desk {
         author: &str,
     ) -> Result<Applied, DeskError> {
         let by = By::new(author, "delete");
-        self.change(by, Change::Delete(names)).await
+        self.change(by, Change::Delete(names), Terms::default())
+            .await
     }
 
     /// Brings back the documents of `version`, as a new version.
@@ -153,7 +163,8 @@ impl Desk {
     pub async fn rollback(&self, version: u64, author: &str) -> Result<Applied, DeskError> {
         let by = By::new(author, &format!("rollback to {version}"));
         let target = self.documents(Some(version)).await?;
-        self.change(by, Change::Rollback(target)).await
+        self.change(by, Change::Rollback(target), Terms::default())
+            .await
     }
 
     /// The documents of a version; `None`: of the one in force.
@@ -202,9 +213,9 @@ impl Desk {
         }
     }
 
-    async fn change(&self, by: By<'_>, change: Change) -> Result<Applied, DeskError> {
+    async fn change(&self, by: By<'_>, change: Change, terms: Terms) -> Result<Applied, DeskError> {
         let what = format!("{} by {}", by.cause, by.author);
-        let outcome = self.commit(by, change).await;
+        let outcome = self.commit(by, change, terms).await;
         if let Err(DeskError::Refused(refusal)) = &outcome {
             let summary = refusal.summary();
             tracing::warn!(change = what, problem = summary, "documents refused");
@@ -214,11 +225,25 @@ impl Desk {
     }
 
     // On a thread that nobody cancels: a caller that goes away leaves a whole change behind.
-    async fn commit(&self, by: By<'_>, change: Change) -> Result<Applied, DeskError> {
+    async fn commit(&self, by: By<'_>, change: Change, terms: Terms) -> Result<Applied, DeskError> {
         let version = by.version();
         let set = Arc::clone(&self.set).lock_owned().await;
         let desk = self.clone();
-        spawn_blocking(move || desk.commit_blocking(set, version, change)).await?
+        spawn_blocking(move || desk.commit_blocking(set, version, change, &terms)).await?
+    }
+
+    /// What an apply of the same id and content came to, if there was one.
+    fn repeated(&self, apply: &Apply) -> Result<Option<Applied>, DeskError> {
+        let Some((version, is_same)) = self.shelf.find(apply)? else {
+            return Ok(None);
+        };
+        if !is_same {
+            let id = apply.id.clone();
+            return Err(Refusal::UsedId { id, version }.into());
+        }
+        let at = |version| Ok::<_, DeskError>(self.shelf.at(version)?.unwrap_or_default());
+        let changed = set::changes(&at(version - 1)?, &at(version)?);
+        Ok(Some(Applied { version, changed }))
     }
 
     fn commit_blocking(
@@ -226,12 +251,19 @@ impl Desk {
         mut set: OwnedMutexGuard<Set>,
         version: Version,
         change: Change,
+        terms: &Terms,
     ) -> Result<Applied, DeskError> {
+        let apply = terms.apply(change.files())?;
+        let before = apply.as_ref().map(|apply| self.repeated(apply));
+        if let Some(applied) = before.transpose()?.flatten() {
+            return Ok(applied);
+        }
+        terms.check(set.version)?;
         let next = step::step(Some(&self.trust_domain), &set, change)?;
         if !next.changed.is_empty() {
             let version = version.of(&next);
-            self.shelf.add(&version, &next.changed)?;
-            announce(&self.journal, &version);
+            self.shelf.add(&version, &next.changed, apply.as_ref())?;
+            announce(&self.journal, &version, &next.changed);
             self.desired.send_replace(Arc::new(Desired {
                 documents: next.documents,
                 version: next.set.version,
@@ -245,18 +277,40 @@ impl Desk {
     }
 }
 
-fn announce(journal: &Journal, version: &Version) {
+/// Most documents of a change that are named; of more they are counted.
+const NAMED_MAX: usize = 3;
+
+fn announce(journal: &Journal, version: &Version, changed: &[Changed]) {
     let Version {
         version,
         author,
         cause,
-        changed,
         ..
     } = version;
-    let names: Vec<String> = changed.iter().map(ToString::to_string).collect();
-    let detail = format!("{cause} by {author}: {}", names.join(", "));
-    tracing::info!(version, cause, author, ?names, "documents changed");
+    let changed = summary(changed);
+    tracing::info!(version, cause, author, changed, "documents changed");
+    let detail = format!("{cause} by {author}: {changed}");
     journal.record(EventKind::Applied, &format!("version {version}"), &detail);
+}
+
+/// "Service/default/orders", or "900 documents: 1 created, 899 changed".
+fn summary(changed: &[Changed]) -> String {
+    if changed.len() <= NAMED_MAX {
+        let names: Vec<String> = changed.iter().map(|it| it.name.to_string()).collect();
+        return names.join(", ");
+    }
+    let kinds = ["created", "deleted", "changed"].map(|word| {
+        let count = changed
+            .iter()
+            .filter(|changed| changed.word() == word)
+            .count();
+        (count, word)
+    });
+    let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
+    let kinds: Vec<String> = kinds
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    format!("{} documents: {}", changed.len(), kinds.join(", "))
 }
 
 impl By<'_> {

@@ -95,8 +95,8 @@ fn with_folder(
         Ok(next) => {
             if !next.changed.is_empty() {
                 let version = By::folder().version().of(&next);
-                shelf.add(&version, &next.changed)?;
-                announce(&opening.journal, &version);
+                shelf.add(&version, &next.changed, None)?;
+                announce(&opening.journal, &version, &next.changed);
             }
             Ok(Serving {
                 set: next.set,

@@ -24,6 +24,45 @@ pub enum Refusal {
     /// There was no such version, or there is none yet.
     #[error("there is no version {0}")]
     NoVersion(u64),
+    /// Other documents need what would be deleted.
+    #[error(
+        "{} cannot be deleted, because it is in use by {}: change or delete that first",
+        joined(.documents), .by.join(", ")
+    )]
+    InUse {
+        /// What would be deleted.
+        documents: Vec<DocumentName>,
+        /// What names it: a document or a file, and the line.
+        by: Vec<String>,
+    },
+    /// Another version is in force than the one that was to be changed.
+    #[error(
+        "version {in_force} is in force and not {wanted}: look at what has changed, then apply again"
+    )]
+    OtherVersion {
+        /// The one that was asked for.
+        wanted: u64,
+        /// The one that is.
+        in_force: u64,
+    },
+    /// The same id was used for an apply of other documents.
+    #[error(
+        "the id {id} was used for other documents, which made version {version}: take another one"
+    )]
+    UsedId {
+        /// The id.
+        id: String,
+        /// What was made under it.
+        version: u64,
+    },
+    /// The id of an apply is too long to be kept.
+    #[error("the id of an apply has 64 octets at most")]
+    LongId,
+    /// Nothing would be left of what was applied, which is rather a wrong file than a wish.
+    #[error(
+        "there is no document in what is applied, and --prune would end all others: to end them, delete them by name"
+    )]
+    NothingStays,
     /// It would change, and only its file may change it.
     #[error("{document} is kept in {file} of the watched folder: change it there")]
     InFolder {
@@ -72,6 +111,11 @@ impl Refusal {
         };
         format!("{file}:{line}:{column}: {message}{more}")
     }
+}
+
+fn joined(names: &[DocumentName]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 /// Each error with its place and line, as `outrider validate` shows them.

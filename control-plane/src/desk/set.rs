@@ -62,6 +62,17 @@ pub struct Changed {
     pub after: Option<Arc<Document>>,
 }
 
+impl Changed {
+    /// What became of it, in one word.
+    pub fn word(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "created",
+            (Some(_), None) => "deleted",
+            (Some(_), Some(_)) => "changed",
+        }
+    }
+}
+
 /// The documents whose text is not the same in both, in the order of their names.
 pub fn changes(before: &Set, after: &Set) -> Vec<Changed> {
     let names: BTreeSet<&DocumentName> = before

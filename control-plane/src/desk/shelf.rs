@@ -9,6 +9,7 @@ use outrider_documents::DocumentName;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
 
 use super::set::{Changed, Document, Set, Source};
+use super::terms::{self, Apply};
 use crate::store::{Store, StoreError};
 
 /// Version to (seconds since 1970-01-01 UTC, author, cause, names of what changed).
@@ -51,8 +52,13 @@ impl Shelf {
         Shelf { store }
     }
 
-    /// Adds a version with what it changed; durable when it returns.
-    pub fn add(&self, version: &Version, changed: &[Changed]) -> Result<(), StoreError> {
+    /// Adds a version with what it changed, and the apply that made it; durable when it returns.
+    pub fn add(
+        &self,
+        version: &Version,
+        changed: &[Changed],
+        apply: Option<&Apply>,
+    ) -> Result<(), StoreError> {
         self.store.write(|transaction| {
             let mut versions = transaction
                 .open_table(VERSIONS)
@@ -75,8 +81,16 @@ impl Shelf {
                 let put = texts.insert((kind, namespace, name, *version), after);
                 put.map_err(redb::Error::from)?;
             }
-            Ok(())
+            apply.map_or(Ok(()), |apply| {
+                terms::remember(transaction, *version, apply)
+            })
         })
+    }
+
+    /// The version that an apply of this id made, and whether it applied the same.
+    pub fn find(&self, apply: &Apply) -> Result<Option<(u64, bool)>, StoreError> {
+        self.store
+            .read(|transaction| terms::find(transaction, apply))
     }
 
     /// The last version. Version 0, empty, before the first.
@@ -277,7 +291,7 @@ mod tests {
                 let changed = changes(before, &next);
                 if !changed.is_empty() {
                     versions.insert(0, version(&next, &changed));
-                    shelf.add(&versions[0], &changed).expect("it is written");
+                    shelf.add(&versions[0], &changed, None).expect("it is written");
                     sets.push(next);
                 }
             }

@@ -26,8 +26,14 @@ pub struct Next {
 /// # Errors
 /// Why nothing changes.
 pub fn step(trust_domain: Option<&str>, set: &Set, change: Change) -> Result<Next, Refusal> {
+    let deleted = match &change {
+        Change::Delete(names) => names.clone(),
+        Change::Apply(_) | Change::Replace(_) | Change::Rollback(_) | Change::Folder(_) => {
+            Vec::new()
+        }
+    };
     let mut wanted = wanted(set, change)?;
-    let documents = check(&wanted)?;
+    let documents = check(&wanted).map_err(|refusal| in_use(set, deleted, refusal))?;
     keep_trust_domain(trust_domain, &documents)?;
     let changed = changes(set, &wanted.set);
     if changed.is_empty() {
@@ -38,6 +44,24 @@ pub fn step(trust_domain: Option<&str>, set: &Set, change: Change) -> Result<Nex
         changed,
         documents,
     })
+}
+
+/// What is wrong without the documents that would be deleted, and is right with them, needs them.
+fn in_use(set: &Set, deleted: Vec<DocumentName>, refusal: Refusal) -> Refusal {
+    let Refusal::Documents(errors) = &refusal else {
+        return refusal;
+    };
+    if deleted.is_empty() || check_stored(None, set).is_err() {
+        return refusal;
+    }
+    let by: BTreeSet<String> = errors
+        .iter()
+        .map(|error| format!("{} (line {})", error.file, error.line))
+        .collect();
+    Refusal::InUse {
+        documents: deleted,
+        by: by.into_iter().collect(),
+    }
 }
 
 /// A set that was stored, checked again: the rules may be stricter than when it was taken.

@@ -1,6 +1,8 @@
 //! The desk over a real store and a real folder: what is acknowledged stays, what is refused
 //! changes nothing.
 
+mod terms;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use outrider_documents::DocumentName;
 use outrider_process::Rereads;
 use tokio::task::JoinHandle;
 
-use super::{Applied, Changed, Desired, Desk, DeskError, Opening, Refusal, Source};
+use super::{Applied, Changed, Desired, Desk, DeskError, Opening, Refusal, Source, Terms};
 use crate::journal::{Event, EventKind, Journal};
 use crate::store::Store;
 
@@ -58,7 +60,9 @@ fn services(desk: &Desk) -> (u64, Vec<String>) {
 
 async fn apply(desk: &Desk, service_name: &str) -> Applied {
     let files = file("f.yaml", &service(service_name));
-    desk.apply(files, "ada").await.expect("it is right")
+    desk.apply(files, "ada", Terms::default())
+        .await
+        .expect("it is right")
 }
 
 fn refusal<T: std::fmt::Debug>(outcome: Result<T, DeskError>) -> Refusal {
@@ -104,7 +108,10 @@ async fn what_changes_nothing_makes_no_version() {
     let again = apply(&desk, "orders").await;
     assert_eq!((again.version, again.changed), (1, vec![]));
     let files = file("f.yaml", &service("payments"));
-    let checked = desk.check(files).await.expect("it is right");
+    let checked = desk
+        .check(files, Terms::default())
+        .await
+        .expect("it is right");
     assert_eq!((checked.version, checked.changed.len()), (1, 1));
     assert_eq!(services(&desk), (1, vec!["orders".to_owned()]));
 }
@@ -121,7 +128,9 @@ async fn a_refused_set_changes_nothing_and_says_where() {
             service("payments").replace("spec", "specs"),
         ),
     ];
-    let Refusal::Documents(errors) = refusal(desk.apply(files.to_vec(), "ada").await) else {
+    let Refusal::Documents(errors) =
+        refusal(desk.apply(files.to_vec(), "ada", Terms::default()).await)
+    else {
         panic!("the documents are wrong");
     };
     assert_eq!((&*errors[0].file, errors[0].line), ("bad.yaml", 4));
@@ -142,9 +151,13 @@ async fn of_two_that_clash_the_one_that_came_last_is_refused() {
     for (first, last) in cases {
         let data = tempfile::tempdir().expect("a temporary folder");
         let desk = open(data.path(), None);
-        let kept = desk.apply(file("a.yaml", &claiming(first)), "ada").await;
+        let kept = desk
+            .apply(file("a.yaml", &claiming(first)), "ada", Terms::default())
+            .await;
         kept.expect("it is right");
-        let refused = desk.apply(file("z.yaml", &claiming(last)), "ada").await;
+        let refused = desk
+            .apply(file("z.yaml", &claiming(last)), "ada", Terms::default())
+            .await;
         let Refusal::Documents(errors) = refusal(refused) else {
             panic!("they clash");
         };
@@ -186,13 +199,14 @@ async fn a_document_that_another_needs_cannot_go() {
     let policy = "apiVersion: outrider.dev/v1\nkind: TrafficPolicy\nmetadata: { name: orders }\n\
                   spec:\n  targetRefs: [ { kind: Service, name: orders } ]\n";
     let text = format!("{}---\n{policy}", service("orders"));
-    let applied = desk.apply(file("f.yaml", &text), "ada").await;
+    let applied = desk
+        .apply(file("f.yaml", &text), "ada", Terms::default())
+        .await;
     assert_eq!(applied.expect("it is right").changed.len(), 2);
-    let Refusal::Documents(errors) = refusal(desk.delete(vec![name("orders")], "ada").await) else {
-        panic!("the policy has no service");
-    };
-    assert_eq!(errors[0].file, "TrafficPolicy/default/orders");
-    assert_eq!(errors[0].line, 5);
+    let refused = refusal(desk.delete(vec![name("orders")], "ada").await);
+    let expected = "Service/default/orders cannot be deleted, because it is in use by \
+                    TrafficPolicy/default/orders (line 5): change or delete that first";
+    assert_eq!(refused.to_string(), expected);
 }
 
 #[tokio::test]
@@ -229,7 +243,10 @@ async fn a_document_is_of_the_folder_or_applied_but_not_both() {
     let desk = open(data.path(), Some(folder.path()));
     assert_eq!(services(&desk), (1, vec!["orders".to_owned()]));
     let text = format!("# Mine.\n{}", service("orders"));
-    let Refusal::Documents(errors) = refusal(desk.apply(file("f.yaml", &text), "ada").await) else {
+    let Refusal::Documents(errors) = refusal(
+        desk.apply(file("f.yaml", &text), "ada", Terms::default())
+            .await,
+    ) else {
         panic!("it is the folder's");
     };
     let place = (errors.len(), errors[0].line, errors[0].column);
@@ -320,7 +337,10 @@ async fn the_trust_domain_stays() {
         wanted: "other.local".to_owned(),
     };
     assert_eq!(
-        refusal(desk.apply(file("f.yaml", mesh), "ada").await),
+        refusal(
+            desk.apply(file("f.yaml", mesh), "ada", Terms::default())
+                .await
+        ),
         expected
     );
 }
@@ -344,7 +364,7 @@ async fn a_change_whose_caller_goes_away_is_whole() {
     let files = file("f.yaml", &service("orders"));
     let caller = tokio::spawn({
         let desk = desk.clone();
-        async move { desk.apply(files, "ada").await }
+        async move { desk.apply(files, "ada", Terms::default()).await }
     });
     // The change has begun once the set is taken.
     while desk.set.try_lock().is_ok() {

@@ -3,7 +3,7 @@
 use redb::WriteTransaction;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition};
 
-use super::{Event, EventKind};
+use super::{Event, EventKind, Filter};
 use crate::store::StoreError;
 
 /// Number to (milliseconds since 1970-01-01 UTC, kind, subject, detail).
@@ -16,15 +16,23 @@ const TRAIL: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinition
 /// about a megabyte.
 const KEPT: u64 = 10_000;
 
-/// The last `limit` events, oldest first.
-pub fn recent(transaction: &ReadTransaction, limit: usize) -> Result<Vec<Event>, StoreError> {
+/// The last `limit` events that `filter` wants, oldest first.
+pub fn recent(
+    transaction: &ReadTransaction,
+    limit: usize,
+    filter: &Filter,
+) -> Result<Vec<Event>, StoreError> {
     let mut found = Vec::new();
     for table in [EVENTS, TRAIL] {
         let events = transaction.open_table(table).map_err(redb::Error::from)?;
-        let newest = events.iter().map_err(redb::Error::from)?.rev().take(limit);
-        for entry in newest {
+        let mut newest = events.iter().map_err(redb::Error::from)?.rev();
+        let enough = found.len().saturating_add(limit);
+        while found.len() < enough
+            && let Some(entry) = newest.next()
+        {
             let (number, event) = entry.map_err(redb::Error::from)?;
-            found.extend(decode(number.value(), event.value()));
+            let event = decode(number.value(), event.value());
+            found.extend(event.filter(|event| filter.wants(event)));
         }
     }
     found.sort_unstable_by_key(|event| event.number);
@@ -101,7 +109,9 @@ mod tests {
         let journal = Journal::open(&store).expect("a journal");
         let appended = store.write(|transaction| append(transaction, &events));
         appended.expect("written");
-        let kept = journal.recent(usize::MAX).expect("readable");
+        let kept = journal
+            .recent(usize::MAX, &Filter::default())
+            .expect("readable");
         assert_eq!(kept[0], applied);
         assert_eq!(kept.len() as u64, KEPT + 1);
         assert_eq!(kept[1].number, 6);

@@ -8,7 +8,7 @@ use outrider_proto::v1;
 use tonic::Status;
 
 use super::refused::refused;
-use crate::desk::{Applied, Changed, Desk, Document, Source, Version};
+use crate::desk::{Applied, Changed, Desk, Document, Source, Terms, Version};
 use crate::text::clean;
 
 /// Longest name of an author that is kept. Bytes; 256.
@@ -27,14 +27,22 @@ pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied
         files,
         author,
         dry_run,
+        id,
+        prune,
+        if_version,
     } = request;
+    let terms = Terms {
+        id,
+        prune,
+        if_version,
+    };
     let files: Files = files
         .into_iter()
         .map(|file| (file.name, file.text))
         .collect();
     let outcome = match dry_run {
-        true => desk.check(files).await,
-        false => desk.apply(files, &named(&author)).await,
+        true => desk.check(files, terms).await,
+        false => desk.apply(files, &named(&author), terms).await,
     };
     outcome.map(applied).map_err(refused)
 }

@@ -9,7 +9,8 @@ use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::BroadcastStream;
 use tonic::Status;
 
-use crate::journal::{Event, Journal};
+use crate::clock;
+use crate::journal::{Event, EventKind, Filter, Journal};
 
 /// Events of the past where no limit is said.
 const PAST_DEFAULT: usize = 1_000;
@@ -24,16 +25,20 @@ pub async fn events(
     mut stopping: watch::Receiver<bool>,
     request: v1::EventsRequest,
 ) -> Result<Events, Status> {
+    let filter = filter(&request)?;
     // Before the past is read, so that nothing falls between.
     let coming = journal.follow();
-    let past = past(journal, request.limit).await?;
+    let past = past(journal, request.limit, filter.clone()).await?;
     let last = past.last().map_or(0, |event| event.number);
     let past = stream::iter(past.into_iter().map(|event| Ok(wire(event))));
     if !request.follow {
         return Ok(past.boxed());
     }
     let coming = BroadcastStream::new(coming)
-        .filter_map(move |event| ready(event.ok().filter(|event| event.number > last)))
+        .filter_map(move |event| {
+            let wanted = |event: &Event| event.number > last && filter.wants(event);
+            ready(event.ok().filter(wanted))
+        })
         .map(|event| Ok(wire(event)));
     let stopped = async move {
         // Fails when the process is gone: then it stops all the more.
@@ -42,13 +47,33 @@ pub async fn events(
     Ok(past.chain(coming).take_until(stopped).boxed())
 }
 
-async fn past(journal: &Journal, limit: u32) -> Result<Vec<Event>, Status> {
+fn filter(request: &v1::EventsRequest) -> Result<Filter, Status> {
+    let kinds = request.kinds.iter().map(|word| {
+        EventKind::parse(word).ok_or_else(|| {
+            let words: Vec<_> = EventKind::words().collect();
+            let words = words.join(", ");
+            Status::invalid_argument(format!("there is no kind of event `{word}`: {words}"))
+        })
+    });
+    let ago = i64::try_from(request.last_ms).unwrap_or(i64::MAX);
+    let last = match request.last_ms {
+        0 => 0,
+        _ => clock::unix_ms().saturating_sub(ago),
+    };
+    Ok(Filter {
+        kinds: kinds.collect::<Result<_, _>>()?,
+        services: request.services.clone(),
+        since_unix_ms: request.since_unix_ms.max(last),
+    })
+}
+
+async fn past(journal: &Journal, limit: u32, filter: Filter) -> Result<Vec<Event>, Status> {
     let limit = match limit {
         0 => PAST_DEFAULT,
         limit => limit as usize,
     };
     let journal = journal.clone();
-    let recent = spawn_blocking(move || journal.recent(limit)).await;
+    let recent = spawn_blocking(move || journal.recent(limit, &filter)).await;
     let recent = recent.map_err(|_| Status::unavailable("the process stops"))?;
     recent.map_err(|error| Status::internal(error.to_string()))
 }
@@ -73,7 +98,6 @@ fn wire(event: Event) -> v1::MeshEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::EventKind;
     use crate::store::Store;
 
     async fn numbers(events: &mut Events, count: usize) -> Vec<u64> {
@@ -83,7 +107,11 @@ mod tests {
     }
 
     fn asked(follow: bool, limit: u32) -> v1::EventsRequest {
-        v1::EventsRequest { follow, limit }
+        v1::EventsRequest {
+            follow,
+            limit,
+            ..v1::EventsRequest::default()
+        }
     }
 
     #[tokio::test]
@@ -105,5 +133,42 @@ mod tests {
         assert_eq!(numbers(&mut all, 4).await, [1, 2, 3, 4]);
         stop.send_replace(true);
         assert!(all.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn only_what_is_asked_for_is_told_of_the_past_and_from_now_on() {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(data.path()).expect("a store");
+        let journal = Journal::open(&store).expect("a journal");
+        let (_stop, stopping) = watch::channel(false);
+        let mut written = journal.follow();
+        for subject in ["shop/orders", "shop/stock", "shop/orders"] {
+            journal.record(EventKind::Joined, subject, "It joined.");
+            written.recv().await.expect("it is written");
+        }
+        let only = v1::EventsRequest {
+            kinds: vec!["joined".to_owned()],
+            services: vec!["orders".to_owned()],
+            last_ms: 60_000,
+            ..asked(true, 0)
+        };
+        let orders = events(&journal, stopping.clone(), only.clone()).await;
+        journal.record(EventKind::Left, "shop/orders", "It left.");
+        journal.record(EventKind::Joined, "shop/orders", "It joined.");
+        assert_eq!(numbers(&mut orders.expect("readable"), 3).await, [1, 3, 5]);
+        let last = v1::EventsRequest {
+            limit: 1,
+            follow: false,
+            ..only.clone()
+        };
+        let last = events(&journal, stopping.clone(), last).await;
+        assert_eq!(numbers(&mut last.expect("readable"), 9).await, [5]);
+        let misspelt = v1::EventsRequest {
+            kinds: vec!["join".to_owned()],
+            ..only
+        };
+        let refused = events(&journal, stopping, misspelt).await.err();
+        let said = refused.expect("there is no such kind").message().to_owned();
+        assert!(said.contains("`join`") && said.contains("joined"), "{said}");
     }
 }

@@ -5,6 +5,7 @@
 mod documents;
 mod events;
 mod refused;
+mod tokens;
 
 use outrider_proto::v1;
 use outrider_proto::v1::operator_server as server;
@@ -105,8 +106,7 @@ impl server::Operator for Operator {
         request: Request<v1::ListTokensRequest>,
     ) -> Result<Response<v1::ListTokensResponse>, Status> {
         caller::operator(request.extensions())?;
-        let tokens = self.parts.tokens.list().await?;
-        Ok(Response::new(v1::ListTokensResponse { tokens }))
+        Ok(Response::new(tokens::list(&self.parts).await?))
     }
 
     async fn revoke_token(

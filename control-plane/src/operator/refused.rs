@@ -20,8 +20,15 @@ pub fn refused(error: DeskError) -> Status {
             refusal @ (Refusal::TrustDomain { .. }
             | Refusal::InFolder { .. }
             | Refusal::EmptyFile { .. }
+            | Refusal::InUse { .. }
+            | Refusal::OtherVersion { .. }
+            | Refusal::UsedId { .. }
+            | Refusal::NothingStays
             | Refusal::Folder { .. }),
         ) => Status::failed_precondition(cut(&refusal.to_string())),
+        DeskError::Refused(refusal @ Refusal::LongId) => {
+            Status::invalid_argument(refusal.to_string())
+        }
         DeskError::Refused(refusal @ (Refusal::NoDocument(_) | Refusal::NoVersion(_))) => {
             Status::not_found(cut(&refusal.to_string()))
         }

@@ -285,7 +285,7 @@ impl Registrar {
                     let Announced { name, address, .. } = &registration.announced;
                     let detail = format!("An instance at {address} takes calls.");
                     self.journal
-                        .record(EventKind::Joined, &name.to_string(), &detail);
+                        .record(EventKind::Registered, &name.to_string(), &detail);
                 }
                 Change::Left(Announced { name, address, .. }, cause) => {
                     let detail = format!("The instance at {address} {}.", told(cause));
@@ -303,12 +303,12 @@ type Answer = (oneshot::Sender<Taken>, Option<Refused>);
 
 fn told(cause: &Cause) -> String {
     let words = match cause {
-        Cause::Withdrawn => "has withdrawn",
+        Cause::Withdrawn => "has withdrawn, because its sidecar stops",
         Cause::NotServing(because) if because.is_empty() => "takes no calls",
         Cause::NotServing(because) => return format!("takes no calls: {because}"),
-        Cause::Moved => "has moved to another address",
+        Cause::Moved => "has announced itself at another address",
         Cause::Dead => "has died: its connection broke and nobody listens at its address",
-        Cause::Expired => "was not heard of for too long",
+        Cause::Expired => "was not heard of for longer than its lease of 5 s",
         Cause::Succeeded => "was not heard of any more, and another member is at its address",
     };
     words.to_owned()

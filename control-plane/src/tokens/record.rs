@@ -38,6 +38,7 @@ impl Record {
             expires_unix: self.expires_unix,
             revoked: self.revoked,
             joins: self.joins,
+            unusable_because: String::new(),
         }
     }
 

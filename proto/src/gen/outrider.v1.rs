@@ -379,6 +379,17 @@ pub struct ApplyRequest {
     /// Check and tell the changes, change nothing.
     #[prost(bool, tag = "3")]
     pub dry_run: bool,
+    /// Chosen by the client, 64 octets at most. Of the last 1,000 applies that made a version, one of the
+    /// same id and the same content is answered again as it was; one of other content refuses this one.
+    /// Empty: none.
+    #[prost(string, tag = "4")]
+    pub id: ::prost::alloc::string::String,
+    /// End every applied document that is not among these. Those of the watched folder stay.
+    #[prost(bool, tag = "5")]
+    pub prune: bool,
+    /// FAILED_PRECONDITION unless this version is in force.
+    #[prost(uint64, optional, tag = "6")]
+    pub if_version: ::core::option::Option<u64>,
 }
 impl ::prost::Name for ApplyRequest {
     const NAME: &'static str = "ApplyRequest";
@@ -687,6 +698,9 @@ pub struct Token {
     /// How many joins it was good for.
     #[prost(uint64, tag = "7")]
     pub joins: u64,
+    /// Why nobody can join with it any more. Empty: it is usable.
+    #[prost(string, tag = "8")]
+    pub unusable_because: ::prost::alloc::string::String,
 }
 impl ::prost::Name for Token {
     const NAME: &'static str = "Token";
@@ -783,13 +797,25 @@ impl ::prost::Name for RotateRootResponse {
         "type.googleapis.com/outrider.v1.RotateRootResponse".into()
     }
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EventsRequest {
     #[prost(bool, tag = "1")]
     pub follow: bool,
     /// At most so many of the past. 0: 1,000.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
+    /// Only these kinds. Empty: all. INVALID_ARGUMENT: there is no such kind.
+    #[prost(string, repeated, tag = "3")]
+    pub kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only what is about these services: `namespace/service`, or a service of any namespace. Empty: all.
+    #[prost(string, repeated, tag = "4")]
+    pub services: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only what happened since. Milliseconds since 1970-01-01 UTC; 0: from the beginning.
+    #[prost(int64, tag = "5")]
+    pub since_unix_ms: i64,
+    /// Only what happened in the last so many milliseconds, by the control plane's clock. 0: all.
+    #[prost(uint64, tag = "6")]
+    pub last_ms: u64,
 }
 impl ::prost::Name for EventsRequest {
     const NAME: &'static str = "EventsRequest";
@@ -809,7 +835,7 @@ pub struct MeshEvent {
     /// Milliseconds since 1970-01-01 UTC.
     #[prost(int64, tag = "2")]
     pub time_unix_ms: i64,
-    /// "joined", "left", "ejected", "returned", "applied", "rejected", "renewed" or "rotated".
+    /// What happened, in one word: `outrider events --help` has them all.
     #[prost(string, tag = "3")]
     pub kind: ::prost::alloc::string::String,
     /// Whom it is about: a service, an instance, a document.
@@ -1862,7 +1888,8 @@ pub mod operator_client {
                 .insert(GrpcMethod::new("outrider.v1.Operator", "Apply"));
             self.inner.unary(req, path, codec).await
         }
-        /// Ends documents. NOT_FOUND: there is none of that name.
+        /// Ends documents. NOT_FOUND: there is none of that name. FAILED_PRECONDITION: one is in use, and
+        /// by what.
         pub async fn delete(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteRequest>,
@@ -2132,7 +2159,8 @@ pub mod operator_server {
             &self,
             request: tonic::Request<super::ApplyRequest>,
         ) -> std::result::Result<tonic::Response<super::Applied>, tonic::Status>;
-        /// Ends documents. NOT_FOUND: there is none of that name.
+        /// Ends documents. NOT_FOUND: there is none of that name. FAILED_PRECONDITION: one is in use, and
+        /// by what.
         async fn delete(
             &self,
             request: tonic::Request<super::DeleteRequest>,
