@@ -50,6 +50,11 @@ impl DeltaStream {
         self.0.advance(view).into_iter().map(response).collect()
     }
 
+    /// Has the client taken everything that it was told?
+    pub fn has_accepted_all(&self) -> bool {
+        self.0.has_accepted_all()
+    }
+
     /// What the client was told and what it said of it.
     pub fn standings(&self) -> impl Iterator<Item = Standing> {
         self.0.standings()

@@ -137,6 +137,14 @@ impl Ledger {
         }
     }
 
+    /// Has the client taken everything that it was told?
+    pub fn has_accepted_all(&self) -> bool {
+        self.told.values().all(|told| match told {
+            Told::This(_, answer) => *answer == Answer::Accepted,
+            Told::Absent | Told::Something => true,
+        })
+    }
+
     pub fn standings(&self, kind: Kind) -> impl Iterator<Item = Standing> {
         self.told.values().filter_map(move |told| match told {
             Told::This(item, answer) => Some(Standing {

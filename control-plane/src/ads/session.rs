@@ -90,6 +90,12 @@ impl Session {
         self.channels.entry(kind).or_default()
     }
 
+    /// Has the client taken everything that it was told?
+    pub fn has_accepted_all(&self) -> bool {
+        let mut channels = self.channels.values();
+        channels.all(|channel| channel.ledger.has_accepted_all())
+    }
+
     pub fn standings(&self) -> impl Iterator<Item = Standing> {
         let channels = self.channels.iter();
         channels.flat_map(|(kind, channel)| channel.ledger.standings(*kind))

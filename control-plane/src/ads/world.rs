@@ -48,6 +48,11 @@ impl WorldStream {
         pushes.into_iter().map(|push| self.response(push)).collect()
     }
 
+    /// Has the client taken everything that it was told?
+    pub fn has_accepted_all(&self) -> bool {
+        self.0.has_accepted_all()
+    }
+
     /// What the client was told and what it said of it.
     pub fn standings(&self) -> impl Iterator<Item = Standing> {
         self.0.standings()

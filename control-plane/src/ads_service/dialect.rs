@@ -24,6 +24,8 @@ pub trait Dialect: Sized + Send + 'static {
     fn receive(&mut self, request: Self::Request, view: View<'_>) -> Vec<Self::Response>;
     /// What exists has changed.
     fn publish(&mut self, view: View<'_>) -> Vec<Self::Response>;
+    /// Has the client taken everything that it was told?
+    fn has_accepted_all(&self) -> bool;
     /// What the client was told and what it said of it.
     fn standings(&self) -> Vec<Standing>;
     /// How many names the client subscribes to.
@@ -68,6 +70,10 @@ impl Dialect for DeltaStream {
         self.publish(view)
     }
 
+    fn has_accepted_all(&self) -> bool {
+        self.has_accepted_all()
+    }
+
     fn standings(&self) -> Vec<Standing> {
         self.standings().collect()
     }
@@ -105,6 +111,10 @@ impl Dialect for WorldStream {
 
     fn publish(&mut self, view: View<'_>) -> Vec<DiscoveryResponse> {
         self.publish(view)
+    }
+
+    fn has_accepted_all(&self) -> bool {
+        self.has_accepted_all()
     }
 
     fn standings(&self) -> Vec<Standing> {

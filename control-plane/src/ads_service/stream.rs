@@ -19,7 +19,7 @@ use tonic::Status;
 
 use super::dialect::{Dialect, Head};
 use super::visibility::sees;
-use crate::ads::{Answer, View};
+use crate::ads::View;
 use crate::caller::{self, Workload};
 use crate::clock;
 use crate::journal::{EventKind, Journal};
@@ -208,12 +208,10 @@ impl<D: Dialect> AdsStream<D> {
         let Some(connected) = &mut self.connected else {
             return;
         };
-        let standings = self.dialect.standings();
-        let accepted = |answer: &Answer| *answer == Answer::Accepted;
         let progress = Progress {
             version: published.version.clone(),
             registry_revision: published.registry_revision,
-            is_applied: self.outbox.is_empty() && standings.iter().all(|s| accepted(&s.answer)),
+            is_applied: self.outbox.is_empty() && self.dialect.has_accepted_all(),
         };
         connected.progress(progress);
         if self.outbox.is_empty() {
