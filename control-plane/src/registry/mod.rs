@@ -4,8 +4,8 @@
 //! `shown` (what others are told), `sweep` (its end by silence) and `unready` (who takes no calls, and
 //! why), all pure; `kept` (what a restart finds); `registrar` (the one task that owns it all) and `writer`
 //! (beside it); `announcement`, `proof` (is a member where it says) and
-//! `service` (how it is spoken to over gRPC). Knows nothing of policies,
-//! nor of who is told.
+//! `service` (how it is spoken to over gRPC). Knows neither policies nor
+//! the readers of what it publishes.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
 
 mod change;

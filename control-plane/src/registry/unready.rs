@@ -16,7 +16,7 @@ use crate::member::MemberId;
 pub struct Unready {
     /// Tells two runs at one address apart.
     pub instance: String,
-    /// What it said of it; may be empty.
+    /// Why, as the instance says; may be empty.
     pub because: String,
     /// Since when, whatever the reason was. Milliseconds since 1970-01-01 UTC.
     pub since_unix_ms: i64,

@@ -2,7 +2,7 @@
 //! restart keeps.
 //!
 //! Beside the registrar, so that who comes next is published while the disk is at work; what gathers
-//! meanwhile becomes one write. A store that fails once stays broken until it is opened anew: then the
+//! meanwhile becomes one write. A store that fails once stays broken until it is opened again: then the
 //! writer ends, and the registry with it.
 
 use tokio::sync::{mpsc, oneshot};
@@ -28,8 +28,8 @@ pub(super) struct Batch {
 }
 
 /// Writes what comes, until nothing can come any more or the store fails; who waits for an answer
-/// then learns that the registry has stopped. Unbounded, as whoever announces waits for the answer
-/// before it announces again.
+/// then learns that the registry has stopped. Unbounded: a member waits for the
+/// answer before it announces again.
 pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Batch>) {
     let mut gathered = Vec::new();
     while batches.recv_many(&mut gathered, BATCHES_MAX).await > 0 {

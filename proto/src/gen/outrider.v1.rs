@@ -294,7 +294,7 @@ pub struct Announcement {
     /// What happened here since the last announcement.
     #[prost(message, repeated, tag = "5")]
     pub observations: ::prost::alloc::vec::Vec<Observation>,
-    /// Why the application takes no calls: one sentence, of which 256 octets are kept. Empty while it
+    /// Why the application takes no calls: one sentence; the first 256 octets are kept. Empty while it
     /// does.
     #[prost(string, tag = "6")]
     pub unready_because: ::prost::alloc::string::String,

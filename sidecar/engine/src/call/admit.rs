@@ -124,7 +124,7 @@ impl Engine {
         self.enter(call, described);
     }
 
-    /// A call of which nothing is known yet but where it came in.
+    /// A call; nothing is known yet but its connection and stream.
     pub(super) fn new_call(
         &mut self,
         id: ConnectionId,

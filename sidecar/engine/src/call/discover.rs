@@ -1,7 +1,7 @@
 //! Waiting for a service that is not known yet.
 //!
 //! A service is asked for by its first call; its calls wait, at most [`Settings::discovery_wait`] in
-//! all, until a configuration has the answer. Then they are admitted anew, under the policy that
+//! all, until a configuration has the answer. Then they are admitted again, under the policy that
 //! came with it, in the order in which they came. Until then there is no policy, so the default of
 //! `limits.waiting` says how many may wait for one name.
 //!

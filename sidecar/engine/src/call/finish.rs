@@ -28,7 +28,7 @@ impl Engine {
         }
     }
 
-    /// The caller reset its stream or closed its connection: upstream is told at once.
+    /// The caller reset its stream or closed its connection: upstream is reset at once.
     pub(crate) fn cancelled(&mut self, id: CallId) {
         self.cut_off(id);
         self.end_attempt(id, Code::Cancelled, Class::Neutral);

@@ -1,6 +1,6 @@
 //! The moment for which a call is held whose caller takes back what it opens, again and again.
 //!
-//! A call that is taken back in that moment has reached nobody (CVE-2023-44487); one that is not goes on
+//! A call that is cancelled in that moment was sent to no backend (CVE-2023-44487); any other goes on
 //! as if it had come a moment later. When, and until when, is decided in `http2` by the budget of resets.
 
 use outrider_policy::Tick;
