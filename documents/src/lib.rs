@@ -25,6 +25,7 @@ mod yaml;
 pub use error::{DocumentError, Warning};
 pub use load::{load, warnings};
 pub use model::Documents;
+pub use names::is_host_name;
 pub use registered::{Contested, Registered, RegisteredService, changed_services};
 pub use render::{render, render_service, render_with};
 pub use split::{DocumentName, Written, is_empty, join, split};

@@ -78,14 +78,20 @@ fn parse_host(host: &str) -> Option<Host> {
     is_host_name(&name).then_some(Host::Name(name))
 }
 
-/// With or without the dot of an absolute name.
-// A last label of digits only would be a broken IPv4 address, such as 10.0.0.256.
-fn is_host_name(name: &str) -> bool {
+/// Is it a name that can be resolved, in lower case, with or without the dot of an absolute name?
+// With a number at its end it would be an IPv4 address as `inet_aton` reads them, such as 127.1 or
+// 0x7f.1, or a broken one, such as 10.0.0.256.
+pub fn is_host_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let last = name.rsplit('.').next().unwrap_or_default();
-    name.len() <= 253
-        && name.split('.').all(is_host_label)
-        && !last.bytes().all(|byte| byte.is_ascii_digit())
+    name.len() <= 253 && name.split('.').all(is_host_label) && !is_number(last)
+}
+
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => label.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 // Underscores are no host names by RFC 1123, and compose files are full of them.
@@ -119,6 +125,18 @@ mod tests {
             (":9001", false),
             ("::1:9001", false),
             ("10.0.0.256:1", false),
+            ("127.1:1", false),
+            ("2130706433:1", false),
+            ("010.0.0.1:1", false),
+            ("0x7f.1:1", false),
+            ("0x7f000001:1", false),
+            ("0x:1", false),
+            ("10.0x7f:1", false),
+            ("0x7g:1", true),
+            ("a.0x7f.b:1", true),
+            ("[fe80::1%eth0]:9001", false),
+            ("-orders:1", false),
+            ("b\u{fc}cher.example:1", false),
             ("http://orders:80", false),
             ("or ders:80", false),
         ];

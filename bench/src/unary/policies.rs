@@ -85,6 +85,7 @@ fn cluster() -> Cluster {
             },
             ..ClusterPolicy::default()
         },
+        unresolved: None,
         budget_state: Arc::default(),
     }
 }

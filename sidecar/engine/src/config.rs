@@ -69,6 +69,9 @@ pub struct Cluster {
     pub transport: Transport,
     /// Where it runs: resolved addresses, no duplicates.
     pub endpoints: Vec<Endpoint>,
+    /// Host names of endpoints that stand for no address, and why, as one sentence. `None`: there are
+    /// none.
+    pub unresolved: Option<String>,
     /// Breakers, budgets, ceilings.
     pub policy: ClusterPolicy,
     /// The retry budget's state, one for all workers.
@@ -81,6 +84,7 @@ impl PartialEq for Cluster {
         self.name == other.name
             && self.transport == other.transport
             && self.endpoints == other.endpoints
+            && self.unresolved == other.unresolved
             && self.policy == other.policy
     }
 }

@@ -158,6 +158,7 @@ pub(crate) fn app_route(address: SocketAddr) -> RouteState {
         transport: Transport::Plaintext,
         endpoints: vec![Endpoint { address }],
         policy: ClusterPolicy::for_app(),
+        unresolved: None,
         budget_state: Arc::default(),
     };
     let cluster = ClusterState {

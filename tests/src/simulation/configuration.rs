@@ -114,6 +114,7 @@ fn cluster(plan: &Plan, name: &str, endpoints: &[usize]) -> Cluster {
             lifetimes: lasting(),
             ..ClusterPolicy::default()
         },
+        unresolved: None,
         budget_state: Arc::default(),
     }
 }

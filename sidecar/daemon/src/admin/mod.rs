@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::clock::{self, Clock};
-use crate::control::status::{ConfigurationStatus, IdentityStatus, Phase};
+use crate::control::status::{ConfigurationStatus, IdentityStatus, NameStatus, Phase};
 use crate::member::MemberStatus;
 use crate::telemetry::Metrics;
 use crate::worker::Workers;
@@ -125,10 +125,11 @@ async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> Response {
 }
 
 async fn livez(State(admin): State<Admin>) -> Response {
-    verdict(&health::stalled(&admin.workers.silences()), None)
+    verdict(&health::stalled(&admin.workers.silences()), &[])
 }
 
-/// With `?verbose` also what does not decide: whether the application is announced, or why not.
+/// With `?verbose` also what does not decide: whether the application is announced, or why not, and
+/// which names of endpoints do not resolve, and why.
 async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
     let mut problems = health::stalled(&admin.workers.silences());
     problems.extend(health::not_ready(
@@ -141,9 +142,14 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
         problems.extend(member.borrow().not_ready(has_identity));
     }
     let verbose = query.is_some_and(|query| query.split('&').any(|word| word == "verbose"));
-    let member = admin.member.as_ref().filter(|_| verbose);
-    let beside = member.and_then(|member| member.borrow().announcement());
-    verdict(&problems, beside)
+    let mut beside = Vec::new();
+    if verbose {
+        let member = admin.member.as_ref();
+        beside.extend(member.and_then(|member| member.borrow().announcement()));
+        let names = &admin.configuration.borrow().names;
+        beside.extend(names.iter().filter_map(NameStatus::trouble));
+    }
+    verdict(&problems, &beside)
 }
 
 async fn config(State(admin): State<Admin>) -> Response {
@@ -162,13 +168,13 @@ async fn clusters(State(admin): State<Admin>) -> Response {
     json(&clusters::page(&admin.workers.gauges().await))
 }
 
-/// 200 and `ok`, or 503 and a line for each problem; then a line for what stands beside it.
-fn verdict(problems: &[String], beside: Option<String>) -> Response {
+/// 200 and `ok`, or 503 and a line for each problem; then a line for each thing beside it.
+fn verdict(problems: &[String], beside: &[String]) -> Response {
     let (status, mut text) = match problems {
         [] => (StatusCode::OK, "ok\n".to_owned()),
         problems => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n"),
     };
-    text.extend(beside.map(|line| line + "\n"));
+    text.extend(beside.iter().map(|line| format!("{line}\n")));
     (status, text).into_response()
 }
 

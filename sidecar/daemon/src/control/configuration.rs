@@ -12,16 +12,23 @@ use outrider_policy::Tick;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::dns;
-use super::names::{Answer, Names};
+use super::names::{Answer, Name, Names};
+use super::resolve::{self, Files, Stamps};
 use super::status::{ConfigurationStatus, NameStatus};
 use crate::clock::Clock;
 use crate::telemetry::{Known, Metrics};
 use crate::worker::{Command, Workers};
 use crate::xds;
 
-/// Sleep when no name is due; any news ends it earlier.
+/// Sleep when there is no name; any news ends it earlier.
 const NOTHING_DUE: Duration = Duration::from_secs(3_600);
+
+/// Time between two looks at the machine's files that say what names stand for. 2 s: a change counts
+/// within 5 s, and a look is one `stat` for each of three files.
+const FILES_LOOK: Duration = Duration::from_secs(2);
+
+/// Most host names that the refusal of a call names.
+const UNRESOLVED_MAX: usize = 3;
 
 /// What a source says: accepted, but with names instead of addresses.
 #[derive(Debug, Default)]
@@ -47,6 +54,9 @@ pub struct Configuration {
     source: watch::Receiver<Arc<Said>>,
     said: Arc<Said>,
     names: Names,
+    files: Files,
+    /// Of the machine's files, at the last look.
+    stamps: Stamps,
     questions: JoinSet<(String, Answer)>,
     snapshot: Arc<Snapshot>,
     status: watch::Sender<Arc<ConfigurationStatus>>,
@@ -68,6 +78,8 @@ impl Configuration {
             source,
             said: Arc::default(),
             names: Names::default(),
+            files: Files::default(),
+            stamps: Files::default().stamps(),
             questions: JoinSet::new(),
             snapshot: Arc::default(),
             status: watch::channel(Arc::default()).0,
@@ -107,6 +119,7 @@ impl Configuration {
     /// Follows the source and the names for as long as the process lives.
     pub async fn run(mut self, workers: Workers) {
         loop {
+            self.look_at_files();
             self.ask_due();
             let until_due = self.until_due();
             tokio::select! {
@@ -131,6 +144,12 @@ impl Configuration {
         let names = &self.names;
         let configuration = &self.said.configuration;
         let mut snapshot = configuration.snapshot(|host| names.addresses(host));
+        for cluster in snapshot.clusters.values_mut() {
+            let unresolved = unresolved(names, configuration.host_names_of(&cluster.name));
+            if cluster.endpoints.is_empty() && unresolved.is_some() {
+                Arc::make_mut(cluster).unresolved = unresolved;
+            }
+        }
         snapshot.discovery = discovery(self.said.absent.as_ref());
         snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, &self.service);
         snapshot.inherit(&self.snapshot);
@@ -169,30 +188,52 @@ impl Configuration {
 
     fn ask_due(&mut self) {
         for host in self.names.take_due(self.clock.now()) {
-            let clock = self.clock;
+            let (clock, files) = (self.clock, self.files.clone());
             self.questions.spawn(async move {
-                let answer = dns::lookup(clock, host.clone()).await;
+                let answer = resolve::lookup(clock, files, host.clone()).await;
                 (host, answer)
             });
         }
     }
 
     fn until_due(&self) -> Duration {
+        if self.names.is_empty() {
+            return NOTHING_DUE;
+        }
         let due = self.names.next_due();
-        due.map_or(NOTHING_DUE, |due| due.since(self.clock.now()))
+        let due = due.map_or(FILES_LOOK, |due| due.since(self.clock.now()));
+        due.min(FILES_LOOK)
     }
 
-    /// Takes an answer; returns whether addresses changed.
+    /// Another /etc/hosts may say something else of every name.
+    fn look_at_files(&mut self) {
+        if self.names.is_empty() {
+            return;
+        }
+        let stamps = self.files.stamps();
+        if stamps != self.stamps {
+            self.stamps = stamps;
+            self.names.ask_again(self.clock.now());
+        }
+    }
+
+    /// Takes an answer; returns whether there is something new to publish.
     fn record(&mut self, answered: Result<(String, Answer), tokio::task::JoinError>) -> bool {
         // A lookup contains its own panics and nobody cancels it.
         let Ok((host, answer)) = answered else {
             return false;
         };
         self.metrics.name_looked_up(answer.word());
+        let before = self.names.find(&host).cloned().unwrap_or_default();
         let changed = self.names.record(self.clock.now(), &host, answer);
+        let after = self.names.find(&host);
+        let has_other_cause = after.is_some_and(|after| {
+            log_change(&host, &before, after);
+            after.addresses.is_empty() && after.problem != before.problem
+        });
         let names = self.names.iter().map(name_status).collect();
         self.update_status(|status| status.names = names);
-        changed
+        changed || has_other_cause
     }
 
     fn update_status(&self, change: impl FnOnce(&mut ConfigurationStatus)) {
@@ -207,7 +248,46 @@ fn discovery(absent: Option<&BTreeSet<String>>) -> Discovery {
     })
 }
 
-fn name_status((host, name): (&str, &super::names::Name)) -> NameStatus {
+/// A name that begins not to resolve is said once, however often it is asked for.
+fn log_change(host: &str, before: &Name, after: &Name) {
+    let lost = !before.addresses.is_empty() && after.addresses.is_empty();
+    match (&before.problem, &after.problem) {
+        (None, Some(problem)) if after.addresses.is_empty() => {
+            tracing::warn!(host, problem, "the name of an endpoint does not resolve");
+        }
+        (None, Some(problem)) => {
+            tracing::warn!(
+                host,
+                problem,
+                "the name of an endpoint does not resolve: its last addresses stay"
+            );
+        }
+        (Some(_), Some(problem)) if lost => {
+            tracing::warn!(
+                host,
+                problem,
+                "the name of an endpoint stands for no address any more"
+            );
+        }
+        (Some(_), None) => tracing::info!(host, "the name of an endpoint resolves again"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+}
+
+/// Why names stand for nothing, for the callers of a cluster without endpoints.
+fn unresolved<'a>(names: &Names, hosts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let sentences = hosts.take(UNRESOLVED_MAX).map(|host| {
+        let problem = names.find(host).and_then(|name| name.problem.as_deref());
+        match problem {
+            Some(problem) => format!("{host} does not resolve: {problem}"),
+            None => format!("{host} is not resolved yet"),
+        }
+    });
+    let sentences: Vec<String> = sentences.collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
+}
+
+fn name_status((host, name): (&str, &Name)) -> NameStatus {
     NameStatus {
         host: host.to_owned(),
         addresses: name.addresses.iter().map(ToString::to_string).collect(),

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `configuration` (from what a source says to the workers), `documents_source` and
 //! `documents` (one of the sources; the other is `member`), `change` (what may not replace what),
-//! `names` and `dns` (what names stand for), `identity_watch` and `identity` (certificates),
+//! `names` and `resolve` (what names stand for), `identity_watch` and `identity` (certificates),
 //! `status` (what the admin pages are told). The crate `folder` tells of changes.
 
 pub mod configuration;
@@ -11,10 +11,10 @@ pub mod identity_watch;
 pub mod status;
 
 mod change;
-pub mod dns;
 mod documents;
 pub mod identity;
 pub mod names;
+pub mod resolve;
 
 use outrider_folder::Files;
 

@@ -1,6 +1,6 @@
 //! Host names of endpoints: what they stand for now and when to ask again.
 //!
-//! Pure state: answers go in, addresses and the next due time come out; `dns.rs` asks. A failed
+//! Pure state: answers go in, addresses and the next due time come out; `resolve` asks. A failed
 //! lookup keeps the last good answer for ever. An empty answer counts as a mistake the first time
 //! and removes the addresses the second time in a row. Names we no longer need are forgotten.
 
@@ -25,25 +25,66 @@ const FAILED_AFTER: Duration = Duration::from_secs(5);
 /// What a lookup said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// At least one address, good for `ttl`.
-    Found {
-        /// The addresses, in any order.
-        addresses: Vec<IpAddr>,
-        /// Life of the answer as the server said it.
-        ttl: Duration,
-    },
-    /// The name does not exist or has no address.
-    Nothing,
-    /// No answer that says anything: time-out, SERVFAIL, no resolver.
+    /// There are addresses.
+    Found(Found),
+    /// Every name tried is denied: it does not exist or has no address; with how.
+    Nothing(String),
+    /// No answer that says anything for one of the names tried: time-out, SERVFAIL; with why.
     Failed(String),
+}
+
+/// Addresses, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The name that has them, of all that were tried for the host, or the file they are in.
+    pub name: String,
+    /// At least one, in any order.
+    pub addresses: Vec<IpAddr>,
+    /// Life of the answer as the server said it.
+    pub ttl: Duration,
+    /// A family of which nobody knows whether there are addresses.
+    pub unanswered: Option<Family>,
+    /// Names that were tried before and gave no answer, and why.
+    pub failed: Vec<(String, String)>,
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Of A records.
+    Ipv4,
+    /// Of AAAA records.
+    Ipv6,
+}
+
+impl Family {
+    fn has(self, address: &IpAddr) -> bool {
+        match self {
+            Family::Ipv4 => address.is_ipv4(),
+            Family::Ipv6 => address.is_ipv6(),
+        }
+    }
+}
+
+impl Found {
+    /// All there is, from one source, for [`TTL_MIN`].
+    pub fn new(name: &str, addresses: Vec<IpAddr>) -> Found {
+        Found {
+            name: name.to_owned(),
+            addresses,
+            ttl: TTL_MIN,
+            unanswered: None,
+            failed: Vec::new(),
+        }
+    }
 }
 
 impl Answer {
     /// The word for metrics.
     pub fn word(&self) -> &'static str {
         match self {
-            Answer::Found { .. } => "found",
-            Answer::Nothing => "nothing",
+            Answer::Found(_) => "found",
+            Answer::Nothing(_) => "nothing",
             Answer::Failed(_) => "failed",
         }
     }
@@ -56,9 +97,13 @@ pub struct Name {
     pub addresses: Vec<IpAddr>,
     /// Why the last lookup gave no addresses; `None` after a good one.
     pub problem: Option<String>,
+    /// Which of the names tried has the addresses.
+    answered_by: String,
     nothings: u8,
     due: Tick,
     asked: bool,
+    /// The machine's files changed while the question was out.
+    is_outdated: bool,
 }
 
 /// All names of the present configuration.
@@ -87,6 +132,19 @@ impl Names {
         .collect()
     }
 
+    /// Are there no names?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The machine's files have changed: every name is due, and what is asked now is asked again.
+    pub fn ask_again(&mut self, now: Tick) {
+        for name in self.0.values_mut() {
+            name.is_outdated = name.asked;
+            name.due = now;
+        }
+    }
+
     /// When the next name is due; `None` when there is none to wait for.
     pub fn next_due(&self) -> Option<Tick> {
         self.0
@@ -110,7 +168,16 @@ impl Names {
             return false;
         };
         name.asked = false;
-        name.record(now, answer)
+        let changed = name.record(now, answer);
+        if std::mem::take(&mut name.is_outdated) {
+            name.due = now;
+        }
+        changed
+    }
+
+    /// What is known of `host`.
+    pub fn find(&self, host: &str) -> Option<&Name> {
+        self.0.get(host)
     }
 
     /// The addresses of `host`; empty when unknown.
@@ -127,32 +194,60 @@ impl Names {
 impl Name {
     fn record(&mut self, now: Tick, answer: Answer) -> bool {
         match answer {
-            Answer::Found { mut addresses, ttl } => {
-                addresses.sort_unstable();
-                addresses.dedup();
-                self.nothings = 0;
-                self.problem = None;
-                self.due = now + ttl.clamp(TTL_MIN, TTL_MAX);
-                self.replace(addresses)
-            }
-            Answer::Nothing => {
+            Answer::Found(found) => match self.contradicted(&found) {
+                Some(why) => self.keep(now, why),
+                None => self.take(now, found),
+            },
+            Answer::Nothing(how) => {
                 self.nothings = self.nothings.saturating_add(1);
-                self.problem = Some("no such name, or it has no address".to_owned());
+                self.problem = Some(how);
                 self.due = now + CONFIRM_AFTER;
                 self.nothings >= 2 && self.replace(Vec::new())
             }
-            Answer::Failed(problem) => {
-                self.nothings = 0;
-                self.problem = Some(problem);
-                self.due = now
-                    + if self.addresses.is_empty() {
-                        TTL_MIN
-                    } else {
-                        FAILED_AFTER
-                    };
-                false
-            }
+            Answer::Failed(why) => self.keep(now, why),
         }
+    }
+
+    /// Why what was found does not count: the name that gave the last good answer did not answer, and
+    /// this is of a name behind it in the search list, so of another host.
+    fn contradicted(&self, found: &Found) -> Option<String> {
+        let mut failed = found.failed.iter();
+        let (name, why) = failed.find(|(name, _)| *name == self.answered_by)?;
+        (!self.addresses.is_empty()).then(|| format!("{why} for {name}"))
+    }
+
+    fn take(&mut self, now: Tick, found: Found) -> bool {
+        let mut addresses = found.addresses;
+        let is_whole = found.unanswered.is_none() && found.failed.is_empty();
+        let same_name = self.answered_by == found.name;
+        // Of the family that gave no answer the last good one stays.
+        if let Some(family) = found.unanswered.filter(|_| same_name) {
+            addresses.extend(self.addresses.iter().filter(|it| family.has(it)));
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        self.nothings = 0;
+        self.problem = None;
+        self.answered_by = found.name;
+        let life = found.ttl.clamp(TTL_MIN, TTL_MAX);
+        self.due = now
+            + if is_whole {
+                life
+            } else {
+                life.min(FAILED_AFTER)
+            };
+        self.replace(addresses)
+    }
+
+    fn keep(&mut self, now: Tick, why: String) -> bool {
+        self.nothings = 0;
+        self.problem = Some(why);
+        self.due = now
+            + match self.addresses.is_empty() {
+                true => TTL_MIN,
+                false => FAILED_AFTER,
+            };
+        false
     }
 
     fn replace(&mut self, addresses: Vec<IpAddr>) -> bool {
@@ -167,10 +262,14 @@ mod tests {
     use super::*;
 
     fn found(last: u8, ttl_seconds: u64) -> Answer {
-        Answer::Found {
-            addresses: vec![IpAddr::from([10, 0, 0, last])],
+        Answer::Found(Found {
             ttl: Duration::from_secs(ttl_seconds),
-        }
+            ..Found::new("orders.", vec![IpAddr::from([10, 0, 0, last])])
+        })
+    }
+
+    fn nothing() -> Answer {
+        Answer::Nothing("no such name".to_owned())
     }
 
     fn failed() -> Answer {
@@ -212,17 +311,17 @@ mod tests {
             ),
             (
                 "one empty answer is a mistake",
-                vec![found(1, 5), Answer::Nothing],
+                vec![found(1, 5), nothing()],
                 &[1],
             ),
             (
                 "two in a row remove",
-                vec![found(1, 5), Answer::Nothing, Answer::Nothing],
+                vec![found(1, 5), nothing(), nothing()],
                 &[],
             ),
             (
                 "a failure between two empty answers starts anew",
-                vec![found(1, 5), Answer::Nothing, failed(), Answer::Nothing],
+                vec![found(1, 5), nothing(), failed(), nothing()],
                 &[1],
             ),
         ];
@@ -245,6 +344,68 @@ mod tests {
                 "ttl {ttl_seconds} s"
             );
         }
+    }
+
+    #[test]
+    fn a_family_that_gives_no_answer_keeps_its_last_good_one() {
+        let (ipv4, ipv6) = (
+            IpAddr::from([10, 0, 0, 1]),
+            IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]),
+        );
+        let answer = |name: &str, addresses: &[IpAddr], unanswered| {
+            Answer::Found(Found {
+                unanswered,
+                ..Found::new(name, addresses.to_vec())
+            })
+        };
+        let both = answer("orders.", &[ipv4, ipv6], None);
+        let cases = [
+            (
+                "no AAAA answer",
+                answer("orders.", &[ipv4], Some(Family::Ipv6)),
+                vec![ipv4, ipv6],
+            ),
+            (
+                "no A answer",
+                answer("orders.", &[ipv6], Some(Family::Ipv4)),
+                vec![ipv4, ipv6],
+            ),
+            ("AAAA denied", answer("orders.", &[ipv4], None), vec![ipv4]),
+            (
+                "another name of the search list",
+                answer("orders.b.", &[ipv4], Some(Family::Ipv6)),
+                vec![ipv4],
+            ),
+        ];
+        for (rule, second, expected) in cases {
+            let mut names = Names::default();
+            names.follow(BTreeSet::from(["orders".to_owned()]));
+            names.record(Tick::ZERO, "orders", both.clone());
+            names.record(Tick::ZERO, "orders", second);
+            assert_eq!(names.addresses("orders"), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn all_are_asked_again_when_a_file_has_changed() {
+        let mut names = Names::default();
+        names.follow(BTreeSet::from(["orders".to_owned(), "payments".to_owned()]));
+        names.take_due(Tick::ZERO);
+        names.record(Tick::ZERO, "orders", found(1, 3_600));
+        names.ask_again(seconds(2));
+        assert_eq!(
+            names.take_due(seconds(2)),
+            ["orders"],
+            "payments is asked already"
+        );
+        names.record(seconds(2), "payments", found(2, 3_600));
+        assert_eq!(
+            names.take_due(seconds(2)),
+            ["payments"],
+            "its answer is of the old file"
+        );
+        names.record(seconds(2), "payments", found(2, 3_600));
+        assert!(names.take_due(seconds(3)).is_empty());
     }
 
     #[test]

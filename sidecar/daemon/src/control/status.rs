@@ -30,6 +30,17 @@ pub struct NameStatus {
     pub problem: Option<String>,
 }
 
+impl NameStatus {
+    /// A line for people; `None` for a name that resolves.
+    pub fn trouble(&self) -> Option<String> {
+        let (host, problem) = (&self.host, self.problem.as_ref()?);
+        Some(match self.addresses.is_empty() {
+            true => format!("{host} does not resolve: {problem}"),
+            false => format!("{host} does not resolve, its last addresses stay: {problem}"),
+        })
+    }
+}
+
 /// The identity in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityStatus {

@@ -18,8 +18,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use crate::clock::Clock;
-use crate::control::dns;
 use crate::control::names::Answer;
+use crate::control::resolve;
 
 /// Longest time for TCP, TLS and HTTP/2 together, name lookup included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,9 +162,10 @@ async fn addresses(clock: Clock, host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(ip) = host.parse() {
         return Ok(vec![ip]);
     }
-    match dns::lookup(clock, host.to_owned()).await {
-        Answer::Found { addresses, .. } => Ok(addresses),
-        Answer::Nothing => Err(io::Error::other(format!("{host} is no name of a host"))),
-        Answer::Failed(problem) => Err(io::Error::other(problem)),
+    match resolve::lookup(clock, resolve::Files::default(), host.to_owned()).await {
+        Answer::Found(found) => Ok(found.addresses),
+        Answer::Nothing(why) | Answer::Failed(why) => {
+            Err(io::Error::other(format!("{host} does not resolve: {why}")))
+        }
     }
 }

@@ -70,15 +70,21 @@ impl Configuration {
 
     /// The host names among the endpoints, to be resolved.
     pub fn host_names(&self) -> BTreeSet<String> {
-        let addresses = self
-            .clusters
-            .values()
-            .flat_map(|kept| self.addresses(&kept.value));
-        let names = addresses.filter_map(|address| match &address.host {
-            Host::Name(name) => Some(name.clone()),
+        let clusters = self.clusters.keys();
+        clusters
+            .flat_map(|cluster| self.host_names_of(cluster))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The host names among the endpoints of one cluster.
+    pub fn host_names_of(&self, cluster: &str) -> impl Iterator<Item = &str> {
+        let kept = self.clusters.get(cluster);
+        let addresses = kept.map_or(&[][..], |kept| self.addresses(&kept.value));
+        addresses.iter().filter_map(|address| match &address.host {
+            Host::Name(name) => Some(name.as_str()),
             Host::Ip(_) => None,
-        });
-        names.collect()
+        })
     }
 
     /// The engine's configuration. `resolve` gives what is known of a host name; a name
@@ -111,6 +117,7 @@ impl Configuration {
             transport: parts.transport.clone(),
             endpoints: endpoints.map(|address| Endpoint { address }).collect(),
             policy: parts.policy.clone(),
+            unresolved: None,
             budget_state: Arc::default(),
         }
     }

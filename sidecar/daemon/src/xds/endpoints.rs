@@ -179,7 +179,14 @@ fn parse_socket(socket: &SocketAddress, fields: &mut Fields<'_>) -> Option<Addre
     }
     let host = match socket.address.parse() {
         Ok(ip) => Host::Ip(ip),
-        Err(_) => Host::Name(socket.address.clone()),
+        Err(_) => Host::Name(socket.address.to_ascii_lowercase()),
     };
+    if let Host::Name(name) = &host
+        && !name.is_empty()
+        && !outrider_documents::is_host_name(name)
+    {
+        let problem = "neither an address nor a name that can be resolved here";
+        fields.refuse("address", problem);
+    }
     Some(Address { host, port: port? })
 }

@@ -215,7 +215,7 @@ fn late_sentence(call: &Call) -> String {
         .map_or("upstream", |cluster| &cluster.name);
     match &call.phase {
         Phase::Waiting(wait) => {
-            let waited_for = wait.words(cluster);
+            let waited_for = wait.words(call.cluster.as_deref());
             format!("the deadline of {given:?} passed while {waited_for}")
         }
         Phase::Trying(attempt) if attempt.stream.is_none() => {

@@ -228,8 +228,8 @@ impl Engine {
         };
         wait.timer = None;
         let passed = self.now.since(wait.since);
-        let cluster = call.cluster.as_ref().map_or("", |cluster| &cluster.name);
-        let sentence = format!("{passed:?} passed while {}", wait.words(cluster));
+        let words = wait.words(call.cluster.as_deref());
+        let sentence = format!("{passed:?} passed while {words}");
         let refusal = Refusal::early(wait.missing.reason(), sentence);
         let unprocessed = call.maybe_processed == 0;
         self.end_refused(
@@ -323,13 +323,18 @@ impl Wait {
     }
 
     /// What the call was waiting for, after "while".
-    pub(super) fn words(&self, cluster: &str) -> String {
+    pub(super) fn words(&self, cluster: Option<&ClusterState>) -> String {
+        let unresolved = cluster.and_then(|cluster| cluster.config.unresolved.as_deref());
+        let cluster = cluster.map_or("", |cluster| &cluster.name);
         match &self.missing {
             Missing::Service(name) => {
                 let name = shown(name.as_bytes());
                 format!("nobody said whether there is a service {name}")
             }
-            Missing::Endpoint => format!("{cluster} had no endpoint"),
+            Missing::Endpoint => match unresolved {
+                Some(sentence) => format!("{cluster} had no address: {sentence}"),
+                None => format!("{cluster} had no endpoint"),
+            },
             Missing::Stream => {
                 format!("every endpoint of {cluster} had as many streams as it allows")
             }

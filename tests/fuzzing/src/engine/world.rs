@@ -265,6 +265,7 @@ fn snapshot(which: usize) -> Arc<Snapshot> {
         transport: Transport::Plaintext,
         endpoints: endpoints.iter().map(endpoint).collect(),
         policy: ClusterPolicy::default(),
+        unresolved: None,
         budget_state: Arc::default(),
     };
     Arc::new(Snapshot {

@@ -81,6 +81,7 @@ pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot>
             .map(|address| Endpoint { address: *address })
             .collect(),
         policy: ClusterPolicy::default(),
+        unresolved: None,
         budget_state: Arc::default(),
     };
     Arc::new(Snapshot {
