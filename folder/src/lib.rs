@@ -5,6 +5,7 @@
 
 mod documents;
 mod others;
+mod places;
 mod text;
 mod watch;
 

@@ -1,22 +1,17 @@
 //! Tells when something in a set of folders may have changed.
 //!
 //! Says *may*: the reader compares what it finds with what it had. Folders are watched, never
-//! files, because editors and Kubernetes replace files by renaming. A notice comes for the folder
-//! that was there when the watch was set, so twice a second its path is looked at: when another
-//! folder stands there (it was removed and made again, a link on the way to it was moved), that one
-//! is watched from then on. Where no notice arrives (a folder shared into a virtual machine, a network
+//! files, because editors and Kubernetes replace files by renaming; `places.rs` follows a folder that
+//! is replaced itself. Where no notice arrives (a folder shared into a virtual machine, a network
 //! file system) the rescan still finds a change.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
+
+use crate::places::Places;
 
 /// Quiet time after the last notice before reading, so that a change in several files, or of a file
 /// that is written piece by piece, is seen whole.
@@ -28,10 +23,6 @@ const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// Longest time between two looks without any notice. Seconds; 10. Shorter finds changes sooner
 /// where notices do not arrive, and reads the folder more often for nothing everywhere else.
 const RESCAN: Duration = Duration::from_secs(10);
-
-/// Time between two looks at what stands at a watched path. 500 ms, so that with [`SETTLE`] a folder
-/// that was replaced is read within a second; a look is one `stat` for each path.
-const REPLACED: Duration = Duration::from_millis(500);
 
 /// A watch on some folders; ends when dropped.
 #[derive(Debug)]
@@ -73,96 +64,6 @@ impl Watch {
     }
 }
 
-/// The watched paths, and what stood there at the last look.
-struct Places {
-    folders: BTreeMap<PathBuf, Option<Identity>>,
-    files: BTreeMap<PathBuf, Option<Identity>>,
-    /// `None`: the system refused one.
-    watcher: Option<RecommendedWatcher>,
-}
-
-impl Places {
-    fn watch(
-        folders: impl IntoIterator<Item = PathBuf>,
-        files: impl IntoIterator<Item = PathBuf>,
-        changed: &Arc<Notify>,
-    ) -> Places {
-        let watcher = start_watcher(Arc::clone(changed));
-        if let Err(error) = &watcher {
-            tracing::warn!(%error, "no change notices: looking every 10 s instead");
-        }
-        let unseen = |path| (path, None);
-        let mut places = Places {
-            folders: folders.into_iter().map(unseen).collect(),
-            files: files.into_iter().map(unseen).collect(),
-            watcher: watcher.ok(),
-        };
-        places.renew();
-        places
-    }
-
-    async fn follow(mut self, changed: Arc<Notify>, looks: mpsc::Sender<()>) {
-        while !looks.is_closed() {
-            tokio::time::sleep(REPLACED).await;
-            if self.renew() {
-                changed.notify_one();
-            }
-        }
-    }
-
-    /// Watches the folders that stand there now. Returns whether something else stands at a path.
-    fn renew(&mut self) -> bool {
-        let mut is_news = false;
-        for (folder, seen) in &mut self.folders {
-            let found = Identity::of(folder);
-            if found != *seen {
-                is_news = true;
-                *seen = found;
-                if found.is_some() {
-                    watch_again(self.watcher.as_mut(), folder);
-                }
-            }
-        }
-        for (file, seen) in &mut self.files {
-            let found = Identity::of(file);
-            is_news |= found != *seen;
-            *seen = found;
-        }
-        is_news
-    }
-}
-
-/// What stands at a path, links followed.
-// The number of a folder that was removed is soon given to the next one; the time of its last change
-// tells those apart. It moves with every entry, too: then the same folder is watched once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    changed: (i64, i64),
-}
-
-impl Identity {
-    /// `None`: nothing stands there that we may look at.
-    fn of(path: &Path) -> Option<Identity> {
-        let found = fs::metadata(path).ok()?;
-        Some(Identity {
-            device: found.dev(),
-            inode: found.ino(),
-            changed: (found.ctime(), found.ctime_nsec()),
-        })
-    }
-}
-
-fn watch_again(watcher: Option<&mut RecommendedWatcher>, folder: &Path) {
-    let Some(watcher) = watcher else { return };
-    // It was not watched, or is gone and with it the watch.
-    let _ = watcher.unwatch(folder);
-    if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-        tracing::warn!(%error, folder = %folder.display(), "no change notices: looking every 10 s instead");
-    }
-}
-
 /// Turns notices into looks: one after the dust of a change has settled, one after [`RESCAN`].
 async fn settle(changed: Arc<Notify>, say_look: mpsc::Sender<()>) {
     while !say_look.is_closed() {
@@ -189,27 +90,6 @@ async fn quiet(changed: &Notify) {
     let _ = tokio::time::timeout(SETTLE_MAX, last_notice).await;
 }
 
-fn start_watcher(changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    notify::recommended_watcher(move |event: notify::Result<Event>| {
-        // An error means lost notices: look.
-        if event.map_or(true, |event| may_change(event.kind)) {
-            changed.notify_one();
-        }
-    })
-}
-
-/// Our own reading is noticed too; without this we would read for ever.
-fn may_change(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
-        EventKind::Any
-        | EventKind::Create(_)
-        | EventKind::Modify(_)
-        | EventKind::Remove(_)
-        | EventKind::Other => true,
-    }
-}
-
 fn folder_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -220,28 +100,8 @@ fn folder_of(file: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use notify::event::{CreateKind, ModifyKind};
-
-    #[test]
-    fn reading_is_no_change() {
-        let cases = [
-            (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
-            (EventKind::Access(AccessKind::Read), false),
-            (
-                EventKind::Access(AccessKind::Close(AccessMode::Read)),
-                false,
-            ),
-            (
-                EventKind::Access(AccessKind::Close(AccessMode::Write)),
-                true,
-            ),
-            (EventKind::Create(CreateKind::File), true),
-            (EventKind::Modify(ModifyKind::Any), true),
-        ];
-        for (kind, expected) in cases {
-            assert_eq!(may_change(kind), expected, "{kind:?}");
-        }
-    }
+    use crate::places::REPLACED;
+    use std::fs;
 
     #[test]
     fn a_bare_file_name_lies_in_the_present_folder() {

@@ -144,70 +144,25 @@ mod tests {
     #[test]
     fn the_reader_says_which_format() {
         use Format::{OpenMetrics, Text};
+        #[rustfmt::skip] // A table: one case a line.
         let cases: [(&str, &[&str], Format); 18] = [
             ("a reader that says nothing", &[], Text),
             ("an empty field", &[""], Text),
             ("Prometheus", &[PROMETHEUS], OpenMetrics),
             ("curl", &["*/*"], Text),
-            (
-                "a browser",
-                &["text/html,application/xml;q=0.9,*/*;q=0.8"],
-                Text,
-            ),
+            ("a browser", &["text/html,application/xml;q=0.9,*/*;q=0.8"], Text),
             ("text alone", &["text/plain;version=0.0.4"], Text),
-            (
-                "OpenMetrics alone",
-                &["application/openmetrics-text"],
-                OpenMetrics,
-            ),
-            (
-                "both alike",
-                &["text/plain, application/openmetrics-text"],
-                OpenMetrics,
-            ),
-            (
-                "text is liked better",
-                &["application/openmetrics-text;q=0.5, text/plain"],
-                Text,
-            ),
-            (
-                "anything but OpenMetrics",
-                &["application/openmetrics-text;q=0, */*"],
-                Text,
-            ),
-            (
-                "anything, text least",
-                &["*/*, text/plain;q=0.1"],
-                OpenMetrics,
-            ),
+            ("OpenMetrics alone", &["application/openmetrics-text"], OpenMetrics),
+            ("both alike", &["text/plain, application/openmetrics-text"], OpenMetrics),
+            ("text is liked better", &["application/openmetrics-text;q=0.5, text/plain"], Text),
+            ("anything but OpenMetrics", &["application/openmetrics-text;q=0, */*"], Text),
+            ("anything, text least", &["*/*, text/plain;q=0.1"], OpenMetrics),
             ("a whole type", &["application/*"], OpenMetrics),
-            (
-                "two fields",
-                &["text/plain;q=0.1", "application/openmetrics-text"],
-                OpenMetrics,
-            ),
-            (
-                "another version",
-                &["application/openmetrics-text;version=2.0.0, text/plain;q=0.1"],
-                Text,
-            ),
-            (
-                "upper case, spaces, quotes",
-                &["Application/OpenMetrics-Text ; Version=\"1.0.0\" ; Q=1"],
-                OpenMetrics,
-            ),
-            (
-                "a weight that is none",
-                &["application/openmetrics-text;q=x"],
-                Text,
-            ),
-            (
-                "protobuf first",
-                &[
-                    "application/vnd.google.protobuf;encoding=delimited, application/openmetrics-text;q=0.5, text/plain;q=0.3",
-                ],
-                OpenMetrics,
-            ),
+            ("two fields", &["text/plain;q=0.1", "application/openmetrics-text"], OpenMetrics),
+            ("another version", &["application/openmetrics-text;version=2.0.0, text/plain;q=0.1"], Text),
+            ("upper case, spaces, quotes", &["Application/OpenMetrics-Text ; Version=\"1.0.0\" ; Q=1"], OpenMetrics),
+            ("a weight that is none", &["application/openmetrics-text;q=x"], Text),
+            ("protobuf first", &["application/vnd.google.protobuf;encoding=delimited, application/openmetrics-text;q=0.5, text/plain;q=0.3"], OpenMetrics),
             ("neither", &["application/json"], Text),
         ];
         for (reader, fields, expected) in cases {
