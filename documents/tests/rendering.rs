@@ -3,7 +3,7 @@
 use outrider_documents::{load, render};
 use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
 use outrider_proto::envoy::cluster::cluster::{
-    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbPolicy,
+    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy,
 };
 use outrider_proto::envoy::cluster::{CircuitBreakers, Cluster, OutlierDetection};
 use outrider_proto::envoy::core::config_source::ConfigSourceSpecifier;
@@ -357,6 +357,23 @@ fn a_host_name_makes_the_cluster_one_of_dns() {
     assert_eq!(cluster.cluster_discovery_type, Some(strict));
     assert!(cluster.load_assignment.is_some());
     assert!(resources.endpoints.is_empty());
+}
+
+#[test]
+fn a_document_may_say_which_family_of_addresses_counts() {
+    let cases = [
+        ("any", DnsLookupFamily::Auto),
+        ("ipv4First", DnsLookupFamily::V4Preferred),
+        ("ipv4", DnsLookupFamily::V4Only),
+        ("ipv6", DnsLookupFamily::V6Only),
+    ];
+    for (family, expected) in cases {
+        let said = format!("endpoints: {{ addressFamily: {family}, static: ");
+        let text = ROUTED.replace("endpoints: { static: ", &said);
+        let resources = rendered(&[("services.yaml", &text)]);
+        let cluster = &resources.clusters[0].message;
+        assert_eq!(cluster.dns_lookup_family(), expected, "{family}");
+    }
 }
 
 #[test]

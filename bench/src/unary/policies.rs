@@ -74,9 +74,7 @@ fn cluster() -> Cluster {
         name: CLUSTER.to_owned(),
         transport: Transport::Plaintext,
         endpoints: (1..=ENDPOINTS)
-            .map(|host| Endpoint {
-                address: address(host),
-            })
+            .map(|host| Endpoint::at(address(host)))
             .collect(),
         policy: ClusterPolicy {
             health: HealthRules {

@@ -3,8 +3,8 @@
 use super::{Checker, Sourced};
 use crate::error::{Place, Report};
 use crate::model::{self, Service, TrafficPolicy};
-use crate::names::{self, Address};
-use crate::wire::{Endpoints, ServiceSpec, StaticEndpoint, Tls};
+use crate::names::{self, Address, Host};
+use crate::wire::{AddressFamily, Endpoints, ServiceSpec, StaticEndpoint, Tls};
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,14 +105,28 @@ fn check_endpoints(
         Endpoints {
             fixed: Some(fixed),
             registered: None,
-        } => return model::Endpoints::Static(check_addresses(fixed, checker)),
+            address_family,
+        } => {
+            let addresses = check_addresses(fixed, checker);
+            let family = check_family(address_family.as_ref(), &addresses, checker);
+            return model::Endpoints::Static(addresses, family);
+        }
+        Endpoints {
+            address_family: Some(family),
+            ..
+        } => checker.refuse(
+            family.referenced,
+            "`addressFamily` is of the names in `static`: what registers is an address",
+        ),
         Endpoints {
             fixed: None,
             registered: Some(_),
+            address_family: None,
         } => {}
         Endpoints {
             fixed: None,
             registered: None,
+            address_family: None,
         } => checker.refuse(
             endpoints.referenced,
             "`endpoints` says nothing: write `registered: {}` or `static`",
@@ -120,12 +134,29 @@ fn check_endpoints(
         Endpoints {
             fixed: Some(_),
             registered: Some(registered),
+            address_family: None,
         } => checker.refuse(
             registered.referenced,
             "endpoints are either `static` or `registered`, not both",
         ),
     }
     model::Endpoints::Registered(Vec::new())
+}
+
+fn check_family(
+    family: Option<&Spanned<AddressFamily>>,
+    addresses: &[Address],
+    checker: &mut Checker<'_, '_>,
+) -> AddressFamily {
+    let Some(family) = family else {
+        return AddressFamily::default();
+    };
+    let is_address = |address: &Address| matches!(address.host, Host::Ip(_));
+    if addresses.iter().all(is_address) {
+        let message = "`addressFamily` is of host names, and `static` has none";
+        checker.refuse(family.referenced, message);
+    }
+    family.value
 }
 
 fn check_addresses(

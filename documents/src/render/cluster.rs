@@ -5,10 +5,10 @@ use crate::model::{
     Breaker, Budget, Connections, Endpoints, Limits, OutlierDetection, Service, TrafficPolicy,
 };
 use crate::names::{Address, Host};
-use crate::wire::Tls;
+use crate::wire::{AddressFamily, Tls};
 use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
 use outrider_proto::envoy::cluster::cluster::{
-    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbPolicy,
+    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy,
 };
 use outrider_proto::envoy::cluster::{
     CircuitBreakers, Cluster, OutlierDetection as EnvoyOutlierDetection,
@@ -66,7 +66,7 @@ pub(super) fn render_cluster(
 fn needs_dns(service: &Service) -> bool {
     let is_name = |address: &Address| matches!(address.host, Host::Name(_));
     match &service.endpoints {
-        Endpoints::Static(addresses) => addresses.iter().any(is_name),
+        Endpoints::Static(addresses, _) => addresses.iter().any(is_name),
         Endpoints::Registered(_) => false,
     }
 }
@@ -80,8 +80,21 @@ fn discovered_by_dns(cluster: Cluster, service: &Service) -> Cluster {
     Cluster {
         cluster_discovery_type: Some(strict),
         respect_dns_ttl: true,
+        dns_lookup_family: dns_lookup_family(service).into(),
         load_assignment: Some(load_assignment(service)),
         ..cluster
+    }
+}
+
+/// `AUTO` is IPv6 first, then IPv4.
+fn dns_lookup_family(service: &Service) -> DnsLookupFamily {
+    match service.endpoints {
+        Endpoints::Registered(_) | Endpoints::Static(_, AddressFamily::Any) => {
+            DnsLookupFamily::Auto
+        }
+        Endpoints::Static(_, AddressFamily::Ipv4First) => DnsLookupFamily::V4Preferred,
+        Endpoints::Static(_, AddressFamily::Ipv4) => DnsLookupFamily::V4Only,
+        Endpoints::Static(_, AddressFamily::Ipv6) => DnsLookupFamily::V6Only,
     }
 }
 
@@ -105,7 +118,7 @@ pub(super) fn render_endpoints(service: &Service) -> Option<ClusterLoadAssignmen
 // A locality without endpoints they refuse: nobody there is no locality.
 fn load_assignment(service: &Service) -> ClusterLoadAssignment {
     let lb_endpoints: Vec<LbEndpoint> = match &service.endpoints {
-        Endpoints::Static(addresses) => addresses.iter().map(written_endpoint).collect(),
+        Endpoints::Static(addresses, _) => addresses.iter().map(written_endpoint).collect(),
         Endpoints::Registered(addresses) => addresses.iter().map(registered_endpoint).collect(),
     };
     let locality = (!lb_endpoints.is_empty()).then(|| LocalityLbEndpoints {

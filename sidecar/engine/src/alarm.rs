@@ -2,7 +2,7 @@
 
 use crate::call::AttemptError;
 use crate::contain::Subject;
-use crate::contract::{ConnectFailure, ConnectionId};
+use crate::contract::ConnectionId;
 use crate::engine::Engine;
 use crate::fuse::At;
 use crate::record::EndCause;
@@ -26,7 +26,7 @@ impl Engine {
             Timer::Lines => self.look_at_lines(),
             Timer::Connect(id) => {
                 self.disown_timer(id);
-                self.connect_failure(id, ConnectFailure::TimedOut);
+                self.connect_due(id);
             }
             Timer::Handshake(id) => {
                 self.disown_timer(id);

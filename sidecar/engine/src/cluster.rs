@@ -17,6 +17,7 @@ use outrider_policy::{
 
 use crate::config::{Cluster, INBOUND_STREAMS_DEFAULT, Transport};
 use crate::contract::ConnectionId;
+use crate::families::{self, Families};
 use crate::lines::ClusterLines;
 use crate::random::Random;
 use crate::record::{ClusterGauge, EndpointGauge};
@@ -33,6 +34,8 @@ pub(crate) struct ClusterState {
     pub(crate) config: Arc<Cluster>,
     pub(crate) name: Arc<str>,
     pub(crate) endpoints: Vec<Rc<EndpointState>>,
+    /// Of each endpoint, where a name has two; else empty.
+    pub(crate) families: Vec<Option<Rc<Families>>>,
     pub(crate) load: Rc<Load>,
     /// The own application behind the inbound listener, not a member of the mesh.
     pub(crate) is_app: bool,
@@ -123,6 +126,7 @@ impl ClusterState {
         let load = previous.map(|old| Rc::clone(&old.load)).unwrap_or_default();
         ClusterState {
             name: Arc::from(config.name.as_str()),
+            families: families::of_cluster(&config, previous),
             config,
             endpoints,
             load,
@@ -169,11 +173,12 @@ impl ClusterState {
         };
         let has_room = |index: usize| self.endpoints[index].full_until.get() <= now;
         let (index, chosen) = turn.pick_among(count, &mut || random.next_u64(), |index| {
-            has_room(index).then(|| candidate(index))
+            (has_room(index) && !self.stands_back(index)).then(|| candidate(index))
         })?;
         let access = |index: usize| self.endpoints[index].health.get().access(now);
         let is_in = |index: usize| access(index) == Access::In;
-        if !is_in(index) && (0..count).any(|other| !has_room(other) && is_in(other)) {
+        let may_have_room = |other: usize| !self.stands_back(other) && !has_room(other);
+        if !is_in(index) && (0..count).any(|other| may_have_room(other) && is_in(other)) {
             return None;
         }
         self.load.turn.set(turn);

@@ -4,7 +4,7 @@
 //! to its predecessor keeps its breakers, latencies and connections over a swap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +106,55 @@ pub enum Transport {
 pub struct Endpoint {
     /// Where it listens.
     pub address: SocketAddr,
+    /// The host and port that were written, if they stand for addresses of both families: one of those
+    /// is the fall-back of the other.
+    pub two_families: Option<Arc<str>>,
+}
+
+impl Endpoint {
+    /// An address that has no fall-back.
+    pub fn at(address: SocketAddr) -> Endpoint {
+        Endpoint {
+            address,
+            two_families: None,
+        }
+    }
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Four octets; A records.
+    Ipv4,
+    /// Sixteen octets; AAAA records.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of an address with a port.
+    pub fn of(address: &SocketAddr) -> Family {
+        match address {
+            SocketAddr::V4(_) => Family::Ipv4,
+            SocketAddr::V6(_) => Family::Ipv6,
+        }
+    }
+
+    /// The family of an address.
+    pub fn of_ip(address: &IpAddr) -> Family {
+        match address {
+            IpAddr::V4(_) => Family::Ipv4,
+            IpAddr::V6(_) => Family::Ipv6,
+        }
+    }
+
+    /// The one that this is not.
+    #[must_use]
+    pub fn other(self) -> Family {
+        match self {
+            Family::Ipv4 => Family::Ipv6,
+            Family::Ipv6 => Family::Ipv4,
+        }
+    }
 }
 
 /// What holds for all calls to a cluster.
@@ -124,6 +173,9 @@ pub struct ClusterPolicy {
     pub connect_timeout: Duration,
     /// How long connections to its endpoints live.
     pub lifetimes: Lifetimes,
+    /// Of a name with addresses of both families, the one that is tried first. Default IPv6 (RFC 8305,
+    /// RFC 6724).
+    pub first_family: Family,
 }
 
 /// Default for [`ClusterPolicy::connect_timeout`]; Envoy's is 5 s, too long beside a retry.
@@ -156,6 +208,7 @@ impl Default for ClusterPolicy {
             connections_max: None,
             connect_timeout: CONNECT_TIMEOUT_DEFAULT,
             lifetimes: Lifetimes::default(),
+            first_family: Family::Ipv6,
         }
     }
 }

@@ -156,7 +156,7 @@ pub(crate) fn app_route(address: SocketAddr) -> RouteState {
     let config = Cluster {
         name: name.clone(),
         transport: Transport::Plaintext,
-        endpoints: vec![Endpoint { address }],
+        endpoints: vec![Endpoint::at(address)],
         policy: ClusterPolicy::for_app(),
         unresolved: None,
         budget_state: Arc::default(),

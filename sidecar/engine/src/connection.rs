@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use outrider_http2::{ErrorCode, StreamId};
 use outrider_policy::SpiffeId;
@@ -71,6 +72,8 @@ pub(crate) struct Upstream {
     pub(crate) cluster: Rc<ClusterState>,
     pub(crate) endpoint: Rc<EndpointState>,
     pub(crate) stage: Stage,
+    /// It took long enough that the other family of its name was tried beside it, if it has one.
+    pub(crate) is_slow: bool,
     /// Calls that get a stream as soon as the connection is ready, or its window is wide again.
     pub(crate) waiters: VecDeque<CallId>,
     /// The peer's connection window was narrow for too long.
@@ -78,6 +81,13 @@ pub(crate) struct Upstream {
     pub(crate) blocked_timer: Option<TimerKey>,
     /// Small pieces of requests wait for more.
     pub(crate) gather_timer: Option<TimerKey>,
+}
+
+impl Upstream {
+    /// Longest wait until the connection is usable, from its beginning.
+    pub(crate) fn patience(&self) -> Duration {
+        self.cluster.config.policy.connect_timeout
+    }
 }
 
 /// How far an upstream connection is.

@@ -17,6 +17,7 @@ mod codec;
 mod configuration;
 mod connection;
 mod drain;
+mod families;
 mod foreign;
 mod lifetime;
 mod lines;

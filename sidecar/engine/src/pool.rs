@@ -100,6 +100,7 @@ impl Engine {
             cluster: Rc::clone(cluster),
             endpoint: Rc::clone(endpoint),
             stage: Stage::Connecting,
+            is_slow: false,
             waiters: VecDeque::new(),
             blocked: false,
             blocked_timer: None,
@@ -178,14 +179,15 @@ impl Engine {
     /// Streams may be opened: the calls that waited get theirs.
     fn connection_ready(&mut self, id: ConnectionId) {
         self.cancel_connection_timer(id);
-        let cluster = self.upstream_mut(id).map(|upstream| {
+        let reached = self.upstream_mut(id).map(|upstream| {
             upstream.stage = Stage::Ready;
-            Rc::clone(&upstream.cluster)
+            (Rc::clone(&upstream.cluster), Rc::clone(&upstream.endpoint))
         });
         self.begin_life(id);
         self.mark_dirty(id);
         self.send_waiting(id);
-        if let Some(cluster) = cluster {
+        if let Some((cluster, endpoint)) = reached {
+            self.family_answered(&cluster, &endpoint);
             self.reached(&cluster);
         }
     }
@@ -314,11 +316,15 @@ impl Engine {
         };
         let was_made = !upstream.stage.is_beginning();
         upstream.stage = Stage::Retired;
-        let endpoint = Rc::clone(&upstream.endpoint);
+        let (cluster, endpoint) = (Rc::clone(&upstream.cluster), Rc::clone(&upstream.endpoint));
         endpoint
             .connections
             .borrow_mut()
             .retain(|known| *known != id);
+        if !was_made && self.other_family(&cluster, &endpoint) {
+            self.place_waiting(id);
+            return Vec::new();
+        }
         if was_made || !self.has_ready(&endpoint) {
             return self.take_waiters(id);
         }
@@ -328,7 +334,7 @@ impl Engine {
     }
 
     /// Does a connection to it work?
-    fn has_ready(&self, endpoint: &EndpointState) -> bool {
+    pub(crate) fn has_ready(&self, endpoint: &EndpointState) -> bool {
         let is_ready = |found: &Connection| {
             let upstream = found.upstream();
             upstream.is_some_and(|upstream| upstream.stage == Stage::Ready) && !found.closing

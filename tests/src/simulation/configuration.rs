@@ -96,9 +96,7 @@ fn cluster(plan: &Plan, name: &str, endpoints: &[usize]) -> Cluster {
         breaker: default.breaker.filter(|_| plan.rules.breaker),
         outlier: plan.rules.ejection.then(OutlierRules::default),
     };
-    let endpoint = |endpoint: &usize| Endpoint {
-        address: sidecar_address(*endpoint),
-    };
+    let endpoint = |endpoint: &usize| Endpoint::at(sidecar_address(*endpoint));
     Cluster {
         name: name.to_owned(),
         transport: Transport::MutualTls {

@@ -4,7 +4,7 @@
 //! `10.0.0.1:1000` and `:1001` are sidecars of `orders` over mutual TLS, `127.0.0.1:2000` and `:2001`
 //! their applications, which can be reached in plaintext too; `10.9.9.9:9` answers nothing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use outrider_daemon::xds;
@@ -17,8 +17,11 @@ use crate::world::mesh::{CALLER, Mesh, address};
 /// A unary method of `orders` where documents say so.
 pub const GET: &str = "/shop.v1.Orders/Get";
 pub const SECOND: Duration = Duration::from_secs(1);
-/// What every host name would stand for; documents here name none.
-const NOWHERE: &[std::net::IpAddr] = &[];
+/// What every host name stands for.
+const THIS_MACHINE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
 
 pub struct Bed {
     pub mesh: Mesh,
@@ -134,7 +137,7 @@ pub fn snapshot(documents: &str) -> Snapshot {
     let resources = outrider_documents::render(&loaded);
     let accepted = xds::accept(&resources, &xds::Configuration::default());
     assert!(accepted.rejected.is_empty(), "{:?}", accepted.rejected);
-    let mut snapshot = accepted.configuration.snapshot(|_| NOWHERE);
+    let mut snapshot = accepted.configuration.snapshot(|_| &THIS_MACHINE);
     snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, "frontend");
     snapshot
 }

@@ -58,6 +58,11 @@ fn goes_well(bed: &mut Bed, authority: &str, path: &str) -> bool {
 
 fn of_services() -> Vec<Case> {
     let at = |address: &str| service("orders", "", "none", &[address]);
+    // Its application listens at the IPv4 address of this name.
+    let family = |family: &str| {
+        let said = format!("endpoints: {{ addressFamily: {family},");
+        at("localhost:2000").replace("endpoints: {", &said)
+    };
     let implemented = |more: &str| plain().replace("[shop.v1.Orders]", more);
     let sampled =
         |percent: u32| plain() + &mesh(&format!("tracing: {{ samplePercent: {percent} }}"));
@@ -102,6 +107,12 @@ fn of_services() -> Vec<Case> {
         )
         .arrange(|bed| drop(bed.call("orders", GET)))
         .shows(at_the_second),
+        Case::new(
+            &["spec.endpoints.addressFamily"],
+            family("ipv6"),
+            family("ipv4"),
+        )
+        .shows(|bed| goes_well(bed, "orders", GET)),
         Case::new(&["spec.tracing.samplePercent"], sampled(0), sampled(100))
             .shows(|bed| bed.call("orders", GET).trace.sampled()),
     ]

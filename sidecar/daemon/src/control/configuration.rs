@@ -12,7 +12,8 @@ use outrider_policy::Tick;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::names::{Answer, Name, Names};
+use super::answer::Answer;
+use super::names::{Name, Names};
 use super::resolve::{self, Files, Stamps};
 use super::status::{ConfigurationStatus, NameStatus};
 use crate::clock::Clock;
@@ -277,10 +278,12 @@ fn log_change(host: &str, before: &Name, after: &Name) {
 /// Why names stand for nothing, for the callers of a cluster without endpoints.
 fn unresolved<'a>(names: &Names, hosts: impl Iterator<Item = &'a str>) -> Option<String> {
     let sentences = hosts.take(UNRESOLVED_MAX).map(|host| {
-        let problem = names.find(host).and_then(|name| name.problem.as_deref());
+        let known = names.find(host);
+        let problem = known.and_then(|name| name.problem.as_deref());
         match problem {
             Some(problem) => format!("{host} does not resolve: {problem}"),
-            None => format!("{host} is not resolved yet"),
+            None if names.addresses(host).is_empty() => format!("{host} is not resolved yet"),
+            None => format!("{host} has no address of the family that its Service asks for"),
         }
     });
     let sentences: Vec<String> = sentences.collect();

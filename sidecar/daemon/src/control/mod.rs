@@ -2,7 +2,7 @@
 //!
 //! Reading order: `configuration` (from what a source says to the workers), `documents_source` and
 //! `documents` (one of the sources; the other is `member`), `change` (what may not replace what),
-//! `names` and `resolve` (what names stand for), `identity_watch` and `identity` (certificates),
+//! `names`, `answer` and `resolve` (what names stand for), `identity_watch` and `identity` (certificates),
 //! `status` (what the admin pages are told). The crate `folder` tells of changes.
 
 pub mod configuration;
@@ -10,6 +10,7 @@ pub mod documents_source;
 pub mod identity_watch;
 pub mod status;
 
+pub mod answer;
 mod change;
 mod documents;
 pub mod identity;

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use outrider_engine::config::Family;
 use outrider_policy::Tick;
+
+use super::answer::{Answer, Found};
 
 /// Shortest life of an answer. 1 s; less would ask for every call's worth of change.
 pub const TTL_MIN: Duration = Duration::from_secs(1);
@@ -21,74 +24,6 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
 /// Time from a failed lookup to the next, while addresses are known. Without any it is [`TTL_MIN`].
 const FAILED_AFTER: Duration = Duration::from_secs(5);
-
-/// What a lookup said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// There are addresses.
-    Found(Found),
-    /// Every name tried is denied: it does not exist or has no address; with how.
-    Nothing(String),
-    /// No answer that says anything for one of the names tried: time-out, SERVFAIL; with why.
-    Failed(String),
-}
-
-/// Addresses, and who says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The name that has them, of all that were tried for the host, or the file they are in.
-    pub name: String,
-    /// At least one, in any order.
-    pub addresses: Vec<IpAddr>,
-    /// Life of the answer as the server said it.
-    pub ttl: Duration,
-    /// A family of which nobody knows whether there are addresses.
-    pub unanswered: Option<Family>,
-    /// Names that were tried before and gave no answer, and why.
-    pub failed: Vec<(String, String)>,
-}
-
-/// A family of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Of A records.
-    Ipv4,
-    /// Of AAAA records.
-    Ipv6,
-}
-
-impl Family {
-    fn has(self, address: &IpAddr) -> bool {
-        match self {
-            Family::Ipv4 => address.is_ipv4(),
-            Family::Ipv6 => address.is_ipv6(),
-        }
-    }
-}
-
-impl Found {
-    /// All there is, from one source, for [`TTL_MIN`].
-    pub fn new(name: &str, addresses: Vec<IpAddr>) -> Found {
-        Found {
-            name: name.to_owned(),
-            addresses,
-            ttl: TTL_MIN,
-            unanswered: None,
-            failed: Vec::new(),
-        }
-    }
-}
-
-impl Answer {
-    /// The word for metrics.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Answer::Found(_) => "found",
-            Answer::Nothing(_) => "nothing",
-            Answer::Failed(_) => "failed",
-        }
-    }
-}
 
 /// One name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -222,7 +157,11 @@ impl Name {
         let same_name = self.answered_by == found.name;
         // Of the family that gave no answer the last good one stays.
         if let Some(family) = found.unanswered.filter(|_| same_name) {
-            addresses.extend(self.addresses.iter().filter(|it| family.has(it)));
+            addresses.extend(
+                self.addresses
+                    .iter()
+                    .filter(|it| Family::of_ip(it) == family),
+            );
         }
         addresses.sort_unstable();
         addresses.dedup();

@@ -18,7 +18,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use crate::clock::Clock;
-use crate::control::names::Answer;
+use crate::control::answer::Answer;
 use crate::control::resolve;
 
 /// Longest time for TCP, TLS and HTTP/2 together, name lookup included.

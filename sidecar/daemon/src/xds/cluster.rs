@@ -3,11 +3,11 @@
 use super::endpoints::{self, Address, Host};
 use super::fields::{Fields, number, refuse_unenforced};
 use super::{cluster_policy, http_options, tls};
-use outrider_engine::config::{ClusterPolicy, Transport};
+use outrider_engine::config::{ClusterPolicy, Family, Transport};
 use outrider_policy::{Limits, OutlierRules};
 use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
 use outrider_proto::envoy::cluster::cluster::{
-    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbPolicy,
+    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy,
 };
 use outrider_proto::envoy::cluster::{CircuitBreakers, Cluster, OutlierDetection};
 use outrider_proto::envoy::core::RoutingPriority;
@@ -18,6 +18,8 @@ pub(super) struct ClusterParts {
     pub transport: Transport,
     pub policy: ClusterPolicy,
     pub discovery: Discovery,
+    /// The one family whose addresses names stand for; `None`: both.
+    pub only_family: Option<Family>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +34,12 @@ pub(super) fn parse(cluster: &Cluster, fields: &mut Fields<'_>) -> Option<Cluste
     refuse_unenforced!(fields, cluster, Cluster {
         enforced: name, eds_cluster_config, connect_timeout, lb_policy, load_assignment,
             circuit_breakers, typed_extension_protocol_options, respect_dns_ttl, outlier_detection,
-            transport_socket, metadata, cluster_discovery_type;
+            transport_socket, metadata, cluster_discovery_type, dns_lookup_family;
         refused: transport_socket_matches, transport_socket_matcher, alt_stat_name, stats_matcher,
             per_connection_buffer_limit_bytes, per_connection_buffer_high_watermark_timeout,
             health_checks, max_requests_per_connection, upstream_http_protocol_options,
             common_http_protocol_options, http_protocol_options, http2_protocol_options,
-            dns_refresh_rate, dns_jitter, dns_failure_refresh_rate, dns_lookup_family,
-            dns_resolvers, use_tcp_for_dns_lookups, dns_resolution_config,
+            dns_refresh_rate, dns_jitter, dns_failure_refresh_rate, dns_resolvers, use_tcp_for_dns_lookups, dns_resolution_config,
             typed_dns_resolver_config, wait_for_warm_on_init, cleanup_interval,
             upstream_bind_config, lb_subset_config, common_lb_config, protocol_selection,
             upstream_connection_options, close_connections_on_host_health_failure,
@@ -57,14 +58,38 @@ pub(super) fn parse(cluster: &Cluster, fields: &mut Fields<'_>) -> Option<Cluste
         fields.refuse("lb_policy", problem);
     }
     http_options::check(&cluster.typed_extension_protocol_options, fields);
-    let policy = parse_policy(cluster, fields);
+    let mut policy = parse_policy(cluster, fields);
+    let only_family = parse_family(cluster.dns_lookup_family, &mut policy, fields);
     let discovery = parse_discovery(cluster, fields);
     let transport = tls::parse(&cluster.transport_socket, fields);
     Some(ClusterParts {
         transport: transport?,
         policy,
         discovery: discovery?,
+        only_family,
     })
+}
+
+/// One of two families is the fall-back of the other for as long as it cannot be reached, not only
+/// where a name has no address of it, as with Envoy. docs/CONFIG.md says so.
+fn parse_family(
+    family: i32,
+    policy: &mut ClusterPolicy,
+    fields: &mut Fields<'_>,
+) -> Option<Family> {
+    match DnsLookupFamily::try_from(family) {
+        Ok(DnsLookupFamily::Auto | DnsLookupFamily::All) => None,
+        Ok(DnsLookupFamily::V4Preferred) => {
+            policy.first_family = Family::Ipv4;
+            None
+        }
+        Ok(DnsLookupFamily::V4Only) => Some(Family::Ipv4),
+        Ok(DnsLookupFamily::V6Only) => Some(Family::Ipv6),
+        Err(_) => {
+            fields.refuse("dns_lookup_family", "not known");
+            None
+        }
+    }
 }
 
 fn parse_policy(cluster: &Cluster, fields: &mut Fields<'_>) -> ClusterPolicy {

@@ -3,7 +3,7 @@
 use super::cluster::{ClusterParts, Discovery};
 use super::domains::Settled;
 use super::endpoints::{Address, Host};
-use outrider_engine::config::{Cluster, Endpoint, Snapshot};
+use outrider_engine::config::{Cluster, Endpoint, Family, Snapshot};
 use outrider_policy::Lifetimes;
 use outrider_proto::TRUST_BUNDLE_SECRET;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,12 +110,12 @@ impl Configuration {
     ) -> Cluster {
         let mut seen = BTreeSet::new();
         let addresses = self.addresses(parts).iter();
-        let resolved = addresses.flat_map(|address| socket_addresses(address, resolve));
-        let endpoints = resolved.filter(|address| seen.insert(*address));
+        let resolved = addresses.flat_map(|address| endpoints(address, parts.only_family, resolve));
+        let endpoints = resolved.filter(|endpoint| seen.insert(endpoint.address));
         Cluster {
             name: name.to_owned(),
             transport: parts.transport.clone(),
-            endpoints: endpoints.map(|address| Endpoint { address }).collect(),
+            endpoints: endpoints.collect(),
             policy: parts.policy.clone(),
             unresolved: None,
             budget_state: Arc::default(),
@@ -130,18 +130,29 @@ impl Configuration {
     }
 }
 
-fn socket_addresses<'a>(
+/// What is written as one address. Of a name with addresses of both families one is the fall-back of
+/// the other.
+fn endpoints<'a>(
     address: &Address,
+    only_family: Option<Family>,
     resolve: &impl Fn(&str) -> &'a [IpAddr],
-) -> Vec<SocketAddr> {
+) -> Vec<Endpoint> {
     let port = address.port;
-    match &address.host {
-        Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
-        Host::Name(name) => resolve(name)
-            .iter()
-            .map(|ip| SocketAddr::new(*ip, port))
-            .collect(),
-    }
+    let name = match &address.host {
+        Host::Ip(ip) => return vec![Endpoint::at(SocketAddr::new(*ip, port))],
+        Host::Name(name) => name,
+    };
+    let is_asked_for = |ip: &&IpAddr| only_family.is_none_or(|it| it == Family::of_ip(ip));
+    let found = resolve(name).iter().filter(is_asked_for);
+    let addresses: Vec<SocketAddr> = found.map(|ip| SocketAddr::new(*ip, port)).collect();
+    let has_both =
+        addresses.iter().any(SocketAddr::is_ipv4) && addresses.iter().any(SocketAddr::is_ipv6);
+    let two_families: Option<Arc<str>> = has_both.then(|| format!("{name}:{port}").into());
+    let endpoint = |address| Endpoint {
+        address,
+        two_families: two_families.clone(),
+    };
+    addresses.into_iter().map(endpoint).collect()
 }
 
 /// What holds for connections that are accepted here: what is said of the own service, or, where it

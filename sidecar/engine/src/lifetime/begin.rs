@@ -1,5 +1,7 @@
 //! What must end soon after it began: a handshake, a header block.
 
+use std::time::Duration;
+
 use outrider_http2::{ErrorCode, GoawayKind};
 use outrider_policy::Tick;
 
@@ -8,6 +10,7 @@ use crate::call::AttemptError;
 use crate::connection::{Connection, DrainStep, Role};
 use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::families::ATTEMPT_DELAY;
 use crate::record::EndCause;
 use crate::timers::Timer;
 use crate::tls::Transport;
@@ -48,8 +51,10 @@ impl Engine {
                 Timer::Handshake(id),
             ),
             Role::Upstream(upstream) if upstream.stage.is_beginning() => {
-                let policy = &upstream.cluster.config.policy;
-                (policy.connect_timeout, Timer::Connect(id))
+                let alone =
+                    !upstream.is_slow && upstream.cluster.has_two_families(&upstream.endpoint);
+                let family = if alone { ATTEMPT_DELAY } else { Duration::MAX };
+                (upstream.patience().min(family), Timer::Connect(id))
             }
             Role::Downstream { .. } | Role::Upstream(_) => return,
         };

@@ -10,6 +10,7 @@ mod cancels;
 mod discovery;
 mod drain;
 mod dribble;
+mod families;
 mod flow;
 mod foreign;
 mod goaway;

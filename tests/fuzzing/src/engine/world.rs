@@ -257,9 +257,7 @@ fn snapshot(which: usize) -> Arc<Snapshot> {
         return Arc::new(known);
     }
     let endpoints: &[u8] = [&[1, 2][..], &[2, 3], &[], &[1, 2]][which];
-    let endpoint = |last: &u8| Endpoint {
-        address: SocketAddr::from(([10, 0, 0, *last], 1_000)),
-    };
+    let endpoint = |last: &u8| Endpoint::at(SocketAddr::from(([10, 0, 0, *last], 1_000)));
     let cluster = Cluster {
         name: "orders".to_owned(),
         transport: Transport::Plaintext,

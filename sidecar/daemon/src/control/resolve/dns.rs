@@ -17,10 +17,12 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
 
+use outrider_engine::config::Family;
+
 use super::resolv_conf::Settings;
 use super::search::{Said, names_tried, verdict};
 use crate::clock::Clock;
-use crate::control::names::{Answer, Family};
+use crate::control::answer::Answer;
 
 /// Wait for the other family once one has answered. 1 s: some networks lose every question for AAAA,
 /// and calls wait for this answer (RFC 8305 3 waits 50 ms, and takes what comes later, too).

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use super::{Files, lookup};
 use crate::clock::Clock;
-use crate::control::names::Answer;
+use crate::control::answer::Answer;
 use server::Zone;
 
 pub(super) mod server;

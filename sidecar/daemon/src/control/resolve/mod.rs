@@ -23,7 +23,8 @@ pub use files::{Files, Stamps};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::names::{Answer, Found, TTL_MAX};
+use super::answer::{Answer, Found};
+use super::names::TTL_MAX;
 use crate::clock::Clock;
 use hosts::Hosts;
 use resolv_conf::Settings;

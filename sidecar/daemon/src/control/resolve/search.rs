@@ -7,8 +7,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use outrider_engine::config::Family;
+
 use super::resolv_conf::Settings;
-use crate::control::names::{Answer, Family, Found};
+use crate::control::answer::{Answer, Found};
 
 /// Longest name in its written form, with the dot at its end (RFC 1035 2.3.4).
 const NAME_BYTES_MAX: usize = 254;

@@ -112,10 +112,13 @@ fn returns_when_not_found(action: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Sources, and whether each ends the search.
+    type Steps<'a> = &'a [(Source, bool)];
+
     #[test]
     fn who_is_asked_in_which_order() {
         use Source::{Dns, Files};
-        let cases: [(&str, &[(Source, bool)], bool); 13] = [
+        let cases: [(&str, Steps<'_>, bool); 13] = [
             ("", &[(Files, false), (Dns, false)], false),
             ("passwd: files\n", &[(Files, false), (Dns, false)], false),
             ("hosts: files dns\n", &[(Files, false), (Dns, false)], false),

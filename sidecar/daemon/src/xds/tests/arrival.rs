@@ -1,8 +1,11 @@
 //! What the operator wrote arrives in the engine's configuration.
 
 use super::{first, resources, resources_beside, route, snapshot};
-use outrider_engine::config::Transport;
+use outrider_engine::config::{Family, Transport};
 use outrider_policy::{Code, CodeSet, Sampling};
+use outrider_proto::envoy::cluster::cluster::DnsLookupFamily;
+use outrider_proto::envoy::core::address::Address as OneAddress;
+use outrider_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -94,6 +97,88 @@ fn a_service_of_the_mesh_must_present_its_own_identity() {
         panic!("{:?}", orders.transport)
     };
     assert_eq!(peer.as_str(), "spiffe://outrider.local/ns/shop/svc/orders");
+}
+
+#[test]
+fn addresses_of_one_name_are_of_the_families_that_were_asked_for() {
+    let (ipv4, ipv6) = ("10.0.0.1:50051", "[fd00::1]:50051");
+    let both = Some("orders.internal:50051");
+    let cases = [
+        (
+            DnsLookupFamily::Auto,
+            Family::Ipv6,
+            vec![(ipv4, both), (ipv6, both)],
+        ),
+        (
+            DnsLookupFamily::All,
+            Family::Ipv6,
+            vec![(ipv4, both), (ipv6, both)],
+        ),
+        (
+            DnsLookupFamily::V4Preferred,
+            Family::Ipv4,
+            vec![(ipv4, both), (ipv6, both)],
+        ),
+        (DnsLookupFamily::V4Only, Family::Ipv6, vec![(ipv4, None)]),
+        (DnsLookupFamily::V6Only, Family::Ipv6, vec![(ipv6, None)]),
+    ];
+    let found: [IpAddr; 2] = ["10.0.0.1", "fd00::1"].map(|it| it.parse().expect("an address"));
+    for (asked_for, first_family, expected) in cases {
+        let mut resources = resources();
+        let cluster = &mut resources.clusters[1].message;
+        assert_eq!(cluster.name, "orders");
+        cluster.set_dns_lookup_family(asked_for);
+        let accepted = first(&resources);
+        assert_eq!(accepted.rejected, []);
+        let snapshot = accepted.configuration.snapshot(|_| &found);
+        let orders = &snapshot.clusters["orders"];
+        let endpoints = orders
+            .endpoints
+            .iter()
+            .map(|it| (it.address.to_string(), it.two_families.as_deref()));
+        let mut endpoints: Vec<_> = endpoints.collect();
+        // Written as an address: no fall-back of anything.
+        assert_eq!(
+            endpoints.pop(),
+            Some(("10.0.0.9:50051".to_owned(), None)),
+            "{asked_for:?}"
+        );
+        let endpoints: Vec<_> = endpoints
+            .iter()
+            .map(|(address, name)| (address.as_str(), *name))
+            .collect();
+        assert_eq!(endpoints, expected, "{asked_for:?}");
+        assert_eq!(orders.policy.first_family, first_family, "{asked_for:?}");
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_resolved_is_refused() {
+    let cases = [
+        ("orders.internal", true),
+        ("Orders_1.internal.", true),
+        ("127.1", false),
+        ("0x7f000001", false),
+        ("10.0.0.256", false),
+        ("fe80::1%eth0", false),
+        ("or ders", false),
+        ("b\u{fc}cher.example", false),
+    ];
+    for (host, good) in cases {
+        let mut resources = resources();
+        let assignment = resources.clusters[1].message.load_assignment.as_mut();
+        let endpoint = &mut assignment.expect("endpoints").endpoints[0].lb_endpoints[0];
+        let Some(HostIdentifier::Endpoint(endpoint)) = &mut endpoint.host_identifier else {
+            panic!("an endpoint")
+        };
+        let address = endpoint.address.as_mut().and_then(|it| it.address.as_mut());
+        let Some(OneAddress::SocketAddress(socket)) = address else {
+            panic!("an address")
+        };
+        host.clone_into(&mut socket.address);
+        let rejected = first(&resources).rejected;
+        assert_eq!(rejected.is_empty(), good, "{host}: {rejected:?}");
+    }
 }
 
 #[test]

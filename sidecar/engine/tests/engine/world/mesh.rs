@@ -78,7 +78,7 @@ pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot>
         transport,
         endpoints: endpoints
             .iter()
-            .map(|address| Endpoint { address: *address })
+            .map(|address| Endpoint::at(*address))
             .collect(),
         policy: ClusterPolicy::default(),
         unresolved: None,
