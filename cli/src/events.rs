@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 Some(version) => names(&mut client, version).await?,
                 None => String::new(),
             };
-            // Whoever reads has gone, as `head` does: there is nobody to tell more.
+            // The reader has gone, as `head` does: more would not be read.
             if write!(io::stdout(), "{}\n{names}", line(&event)).is_err() {
                 break;
             }

@@ -135,7 +135,7 @@ fn refused(status: &Status) -> Failure {
 }
 
 /// A runtime for one command.
-fn runtime() -> Result<Runtime, Failure> {
+pub fn runtime() -> Result<Runtime, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::runtime("no runtime", &error))
 }

@@ -1,7 +1,7 @@
 //! TLS handshakes under way, and which of them gives way when there are too many.
 //!
-//! Whoever opens thousands of connections and says nothing must not push out who says a whole
-//! ClientHello at once, and whoever says thousands of those must not push out who has yet to begin:
+//! A peer that opens thousands of silent connections must not push out one that sends a whole
+//! ClientHello at once, and one that sends thousands of those must not push out one that has yet to begin:
 //! so the larger of these two groups gives way; in it the address with the most; of its the oldest.
 //! An attacker with many addresses can only push out who is slower than it needs for half the limit.
 //! Knows nothing of time or TLS.

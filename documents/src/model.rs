@@ -102,7 +102,7 @@ pub(crate) struct Service {
 pub(crate) enum Endpoints {
     /// As written; at least one. The family is of names.
     Static(Vec<Address>, AddressFamily),
-    /// Whoever registers; of a document alone nobody.
+    /// Those that register; empty in a document alone.
     Registered(Vec<SocketAddr>),
 }
 

@@ -1,9 +1,9 @@
 //! Services that have registered, and what becomes of them beside the documents.
 //!
 //! A document decides: of the registrations of its name only those of its namespace count, and
-//! only if it has `registered` endpoints. A name without a document belongs to whoever registered
-//! it first and is a service of its authority alone: which gRPC services it implements only a
-//! document may say, or anybody could claim one. Knows no leases: what is here is there.
+//! only if it has `registered` endpoints. A name without a document belongs to the namespace
+//! that registered it first, and calls reach it by authority alone: which gRPC services it implements
+//! only a document may say, or any member could claim one. Knows no leases.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! One running instance: who it is, how it has been told to behave, what it has seen.
 //!
-//! The `Backstage` service is called directly, never through a mesh, by whoever rehearses
+//! The `Backstage` service is called directly, never through a mesh, to rehearse
 //! failures. Without such a call an instance just works.
 
 use std::sync::{

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// Writes `addresses` as one line of JSON to standard output. Whoever started the process may have
-/// closed the pipe: that is logged, and no reason to end.
+/// Writes `addresses` as one line of JSON to standard output. The process that started this one
+/// may have closed the pipe: that is logged, and no reason to end.
 pub fn print_ready(addresses: &impl Serialize) {
     let written = serde_json::to_string(addresses)
         .map_err(io::Error::from)

@@ -23,7 +23,7 @@ pub struct Token {
     pub service: String,
     /// Which token it is; no secret.
     pub id: [u8; 8],
-    /// What proves that the token was given to whoever says it.
+    /// What proves that the sender was given the token.
     pub secret: [u8; 32],
     /// SHA-256 of the bundle that the control plane must be believed under: over the DER of its
     /// certificates, one after the other.

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 /// Where `tests/install-peers.sh` puts them.
 pub fn installed() -> PathBuf {
     let home = || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| OsString::from("/")));
-    let peers = env::var_os("OUTRIDER_PEERS").map(PathBuf::from);
-    peers.unwrap_or_else(|| home().join(".cache/outrider-peers"))
+    let peers = env::var_os("OUTRIDER_PEERS").filter(|folder| !folder.is_empty());
+    peers.map_or_else(|| home().join(".cache/outrider-peers"), PathBuf::from)
 }
 
 /// A file among them, such as `bin/envoy`. `None` if it is missing, which is said.

@@ -67,7 +67,7 @@ impl Progress {
                 } else {
                     format!("\x1b[{lines}A\x1b[J")
                 };
-                // Whoever watched may be gone; the verdict does not depend on it.
+                // The reader may be gone; the verdict does not depend on it.
                 let _ = output::print_line(&format!("{up}{table}"));
                 *lines = table.lines().count();
             }

@@ -55,7 +55,7 @@ impl<'s> Directory<'s> {
         self.look_up(name, other.as_ref(), namespace, checker)
     }
 
-    /// Resolves an entry of `backendRefs`, of which `kind` is Service by default.
+    /// Resolves an entry of `backendRefs`; its `kind` is Service by default.
     pub fn find_backend(
         &self,
         backend: &BackendRef,

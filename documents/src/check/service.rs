@@ -72,7 +72,7 @@ fn check_grpc_service(name: &Spanned<String>, checker: &mut Checker<'_, '_>) {
     }
 }
 
-/// Whoever registers announces the port of a sidecar, which speaks mutual TLS alone; and only TLS tells
+/// An instance that registers announces the port of a sidecar, which speaks mutual TLS alone; and only TLS tells
 /// whether an address that was registered once is still the service's.
 fn check_transport(
     tls: Option<&Spanned<Tls>>,

@@ -57,12 +57,12 @@ pub enum StartupError {
     /// The certificate, key or trust bundle cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// A worker ended while it should have served. The process ends, so that whoever supervises
-    /// it starts it anew: with one worker less, calls would wait on listeners that nobody serves.
+    /// A worker ended while it should have served. The process ends, so that its supervisor
+    /// starts it again: with one worker less, calls would wait on listeners that no worker serves.
     #[error("a worker ended unexpectedly: {0}; start the sidecar again and report this")]
     Worker(io::Error),
     /// A task of the control thread ended while it should have run. The process ends: without the
-    /// task it would serve an old configuration or identity for ever, and nobody would notice.
+    /// task it would serve an old configuration or identity for ever, unnoticed.
     #[error("the control thread failed: {0}; start the sidecar again and report this")]
     Control(String),
     /// A part of the process could not be set up.

@@ -2,12 +2,12 @@
 //!
 //! While events are handled, `subject` says whose they are. A panic that unwinds to [`contained`]
 //! ends that call with INTERNAL, or that connection with its calls; a codec that was left in the
-//! middle of a step (`codec.rs`) ends its connection, whoever had asked. What is thrown away goes
+//! middle of a step (`codec.rs`) ends its connection, whichever call was handled. What is thrown away goes
 //! the usual way out if that can still be gone, else by force, and each call in it still ends in
-//! one record. Sums that the panic may have left wrong are made anew in `stock.rs`, at the end of
-//! the turn, before the loop is told anything.
+//! one record. Sums that the panic may have left wrong are computed again in `stock.rs`, at the end of
+//! the turn, before the loop gets any action.
 //!
-//! A panic in here, or in the making of sums, is contained by nobody: it ends the process.
+//! A panic in here, or in the making of sums, is not contained: it ends the process.
 //!
 //! [`contained`]: Engine::contained
 

@@ -111,7 +111,7 @@ pub enum Action {
     Want(String),
     /// A call has ended; its one record.
     Record(Box<CallRecord>),
-    /// A peer spoke another protocol than the listener it came to, and is let go; worth a line in the
+    /// A peer spoke another protocol than its listener, and its connection is closed; worth a line in the
     /// log, but not one each time.
     Foreign {
         /// The listener.

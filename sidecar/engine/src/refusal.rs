@@ -168,7 +168,7 @@ impl Reason {
             | Reason::BadTimeout
             | Reason::HeadersTooLarge => Class::CallerFault,
             Reason::Overloaded | Reason::MemoryLimit => Class::Overload,
-            // A status would have told what the caller did wrong; whoever resets has failed.
+            // A status would have told what the caller did wrong; an endpoint that resets has failed.
             Reason::UpstreamCancelled | Reason::UpstreamInsecure => Class::EndpointFault,
             // Ours, or of both; no word about the endpoint.
             Reason::NoSocket | Reason::Stalled | Reason::Draining | Reason::SidecarFault => {

@@ -3,7 +3,7 @@
 //! How near the limit is, and how much to give up, is `policy`'s decision and is told here. What a
 //! call holds is known here: its octets that no peer takes, its head, and what is kept for a retry;
 //! and what is left of an answer when its call is over.
-//! Whoever waits for a stalled reader has waited long; who reads is spared as long as may be.
+//! Calls that wait for a stalled reader go first; calls whose reader reads are spared for longest.
 
 use std::cmp::Reverse;
 

@@ -1,4 +1,5 @@
-//! After a panic: what lives is looked through, what does not fit is let go, sums are made anew.
+//! After a panic: drops entries that point at calls or connections that no longer exist, and computes
+//! all sums again.
 //!
 //! The truth is the slab of calls and the slab of connections; every other list and number of the
 //! engine follows from them. Rare, so it may take as long as there are calls.

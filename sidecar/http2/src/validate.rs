@@ -266,7 +266,7 @@ fn with_host_as_authority(fields: &Fields) -> Fields {
         .collect()
 }
 
-/// RFC 9110 8.6: whoever forwards a message with several equal lengths may make them one. The next reader
+/// RFC 9110 8.6: a proxy may make several equal lengths of a message one. The next reader
 /// might refuse several.
 fn with_one_length(fields: &Fields) -> Fields {
     let mut is_first = true;

@@ -19,7 +19,7 @@ use crate::error::IdentityError;
 use crate::options::{IdentityFiles, Options};
 
 /// A sidecar is no longer ready when less than one part of so many of its certificate's life is
-/// left: whoever moves calls elsewhere needs the time.
+/// left: to move calls elsewhere takes time.
 const READY_SHARE: i64 = 10;
 
 /// Whose identity a sidecar must have.

@@ -80,8 +80,8 @@ pub struct Member {
     membership: Membership,
     data: Arc<Data>,
     own: Own,
-    /// The control plane and we did not believe each other the last time: it may have been made
-    /// anew, or its root exchanged while we were away. A token says whom to believe.
+    /// The last time one end refused the other's certificate: the control plane may have been set
+    /// up again, or its root replaced, while we were away. A token says which bundle is right.
     is_stranger: bool,
     subscription: Subscription,
     latest: watch::Receiver<Latest>,
@@ -221,7 +221,7 @@ impl Member {
         })
     }
 
-    /// Everything there is to say over a connection, until it ends or is to be made anew; gives
+    /// Everything there is to say over a connection, until it ends or is to be replaced; gives
     /// how long to wait.
     async fn stay(
         &mut self,

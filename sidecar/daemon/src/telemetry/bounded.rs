@@ -40,7 +40,7 @@ impl<L: Labels + Clone + Eq + Hash, M: Clone, C: MetricConstructor<M>> Bounded<L
         }
     }
 
-    /// Forgets all sets. For gauges that are told anew each time.
+    /// Forgets all sets. For gauges that are set again each time.
     pub fn clear(&self) {
         self.family.clear();
         self.sets.store(0, Ordering::Relaxed);

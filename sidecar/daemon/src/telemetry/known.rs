@@ -122,7 +122,7 @@ mod tests {
         })
     }
 
-    /// CVE-2025-43915: labels made of request data fill the memory of whoever keeps them.
+    /// CVE-2025-43915: labels made of request data fill the memory that keeps them.
     #[test]
     fn a_caller_cannot_invent_a_label() {
         let cases = [

@@ -1,6 +1,6 @@
 //! Where log lines end up: a file or standard error, written by a thread of its own.
 //!
-//! Whoever reads our standard error may stop reading; that must stop neither the control thread,
+//! The reader of our standard error may stop reading; that must stop neither the control thread,
 //! which answers `/livez` and obeys SIGTERM, nor a worker. So batches wait in a bounded queue, and
 //! what does not fit is counted as lost. The access log and the process's own log have one each.
 
@@ -242,7 +242,7 @@ fn write_all(mut work: mpsc::Receiver<Work>, mut output: impl Output, lost: &Ato
     }
 }
 
-/// The lines of which the first `written` octets do not hold the end.
+/// How many lines do not end within the first `written` octets.
 fn lines_after(batch: &Batch, written: usize) -> u64 {
     let ends = batch.text[..written]
         .iter()

@@ -49,7 +49,7 @@ struct Limited {
 
 impl Memory {
     /// Of this process, with so many bytes as its limit. With or without one it uses no transparent
-    /// huge pages from now on: each is 2 MiB for whoever needs 4 KiB of it. Measured: hostile
+    /// huge pages from now on: each is 2 MiB where 4 KiB are needed. Measured: hostile
     /// clients made it grow by 6 MiB where it needs 1, and it kept them.
     pub fn new(limit_bytes: Option<u64>) -> Memory {
         turn_huge_pages_off();

@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// New configuration is in force: the calls for which it has the answer go on, the oldest
-    /// first. Names that lead somewhere now are no longer wanted; should they go, they will be anew.
+    /// first. Names that lead somewhere now are no longer wanted; when their routes go, they are wanted again.
     pub(crate) fn discovered(&mut self) {
         let routes = &self.snapshot.routes;
         self.wanted.retain(|name, _| !routes.knows(name));

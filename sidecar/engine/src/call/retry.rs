@@ -157,7 +157,7 @@ impl Engine {
         newest
     }
 
-    /// A cluster that was away and is back counts its calls anew, and has other lines.
+    /// A cluster that was away and is back counts its calls from zero, and has other lines.
     fn move_load(&mut self, id: CallId, from: &ClusterState, to: &ClusterState) {
         if Rc::ptr_eq(&from.load, &to.load) {
             return;

@@ -38,7 +38,7 @@ pub(crate) struct Life {
     pub(crate) is_resting: bool,
     /// When the last octet came.
     pub(crate) heard_at: Tick,
-    /// Since when octets wait for the socket of which it takes none, as the turns before saw it.
+    /// Since when octets wait and the socket takes none, as the turns before saw it.
     pub(crate) output_since: Option<Tick>,
     keepalive: Keepalive,
     /// As the last look saw it: streams opened so far, and since when none was open.

@@ -1,7 +1,7 @@
 //! Octets that are held for a peer that takes none of them (the HTTP/2 bomb's second half,
 //! CVE-2026-47774): a stream is reset, a connection whose socket takes nothing is dropped.
 //!
-//! An idle stream holds nothing and is never called stalled. Whoever stalls makes every hop before it
+//! An idle stream holds nothing and is never called stalled. A stalled peer makes every hop before it
 //! hold octets. Only the hop next to it sees each octet that it takes, because credit travels in
 //! large pieces; so a hop between sidecars waits much longer.
 

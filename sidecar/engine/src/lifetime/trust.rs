@@ -74,8 +74,8 @@ impl Engine {
         ends.into_iter().flatten().all(|end| self.now < end)
     }
 
-    /// New material: the clock may have jumped since the last, and the bundle may have shrunk. Whoever
-    /// has proved itself is judged anew at once; whose handshake is under way, at its end.
+    /// New material: the clock may have jumped since the last, and the bundle may have shrunk. A peer
+    /// that has shown its certificate is judged again at once; one whose handshake runs, at its end.
     pub(crate) fn recheck_peers(&mut self, before: Option<&TlsMaterial>) {
         let Some(material) = self.material.clone() else {
             return;

@@ -129,8 +129,8 @@ impl Budgets {
         self.empty_data.earn(10);
     }
 
-    /// A stream ended well. With an answer that is not ours it pays for a hundred that are taken back
-    /// while they are held, two frames each: whoever takes back nearly all that it opens is not cut off.
+    /// A stream ended well. With an answer that is not ours it pays for a hundred that are cancelled
+    /// while they are held, two frames each: a caller that cancels nearly all its calls is not cut off.
     pub(super) fn earn_for_end(&mut self, stake: Stake) {
         self.resets.earn(stake);
         let was_answered = stake != Stake::Settled;

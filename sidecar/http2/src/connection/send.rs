@@ -5,8 +5,8 @@
 //! once, twice when it has to wait.
 //!
 //! A call that is at a server whose connection window others use up would wait for as long as they
-//! are not read. So a client leaves the end of that window to streams of which the server has the
-//! head and none of the body.
+//! are not read. So a client leaves the end of that window to streams whose head the server has and
+//! whose body has not begun.
 
 use std::collections::VecDeque;
 

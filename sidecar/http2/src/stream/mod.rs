@@ -28,7 +28,7 @@ pub(crate) struct Stream {
     pub(crate) queue: BodyQueue,
     /// We are the client, and of the body nothing is in the output.
     pub(crate) is_unbegun: bool,
-    /// Since when a watch sees octets in `queue` of which none goes; see `connection/watch.rs`.
+    /// Since when a watch sees octets in `queue` and none is sent; see `connection/watch.rs`.
     pub(crate) stuck_since: Option<Duration>,
     /// To be sent when `queue` is empty.
     pub(crate) trailers: Option<Box<Fields>>,
@@ -45,7 +45,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Has something to send that its own window lets go.
+    /// Has something to send, and room for it in its own window.
     pub(crate) fn is_ready(&self) -> bool {
         !self.queue.is_empty() && self.send_window > 0
     }

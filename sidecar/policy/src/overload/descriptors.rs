@@ -1,9 +1,9 @@
 //! File descriptors: how many of them the traffic may have.
 //!
-//! Whoever connects to us may open as many connections as the system lets it; what we need to go on
+//! Callers may open as many connections as the system allows; what we need to go on
 //! at all (the control plane, the admin pages, names, files) must not depend on that, and neither
 //! must calls that are let in: they need connections of their own to endpoints. So both have a part
-//! of the descriptors that nobody else gets. Envoy's overload manager does the same with its
+//! of the descriptors to itself. Envoy's overload manager does the same with its
 //! `envoy.resource_monitors.global_downstream_max_connections`.
 
 /// Descriptors that no connection of the traffic gets. Two connections to the control plane, two

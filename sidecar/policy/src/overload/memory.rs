@@ -90,8 +90,8 @@ pub struct Relief {
 }
 
 impl Relief {
-    /// With `used_bytes` in use, of which calls hold `held_bytes`: how many they may hold; `None` for
-    /// any number.
+    /// How many bytes calls may hold, when `used_bytes` are in use and calls hold `held_bytes` of them;
+    /// `None` for any number.
     pub fn step(
         self,
         rules: &MemoryRules,

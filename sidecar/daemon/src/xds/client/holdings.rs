@@ -33,7 +33,7 @@ pub(super) struct Holdings {
 }
 
 impl Holdings {
-    /// What was stored is the server's last word. Its version is computed anew from what is left
+    /// What was stored is the server's last word. Its version is computed again from what is left
     /// of it: if that is still the server's, nothing was lost on the way (a field that an older
     /// build did not know), and only then does the server send nothing.
     pub fn restored(resources: &Resources) -> Holdings {

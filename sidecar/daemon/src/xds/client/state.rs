@@ -51,7 +51,7 @@ impl Client {
 
     /// Begins with a configuration of an earlier life in force: what [`Client::services`] and
     /// [`Client::resources`] gave then. What of it cannot be enforced any more is left out. The
-    /// first delta stream resumes; a state-of-the-world stream is told everything anew.
+    /// first delta stream resumes; a state-of-the-world stream gets everything again.
     pub fn restored(node: Node, services: BTreeSet<String>, resources: &Resources) -> Client {
         let serving = Serving::restored(resources);
         let in_force = accept(&serving.resources(), &Configuration::default());
@@ -100,7 +100,7 @@ impl Client {
     }
 
     /// The wanted services for which no call has anything to wait: those that are absent, and those
-    /// of which all that was ever said was refused. Should a good word come, they are routed.
+    /// whose resources were all refused. When good ones come, they are routed.
     pub fn unusable(&self) -> BTreeSet<String> {
         let mut unusable = self.absent();
         let (services, routes) = (self.services.iter(), &self.holdings.routes);

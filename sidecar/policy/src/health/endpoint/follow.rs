@@ -41,7 +41,7 @@ impl HealthRules {
 }
 
 impl Breaker {
-    /// Slices of another length are other slices: calls are counted anew.
+    /// Slices of another length are other slices: calls are counted from zero again.
     fn follow(mut self, before: &BreakerRules, rules: &BreakerRules, now: Tick) -> Breaker {
         match &mut self {
             Breaker::Closed { window, .. } if before.window != rules.window => {
