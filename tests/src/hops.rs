@@ -7,7 +7,7 @@ use outrider_daemon::{Limits, Options};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
-use crate::sidecar::{Sidecar, write_document, write_service_of};
+use crate::sidecar::{Sidecar, write_document, write_service_at};
 
 /// How many sidecars a call passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,8 @@ pub struct Served<'a> {
     pub name: &'a str,
     /// Its gRPC services, with commas between.
     pub grpc_services: &'a str,
+    /// Endpoints beside its application, where that has no sidecar.
+    pub others: &'a [SocketAddr],
     /// Documents beside its own, YAML.
     pub documents: &'a str,
     /// What `--limits` says to both sidecars; empty: nothing.
@@ -48,6 +50,7 @@ pub struct Served<'a> {
 const ORDERS: Served = Served {
     name: "orders",
     grpc_services: "shop.v1.Orders",
+    others: &[],
     documents: "",
     limits: "",
 };
@@ -133,8 +136,8 @@ impl Served<'_> {
     }
 
     fn write(&self, documents: &Path, tls: &str, address: SocketAddr) {
-        let address = address.to_string();
-        write_service_of(documents, self.name, self.grpc_services, tls, &address);
+        let addresses = [&[address], self.others].concat();
+        write_service_at(documents, self.name, self.grpc_services, tls, &addresses);
     }
 }
 

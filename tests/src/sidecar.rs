@@ -1,5 +1,6 @@
 //! A sidecar inside the test's process, on real sockets of 127.0.0.1.
 
+use std::fmt::Display;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -99,10 +100,24 @@ pub fn write_plain_service(folder: &Path, name: &str, address: SocketAddr) {
 
 /// The same with `grpc_services`, a list with commas between.
 pub fn write_service_of(folder: &Path, name: &str, grpc_services: &str, tls: &str, address: &str) {
+    write_service_at(folder, name, grpc_services, tls, &[address]);
+}
+
+/// The same with several endpoints.
+pub(crate) fn write_service_at(
+    folder: &Path,
+    name: &str,
+    grpc_services: &str,
+    tls: &str,
+    addresses: &[impl Display],
+) {
+    let endpoint = |address| format!("{{ address: \"{address}\" }}");
+    let endpoints: Vec<String> = addresses.iter().map(endpoint).collect();
+    let endpoints = endpoints.join(", ");
     let text = format!(
         "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  \
          grpcServices: [{grpc_services}]\n  tls: {tls}\n  \
-         endpoints: {{ static: [ {{ address: \"{address}\" }} ] }}\n"
+         endpoints: {{ static: [ {endpoints} ] }}\n"
     );
     write_document(folder, &format!("{name}.yaml"), &text);
 }

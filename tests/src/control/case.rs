@@ -3,6 +3,8 @@
 //!
 //! A case is one row of a table in `cases/`. Decides nothing; `outcome.rs` compares.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::peer::{GRPC_SERVICE, SERVICE};
@@ -70,14 +72,19 @@ pub struct Ground {
     pub documents: String,
     /// What `--limits` says to the sidecars.
     pub limits: &'static str,
+    /// The option of another server, which is an endpoint too; the control calls the first one.
+    pub beside: Option<(&'static str, u32)>,
+    /// Nobody listens at the server's address for so long after each case begins.
+    pub late_ms: u64,
 }
 
 impl Ground {
-    /// The service that stands on it.
-    pub(crate) fn served(&self) -> Served<'_> {
+    /// The service that stands on it; `others` are endpoints too.
+    pub(crate) fn served<'a>(&'a self, others: &'a [SocketAddr]) -> Served<'a> {
         Served {
             name: SERVICE,
             grpc_services: GRPC_SERVICE,
+            others,
             documents: &self.documents,
             limits: self.limits,
         }
@@ -226,6 +233,8 @@ impl Case {
                 server: Vec::new(),
                 documents: String::new(),
                 limits: "",
+                beside: None,
+                late_ms: 0,
             },
             parts: parts.into_iter().collect(),
             allowed: Vec::new(),
@@ -246,6 +255,19 @@ impl Case {
     /// An option of the server, such as `max_concurrent_streams`.
     pub fn server(mut self, option: &'static str, value: u32) -> Case {
         self.ground.server.push((option, value));
+        self
+    }
+
+    /// Another endpoint with this option, for cases through one sidecar. The control calls only the one
+    /// that [`Case::server`] is about.
+    pub fn beside(mut self, option: &'static str, value: u32) -> Case {
+        self.ground.beside = Some((option, value));
+        self
+    }
+
+    /// Connections to the server are refused at first, for so many milliseconds.
+    pub fn late(mut self, late_ms: u64) -> Case {
+        self.ground.late_ms = late_ms;
         self
     }
 

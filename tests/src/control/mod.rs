@@ -6,23 +6,28 @@
 
 pub mod case;
 pub mod cases;
+pub mod pauses;
 pub mod peer;
 pub mod resets;
 pub mod step;
 
 pub(crate) mod outcome;
 
+mod gate;
+mod own;
 mod tonic;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use crate::hops::Way;
 use crate::interop::Peer;
 use case::{Case, Ground};
+use gate::Gate;
 use peer::Client;
 
 /// Those of `peers` that are on this machine, and the files that others lack.
@@ -40,20 +45,20 @@ pub fn present(peers: &[Peer]) -> (Vec<Peer>, Vec<String>) {
 /// Servers that are tried at a time.
 const SERVERS_AT_ONCE: usize = 4;
 
-/// Runs `cases` between each two of `peers`, both ways: a text for each that differs, or that does not
-/// end as its row says.
-pub async fn differences(cases: Vec<Case>, peers: &[Peer]) -> Vec<String> {
+/// Runs `cases` between each of `clients` and a server of each of `servers`: a text for each that
+/// differs, or that does not end as its row says.
+pub async fn differences(cases: Vec<Case>, clients: &[Peer], servers: &[Peer]) -> Vec<String> {
     let grounds = by_ground(cases);
     let turns = Arc::new(Semaphore::new(SERVERS_AT_ONCE));
     let mut tried = Vec::new();
     for (ground, cases) in grounds {
         let cases = Arc::new(cases);
-        for &server in peers {
+        for &server in servers {
             let trial = Trial {
                 ground: ground.clone(),
                 cases: Arc::clone(&cases),
                 server,
-                clients: peers.to_vec(),
+                clients: clients.to_vec(),
             };
             tried.push(tokio::spawn(trial.run(Arc::clone(&turns))));
         }
@@ -75,7 +80,7 @@ pub async fn differences_at(server: SocketAddr, cases: Vec<Case>, clients: &[Pee
             server: Peer::Tonic,
             clients: clients.to_vec(),
         };
-        differences.extend(trial.at("a server of ours", server).await);
+        differences.extend(trial.at("a server of ours", server, &[]).await);
     }
     differences
 }
@@ -99,18 +104,35 @@ struct Trial {
 impl Trial {
     async fn run(self, turns: Arc<Semaphore>) -> Vec<String> {
         let _turn = turns.acquire().await;
-        let server = peer::serve(self.server, &self.ground).await;
-        self.at(self.server.name(), server.address).await
+        let name = self.server.name();
+        let server = peer::serve(self.server, &self.ground.server).await;
+        match self.ground.beside {
+            None => self.at(name, server.address, &[]).await,
+            Some(option) => {
+                let other = peer::serve(self.server, &[option]).await;
+                self.at(name, server.address, &[other.address]).await
+            }
+        }
     }
 
-    /// The same at a server that runs already.
-    async fn at(&self, name: &str, address: SocketAddr) -> Vec<String> {
-        let way = Way::to(self.ground.served(), self.ground.hops, address).await;
+    /// The same at a server that runs already, where others may stand beside it.
+    async fn at(&self, name: &str, server: SocketAddr, others: &[SocketAddr]) -> Vec<String> {
+        let gate = Gate::before(server);
+        let late = Duration::from_millis(self.ground.late_ms);
+        let opening = || (late > Duration::ZERO).then(|| gate.opens_after(late));
+        let address = match self.ground.late_ms {
+            0 => server,
+            _ => gate.address,
+        };
+        let way = Way::to(self.ground.served(others), self.ground.hops, address).await;
         let mut differences = Vec::new();
         for &peer in &self.clients {
             let mut client = Client::start(peer);
             for case in self.cases.iter() {
+                let opens = opening();
                 let direct = client.run(case, address).await;
+                drop(opens);
+                let _opens = opening();
                 let through = client.run(&case.of_the_mesh(), way.address()).await;
                 let who = format!("{:?}, {} to {name}", case.name, peer.name());
                 let told = compare(case, direct, through);

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::case::{Case, Ground};
+use super::case::Case;
 use super::outcome::Outcome;
 use super::tonic;
 use crate::interop::Peer;
@@ -56,10 +56,10 @@ fn command(peer: Peer) -> Option<Command> {
     }
 }
 
-/// Starts the server of `peer`, with the ground's options.
-pub(crate) async fn serve(peer: Peer, ground: &Ground) -> Server {
+/// Starts the server of `peer`, with options of a ground.
+pub(crate) async fn serve(peer: Peer, options: &[(&'static str, u32)]) -> Server {
     let option = |(name, value): &(&str, u32)| ((*name).to_owned(), Value::from(*value));
-    let options: Map<String, Value> = ground.server.iter().map(option).collect();
+    let options: Map<String, Value> = options.iter().map(option).collect();
     if peer == Peer::Tonic {
         let streams = options
             .get("max_concurrent_streams")

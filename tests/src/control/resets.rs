@@ -5,17 +5,13 @@
 //! differ from gRPC's table, and from each other (`docs/ERRORS.md`).
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::net::TcpStream;
 
 use super::case::{Case, Part};
+use super::own::{self, PATIENCE};
 use super::step::send;
 use crate::raw::{FieldReader, Frame, Heard, Peer, flag, grpc_response, kind};
-
-/// Longest silence on a connection.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Codes of RST_STREAM, and what gRPC's page says of them.
 const CODES: [(u32, &[&str]); 12] = [
@@ -38,6 +34,13 @@ pub fn rows() -> Vec<Case> {
     of(|| Part::unary([]), "no")
 }
 
+/// As [`rows`], without STREAM_CLOSED, which tonic has no code for: it says UNKNOWN.
+pub fn tonic_rows() -> Vec<Case> {
+    let mut rows = rows();
+    rows.retain(|row| !row.name().contains("code 5,"));
+    rows
+}
+
 /// Streams that are reset after a message. Of a unary call grpc-go then says INTERNAL, whatever the
 /// code, and C-core does so now and then of any call, or forgets the message.
 pub fn begun_rows() -> Vec<Case> {
@@ -56,30 +59,15 @@ fn of(call: fn() -> Part, begun: &str) -> Vec<Case> {
         .collect()
 }
 
-/// Serves until the process ends, on a thread of its own: what reads fields stays on one.
+/// Serves until the process ends.
 ///
 /// # Panics
 /// When the system has no port or no thread.
 pub fn serve() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("it obeys");
-    let address = listener.local_addr().expect("an address");
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().build().expect("a runtime");
-    std::thread::spawn(move || {
-        let here = LocalSet::new();
-        here.block_on(&runtime, async move {
-            let listener = TcpListener::from_std(listener).expect("the runtime takes it");
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::task::spawn_local(converse(socket));
-            }
-        });
-    });
-    address
+    own::serve(converse)
 }
 
 async fn converse(socket: TcpStream) {
-    let _ = socket.set_nodelay(true);
     let mut peer = Peer::new(socket);
     if peer.greet_as_server(&[]).await.is_err() {
         return;

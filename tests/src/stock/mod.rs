@@ -81,8 +81,8 @@ pub async fn run(
             continue;
         }
         for (ground, loads) in &grounds {
-            let process = peer::serve(server, ground).await;
-            let way = Way::to(ground.served(), ground.hops, process.address).await;
+            let process = peer::serve(server, &ground.server).await;
+            let way = Way::to(ground.served(&[]), ground.hops, process.address).await;
             for &client in &clients {
                 let mut both = Both {
                     process: &process,

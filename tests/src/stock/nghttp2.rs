@@ -70,7 +70,7 @@ pub async fn run(
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::of(|address| Some(serve(nghttpd, address, folder.path()))).await;
     let ground = Case::new("", []).ground;
-    let way = Way::to(ground.served(), Hops::Pair, server.address).await;
+    let way = Way::to(ground.served(&[]), Hops::Pair, server.address).await;
     let mut rows = Vec::new();
     for load in loads(size).iter().filter(|load| wanted(&load.name)) {
         let begun = Instant::now();

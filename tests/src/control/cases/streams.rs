@@ -21,6 +21,12 @@ pub fn rows() -> Vec<Case> {
         Case::new("many calls at once, one stream", [calls(60, 30)])
             .server("max_concurrent_streams", 1)
             .through_a_pair(),
+        // Alone, the one with one stream would need 12 s.
+        Case::new(
+            "a second endpoint that has room",
+            [calls(120, 100).deadline(6_000)],
+        )
+        .beside("max_concurrent_streams", 1),
         Case::new("a crowd", [calls(CROWD, 500).deadline(60_000)]),
         Case::new("a crowd", [calls(CROWD, 500).deadline(60_000)]).through_a_pair(),
     ]

@@ -1,12 +1,14 @@
 //! One call of the client, driven a message at a time.
 
+use std::time::Duration;
+
 use http::uri::PathAndQuery;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::client::Grpc;
-use tonic::metadata::MetadataValue;
+use tonic::metadata::{AsciiMetadataKey, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -56,11 +58,20 @@ impl Seen {
     }
 }
 
-/// A request with what the server shall do.
-pub(super) fn request<T>(server: &Value, body: T) -> Request<T> {
+/// A request of a part: what the server shall do, metadata of text, and a deadline.
+pub(super) fn request<T>(part: &Value, body: T) -> Request<T> {
     let mut request = Request::new(body);
-    let script = MetadataValue::from_bytes(server.to_string().as_bytes());
+    let script = MetadataValue::from_bytes(part["server"].to_string().as_bytes());
     request.metadata_mut().insert_bin(SCRIPT, script);
+    for field in part["metadata"].as_array().into_iter().flatten() {
+        let [name, value] = [&field[0], &field[1]].map(|text| text.as_str().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (name.parse::<AsciiMetadataKey>(), value.parse()) {
+            request.metadata_mut().append(name, value);
+        }
+    }
+    if let Some(milliseconds @ 1..) = part["deadline_ms"].as_u64() {
+        request.set_timeout(Duration::from_millis(milliseconds));
+    }
     request
 }
 
@@ -76,10 +87,10 @@ pub(super) async fn ready(channel: &Channel) -> Result<Grpc<Channel>, Status> {
 }
 
 impl Call {
-    pub(super) async fn start(channel: &Channel, server: &Value) -> Result<Call, Status> {
+    pub(super) async fn start(channel: &Channel, part: &Value) -> Result<Call, Status> {
         let mut grpc = ready(channel).await?;
         let (requests, receiver) = mpsc::channel(1);
-        let request = request(server, ReceiverStream::new(receiver));
+        let request = request(part, ReceiverStream::new(receiver));
         let called = async move { grpc.streaming(request, path(), Codec::default()).await };
         Ok(Call {
             requests: Some(requests),

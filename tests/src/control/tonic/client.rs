@@ -125,7 +125,7 @@ impl Part {
         let mut seen = Seen::default();
         let called = async {
             let mut grpc = ready(channel).await?;
-            let request = request(&self.fields["server"], b"hello".to_vec());
+            let request = request(&self.fields, b"hello".to_vec());
             grpc.unary(request, path(), Codec::default()).await
         };
         let ended = called.await.map(|reply| seen.add(&reply.into_inner()));
@@ -133,7 +133,7 @@ impl Part {
     }
 
     async fn stream(&self, channel: &Channel, steps: &Value, met: &mut bool) -> Value {
-        let mut call = match Call::start(channel, &self.fields["server"]).await {
+        let mut call = match Call::start(channel, &self.fields).await {
             Ok(call) => call,
             Err(status) => return Seen::default().outcome(&Err(status)),
         };

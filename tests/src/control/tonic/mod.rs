@@ -1,6 +1,7 @@
 //! A client and a server of the control over tonic, in this process.
 //!
-//! They know the steps that loads are made of; metadata is left to the programs of others.
+//! They know the steps that loads are made of, deadlines, and metadata that a client sends; other metadata
+//! is left to the programs of others.
 
 mod call;
 pub(super) mod client;
