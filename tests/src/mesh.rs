@@ -41,10 +41,19 @@ pub struct Mesh {
 impl Mesh {
     /// Starts a control plane that knows orders, whose certificates live for `life_seconds`.
     pub async fn start(life_seconds: u64) -> Mesh {
+        Mesh::with(ORDERS, life_seconds).await
+    }
+
+    /// Starts a control plane that knows no service.
+    pub async fn start_empty() -> Mesh {
+        Mesh::with("", 86_400).await
+    }
+
+    async fn with(text: &str, life_seconds: u64) -> Mesh {
         let [documents, data, members] =
             [(); 3].map(|()| tempfile::tempdir().expect("a temporary folder"));
         let file = documents.path().join("mesh.yaml");
-        fs::write(file, ORDERS).expect("a file is written");
+        fs::write(file, text).expect("a file is written");
         let mut mesh = Mesh {
             documents,
             data,
