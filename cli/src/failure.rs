@@ -43,7 +43,6 @@ impl Failure {
             }
             StartupError::Store { .. }
             | StartupError::Authority(_)
-            | StartupError::Tokens(_)
             | StartupError::Listen { .. }
             | StartupError::System { .. }
             | StartupError::Ended(_) => Failure::Runtime(chain(error)),

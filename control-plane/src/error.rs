@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use crate::authority::AuthorityError;
 use crate::desk::DeskError;
 use crate::store::StoreError;
-use crate::tokens::TokensError;
 
 /// Why a control plane did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +32,7 @@ pub enum StartupError {
     },
     /// The store cannot be used.
     #[error(
-        "cannot open the store in {} (--data): {source}; one control plane has a folder at a time",
+        "cannot open the store in {} (--data): {source}",
         .folder.display()
     )]
     Store {
@@ -48,9 +47,6 @@ pub enum StartupError {
     /// The certificate authority cannot be used.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// The join tokens cannot be used.
-    #[error(transparent)]
-    Tokens(#[from] TokensError),
     /// A listener could not be opened.
     #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
     Listen {

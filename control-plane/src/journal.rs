@@ -25,6 +25,9 @@ pub use filter::Filter;
 /// Events that may wait to be written. 1,024; a mesh that starts at once makes two a sidecar.
 const WAITING: usize = 1_024;
 
+/// Events that wait while the disk takes no writes. 10,000, as many as are kept.
+const UNWRITTEN: usize = 10_000;
+
 /// Events that a follower may be behind before it misses some. 1,024.
 const BEHIND: usize = 1_024;
 
@@ -52,10 +55,14 @@ pub enum EventKind {
     Renewed,
     /// A step of a rollover of the root.
     Rotated,
+    /// The disk takes no writes, or takes them again.
+    Store,
+    /// A join token was made or revoked.
+    Token,
 }
 
 impl EventKind {
-    const ALL: [EventKind; 9] = [
+    const ALL: [EventKind; 11] = [
         EventKind::Joined,
         EventKind::Registered,
         EventKind::Left,
@@ -65,6 +72,8 @@ impl EventKind {
         EventKind::Rejected,
         EventKind::Renewed,
         EventKind::Rotated,
+        EventKind::Store,
+        EventKind::Token,
     ];
 
     /// The word of `MeshEvent.kind`.
@@ -79,20 +88,23 @@ impl EventKind {
             EventKind::Rejected => "rejected",
             EventKind::Renewed => "renewed",
             EventKind::Rotated => "rotated",
+            EventKind::Store => "store",
+            EventKind::Token => "token",
         }
     }
 
     /// Did an operator make it? Everything else members can make, as often as they like.
     fn is_of_operators(self) -> bool {
         match self {
-            EventKind::Applied | EventKind::Rotated => true,
+            EventKind::Applied | EventKind::Rotated | EventKind::Token => true,
             EventKind::Joined
             | EventKind::Registered
             | EventKind::Left
             | EventKind::Ejected
             | EventKind::Returned
             | EventKind::Rejected
-            | EventKind::Renewed => false,
+            | EventKind::Renewed
+            | EventKind::Store => false,
         }
     }
 
@@ -146,7 +158,7 @@ impl Journal {
     /// # Errors
     /// The store cannot be read or written, or there is no thread to be had.
     pub fn open(store: &Store) -> Result<Journal, StoreError> {
-        let last = store.write(kept::last_number)?;
+        let last = store.read(kept::last_number)?;
         let (queue, recorded) = mpsc::channel(WAITING);
         let (followers, _) = broadcast::channel(BEHIND);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -243,27 +255,40 @@ impl Writer {
     fn run(mut self, mut recorded: mpsc::Receiver<Event>) {
         let mut events = Vec::new();
         while recorded.blocking_recv_many(&mut events, WAITING) > 0 {
-            self.number(&mut events);
-            match self
-                .store
-                .write(|transaction| kept::append(transaction, &events))
-            {
-                Ok(()) => self.tell(events.drain(..)),
-                Err(error) => {
-                    tracing::error!(%error, events = events.len(), "events are not written");
-                    self.last -= events.len() as u64;
-                    self.dropped.fetch_add(events.len() as u64, Relaxed);
-                }
+            self.write(&mut events);
+        }
+        // The store may be writable again since.
+        self.write(&mut events);
+        self.lose(&mut events, 0);
+    }
+
+    /// Writes them and tells them. While the disk takes no writes they wait, the newest of them:
+    /// that it takes them again is itself an event, and brings all here.
+    fn write(&mut self, events: &mut Vec<Event>) {
+        for (number, event) in (self.last + 1..).zip(events.iter_mut()) {
+            event.number = number;
+        }
+        match self
+            .store
+            .write(|transaction| kept::append(transaction, events))
+        {
+            Ok(()) => {
+                self.last += events.len() as u64;
+                self.tell(events.drain(..));
             }
-            events.clear();
+            Err(StoreError::Unwritable(_)) => self.lose(events, UNWRITTEN),
+            Err(error) => {
+                tracing::error!(%error, events = events.len(), "events are not written");
+                self.lose(events, 0);
+            }
         }
     }
 
-    fn number(&mut self, events: &mut [Event]) {
-        for event in events {
-            self.last += 1;
-            event.number = self.last;
-        }
+    /// Keeps the newest so many, and counts the others.
+    fn lose(&self, events: &mut Vec<Event>, kept: usize) {
+        let lost = events.len().saturating_sub(kept);
+        events.drain(..lost);
+        self.dropped.fetch_add(lost as u64, Relaxed);
     }
 
     fn tell(&self, events: impl Iterator<Item = Event>) {

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
 use crate::sidecars::Protocol;
+use crate::store::Health;
 use crate::tls::Census;
 
 /// All metrics of a control plane.
@@ -31,6 +32,8 @@ pub struct Metrics {
     connections_by_address: Family<AddressLabels, Gauge>,
     connections_refused: Family<ClientLabels, Counter>,
     addresses_unproven: Counter,
+    store_unwritable: Gauge,
+    store_failures: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,6 +91,8 @@ pub struct Levels {
     pub events_lost: u64,
     /// Who is connected, and who had to go.
     pub guests: Census,
+    /// Whether the store can be written.
+    pub store: Health,
 }
 
 impl Metrics {
@@ -115,6 +120,8 @@ impl Metrics {
             connections_by_address: register(r, "connections_by_address", "Connections of the eight addresses that have the most", Family::default()),
             connections_refused: register(r, "connections_refused", "Connections that ended because there were too many of their kind", Family::default()),
             addresses_unproven: register(r, "addresses_unproven", "Looks for a member at the address that it announced which did not find it", Counter::default()),
+            store_unwritable: register(r, "store_unwritable", "1 while the disk takes no writes, else 0", Gauge::default()),
+            store_failures: register(r, "store_failures", "Times that the disk stopped taking writes", Counter::default()),
             registry,
         }
     }
@@ -196,6 +203,7 @@ impl Metrics {
             documents_version,
             events_lost,
             guests,
+            store,
         } = levels;
         for (protocol, count) in [(Protocol::Delta, delta), (Protocol::StateOfTheWorld, world)] {
             let gauge = self.sidecars.get_or_create(&labels(protocol));
@@ -209,8 +217,9 @@ impl Metrics {
         self.grace.set(level(grace_seconds));
         self.contested.set(level(contested as u64));
         self.documents_version.set(level(documents_version));
-        let counted = self.events_lost.get();
-        self.events_lost.inc_by(events_lost.saturating_sub(counted));
+        raise(&self.events_lost, events_lost);
+        self.store_unwritable.set(store.failing.is_some().into());
+        raise(&self.store_failures, store.failures);
         self.set_guests(&guests);
     }
 
@@ -246,8 +255,7 @@ impl Metrics {
         ];
         for (client, count) in turned_away {
             let labels = ClientLabels { client };
-            let counter = self.connections_refused.get_or_create(&labels);
-            counter.inc_by(count.saturating_sub(counter.get()));
+            raise(&self.connections_refused.get_or_create(&labels), count);
         }
     }
 }
@@ -262,6 +270,11 @@ fn labels(protocol: Protocol) -> ProtocolLabels {
     ProtocolLabels {
         protocol: protocol.word(),
     }
+}
+
+/// A counter that is counted elsewhere.
+fn raise(counter: &Counter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
 }
 
 fn level(count: u64) -> i64 {

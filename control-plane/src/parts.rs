@@ -67,7 +67,7 @@ impl Parts {
         let trust_domain = desk.desired().borrow().documents.trust_domain().to_owned();
         let (life, now) = (options.certificate_life, clock::unix_seconds());
         let authority = Authority::open(&store, &trust_domain, life, now)?;
-        let tokens = Tokens::open(&store, authority.trust_domain(), authority.bundle())?;
+        let tokens = Tokens::open(&store, authority.trust_domain(), authority.bundle());
         let (mesh, tasks) = Mesh::open(mesh::Opening {
             store: &store,
             journal: &journal,

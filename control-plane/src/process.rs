@@ -30,7 +30,7 @@ use crate::operator::Operator;
 use crate::options::Options;
 use crate::parts::Parts;
 use crate::tls::{Connection, Door};
-use crate::{caller, clock};
+use crate::{caller, clock, store};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -127,6 +127,10 @@ fn start_tasks(
     tasks.spawn("the watch of documents", async move {
         desk.follow_folder(rereads).await
     });
+    tasks.spawn(
+        "the watch of the store",
+        store::record_health(parts.store.clone(), parts.journal.clone()),
+    );
     tasks.spawn("the registry", mesh.registrar.run());
     tasks.spawn("the publisher", mesh.publisher.run());
     tasks.spawn("the admin page", admin::serve(admin, parts.clone()));

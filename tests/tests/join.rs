@@ -177,7 +177,7 @@ async fn expired_token(data: &TempDir) -> Token {
     let yesterday = clock::unix_seconds() - 86_400;
     let life = Duration::from_secs(60);
     let authority = Authority::open(&store, "outrider.local", life, yesterday).expect("a root");
-    let tokens = Tokens::open(&store, "outrider.local", authority.bundle()).expect("tokens");
+    let tokens = Tokens::open(&store, "outrider.local", authority.bundle());
     let request = v1::CreateTokenRequest {
         namespace: String::new(),
         service: "orders".to_owned(),

@@ -104,6 +104,7 @@ fn levels(parts: &Parts, counts: Counts) -> Levels {
         documents_version: published.documents_version,
         events_lost: parts.journal.dropped(),
         guests: parts.guests.census(),
+        store: parts.store.health().borrow().clone(),
     }
 }
 
@@ -120,11 +121,17 @@ async fn counts(parts: &Parts) -> Option<Counts> {
     counting.await.ok()?.ok()
 }
 
+/// Ready: it takes all that it is for, changes too.
 async fn readyz(State(parts): State<Parts>) -> Response {
     if *parts.stopping.borrow() {
-        stopped()
-    } else {
-        "ready\n".into_response()
+        return stopped();
+    }
+    match &parts.store.health().borrow().failing {
+        Some(reason) => {
+            let problem = format!("the disk of --data takes no writes: {reason}\n");
+            (StatusCode::SERVICE_UNAVAILABLE, problem).into_response()
+        }
+        None => "ready\n".into_response(),
     }
 }
 

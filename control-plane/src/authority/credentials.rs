@@ -37,29 +37,41 @@ pub struct OperatorFolder {
 }
 
 impl OperatorFolder {
-    /// Makes the folder in `data`, or takes it with its key, and writes it anew.
+    /// Takes the folder in `data` with its key and writes what is not up to date, or makes it.
     ///
     /// # Errors
-    /// [`AuthorityError::Credential`]: it cannot be written.
+    /// [`AuthorityError::Signing`]. That it cannot be written is logged, and [`run`] tries again.
     pub fn open(
         authority: &Authority,
         data: &Path,
         now: i64,
     ) -> Result<OperatorFolder, AuthorityError> {
         let folder = data.join(OPERATOR_FOLDER);
-        let failed = |source| AuthorityError::Credential {
-            path: folder.clone(),
-            source,
-        };
-        fs::create_dir_all(&folder).map_err(failed)?;
         // The key stays the same from start to start: so each of the three files may be replaced
         // alone, and whoever reads meanwhile has a pair that fits.
         let kept = fs::read_to_string(folder.join(KEY)).ok();
         let kept = kept.and_then(|pem| KeyPair::from_pem(&pem).ok());
         let key = kept.map_or_else(KeyPair::generate, Ok)?;
         let opened = OperatorFolder { folder, key };
-        opened.write(authority, now)?;
+        if opened.due(authority) <= now
+            && let Err(error) = opened.write(authority, now)
+        {
+            tracing::error!(%error, "the operator's credential is not written; trying again");
+        }
         Ok(opened)
+    }
+
+    /// When it has to be written: at half of the life of what is there, at once if that is not all
+    /// of it, or of other roots. Seconds since 1970-01-01 UTC.
+    fn due(&self, authority: &Authority) -> i64 {
+        let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        let is_same = read(KEY) == self.key.serialize_pem()
+            && read(BUNDLE) == authority.shared.bundle.borrow().pem();
+        let chain = pem::parse_many(read(CERTIFICATE)).unwrap_or_default();
+        let chain: Vec<&[u8]> = chain.iter().map(pem::Pem::contents).collect();
+        let end = authority.shared.roots.borrow().end_of(&chain, &self.key);
+        let due = end.filter(|_| is_same).map(|end| end - half_life_seconds());
+        due.unwrap_or(i64::MIN)
     }
 
     /// Writes all three files, the certificate with a new life.
@@ -69,6 +81,11 @@ impl OperatorFolder {
         let blocks = blocks.map(|der| pem::Pem::new("CERTIFICATE", der.to_vec()));
         let chain = pem::encode_many_config(&blocks.collect::<Vec<_>>(), LINE_FEEDS);
         let bundle = authority.shared.bundle.borrow().pem();
+        let made = fs::create_dir_all(&self.folder);
+        made.map_err(|source| AuthorityError::Credential {
+            path: self.folder.clone(),
+            source,
+        })?;
         self.replace(KEY, 0o600, &self.key.serialize_pem())?;
         self.replace(BUNDLE, 0o644, &bundle)?;
         self.replace(CERTIFICATE, 0o644, &chain)
@@ -98,7 +115,8 @@ fn write_aside(path: &Path, mode: u32, text: &str) -> io::Result<()> {
 /// Renews both until the process ends. Returns only by being dropped.
 pub async fn run(authority: Authority, folder: OperatorFolder) {
     let mut bundle = authority.bundle();
-    let mut due = clock::unix_seconds() + half_life_seconds();
+    let mut due = folder.due(&authority);
+    let mut said = None;
     loop {
         let wait = wait_seconds(clock::unix_seconds(), due);
         tokio::select! {
@@ -108,13 +126,22 @@ pub async fn run(authority: Authority, folder: OperatorFolder) {
             _ = bundle.changed() => due = i64::MIN,
         }
         let now = clock::unix_seconds();
+        // Never later than by a clock that has been set back.
+        due = due.min(now + half_life_seconds());
         if due > now {
             continue;
         }
         let renewed = authority.renew_own(now);
         match renewed.and_then(|()| folder.write(&authority, now)) {
-            Ok(()) => due = now + half_life_seconds(),
-            Err(error) => tracing::error!(%error, "our certificates are not renewed"),
+            Ok(()) => (due, said) = (now + half_life_seconds(), None),
+            // Tried again each second, said once.
+            Err(error) => {
+                let problem = error.to_string();
+                if said.as_ref() != Some(&problem) {
+                    tracing::error!(problem, "our certificates are not renewed; trying again");
+                }
+                said = Some(problem);
+            }
         }
     }
 }

@@ -72,8 +72,8 @@ impl From<AuthorityError> for Status {
             AuthorityError::OutOfOrder(_) | AuthorityError::RootEnded => {
                 Status::failed_precondition(text)
             }
-            AuthorityError::Store(_)
-            | AuthorityError::TrustDomain { .. }
+            AuthorityError::Store(error) => error.into(),
+            AuthorityError::TrustDomain { .. }
             | AuthorityError::Damaged(_)
             | AuthorityError::NoRandomness
             | AuthorityError::OwnKey(_)

@@ -10,6 +10,7 @@ use super::bundle::Bundle;
 use super::error::AuthorityError;
 use super::rollover::Roots;
 use super::root::Root;
+use crate::store::existing;
 
 /// One row, the trust domain, under [`TRUST_DOMAIN`].
 const AUTHORITY: TableDefinition<'_, &str, &str> = TableDefinition::new("authority");
@@ -23,8 +24,10 @@ const ROOTS: TableDefinition<'_, u64, (bool, &[u8], &[u8])> = TableDefinition::n
 const BUNDLES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("bundles");
 
 /// The trust domain, if this is not the first start.
-pub fn trust_domain(transaction: &WriteTransaction) -> Result<Option<String>, AuthorityError> {
-    let authority = transaction.open_table(AUTHORITY).map_err(Error::from)?;
+pub fn trust_domain(transaction: &ReadTransaction) -> Result<Option<String>, AuthorityError> {
+    let Some(authority) = existing(transaction.open_table(AUTHORITY))? else {
+        return Ok(None);
+    };
     let kept = authority.get(TRUST_DOMAIN).map_err(Error::from)?;
     Ok(kept.map(|kept| kept.value().to_owned()))
 }
@@ -41,8 +44,10 @@ pub fn keep_trust_domain(
 }
 
 /// The roots; `None` before the first start.
-pub fn roots(transaction: &WriteTransaction, now: i64) -> Result<Option<Roots>, AuthorityError> {
-    let table = transaction.open_table(ROOTS).map_err(Error::from)?;
+pub fn roots(transaction: &ReadTransaction, now: i64) -> Result<Option<Roots>, AuthorityError> {
+    let Some(table) = existing(transaction.open_table(ROOTS))? else {
+        return Ok(None);
+    };
     let mut roots = Vec::new();
     for row in table.iter().map_err(Error::from)? {
         let (_, row) = row.map_err(Error::from)?;
@@ -92,7 +97,9 @@ pub fn bundle(
     transaction: &ReadTransaction,
     sha256: &[u8],
 ) -> Result<Option<GetBundleResponse>, AuthorityError> {
-    let bundles = transaction.open_table(BUNDLES).map_err(Error::from)?;
+    let Some(bundles) = existing(transaction.open_table(BUNDLES))? else {
+        return Ok(None);
+    };
     let Some(kept) = bundles.get(sha256).map_err(Error::from)? else {
         return Ok(None);
     };

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use outrider_proto::v1::{GetBundleResponse, RotationStep};
 use rcgen::{KeyPair, PublicKeyData};
-use redb::WriteTransaction;
+use redb::{ReadTransaction, WriteTransaction};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -71,7 +71,7 @@ struct Shared {
 /// # Errors
 /// The store cannot be read.
 pub fn kept_trust_domain(store: &Store) -> Result<Option<String>, AuthorityError> {
-    store.write(kept::trust_domain)
+    store.read(kept::trust_domain)
 }
 
 impl Authority {
@@ -86,7 +86,11 @@ impl Authority {
         life: Duration,
         now: i64,
     ) -> Result<Authority, AuthorityError> {
-        let roots = store.write(|transaction| open_roots(transaction, trust_domain, now))?;
+        let kept = store.read(|transaction| kept_roots(transaction, trust_domain, now))?;
+        let roots = match kept {
+            Some(roots) => roots,
+            None => store.write(|transaction| first_root(transaction, trust_domain, now))?,
+        };
         let bundle = Arc::new(bundle_of(&roots)?);
         let own_key = KeyPair::generate()?;
         let own = issue_own(&roots, trust_domain, &own_key, now)?;
@@ -223,23 +227,28 @@ impl Shared {
     }
 }
 
-/// The roots that were kept, or a first one.
-fn open_roots(
-    transaction: &WriteTransaction,
+/// The roots that were kept; `None` at the first start.
+fn kept_roots(
+    transaction: &ReadTransaction,
     trust_domain: &str,
     now: i64,
-) -> Result<Roots, AuthorityError> {
+) -> Result<Option<Roots>, AuthorityError> {
     if let Some(kept) = kept::trust_domain(transaction)?
         && kept != trust_domain
     {
         let asked = trust_domain.to_owned();
         return Err(AuthorityError::TrustDomain { kept, asked });
     }
-    let roots = match kept::roots(transaction, now)? {
-        Some(roots) => roots,
-        None => Roots::Settled {
-            signing: Arc::new(Root::generate(trust_domain, now)?),
-        },
+    kept::roots(transaction, now)
+}
+
+fn first_root(
+    transaction: &WriteTransaction,
+    trust_domain: &str,
+    now: i64,
+) -> Result<Roots, AuthorityError> {
+    let roots = Roots::Settled {
+        signing: Arc::new(Root::generate(trust_domain, now)?),
     };
     kept::keep_trust_domain(transaction, trust_domain)?;
     kept::keep_roots(transaction, &roots, &bundle_of(&roots)?)?;

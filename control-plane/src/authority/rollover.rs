@@ -9,7 +9,9 @@ use std::slice;
 use std::sync::Arc;
 
 use outrider_proto::v1::RotationStep;
+use rcgen::{KeyPair, PublicKeyData};
 use rustls_pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::AuthorityError;
 use super::root::Root;
@@ -67,6 +69,18 @@ impl Roots {
             Roots::Settled { .. } | Roots::Added { .. } => &[],
             Roots::Promoted { cross, .. } => slice::from_ref(cross),
         }
+    }
+
+    /// The end of the life of a leaf for `key`, if `chain` is what would be issued for it now.
+    /// Seconds since 1970-01-01 UTC.
+    pub fn end_of(&self, chain: &[&[u8]], key: &KeyPair) -> Option<i64> {
+        let (leaf, intermediates) = chain.split_first()?;
+        let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+        let issuer = leaf.issuer().iter_common_name().next()?.as_str().ok()?;
+        let is_same = issuer == self.signing().name()
+            && leaf.public_key().raw == key.subject_public_key_info()
+            && intermediates.len() == self.intermediates().len();
+        is_same.then(|| leaf.validity().not_after.timestamp())
     }
 
     /// The state when the new root signs.

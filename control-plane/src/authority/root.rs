@@ -107,6 +107,11 @@ impl Root {
         self.issuer.key().serialized_der()
     }
 
+    /// Its common name; no two roots have the same.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// When it ends. Seconds since 1970-01-01 UTC.
     pub fn not_after(&self) -> i64 {
         self.not_after

@@ -234,7 +234,10 @@ impl Desk {
 
     /// What an apply of the same id and content came to, if there was one.
     fn repeated(&self, apply: &Apply) -> Result<Option<Applied>, DeskError> {
-        let Some((version, is_same)) = self.shelf.find(apply)? else {
+        // A later one was never in force: the disk failed while it was written.
+        let in_force = self.desired.borrow().version;
+        let found = self.shelf.find(apply)?;
+        let Some((version, is_same)) = found.filter(|(version, _)| *version <= in_force) else {
             return Ok(None);
         };
         if !is_same {

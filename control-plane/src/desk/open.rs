@@ -17,7 +17,7 @@ use super::shelf::Shelf;
 use super::step::{check_stored, step};
 use super::{By, Desired, Desk, DeskError, announce};
 use crate::journal::{EventKind, Journal};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// What the desk is opened with.
 #[derive(Clone, Debug)]
@@ -95,7 +95,14 @@ fn with_folder(
         Ok(next) => {
             if !next.changed.is_empty() {
                 let version = By::folder().version().of(&next);
-                shelf.add(&version, &next.changed, None)?;
+                match shelf.add(&version, &next.changed, None) {
+                    // Looked at again, and taken, as soon as the disk takes it.
+                    Err(StoreError::Unwritable(reason)) if kept.version > 0 => {
+                        tracing::error!(%reason, "the folder's documents are not kept yet");
+                        return kept_with_folder(trust_domain, kept, None);
+                    }
+                    added => added?,
+                }
                 announce(&opening.journal, &version, &next.changed);
             }
             Ok(Serving {
@@ -107,13 +114,21 @@ fn with_folder(
         Err(refusal) if kept.version == 0 => Err(DeskError::Refused(refusal)),
         Err(refusal) => {
             note_refused(&opening.journal, folder, &refusal);
-            Ok(Serving {
-                documents: check_stored(trust_domain, &kept)?,
-                set: kept,
-                refused: Some(refusal),
-            })
+            kept_with_folder(trust_domain, kept, Some(refusal))
         }
     }
+}
+
+fn kept_with_folder(
+    trust_domain: Option<&str>,
+    kept: Set,
+    refused: Option<Refusal>,
+) -> Result<Serving, DeskError> {
+    Ok(Serving {
+        documents: check_stored(trust_domain, &kept)?,
+        set: kept,
+        refused,
+    })
 }
 
 /// What is in the folder at this moment.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outrider_documents::DocumentName;
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::set::{Changed, Document, Set, Source};
 use super::terms::{self, Apply};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, existing};
 
 /// Version to (seconds since 1970-01-01 UTC, author, cause, names of what changed).
 const VERSIONS: TableDefinition<'_, u64, (i64, &str, &str, Vec<Name<'static>>)> =
@@ -60,30 +60,8 @@ impl Shelf {
         apply: Option<&Apply>,
     ) -> Result<(), StoreError> {
         self.store.write(|transaction| {
-            let mut versions = transaction
-                .open_table(VERSIONS)
-                .map_err(redb::Error::from)?;
-            let Version {
-                version,
-                time_unix,
-                author,
-                cause,
-                changed: names,
-            } = version;
-            let names = names.iter().map(parts).collect();
-            let value = (*time_unix, author.as_str(), cause.as_str(), names);
-            let put = versions.insert(version, value);
-            put.map_err(redb::Error::from)?;
-            let mut texts = transaction.open_table(TEXTS).map_err(redb::Error::from)?;
-            for Changed { name, after, .. } in changed {
-                let (kind, namespace, name) = parts(name);
-                let after = after.as_deref().map(stored);
-                let put = texts.insert((kind, namespace, name, *version), after);
-                put.map_err(redb::Error::from)?;
-            }
-            apply.map_or(Ok(()), |apply| {
-                terms::remember(transaction, *version, apply)
-            })
+            add(transaction, version, changed)?;
+            terms::remember(transaction, version.version, apply)
         })
     }
 
@@ -114,7 +92,7 @@ impl Shelf {
     /// At most `limit` versions, newest first.
     pub fn history(&self, limit: usize) -> Result<Vec<Version>, StoreError> {
         self.store.read(|transaction| {
-            let Some(versions) = opened(transaction.open_table(VERSIONS))? else {
+            let Some(versions) = existing(transaction.open_table(VERSIONS))? else {
                 return Ok(Vec::new());
             };
             let entries = versions.iter().map_err(redb::Error::from)?;
@@ -147,17 +125,49 @@ impl Shelf {
     }
 }
 
-/// A table that nobody has written to yet does not exist.
-fn opened<T>(table: Result<T, TableError>) -> Result<Option<T>, StoreError> {
-    match table {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(StoreError::from(redb::Error::from(error))),
+fn add(
+    transaction: &WriteTransaction,
+    version: &Version,
+    changed: &[Changed],
+) -> Result<(), redb::Error> {
+    let mut versions = transaction.open_table(VERSIONS)?;
+    let mut texts = transaction.open_table(TEXTS)?;
+    let Version {
+        version,
+        time_unix,
+        author,
+        cause,
+        changed: names,
+    } = version;
+    let last = versions.last()?.map_or(0, |(last, _)| last.value());
+    if last >= *version {
+        forget_from(&mut texts, *version)?;
+        versions.retain_in(*version.., |_, _| false)?;
     }
+    let names = names.iter().map(parts).collect();
+    versions.insert(
+        version,
+        (*time_unix, author.as_str(), cause.as_str(), names),
+    )?;
+    for Changed { name, after, .. } in changed {
+        let (kind, namespace, name) = parts(name);
+        let after = after.as_deref().map(stored);
+        texts.insert((kind, namespace, name, *version), after)?;
+    }
+    Ok(())
+}
+
+/// Removes what is there of versions that were never in force: the disk failed while they were
+/// written.
+fn forget_from(
+    texts: &mut Table<'_, Key<'static>, Option<(&'static str, u64, &'static str)>>,
+    version: u64,
+) -> Result<(), redb::Error> {
+    Ok(texts.retain(|(.., since), _| since < version)?)
 }
 
 fn last_version(transaction: &ReadTransaction) -> Result<u64, StoreError> {
-    let Some(versions) = opened(transaction.open_table(VERSIONS))? else {
+    let Some(versions) = existing(transaction.open_table(VERSIONS))? else {
         return Ok(0);
     };
     let last = versions.last().map_err(redb::Error::from)?;
@@ -167,7 +177,7 @@ fn last_version(transaction: &ReadTransaction) -> Result<u64, StoreError> {
 /// Of each document the last text up to `version`, if it had not ended.
 fn set_at(transaction: &ReadTransaction, version: u64) -> Result<Set, StoreError> {
     let mut documents = BTreeMap::new();
-    let Some(texts) = opened(transaction.open_table(TEXTS))? else {
+    let Some(texts) = existing(transaction.open_table(TEXTS))? else {
         return Ok(Set { version, documents });
     };
     for entry in texts.iter().map_err(redb::Error::from)? {

@@ -89,15 +89,20 @@ fn sha256(files: &[(String, String)], prune: bool) -> [u8; 32] {
     hash
 }
 
-/// Remembers which apply made `version`, and forgets the oldest.
+/// Remembers which apply made `version`, if one with an id did, and forgets the oldest, and what is there
+/// of versions that were never in force.
 pub fn remember(
     transaction: &WriteTransaction,
     version: u64,
-    apply: &Apply,
+    apply: Option<&Apply>,
 ) -> Result<(), StoreError> {
     let mut applies = transaction.open_table(APPLIES).map_err(Error::from)?;
-    let put = applies.insert(version, (apply.id.as_str(), apply.sha256));
-    put.map_err(Error::from)?;
+    let never = applies.retain_in(version.., |_, _| false);
+    never.map_err(Error::from)?;
+    if let Some(Apply { id, sha256 }) = apply {
+        let put = applies.insert(version, (id.as_str(), *sha256));
+        put.map_err(Error::from)?;
+    }
     let forgotten = applies.retain_in(..=version.saturating_sub(REMEMBERED), |_, _| false);
     Ok(forgotten.map_err(Error::from)?)
 }

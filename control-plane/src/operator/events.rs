@@ -75,7 +75,7 @@ async fn past(journal: &Journal, limit: u32, filter: Filter) -> Result<Vec<Event
     let journal = journal.clone();
     let recent = spawn_blocking(move || journal.recent(limit, &filter)).await;
     let recent = recent.map_err(|_| Status::unavailable("the process stops"))?;
-    recent.map_err(|error| Status::internal(error.to_string()))
+    Ok(recent?)
 }
 
 fn wire(event: Event) -> v1::MeshEvent {

@@ -98,6 +98,14 @@ impl server::Operator for Operator {
         caller::operator(request.extensions())?;
         let now = clock::unix_seconds();
         let created = self.parts.tokens.create(request.into_inner(), now).await?;
+        if let Some(token) = &created.details {
+            let subject = format!("{}/{}", token.namespace, token.service);
+            let life = token.expires_unix - token.created_unix;
+            let detail = format!("Token {} was made, good for {life} s.", token.id);
+            self.parts
+                .journal
+                .record(EventKind::Token, &subject, &detail);
+        }
         Ok(Response::new(created))
     }
 
@@ -114,7 +122,12 @@ impl server::Operator for Operator {
         request: Request<v1::RevokeTokenRequest>,
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
         caller::operator(request.extensions())?;
-        self.parts.tokens.revoke(&request.into_inner().id).await?;
+        let id = request.into_inner().id;
+        let service = self.parts.tokens.revoke(&id).await?;
+        let detail = format!("Token {id} was revoked.");
+        self.parts
+            .journal
+            .record(EventKind::Token, &service, &detail);
         Ok(Response::new(v1::RevokeTokenResponse {}))
     }
 

@@ -32,7 +32,7 @@ pub fn refused(error: DeskError) -> Status {
         DeskError::Refused(refusal @ (Refusal::NoDocument(_) | Refusal::NoVersion(_))) => {
             Status::not_found(cut(&refusal.to_string()))
         }
-        DeskError::Store(error) => Status::internal(cut(&error.to_string())),
+        DeskError::Store(error) => error.into(),
         error @ DeskError::Ended(_) => Status::unavailable(error.to_string()),
     }
 }

@@ -1,12 +1,13 @@
 //! What a restart finds: services and registrations as they last changed, no heartbeats.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::change::{Announced, Change, Registration, ServiceName};
 use crate::member::MemberId;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, existing};
 
 /// (service, namespace) to its rank among those of its name: the time it was first known, in
 /// milliseconds since 1970-01-01 UTC, or one more than the greatest rank before it.
@@ -28,12 +29,12 @@ pub struct Kept {
     pub registrations: Vec<Registration>,
 }
 
-/// Reads everything; makes the tables where there are none.
+/// Reads everything.
 ///
 /// # Errors
-/// The store cannot be read or written.
+/// The store cannot be read.
 pub fn load(store: &Store) -> Result<Kept, StoreError> {
-    store.write(|transaction| {
+    store.read(|transaction| {
         Ok(Kept {
             services: load_services(transaction).map_err(StoreError::from)?,
             registrations: load_registrations(transaction).map_err(StoreError::from)?,
@@ -41,9 +42,11 @@ pub fn load(store: &Store) -> Result<Kept, StoreError> {
     })
 }
 
-fn load_services(transaction: &WriteTransaction) -> Result<Vec<(ServiceName, i64)>, redb::Error> {
-    let table = transaction.open_table(SERVICES)?;
+fn load_services(transaction: &ReadTransaction) -> Result<Vec<(ServiceName, i64)>, redb::Error> {
     let mut services = Vec::new();
+    let Some(table) = existing(transaction.open_table(SERVICES))? else {
+        return Ok(services);
+    };
     for entry in table.iter()? {
         let (key, rank) = entry?;
         services.push((service_name(key.value()), rank.value()));
@@ -51,15 +54,21 @@ fn load_services(transaction: &WriteTransaction) -> Result<Vec<(ServiceName, i64
     Ok(services)
 }
 
-fn load_registrations(transaction: &WriteTransaction) -> Result<Vec<Registration>, redb::Error> {
-    let table = transaction.open_table(REGISTRATIONS)?;
-    let holders = transaction.open_table(HOLDERS)?;
+fn load_registrations(transaction: &ReadTransaction) -> Result<Vec<Registration>, redb::Error> {
     let mut registrations = Vec::new();
+    let Some(table) = existing(transaction.open_table(REGISTRATIONS))? else {
+        return Ok(registrations);
+    };
+    let holders = existing(transaction.open_table(HOLDERS))?;
     for entry in table.iter()? {
         let (key, value) = entry?;
         let (service, namespace, address) = key.value();
         let (instance, joined_unix_ms) = value.value();
-        let holder = holders.get((service, namespace, address))?;
+        let key = (service, namespace, address);
+        let holder = match &holders {
+            Some(holders) => holders.get(key)?,
+            None => None,
+        };
         let member = holder.map_or(MemberId::UNKNOWN, |holder| MemberId::kept(holder.value()));
         // We wrote it, so it parses; what does not is nobody's address.
         let Ok(address) = address.parse::<SocketAddr>() else {
@@ -79,47 +88,74 @@ fn load_registrations(transaction: &WriteTransaction) -> Result<Vec<Registration
     Ok(registrations)
 }
 
-/// Writes changes down, in order.
-///
-/// # Errors
-/// The store cannot be written; then none of them is.
-pub fn write(store: &Store, changes: &[Change]) -> Result<(), StoreError> {
-    store.write(|transaction| {
-        for change in changes {
-            write_one(transaction, change).map_err(StoreError::from)?;
-        }
-        Ok(())
-    })
+/// What has changed since it was last written: of each row the last word. So it grows with the
+/// rows and not with the time for which the disk takes no writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unwritten {
+    /// Its rank; `None`: it is forgotten.
+    services: BTreeMap<ServiceName, Option<i64>>,
+    /// `None`: it has left.
+    registrations: BTreeMap<(ServiceName, SocketAddr), Option<Registration>>,
 }
 
-fn write_one(transaction: &WriteTransaction, change: &Change) -> Result<(), redb::Error> {
+impl Unwritten {
+    /// Nothing has to be written.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty() && self.registrations.is_empty()
+    }
+
+    /// Takes changes, in order.
+    pub fn add(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            match change {
+                Change::Known(name, rank) => drop(self.services.insert(name, Some(rank))),
+                Change::Forgotten(name) => drop(self.services.insert(name, None)),
+                Change::Joined(joined) => {
+                    let Announced { name, address, .. } = &joined.announced;
+                    let key = (name.clone(), *address);
+                    self.registrations.insert(key, Some(joined));
+                }
+                Change::Left(Announced { name, address, .. }, _) => {
+                    self.registrations.insert((name, address), None);
+                }
+            }
+        }
+    }
+}
+
+/// Writes it down, all or nothing.
+///
+/// # Errors
+/// The store cannot be written.
+pub fn write(store: &Store, unwritten: &Unwritten) -> Result<(), StoreError> {
+    store.write(|transaction| Ok(write_rows(transaction, unwritten)?))
+}
+
+fn write_rows(transaction: &WriteTransaction, unwritten: &Unwritten) -> Result<(), redb::Error> {
     let mut services = transaction.open_table(SERVICES)?;
     let mut registrations = transaction.open_table(REGISTRATIONS)?;
     let mut holders = transaction.open_table(HOLDERS)?;
-    match change {
-        Change::Known(name, rank) => {
-            services.insert(service_key(name), rank)?;
+    for (name, rank) in &unwritten.services {
+        match rank {
+            Some(rank) => drop(services.insert(service_key(name), rank)?),
+            None => drop(services.remove(service_key(name))?),
         }
-        Change::Forgotten(name) => {
-            services.remove(service_key(name))?;
-        }
-        Change::Joined(Registration {
-            announced,
-            joined_unix_ms,
-        }) => {
-            let (service, namespace) = service_key(&announced.name);
-            let address = announced.address.to_string();
-            let value = (announced.instance.as_str(), *joined_unix_ms);
-            let key = (service, namespace, address.as_str());
-            registrations.insert(key, value)?;
-            holders.insert(key, announced.member.octets())?;
-        }
-        Change::Left(announced, _) => {
-            let (service, namespace) = service_key(&announced.name);
-            let address = announced.address.to_string();
-            let key = (service, namespace, address.as_str());
-            registrations.remove(key)?;
-            holders.remove(key)?;
+    }
+    for ((name, address), row) in &unwritten.registrations {
+        let ((service, namespace), address) = (service_key(name), address.to_string());
+        let key = (service, namespace, address.as_str());
+        match row {
+            Some(Registration {
+                announced,
+                joined_unix_ms,
+            }) => {
+                registrations.insert(key, (announced.instance.as_str(), *joined_unix_ms))?;
+                holders.insert(key, announced.member.octets())?;
+            }
+            None => {
+                registrations.remove(key)?;
+                holders.remove(key)?;
+            }
         }
     }
     Ok(())
@@ -168,7 +204,9 @@ mod tests {
             Change::Left(one.announced.clone(), Cause::Expired),
             Change::Forgotten(other),
         ];
-        write(&store, &changes).expect("written");
+        let mut unwritten = Unwritten::default();
+        unwritten.add(changes);
+        write(&store, &unwritten).expect("written");
         drop(store);
         let store = Store::open(folder.path()).expect("the same store");
         let expected = Kept {

@@ -173,7 +173,7 @@ impl Registry {
 }
 
 impl Registrar {
-    /// Runs until nobody has the [`Registry`] any more, or the store fails; who waits for an
+    /// Runs until nobody has the [`Registry`] any more, or the store fails for good; who waits for an
     /// answer then is told that the registry has stopped.
     pub async fn run(mut self) {
         let (unwritten, batches) = mpsc::unbounded_channel();

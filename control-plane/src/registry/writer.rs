@@ -2,16 +2,17 @@
 //! restart keeps.
 //!
 //! Beside the registrar, so that who comes next is published while the disk is at work; what gathers
-//! meanwhile becomes one write. A store that fails once stays broken until it is opened again: then the
-//! writer ends, and the registry with it.
+//! meanwhile becomes one write. While the disk takes no writes, leases live in memory and are
+//! answered all the same, for calls need them now; they are written as soon as it does. A store
+//! that fails for any other reason ends the writer, and the registry with it.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::change::Change;
-use super::kept;
+use super::kept::{self, Unwritten};
 use super::lease::Refused;
 use super::registrar::Taken;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Most batches in one write. 1,024.
 const BATCHES_MAX: usize = 1_024;
@@ -27,18 +28,26 @@ pub(super) struct Batch {
     pub revision: u64,
 }
 
-/// Writes what comes, until nothing can come any more or the store fails; who waits for an answer
-/// then learns that the registry has stopped. Unbounded: a member waits for the
-/// answer before it announces again.
+/// Writes what comes, until nothing can come any more or the store fails for good; who waits for an
+/// answer then learns that the registry has stopped. Unbounded: a member waits for the answer before it
+/// announces again.
 pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Batch>) {
-    let mut gathered = Vec::new();
-    while batches.recv_many(&mut gathered, BATCHES_MAX).await > 0 {
-        let changes = gathered
-            .iter_mut()
-            .flat_map(|batch| batch.changes.drain(..));
-        if !keep(&store, changes.collect()).await {
-            return;
+    let (mut gathered, mut unwritten) = (Vec::new(), Unwritten::default());
+    let mut health = store.health();
+    loop {
+        tokio::select! {
+            count = batches.recv_many(&mut gathered, BATCHES_MAX) => if count == 0 {
+                return;
+            },
+            // Fails never: we have the store.
+            _ = health.changed() => {}
         }
+        let batches = gathered.iter_mut();
+        unwritten.add(batches.flat_map(|batch| batch.changes.drain(..)));
+        unwritten = match keep(&store, unwritten).await {
+            Ok(unwritten) => unwritten,
+            Err(GivenUp) => return,
+        };
         for batch in gathered.drain(..) {
             for (answer, refused) in batch.answers {
                 let taken = refused.map_or(Taken::By(batch.revision), Taken::Refused);
@@ -49,18 +58,24 @@ pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Bat
     }
 }
 
-/// Writes changes down; false when that failed.
-async fn keep(store: &Store, changes: Vec<Change>) -> bool {
-    if changes.is_empty() {
-        return true;
+/// The store failed, and not for the disk.
+struct GivenUp;
+
+/// Writes it down; what the disk does not take yet is still unwritten.
+async fn keep(store: &Store, unwritten: Unwritten) -> Result<Unwritten, GivenUp> {
+    if unwritten.is_empty() {
+        return Ok(unwritten);
     }
     let store = store.clone();
-    let written = tokio::task::spawn_blocking(move || kept::write(&store, &changes));
-    let failure = match written.await {
-        Ok(Ok(())) => return true,
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
+    let write = move || match kept::write(&store, &unwritten) {
+        Err(StoreError::Unwritable(_)) => Ok(unwritten),
+        written => written.map(|()| Unwritten::default()),
     };
-    tracing::error!(error = failure, "registrations are not written");
-    false
+    let written = tokio::task::spawn_blocking(write).await;
+    let written = written.map_err(|error| error.to_string());
+    let written = written.and_then(|written| written.map_err(|error| error.to_string()));
+    written.map_err(|error| {
+        tracing::error!(error, "registrations are not written");
+        GivenUp
+    })
 }

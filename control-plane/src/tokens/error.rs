@@ -69,9 +69,8 @@ impl From<TokensError> for Status {
             | TokensError::Revoked => Status::unauthenticated(text),
             TokensError::Interrupted => Status::unavailable(text),
             TokensError::TooOften => Status::resource_exhausted(text),
-            TokensError::NoRandomness | TokensError::Damaged(_) | TokensError::Store(_) => {
-                Status::internal(text)
-            }
+            TokensError::Store(error) => error.into(),
+            TokensError::NoRandomness | TokensError::Damaged(_) => Status::internal(text),
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::authority::Bundle;
 use crate::clock;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 pub use error::TokensError;
 use joins::Joins;
@@ -55,21 +55,13 @@ pub struct Joining {
 
 impl Tokens {
     /// The tokens kept in `store`, for a mesh that is believed under `bundle`.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub fn open(
-        store: &Store,
-        trust_domain: &str,
-        bundle: watch::Receiver<Arc<Bundle>>,
-    ) -> Result<Tokens, TokensError> {
-        store.write(record::make_table)?;
-        Ok(Tokens {
+    pub fn open(store: &Store, trust_domain: &str, bundle: watch::Receiver<Arc<Bundle>>) -> Tokens {
+        Tokens {
             store: store.clone(),
             trust_domain: trust_domain.into(),
             bundle,
             joins: Arc::default(),
-        })
+        }
     }
 
     /// Makes a token; kept when it returns. An empty namespace is `default`.
@@ -103,16 +95,17 @@ impl Tokens {
     }
 
     /// Ends a token; nobody joins with it once this has returned. Whoever has joined stays a
-    /// member: a certificate is renewed by itself, without end.
+    /// member: a certificate is renewed by itself, without end. Its service, as
+    /// `namespace/service`.
     ///
     /// # Errors
     /// [`TokensError::Missing`]: there is none with this id.
-    pub async fn revoke(&self, id: &str) -> Result<(), TokensError> {
+    pub async fn revoke(&self, id: &str) -> Result<String, TokensError> {
         let missing = || TokensError::Missing(id.to_owned());
         let key = from_hex(id).ok_or_else(missing)?;
         let revoke = move |store: &Store| store.write(|write| record::revoke(write, key));
-        let was_there = self.off_the_loop(revoke).await?;
-        was_there.then_some(()).ok_or_else(missing)
+        let record = self.off_the_loop(revoke).await?.ok_or_else(missing)?;
+        Ok(format!("{}/{}", record.namespace, record.service))
     }
 
     /// Reads a token's text and says whether it counts at `now`. Cheap: a stranger may ask.
@@ -165,6 +158,7 @@ impl Tokens {
             let add = move |store: &Store| store.write(|write| record::add_joins(write, &adding));
             match self.off_the_loop(add).await {
                 Ok(()) => self.joins.subtract(&counted),
+                Err(TokensError::Store(StoreError::Unwritable(_))) => self.store.writable().await,
                 Err(error) => {
                     tracing::warn!(%error, "the joins of tokens are not written down yet");
                     return;

@@ -8,6 +8,7 @@ use redb::{Error, ReadTransaction, ReadableTable, Table, TableDefinition, WriteT
 use serde::{Deserialize, Serialize};
 
 use super::{KEPT_SECONDS, TokensError};
+use crate::store::existing;
 
 /// Id to a [`Record`] in JSON.
 const TOKENS: TableDefinition<'_, [u8; 8], &[u8]> = TableDefinition::new("tokens");
@@ -47,11 +48,6 @@ impl Record {
     }
 }
 
-/// Makes the table, so that reading never misses it.
-pub fn make_table(transaction: &WriteTransaction) -> Result<(), TokensError> {
-    open(transaction).map(drop)
-}
-
 /// Adds a token, and forgets those that expired long before `now`.
 pub fn add(
     transaction: &WriteTransaction,
@@ -69,8 +65,10 @@ pub fn add(
 
 /// Every token there is.
 pub fn all(transaction: &ReadTransaction) -> Result<Vec<v1::Token>, TokensError> {
-    let tokens = transaction.open_table(TOKENS).map_err(Error::from)?;
     let mut found = Vec::new();
+    let Some(tokens) = existing(transaction.open_table(TOKENS))? else {
+        return Ok(found);
+    };
     for row in tokens.iter().map_err(Error::from)? {
         let (id, kept) = row.map_err(Error::from)?;
         found.push(Record::parse(kept.value())?.details(id.value()));
@@ -80,7 +78,9 @@ pub fn all(transaction: &ReadTransaction) -> Result<Vec<v1::Token>, TokensError>
 
 /// The token of this id.
 pub fn find(transaction: &ReadTransaction, id: [u8; 8]) -> Result<Option<Record>, TokensError> {
-    let tokens = transaction.open_table(TOKENS).map_err(Error::from)?;
+    let Some(tokens) = existing(transaction.open_table(TOKENS))? else {
+        return Ok(None);
+    };
     let kept = tokens.get(id).map_err(Error::from)?;
     kept.map(|kept| Record::parse(kept.value())).transpose()
 }
@@ -118,17 +118,17 @@ pub fn add_joins(
     Ok(())
 }
 
-/// Marks a token; was there one?
-pub fn revoke(transaction: &WriteTransaction, id: [u8; 8]) -> Result<bool, TokensError> {
+/// Marks a token; `None`: there is none.
+pub fn revoke(transaction: &WriteTransaction, id: [u8; 8]) -> Result<Option<Record>, TokensError> {
     let Some(record) = find_to_change(transaction, id)? else {
-        return Ok(false);
+        return Ok(None);
     };
     let revoked = Record {
         revoked: true,
         ..record
     };
     replace(transaction, id, &revoked)?;
-    Ok(true)
+    Ok(Some(revoked))
 }
 
 fn open(transaction: &WriteTransaction) -> Result<Table<'_, [u8; 8], &'static [u8]>, TokensError> {

@@ -19,7 +19,7 @@ fn open(folder: &TempDir) -> Tokens {
     let life = Duration::from_secs(60);
     let authority = Authority::open(&store, "outrider.local", life, NOW).expect("an authority");
     let bundle = authority.bundle();
-    Tokens::open(&store, authority.trust_domain(), bundle).expect("tokens")
+    Tokens::open(&store, authority.trust_domain(), bundle)
 }
 
 fn bed() -> Bed {

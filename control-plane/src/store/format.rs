@@ -1,0 +1,96 @@
+//! The number of the store's format, and which version of Outrider wrote it.
+//!
+//! A change of a table that an earlier version would misread takes the next number, and a
+//! migration here. What an earlier version does not know it refuses by name.
+
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use super::error::StoreError;
+use super::file::existing;
+
+/// The format that this version writes. A store without a number is of before there was one, and
+/// has the same tables.
+pub const FORMAT: u32 = 1;
+
+/// This version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the store is: [`NUMBER`] and [`WRITTEN_BY`].
+const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+
+const NUMBER: &str = "format";
+const WRITTEN_BY: &str = "written_by";
+const PROBE: &str = "probe";
+
+/// The format of a store, and who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its number.
+    pub format: u32,
+    /// The version of Outrider.
+    pub written_by: String,
+}
+
+/// Refuses a store that a later version wrote.
+///
+/// # Errors
+/// [`StoreError::Newer`], or it cannot be read.
+pub fn check(database: &Database) -> Result<(), StoreError> {
+    match read(database)? {
+        Some(Stamp { format, written_by }) if format > FORMAT => Err(StoreError::Newer {
+            format,
+            written_by,
+            ours: VERSION,
+            known: FORMAT,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Says that this version writes it; writes only if another one did last.
+///
+/// # Errors
+/// It cannot be written.
+pub fn stamp(database: &Database) -> Result<(), StoreError> {
+    let ours = Stamp {
+        format: FORMAT,
+        written_by: VERSION.to_owned(),
+    };
+    if read(database)? == Some(ours) {
+        return Ok(());
+    }
+    let format = FORMAT.to_string();
+    Ok(put(database, &[(NUMBER, &format), (WRITTEN_BY, VERSION)])?)
+}
+
+/// Writes something, so that it is known that the disk takes it.
+///
+/// # Errors
+/// It does not.
+pub fn probe(database: &Database) -> Result<(), StoreError> {
+    Ok(put(database, &[(PROBE, VERSION)])?)
+}
+
+fn put(database: &Database, rows: &[(&str, &str)]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    let mut meta = transaction.open_table(META)?;
+    for (key, value) in rows {
+        meta.insert(key, value)?;
+    }
+    drop(meta);
+    Ok(transaction.commit()?)
+}
+
+fn read(database: &Database) -> Result<Option<Stamp>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let Some(meta) = existing(transaction.open_table(META))? else {
+        return Ok(None);
+    };
+    let text = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|text| text.value().to_owned()));
+    let format = text(NUMBER)?.and_then(|number| number.parse().ok());
+    Ok(Some(Stamp {
+        // A number that is none of ours is no earlier one's either.
+        format: format.unwrap_or(u32::MAX),
+        written_by: text(WRITTEN_BY)?.unwrap_or_default(),
+    }))
+}

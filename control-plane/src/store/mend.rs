@@ -1,0 +1,63 @@
+//! Opens a file that has failed again and again, until the disk takes a write.
+//!
+//! On a thread of its own, for opening blocks for the disk. It ends with the mending, or with the
+//! store.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use redb::Database;
+
+use super::{Shared, StoreError, file, format};
+use crate::clock;
+
+/// Shortest time between two tries. 500 ms.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+
+/// Longest one. 4 s: within 5 s after the disk has room, the store is written again.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+
+/// Somebody wants the file mended, for as long as this lives.
+#[derive(Debug)]
+pub struct Mending {
+    _wanted: Sender<()>,
+}
+
+/// Begins to try; `None`: the system gives no thread for it, which is logged.
+pub fn start(shared: &Arc<Shared>) -> Option<Mending> {
+    let (wanted, unwanted) = mpsc::channel();
+    let weak = Arc::downgrade(shared);
+    let thread = thread::Builder::new().name("store".to_owned());
+    match thread.spawn(move || run(&weak, &unwanted)) {
+        Ok(_) => Some(Mending { _wanted: wanted }),
+        Err(error) => {
+            tracing::error!(%error, "the store is not opened again: start the control plane again");
+            None
+        }
+    }
+}
+
+fn run(shared: &Weak<Shared>, unwanted: &Receiver<()>) {
+    let mut pause = PAUSE_MIN;
+    while unwanted.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let began = clock::now();
+        match open(&shared) {
+            Ok(database) => return shared.mended(database),
+            Err(error) => tracing::debug!(%error, "the store is not written yet"),
+        }
+        // A large file is checked as a whole at each try: a tenth of a processor at most.
+        let took = clock::now().duration_since(began);
+        pause = (took * 10).clamp(PAUSE_MIN, PAUSE_MAX);
+    }
+}
+
+fn open(shared: &Shared) -> Result<Database, StoreError> {
+    let database = file::open(&shared.folder)?;
+    format::probe(&database)?;
+    Ok(database)
+}
