@@ -10,8 +10,10 @@ COPY . .
 RUN target="$(uname -m)-unknown-linux-gnu" \
  && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked \
         --target "$target" -p outrider-cli -p outrider-examples --bins \
- && mkdir -p /image/bin /image/owned/data /image/owned/tokens \
- && cd "target/$target/release" \
+ && mkdir -p /image/bin /image/owned/data/operator \
+ && cd /image/owned && mkdir -p tokens/customers tokens/frontend tokens/orders \
+        tokens/inventory tokens/payments \
+ && cd "/source/target/$target/release" \
  && cp outrider frontend orders payments inventory customers /image/bin
 
 FROM scratch AS run

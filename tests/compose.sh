@@ -112,6 +112,23 @@ check_joined() {
     say "joined; $(tail -n 1 "$SCRATCH/mesh")"
 }
 
+# The volumes that a container sees, by the names that the file gives them.
+volumes() {
+    docker inspect --format '{{range .Mounts}}{{.Name}} {{end}}' "$(compose ps --all --quiet "$1")" |
+        tr ' ' '\n' | sed -n "s/^${PROJECT}_//p" | sort | tr '\n' ' '
+}
+
+check_secrets() {
+    local sidecar seen
+    for sidecar in "${SIDECARS[@]}"; do
+        seen=$(volumes "$sidecar-sidecar")
+        [ "$seen" = "${sidecar%-[12]}-token " ] || fail "$sidecar sees the volumes $seen"
+    done
+    seen=$(volumes tokens)
+    [[ " $seen" != *" control-plane "* ]] || fail "who makes tokens sees the authority's keys: $seen"
+    say "each sidecar sees its own token alone, and the control plane alone its keys"
+}
+
 # Calls that an instance has answered.
 served() {
     count "$1" outrider_calls_total 'side="inbound"'
@@ -217,6 +234,7 @@ provide_jaeger
 $build_image
 check_up
 check_joined
+check_secrets
 check_calls
 check_mtls
 check_trace

@@ -37,7 +37,8 @@ pub struct Create {
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400, value_parser = value_parser!(u32).range(1..=31_536_000))]
     life: u32,
     /// File for the token instead of standard output; of several services, or if it is a folder,
-    /// the folder for a file each, named as the service. Only the owner may read them.
+    /// the folder for a file each, named as the service, or `token` in a folder of that name. Only
+    /// the owner may read them.
     #[arg(long, value_name = "FILE|DIR")]
     out: Option<PathBuf>,
 }
@@ -100,7 +101,17 @@ fn files(out: &Path, services: &[String]) -> Result<Vec<PathBuf>, Failure> {
         return Ok(vec![out.to_owned()]);
     }
     fs::create_dir_all(out).map_err(|error| not_written(out, &error))?;
-    Ok(services.iter().map(|service| out.join(service)).collect())
+    Ok(services.iter().map(|service| file(out, service)).collect())
+}
+
+/// A folder of the service's name takes its token: so each may be a volume of its own.
+fn file(out: &Path, service: &str) -> PathBuf {
+    let path = out.join(service);
+    if path.is_dir() {
+        path.join("token")
+    } else {
+        path
+    }
 }
 
 /// Written aside first: a sidecar that waits for the file never reads half of it.

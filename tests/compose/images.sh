@@ -66,7 +66,8 @@ build_image_outside() {
     target=$(uname -m)-unknown-linux-gnu
     RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked \
         --target "$target" -p outrider-cli -p outrider-examples --bins
-    mkdir -p "$programs/bin" "$programs/owned/data" "$programs/owned/tokens"
+    mkdir -p "$programs/bin" "$programs/owned/data/operator" \
+        "$programs/owned/tokens/"{customers,frontend,orders,inventory,payments}
     (cd "${CARGO_TARGET_DIR:-target}/$target/release" &&
         cp outrider frontend orders payments inventory customers "$programs/bin")
     {
