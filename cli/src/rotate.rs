@@ -13,6 +13,9 @@ pub struct Args {
     operator: operator::Access,
     /// The step.
     step: Step,
+    /// Retire the old root although members or tokens depend on it alone.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -32,12 +35,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Step::Promote => v1::RotationStep::Promote,
         Step::Retire => v1::RotationStep::Retire,
     };
-    let request = v1::RotateRootRequest { step: step.into() };
-    let roots = operator::change(
+    let request = v1::RotateRootRequest {
+        step: step.into(),
+        force: args.force,
+    };
+    let v1::RotateRootResponse { roots, warning } = operator::change(
         &args.operator,
         "see the last `rotated` of `outrider events`",
-        async |mut client| Ok(client.rotate_root(request).await?.into_inner().roots),
+        async |mut client| Ok(client.rotate_root(request).await?.into_inner()),
     )?;
+    if !warning.is_empty() {
+        eprintln!("the old root has retired although {warning}");
+    }
     let roots = roots.iter().enumerate();
     let lines = roots.map(|(at, root)| format!("{root}{}\n", if at == 0 { " signs" } else { "" }));
     output::print(&lines.collect::<String>())

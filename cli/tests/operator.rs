@@ -326,7 +326,12 @@ fn a_root_is_rotated_from_the_command_line_in_three_steps() {
         said,
         "outrider: a root has been promoted: the next step is retire\n"
     );
-    let retired = mesh.prints(&["rotate", "retire"]);
+    let said = mesh.refuses(1, &["rotate", "retire"]);
+    assert!(
+        said.starts_with("outrider: the old root is not retired: "),
+        "{said}"
+    );
+    let retired = mesh.prints(&["rotate", "retire", "--force"]);
     let (added, promoted, retired) = (words(&added), words(&promoted), words(&retired));
     assert_eq!(added[0][0], promoted[1][0], "the old root");
     assert_eq!(added[1][0], promoted[0][0], "the new root");

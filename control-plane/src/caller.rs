@@ -42,6 +42,8 @@ pub struct Workload {
     pub member: MemberId,
     /// When the certificate ends. Seconds since 1970-01-01 UTC.
     pub expires_unix: i64,
+    /// Common name of the root that signed it.
+    pub issuer: String,
 }
 
 impl Workload {
@@ -137,6 +139,7 @@ mod tests {
             service: "orders".to_owned(),
             member: MemberId::UNKNOWN,
             expires_unix: 0,
+            issuer: String::new(),
         })
     }
 

@@ -34,6 +34,7 @@ pub mod member;
 mod streams;
 
 pub mod clock;
+mod dependents;
 pub mod desk;
 pub mod journal;
 mod store;

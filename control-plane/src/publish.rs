@@ -129,7 +129,7 @@ impl State {
     fn new(inputs: Inputs) -> State {
         let (documents, registered) = inputs.parts();
         let mut catalogue = Catalogue::new(&render_with(documents, registered));
-        catalogue.set_secret(&trust_bundle(&inputs.bundle.pem()));
+        catalogue.set_secret(&trust_bundle(&inputs.bundle.pem_signing_first()));
         let mut contested: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for one in documents.contested(registered) {
             let name = one.service.clone();
@@ -157,7 +157,7 @@ impl State {
             }
         }
         if !Arc::ptr_eq(&self.inputs.bundle, &next.bundle) {
-            let secret = trust_bundle(&next.bundle.pem());
+            let secret = trust_bundle(&next.bundle.pem_signing_first());
             self.catalogue.set_secret(&secret);
         }
         State {

@@ -182,6 +182,16 @@ impl Sidecars {
         speaking.filter(|spoken| *spoken == protocol).count()
     }
 
+    /// How many are connected, and how many of them with a certificate of the root of that name.
+    pub fn count_by_issuer(&self, root: &str) -> (usize, usize) {
+        let entries = self.entries.borrow();
+        let issuers = entries.values().map(|entry| &entry.hello.workload.issuer);
+        (
+            entries.len(),
+            issuers.filter(|issuer| *issuer == root).count(),
+        )
+    }
+
     /// Returns when everybody connected has been handed that state of the registry, or after
     /// `patience`.
     pub async fn wait_for_registry(&self, revision: u64, patience: Duration) {

@@ -78,7 +78,10 @@ impl Bed {
     }
 
     async fn rotate(&mut self, step: RotationStep) -> Result<usize, Status> {
-        let request = v1::RotateRootRequest { step: step.into() };
+        let request = v1::RotateRootRequest {
+            step: step.into(),
+            force: step == RotationStep::Retire,
+        };
         let answer = self.operator.rotate_root(request).await?;
         Ok(answer.into_inner().roots.len())
     }
@@ -208,6 +211,7 @@ async fn operators_and_sidecars_do_only_what_is_theirs() {
         assert_eq!(code(operator.list_tokens(list).await), expected);
         let rotate = v1::RotateRootRequest {
             step: RotationStep::Add.into(),
+            force: false,
         };
         assert_eq!(code(operator.rotate_root(rotate).await), expected);
     }

@@ -47,6 +47,22 @@ fn overview(page: &mut String, status: &Status) {
             &format!("<span class=\"bad\">The folder of documents is refused:</span> {reason}"),
         );
     }
+    if let Some(reason) = &status.store_unwritable {
+        let reason = escape(reason);
+        line(
+            page,
+            &format!("<span class=\"bad\">The disk of --data takes no writes:</span> {reason}"),
+        );
+    }
+    if let Some(rollover) = &status.rollover {
+        let (old, all) = (rollover.members_on_old_root, rollover.members);
+        line(
+            page,
+            &format!(
+                "The root is being replaced: {old} of {all} members are still on the old one."
+            ),
+        );
+    }
     if status.grace_seconds > 0 {
         let seconds = status.grace_seconds;
         line(
@@ -233,6 +249,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dependents::Dependents;
     use crate::desk::DeskStatus;
 
     /// A mesh in which every text is an attack.
@@ -248,6 +265,8 @@ mod tests {
                 folder_refused: Some(evil()),
             },
             grace_seconds: 7,
+            store_unwritable: Some(evil()),
+            rollover: Some(Dependents::default()),
             services: vec![Service {
                 name: evil(),
                 namespace: evil(),

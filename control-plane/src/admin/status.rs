@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::ads::{Answer, Standing as AdsStanding};
 use crate::clock;
+use crate::dependents::Dependents;
 use crate::desk::DeskStatus;
 use crate::parts::Parts;
 use crate::registry::{Listed, Report, ServiceName, Standing};
@@ -22,6 +23,10 @@ pub struct Status {
     pub version: String,
     pub documents: DeskStatus,
     pub grace_seconds: u64,
+    /// Why the disk takes no writes; `None`: it does.
+    pub store_unwritable: Option<String>,
+    /// Who depends on the old root alone; `None`: no rollover is under way.
+    pub rollover: Option<Dependents>,
     pub services: Vec<Service>,
     pub contested: Vec<Contested>,
     pub sidecars: Vec<Member>,
@@ -106,14 +111,18 @@ pub async fn status(parts: &Parts) -> Option<serde_json::Value> {
 pub struct Gathered {
     report: Report,
     members: Vec<Sidecar>,
+    rollover: Option<Dependents>,
 }
 
 impl Gathered {
     /// Asks them. `None`: the process is about to end.
     pub async fn of(parts: &Parts) -> Option<Gathered> {
+        let rollover = Dependents::count(parts, clock::unix_seconds()).await;
         Some(Gathered {
             report: parts.mesh.registry.report().await.ok()?,
             members: parts.mesh.sidecars.list().await,
+            // A store that cannot be read has its own place in the status.
+            rollover: rollover.unwrap_or_default(),
         })
     }
 
@@ -123,6 +132,7 @@ impl Gathered {
         let registry = parts.mesh.registry.published().borrow().clone();
         let published = parts.mesh.published.borrow().clone();
         let now_ms = clock::unix_ms();
+        let failing = parts.store.health().borrow().failing.clone();
         let contested = published.contested.iter().map(|contested| Contested {
             service: contested.service.clone(),
             namespace: contested.namespace.clone(),
@@ -135,6 +145,8 @@ impl Gathered {
             version: published.version.clone(),
             documents: parts.desk.status(),
             grace_seconds: self.report.grace.as_secs(),
+            store_unwritable: failing.map(|reason| reason.to_string()),
+            rollover: self.rollover,
             services: services(&desired.documents, &registry.registered, &self.report),
             contested: contested.collect(),
             sidecars: members

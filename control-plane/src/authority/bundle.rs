@@ -9,29 +9,37 @@ use super::error::AuthorityError;
 #[derive(Debug)]
 pub struct Bundle {
     roots: Vec<CertificateDer<'static>>,
+    /// Which of them signs.
+    signing: CertificateDer<'static>,
     anchors: Vec<TrustAnchor<'static>>,
     sha256: [u8; 32],
 }
 
 impl Bundle {
-    /// The bundle of `roots`.
+    /// The bundle of `roots`, of which the first signs.
     ///
     /// # Errors
     /// [`AuthorityError::Damaged`]: one of them is no certificate, or there is none.
     pub fn new(roots: Vec<CertificateDer<'static>>) -> Result<Bundle, AuthorityError> {
         let damaged = AuthorityError::Damaged("the bundle");
-        if roots.is_empty() {
+        let Some(signing) = roots.first().cloned() else {
             return Err(damaged);
-        }
+        };
         let anchor = |root| webpki::anchor_from_trusted_cert(root).map(|anchor| anchor.to_owned());
         let anchors = roots.iter().map(anchor).collect::<Result<_, _>>();
         let anchors = anchors.map_err(|_| damaged)?;
         let sha256 = sha256(&roots);
         Ok(Bundle {
             roots,
+            signing,
             anchors,
             sha256,
         })
+    }
+
+    /// The same bundle, of which `signing` signs.
+    pub fn signed_by(self, signing: CertificateDer<'static>) -> Bundle {
+        Bundle { signing, ..self }
     }
 
     /// The certificates, in the order that is hashed.
@@ -51,10 +59,21 @@ impl Bundle {
 
     /// The certificates as PEM, in the same order.
     pub fn pem(&self) -> String {
-        let block = |root: &CertificateDer<'_>| pem::Pem::new("CERTIFICATE", root.to_vec());
-        let blocks: Vec<_> = self.roots.iter().map(block).collect();
-        pem::encode_many_config(&blocks, LINE_FEEDS)
+        pem_of(self.roots.iter())
     }
+
+    /// The certificates as PEM, the signing one first: who has a certificate of another one sees
+    /// that it is time for the next.
+    pub fn pem_signing_first(&self) -> String {
+        let (signing, others): (Vec<_>, Vec<_>) =
+            self.roots.iter().partition(|root| **root == self.signing);
+        pem_of(signing.into_iter().chain(others))
+    }
+}
+
+fn pem_of<'r>(roots: impl Iterator<Item = &'r CertificateDer<'static>>) -> String {
+    let blocks = roots.map(|root| pem::Pem::new("CERTIFICATE", root.to_vec()));
+    pem::encode_many_config(&blocks.collect::<Vec<_>>(), LINE_FEEDS)
 }
 
 /// Files of ours end their lines as the system does.

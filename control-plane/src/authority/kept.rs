@@ -1,5 +1,6 @@
 //! What the authority keeps in the store: its trust domain, its roots, and every bundle it told.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use outrider_proto::v1::GetBundleResponse;
@@ -12,9 +13,16 @@ use super::rollover::Roots;
 use super::root::Root;
 use crate::store::existing;
 
-/// One row, the trust domain, under [`TRUST_DOMAIN`].
+/// The trust domain, and numbers as text: [`PROMOTED`] and [`LONGEST_LIFE`].
 const AUTHORITY: TableDefinition<'_, &str, &str> = TableDefinition::new("authority");
 const TRUST_DOMAIN: &str = "trust_domain";
+
+/// When the root that signs was promoted, while the one before is believed. Seconds since
+/// 1970-01-01 UTC.
+const PROMOTED: &str = "promoted_unix";
+
+/// The longest life that certificates were ever issued with. Seconds.
+const LONGEST_LIFE: &str = "longest_life_seconds";
 
 /// By age, oldest first: does it sign, certificate, key. One or two rows, of which one signs: so
 /// every content is a state of a rollover, and a step is one transaction.
@@ -43,6 +51,33 @@ pub fn keep_trust_domain(
     Ok(())
 }
 
+/// The longest life that certificates were ever issued with. Seconds; `None` before the first start.
+pub fn longest_life(transaction: &ReadTransaction) -> Result<Option<u64>, AuthorityError> {
+    number(transaction, LONGEST_LIFE)
+}
+
+/// Keeps it.
+pub fn keep_longest_life(
+    transaction: &WriteTransaction,
+    seconds: u64,
+) -> Result<(), AuthorityError> {
+    let mut authority = transaction.open_table(AUTHORITY).map_err(Error::from)?;
+    let kept = authority.insert(LONGEST_LIFE, &*seconds.to_string());
+    kept.map_err(Error::from)?;
+    Ok(())
+}
+
+fn number<N: FromStr>(
+    transaction: &ReadTransaction,
+    key: &str,
+) -> Result<Option<N>, AuthorityError> {
+    let Some(authority) = existing(transaction.open_table(AUTHORITY))? else {
+        return Ok(None);
+    };
+    let kept = authority.get(key).map_err(Error::from)?;
+    Ok(kept.and_then(|kept| kept.value().parse().ok()))
+}
+
 /// The roots; `None` before the first start.
 pub fn roots(transaction: &ReadTransaction, now: i64) -> Result<Option<Roots>, AuthorityError> {
     let Some(table) = existing(transaction.open_table(ROOTS))? else {
@@ -64,7 +99,9 @@ pub fn roots(transaction: &ReadTransaction, now: i64) -> Result<Option<Roots>, A
             next: Arc::clone(next),
         })),
         [(false, former), (true, signing)] => {
-            Roots::promoted(Arc::clone(signing), Arc::clone(former), now).map(Some)
+            // A version that did not keep the moment promoted it before now.
+            let promoted_unix = number(transaction, PROMOTED)?.unwrap_or(now);
+            Roots::promoted(Arc::clone(signing), Arc::clone(former), now, promoted_unix).map(Some)
         }
         _ => Err(AuthorityError::Damaged("the set of roots")),
     }
@@ -83,6 +120,14 @@ pub fn keep_roots(
         let row = (signs, root.certificate().as_ref(), root.key());
         table.insert(age, row).map_err(Error::from)?;
     }
+    let mut authority = transaction.open_table(AUTHORITY).map_err(Error::from)?;
+    let kept = match roots {
+        Roots::Promoted { promoted_unix, .. } => {
+            authority.insert(PROMOTED, &*promoted_unix.to_string())
+        }
+        Roots::Settled { .. } | Roots::Added { .. } => authority.remove(PROMOTED),
+    };
+    drop(kept.map_err(Error::from)?);
     let told = GetBundleResponse {
         roots: bundle.roots().iter().map(|root| root.to_vec()).collect(),
     };

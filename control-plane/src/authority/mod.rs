@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod kept;
 mod request;
+mod retiring;
 mod rollover;
 mod root;
 mod service;
@@ -26,12 +27,13 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use crate::member::MemberId;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 pub use bundle::Bundle;
 pub use credentials::{OPERATOR_FOLDER, OperatorFolder, run};
 pub use error::AuthorityError;
 pub use request::requested_key;
+pub use retiring::Rollover;
 pub use service::CertificateAuthority;
 
 use rollover::Roots;
@@ -57,6 +59,8 @@ struct Shared {
     store: Store,
     trust_domain: String,
     life: Duration,
+    /// The longest life that certificates were ever issued with. Seconds.
+    longest_life: i64,
     roots: watch::Sender<Roots>,
     bundle: watch::Sender<Arc<Bundle>>,
     /// What the control plane shows when somebody connects. The key lives as long as the process.
@@ -91,6 +95,7 @@ impl Authority {
             Some(roots) => roots,
             None => store.write(|transaction| first_root(transaction, trust_domain, now))?,
         };
+        let longest_life = longest_life(store, life)?;
         let bundle = Arc::new(bundle_of(&roots)?);
         let own_key = KeyPair::generate()?;
         let own = issue_own(&roots, trust_domain, &own_key, now)?;
@@ -99,6 +104,7 @@ impl Authority {
                 store: store.clone(),
                 trust_domain: trust_domain.to_owned(),
                 life,
+                longest_life,
                 roots: watch::Sender::new(roots),
                 bundle: watch::Sender::new(bundle),
                 own_key,
@@ -242,6 +248,19 @@ fn kept_roots(
     kept::roots(transaction, now)
 }
 
+/// The longest life that there was or is. A disk that takes no writes keeps it at a later start.
+fn longest_life(store: &Store, life: Duration) -> Result<i64, AuthorityError> {
+    let kept = store.read(kept::longest_life)?.unwrap_or(0);
+    let longest = kept.max(life.as_secs());
+    if longest != kept {
+        match store.write(|transaction| kept::keep_longest_life(transaction, longest)) {
+            Ok(()) | Err(AuthorityError::Store(StoreError::Unwritable(_))) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(i64::try_from(longest).unwrap_or(i64::MAX))
+}
+
 fn first_root(
     transaction: &WriteTransaction,
     trust_domain: &str,
@@ -257,7 +276,9 @@ fn first_root(
 
 fn bundle_of(roots: &Roots) -> Result<Bundle, AuthorityError> {
     let by_age = roots.by_age().into_iter();
-    Bundle::new(by_age.map(|root| root.certificate().clone()).collect())
+    let by_age = by_age.map(|root| root.certificate().clone());
+    let signing = roots.signing().certificate().clone();
+    Ok(Bundle::new(by_age.collect())?.signed_by(signing))
 }
 
 fn signing_first(roots: &Roots) -> Vec<String> {

@@ -39,6 +39,8 @@ pub enum Roots {
         former: Arc<Root>,
         /// The new root's certificate, signed by the old one.
         cross: CertificateDer<'static>,
+        /// Since when. Seconds since 1970-01-01 UTC.
+        promoted_unix: i64,
     },
 }
 
@@ -83,7 +85,18 @@ impl Roots {
         is_same.then(|| leaf.validity().not_after.timestamp())
     }
 
-    /// The state when the new root signs.
+    /// The old root and the new one, while there are both.
+    pub fn both(&self) -> Option<(&Root, &Root)> {
+        match self {
+            Roots::Settled { .. } => None,
+            Roots::Added { signing, next } => Some((signing, next)),
+            Roots::Promoted {
+                signing, former, ..
+            } => Some((former, signing)),
+        }
+    }
+
+    /// The state when the new root signs, since `promoted_unix`.
     ///
     /// # Errors
     /// [`AuthorityError::Signing`].
@@ -91,12 +104,14 @@ impl Roots {
         signing: Arc<Root>,
         former: Arc<Root>,
         now: i64,
+        promoted_unix: i64,
     ) -> Result<Roots, AuthorityError> {
         let cross = former.cross_sign(&signing, now)?;
         Ok(Roots::Promoted {
             signing,
             former,
             cross,
+            promoted_unix,
         })
     }
 
@@ -117,7 +132,7 @@ impl Roots {
                 next: Arc::new(Root::generate(trust_domain, now)?),
             }),
             (RotationStep::Promote, Roots::Added { signing, next }) => {
-                Roots::promoted(Arc::clone(next), Arc::clone(signing), now)
+                Roots::promoted(Arc::clone(next), Arc::clone(signing), now, now)
             }
             (RotationStep::Retire, Roots::Promoted { signing, .. }) => Ok(Roots::Settled {
                 signing: Arc::clone(signing),

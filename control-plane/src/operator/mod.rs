@@ -5,6 +5,7 @@
 mod documents;
 mod events;
 mod refused;
+mod rotation;
 mod tokens;
 
 use outrider_proto::v1;
@@ -96,12 +97,15 @@ impl server::Operator for Operator {
         request: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
         caller::operator(request.extensions())?;
-        let now = clock::unix_seconds();
+        let (now, from) = (clock::unix_seconds(), caller::from(request.extensions()));
         let created = self.parts.tokens.create(request.into_inner(), now).await?;
         if let Some(token) = &created.details {
             let subject = format!("{}/{}", token.namespace, token.service);
             let life = token.expires_unix - token.created_unix;
-            let detail = format!("Token {} was made, good for {life} s.", token.id);
+            let detail = format!(
+                "Token {} was made from {from}, good for {life} s.",
+                token.id
+            );
             self.parts
                 .journal
                 .record(EventKind::Token, &subject, &detail);
@@ -122,9 +126,10 @@ impl server::Operator for Operator {
         request: Request<v1::RevokeTokenRequest>,
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
         caller::operator(request.extensions())?;
+        let from = caller::from(request.extensions());
         let id = request.into_inner().id;
         let service = self.parts.tokens.revoke(&id).await?;
-        let detail = format!("Token {id} was revoked.");
+        let detail = format!("Token {id} was revoked from {from}.");
         self.parts
             .journal
             .record(EventKind::Token, &service, &detail);
@@ -137,17 +142,8 @@ impl server::Operator for Operator {
     ) -> Result<Response<v1::RotateRootResponse>, Status> {
         caller::operator(request.extensions())?;
         let from = caller::from(request.extensions());
-        let step = request.into_inner().step();
-        let roots = self
-            .parts
-            .authority
-            .rotate(step, clock::unix_seconds())
-            .await?;
-        let detail = format!("{}, from {from}.", step.as_str_name());
-        self.parts
-            .journal
-            .record(EventKind::Rotated, "root", &detail);
-        Ok(Response::new(v1::RotateRootResponse { roots }))
+        let answer = rotation::rotate(&self.parts, request.into_inner(), from).await?;
+        Ok(Response::new(answer))
     }
 
     async fn events(

@@ -125,6 +125,7 @@ mod tests {
             service: "orders".to_owned(),
             member: MemberId::UNKNOWN,
             expires_unix: 0,
+            issuer: String::new(),
         }
     }
 

@@ -313,6 +313,7 @@ mod tests {
                 service: "orders".to_owned(),
                 member: MemberId::UNKNOWN,
                 expires_unix: clock::unix_seconds() + 3_600,
+                issuer: String::new(),
             },
             from: IpAddr::from([127, 0, 0, 1]),
             last: None,

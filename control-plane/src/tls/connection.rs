@@ -153,6 +153,7 @@ mod tests {
                 service: "orders".to_owned(),
                 member: MemberId::UNKNOWN,
                 expires_unix: 100,
+                issuer: String::new(),
             };
             life(&Identity::Sidecar(workload), now_ms)
         };

@@ -289,6 +289,7 @@ mod tests {
             service: "orders".to_owned(),
             member: MemberId::new([number; 8]),
             expires_unix: 0,
+            issuer: String::new(),
         })
     }
 

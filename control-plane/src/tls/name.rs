@@ -8,7 +8,7 @@ use rustls::CertificateError;
 use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use crate::caller::{Identity, Workload};
 use crate::member::MemberId;
@@ -46,6 +46,8 @@ pub struct Named {
     pub member: MemberId,
     /// The end of the certificate. Seconds since 1970-01-01 UTC.
     pub expires_unix: i64,
+    /// Common name of the root that signed it; empty if it has none.
+    pub issuer: String,
 }
 
 impl Named {
@@ -73,6 +75,7 @@ impl Named {
             uri: uri.to_owned(),
             member: MemberId::of_serial(parsed.raw_serial()),
             expires_unix: parsed.validity().not_after.timestamp(),
+            issuer: common_name(parsed.issuer()),
         })
     }
 
@@ -97,11 +100,18 @@ impl Named {
                     service: (*service).to_owned(),
                     member: self.member,
                     expires_unix: self.expires_unix,
+                    issuer: self.issuer,
                 }))
             }
             _ => Err(NameError::Unexpected(self.uri)),
         }
     }
+}
+
+fn common_name(name: &X509Name<'_>) -> String {
+    let first = name.iter_common_name().next();
+    let text = first.and_then(|name| name.as_str().ok());
+    text.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -145,6 +155,7 @@ mod tests {
                 uri: uri.to_owned(),
                 member,
                 expires_unix: 7,
+                issuer: "root".to_owned(),
             };
             named.identity("outrider.local").ok()
         };
@@ -153,6 +164,7 @@ mod tests {
             service: "orders".to_owned(),
             member,
             expires_unix: 7,
+            issuer: "root".to_owned(),
         });
         let good = identity("spiffe://outrider.local/ns/default/svc/orders");
         assert_eq!(good, Some(orders));

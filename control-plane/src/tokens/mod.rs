@@ -94,6 +94,16 @@ impl Tokens {
         Ok(tokens)
     }
 
+    /// Of each token that counts at `now`: the hash that it carries of the bundle of then. `None`: a
+    /// version made it that did not keep this.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn live_bundles(&self, now: i64) -> Result<Vec<Option<[u8; 32]>>, TokensError> {
+        let live = move |store: &Store| store.read(|read| record::live_bundles(read, now));
+        self.off_the_loop(live).await
+    }
+
     /// Ends a token; nobody joins with it once this has returned. Whoever has joined stays a
     /// member: a certificate is renewed by itself, without end. Its service, as
     /// `namespace/service`.
@@ -201,6 +211,7 @@ impl Tokens {
             expires_unix: now + i64::from(life_seconds_of(life_seconds)?),
             revoked: false,
             joins: 0,
+            bundle_sha256: Some(token.bundle_sha256),
         };
         Ok((token, record))
     }

@@ -26,6 +26,10 @@ pub struct Record {
     pub revoked: bool,
     /// How many joins it was good for.
     pub joins: u64,
+    /// The hash that it carries of the bundle of then. `None`: a version made it that did not keep
+    /// this.
+    #[serde(default)]
+    pub bundle_sha256: Option<[u8; 32]>,
 }
 
 impl Record {
@@ -72,6 +76,25 @@ pub fn all(transaction: &ReadTransaction) -> Result<Vec<v1::Token>, TokensError>
     for row in tokens.iter().map_err(Error::from)? {
         let (id, kept) = row.map_err(Error::from)?;
         found.push(Record::parse(kept.value())?.details(id.value()));
+    }
+    Ok(found)
+}
+
+/// Of each token that counts at `now`: the hash of its bundle.
+pub fn live_bundles(
+    transaction: &ReadTransaction,
+    now: i64,
+) -> Result<Vec<Option<[u8; 32]>>, TokensError> {
+    let mut found = Vec::new();
+    let Some(tokens) = existing(transaction.open_table(TOKENS))? else {
+        return Ok(found);
+    };
+    for row in tokens.iter().map_err(Error::from)? {
+        let (_, kept) = row.map_err(Error::from)?;
+        let record = Record::parse(kept.value())?;
+        if !record.revoked && record.expires_unix > now {
+            found.push(record.bundle_sha256);
+        }
     }
     Ok(found)
 }

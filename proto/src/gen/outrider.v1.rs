@@ -770,6 +770,9 @@ impl ::prost::Name for RevokeTokenResponse {
 pub struct RotateRootRequest {
     #[prost(enumeration = "RotationStep", tag = "1")]
     pub step: i32,
+    /// Retire the old root although somebody depends on it alone.
+    #[prost(bool, tag = "2")]
+    pub force: bool,
 }
 impl ::prost::Name for RotateRootRequest {
     const NAME: &'static str = "RotateRootRequest";
@@ -786,6 +789,9 @@ pub struct RotateRootResponse {
     /// SHA-256 of each root of the bundle, in hexadecimal digits, the signing one first.
     #[prost(string, repeated, tag = "1")]
     pub roots: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who depended on the root that has retired. Empty: nobody.
+    #[prost(string, tag = "2")]
+    pub warning: ::prost::alloc::string::String,
 }
 impl ::prost::Name for RotateRootResponse {
     const NAME: &'static str = "RotateRootResponse";

@@ -55,6 +55,7 @@ pub fn orders(life_seconds: i64) -> Caller {
         service: "orders".to_owned(),
         member: MemberId::UNKNOWN,
         expires_unix: clock::unix_seconds() + life_seconds,
+        issuer: String::new(),
     }))
 }
 

@@ -6,6 +6,7 @@
 use outrider_proto::v1::{IssuedCertificate, StoredIdentity};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::clock;
 use crate::control::identity::{self, Expected, Identity};
@@ -54,6 +55,16 @@ pub fn check(stored: &StoredIdentity, expected: &Expected) -> Result<Identity, S
     // The certificate may be dated back for clocks that are behind; its life with us began later.
     identity.since_unix = identity.since_unix.max(stored.received_unix);
     Ok(identity)
+}
+
+/// Does the certificate name that root as its issuer? Both DER; what cannot be read names nobody, and
+/// is no reason to ask for another.
+pub fn is_issued_by(leaf: &[u8], root: &[u8]) -> bool {
+    let read = |der| X509Certificate::from_der(der).map(|(_, certificate)| certificate);
+    match (read(leaf), read(root)) {
+        (Ok(leaf), Ok(root)) => leaf.issuer().as_raw() == root.subject().as_raw(),
+        (Err(_), _) | (_, Err(_)) => true,
+    }
 }
 
 /// Octets as certificates; what is in them is not looked at.

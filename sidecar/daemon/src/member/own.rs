@@ -134,6 +134,9 @@ impl Own {
                 Ok(()) = self.bundle.changed() => {
                     self.believe(workers).await;
                     due = self.until_renewal();
+                    if self.is_of_an_old_root() {
+                        due = renewal::after_promotion(due, clock::seed());
+                    }
                 }
                 () = tokio::time::sleep(due) => match self.renew(connection).await {
                     Ok((identity, stored)) => return self.take(workers, identity, stored).await,
@@ -214,6 +217,19 @@ impl Own {
     fn left(&self) -> Duration {
         let expires = self.in_use.as_ref().map_or(0, |(it, _)| it.expires_unix);
         seconds(expires.saturating_sub(clock::unix_seconds()))
+    }
+
+    /// Does another root sign now? The first of the bundle does. Asked at a change of the bundle
+    /// only, so that a control plane with another order gets one renewal more and not one after
+    /// the other.
+    fn is_of_an_old_root(&self) -> bool {
+        let stored = self.in_use.as_ref().map(|(_, stored)| stored);
+        let leaf = stored.and_then(|stored| stored.chain.first());
+        let signing = stored.and_then(|stored| stored.roots.first());
+        match (leaf, signing) {
+            (Some(leaf), Some(signing)) => !credential::is_issued_by(leaf, signing),
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        }
     }
 
     fn until_renewal(&self) -> Duration {

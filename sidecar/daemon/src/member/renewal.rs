@@ -17,6 +17,16 @@ pub fn first_after(life: Duration, random: u64) -> Duration {
     life.mul_f64(0.5 * (0.9 + 0.2 * share(random)))
 }
 
+/// Longest time from the word that another root signs to the first try. 10 min: certificates of the
+/// old root are gone soon after, and a mesh of 10,000 does not ask all at once.
+const PROMOTED: Duration = Duration::from_secs(600);
+
+/// Time to the first try for who has a certificate of a root that signs no longer: any moment within
+/// 10 min, and not later than `due`, when it would try anyway.
+pub fn after_promotion(due: Duration, random: u64) -> Duration {
+    due.min(PROMOTED.mul_f64(share(random)))
+}
+
 /// Time from a failed try to the next: a tenth of what is left, so that it is tried at least some
 /// times more, and half of that to all of it, by `random`.
 pub fn again_after(left: Duration, random: u64) -> Duration {
@@ -40,6 +50,14 @@ mod tests {
             let off = first.abs_diff(Duration::from_secs(seconds));
             assert!(off < Duration::from_millis(1), "{first:?}");
         }
+    }
+
+    #[test]
+    fn a_promotion_is_answered_within_ten_minutes_and_never_later_than_without_it() {
+        let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
+        assert_eq!(after_promotion(hour, 0), Duration::ZERO);
+        assert_eq!(after_promotion(hour, u64::MAX), 10 * minute);
+        assert_eq!(after_promotion(minute, u64::MAX), minute);
     }
 
     #[test]
