@@ -42,6 +42,20 @@ pub fn explained(error: &(dyn Error + 'static), own: Option<Dates>) -> String {
     }
 }
 
+/// Is it that one end does not believe the other's certificate? With TLS 1.3 a server says so after the
+/// handshake, so that it may be found in the failure of a call.
+pub fn is_disbelief(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let tls = rustls_error(error);
+        if let Some(rustls::Error::AlertReceived(_) | rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// The error of rustls that this is, or that an `io::Error` hides.
 fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let inside = || {

@@ -48,7 +48,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 async fn fetch(url: Uri) -> Result<(StatusCode, String), Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::runtime(&url.to_string(), error);
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Failure::runtime(&url.to_string(), error);
     let client: Client<HttpConnector, Empty<Bytes>> =
         Client::builder(TokioExecutor::new()).build_http();
     let answer = client.get(url.clone()).await.map_err(|e| failed(&e))?;

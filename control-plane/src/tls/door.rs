@@ -9,11 +9,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_causes::{Dates, cause, is_disbelief};
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
@@ -24,12 +26,20 @@ use super::guests::{Guests, Seat};
 use super::name::Named;
 use super::verify::Believed;
 use super::{believed, server_config};
+use crate::allowance::{Allowances, Rate};
 use crate::authority::Authority;
 use crate::caller::{Caller, Identity};
 use crate::clock;
 
 /// Longest time of a handshake. A slower client is no client of ours.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Warnings of connections that were refused: 8 in 10 s. A sidecar that is not believed tries every few
+/// seconds.
+const WARNINGS: Rate = Rate {
+    most: 8,
+    window: Duration::from_secs(10),
+};
 
 /// Pause after an accept that failed, so that "too many open files" is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -40,6 +50,8 @@ pub struct Door {
     guests: Guests,
     config: Arc<ServerConfig>,
     believed: Believed,
+    own: watch::Receiver<Arc<CertifiedKey>>,
+    warnings: Arc<Allowances<()>>,
 }
 
 impl Door {
@@ -57,6 +69,8 @@ impl Door {
             guests,
             config: server_config(authority)?,
             believed: believed(authority),
+            own: authority.own(),
+            warnings: Arc::new(Allowances::new(WARNINGS)),
         })
     }
 
@@ -86,6 +100,7 @@ impl Door {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (seat, mut gone) = self.guests.arrive(from);
         let (config, mut believed) = (Arc::clone(&self.config), self.believed.clone());
+        let (own, warnings) = (self.own.clone(), Arc::clone(&self.warnings));
         async move {
             // A root that retires from here on is noticed, also while hands are shaken.
             believed.bundle.mark_unchanged();
@@ -102,7 +117,7 @@ impl Door {
                     // Fails only when the process stops.
                     drop(connections.send(connection.seated(seat, gone)).await);
                 }
-                Ok(Err(error)) => tracing::debug!(%from, %error, "handshake refused"),
+                Ok(Err(error)) => note_refused(from, &error, dates(&own), &warnings),
                 Err(_) => tracing::debug!(%from, "handshake too slow"),
             }
         }
@@ -111,6 +126,23 @@ impl Door {
     async fn pause(&self, error: &io::Error) {
         tracing::warn!(%error, "connection not accepted");
         sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// The dates of the certificate that we show.
+fn dates(own: &watch::Receiver<Arc<CertifiedKey>>) -> Option<Dates> {
+    let own = own.borrow();
+    Dates::of(own.cert.first()?, clock::unix_seconds())
+}
+
+/// Who shows a certificate that is not believed, or does not believe ours, was meant to be a member: an
+/// operator should know. Anything else may be anybody.
+fn note_refused(from: IpAddr, error: &io::Error, own: Option<Dates>, warnings: &Allowances<()>) {
+    let problem = cause(error, own);
+    if is_disbelief(error) && warnings.take((), clock::now()) {
+        tracing::warn!(%from, problem, "connection refused");
+    } else {
+        tracing::debug!(%from, problem, "handshake refused");
     }
 }
 

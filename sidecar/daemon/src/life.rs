@@ -114,7 +114,10 @@ impl Life {
             // Fails when the asker has given up waiting.
             Report::Gauges(gauges, asked) => drop(asked.send(*gauges)),
             Report::Ended { worker, result } => {
-                tracing::info!(worker, ?result, "a worker ended");
+                match &result {
+                    Ok(()) => tracing::info!(worker, "a worker ended"),
+                    Err(error) => tracing::error!(worker, %error, "a worker failed"),
+                }
                 return Some(result);
             }
         }

@@ -3,7 +3,6 @@
 //! Whom to believe, and what to show, is in the `ClientConfig`. A connection that has ended is not
 //! made again behind anybody's back: it is over, and so are its streams.
 
-use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -70,23 +69,6 @@ pub enum ConnectError {
         /// What hyper said.
         source: tonic::transport::Error,
     },
-}
-
-/// Is it that one end does not believe the other? With TLS 1.3 a server says so after the handshake,
-/// so that it may be found in the failure of a call.
-pub fn is_disbelief(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let inside = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        let tls = inside.and_then(|inside| inside.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::AlertReceived(_) | rustls::Error::InvalidCertificate(_)) = tls {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// Connects to `control_plane` under the rules of `tls`.

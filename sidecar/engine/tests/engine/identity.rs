@@ -73,6 +73,25 @@ fn a_caller_without_a_good_certificate_gets_nowhere() {
 }
 
 #[test]
+fn a_caller_whose_certificate_has_ended_is_told_both_times() {
+    let authority = Authority::new();
+    let ended = authority.issue_with(&[FRONTEND], |leaf| {
+        leaf.not_before = date_time_ymd(2019, 1, 1);
+        leaf.not_after = date_time_ymd(2020, 1, 1);
+    });
+    let mut mesh = Mesh::of(1, &authority, ended.expect("the caller believes in it"));
+    mesh.client().call("orders", GET, &[], true);
+    mesh.world.advance(Duration::from_secs(3));
+    let said = mesh.client().field("grpc-message").unwrap_or_default();
+    for words in [
+        "2019-01-01T00:00:00Z to 2020-01-01T00:00:00Z",
+        "our clock says 20",
+    ] {
+        assert!(said.contains(words), "{words} is missing: {said}");
+    }
+}
+
+#[test]
 fn an_endpoint_of_another_identity_gets_no_call() {
     for expected in [
         "spiffe://outrider.local/ns/default/svc/payments",
