@@ -39,6 +39,8 @@ pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
 pub enum EventKind {
     /// A sidecar has got its first certificate, by a token.
     Joined,
+    /// A sidecar wanted its first certificate and did not get it.
+    Refused,
     /// An instance has got its lease: it is an endpoint.
     Registered,
     /// An instance is no endpoint any more.
@@ -62,8 +64,9 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [EventKind; 11] = [
+    const ALL: [EventKind; 12] = [
         EventKind::Joined,
+        EventKind::Refused,
         EventKind::Registered,
         EventKind::Left,
         EventKind::Ejected,
@@ -80,6 +83,7 @@ impl EventKind {
     pub fn word(self) -> &'static str {
         match self {
             EventKind::Joined => "joined",
+            EventKind::Refused => "refused",
             EventKind::Registered => "registered",
             EventKind::Left => "left",
             EventKind::Ejected => "ejected",
@@ -93,10 +97,11 @@ impl EventKind {
         }
     }
 
-    /// Did an operator make it? Everything else members can make, as often as they like.
-    fn is_of_operators(self) -> bool {
+    /// Who can make it, as often as they like.
+    fn origin(self) -> Origin {
         match self {
-            EventKind::Applied | EventKind::Rotated | EventKind::Token => true,
+            EventKind::Applied | EventKind::Rotated | EventKind::Token => Origin::Operators,
+            EventKind::Refused => Origin::Strangers,
             EventKind::Joined
             | EventKind::Registered
             | EventKind::Left
@@ -104,7 +109,7 @@ impl EventKind {
             | EventKind::Returned
             | EventKind::Rejected
             | EventKind::Renewed
-            | EventKind::Store => false,
+            | EventKind::Store => Origin::Members,
         }
     }
 
@@ -118,6 +123,15 @@ impl EventKind {
         let mut all = EventKind::ALL.into_iter();
         all.find(|kind| kind.word() == word)
     }
+}
+
+/// Whose doing a kind of event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Operators,
+    Members,
+    /// Without a certificate, or even a token.
+    Strangers,
 }
 
 /// Something that happened.

@@ -18,6 +18,8 @@ pub mod ads;
 
 pub mod mesh;
 
+pub mod refusals;
+
 pub mod registry;
 
 pub mod publish;

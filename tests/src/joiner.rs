@@ -112,8 +112,11 @@ pub async fn bundle(
 ) -> Result<Vec<CertificateDer<'static>>, Status> {
     let channel = channel(address, believing_anybody(None)).await;
     let mut client = CertificateAuthorityClient::new(channel.expect("a connection"));
-    let sha256 = sha256.to_vec();
-    let answer = client.get_bundle(v1::GetBundleRequest { sha256 }).await?;
+    let request = v1::GetBundleRequest {
+        sha256: sha256.to_vec(),
+        ..v1::GetBundleRequest::default()
+    };
+    let answer = client.get_bundle(request).await?;
     let roots = answer.into_inner().roots;
     Ok(roots.into_iter().map(CertificateDer::from).collect())
 }
@@ -155,6 +158,7 @@ pub async fn join_over(
     let request = v1::JoinRequest {
         token,
         certificate_signing_request,
+        ..v1::JoinRequest::default()
     };
     let mut client = CertificateAuthorityClient::new(channel);
     client.join(request).await.map(tonic::Response::into_inner)

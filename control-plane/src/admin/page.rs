@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::PAGES;
-use super::status::{Contested, Endpoint, Member, Rejected, Service, Status, Unready};
+use super::status::{Contested, Endpoint, Member, NOT_HEARD, Rejected, Service, Status, Unready};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
 <meta http-equiv=\"refresh\" content=\"2\">\n\
@@ -114,6 +114,7 @@ fn lease(endpoint: &Endpoint) -> String {
     let seconds = span(endpoint.lease_ms.abs() / 1_000);
     match (endpoint.state, endpoint.lease_ms) {
         ("live", 0..) => format!("<span class=\"good\">live</span>, {seconds} left"),
+        (NOT_HEARD, _) => format!("<span class=\"poor\">{NOT_HEARD}</span>"),
         ("live", _) => format!("<span class=\"poor\">silent</span> for {seconds}, in grace"),
         (state, _) => format!("<span class=\"bad\">{state}</span> for {seconds}"),
     }

@@ -15,6 +15,10 @@ use crate::parts::Parts;
 use crate::registry::{Listed, Report, ServiceName, Standing};
 use crate::sidecars::Sidecar;
 
+/// State of a lease that an earlier process left and nobody has announced since: whether its
+/// instance lives is not known.
+pub const NOT_HEARD: &str = "not heard since the start";
+
 /// All of it.
 #[derive(Debug, Serialize)]
 pub struct Status {
@@ -55,7 +59,7 @@ pub struct Unready {
 pub struct Endpoint {
     pub address: String,
     pub instance: String,
-    /// `live`, `lapsed` or `stale`.
+    /// `live`, [`NOT_HEARD`], `lapsed` or `stale`.
     pub state: &'static str,
     /// Until the lease runs out; negative: since it has.
     pub lease_ms: i64,
@@ -214,10 +218,11 @@ fn group<'a, T>(all: &'a [T], of: (&str, &str), name: impl Fn(&T) -> &ServiceNam
 }
 
 fn endpoint(lease: &Listed, report: &Report) -> Endpoint {
-    let (state, moment) = match lease.standing {
-        Standing::Live { until } => ("live", until),
-        Standing::Lapsed { since } => ("lapsed", since),
-        Standing::Stale { since } => ("stale", since),
+    let (state, moment) = match (lease.standing, lease.heard) {
+        (Standing::Live { until }, true) => ("live", until),
+        (Standing::Live { until }, false) => (NOT_HEARD, until),
+        (Standing::Lapsed { since }, _) => ("lapsed", since),
+        (Standing::Stale { since }, _) => ("stale", since),
     };
     let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis());
     let (moment, now) = (milliseconds(moment), milliseconds(report.now));

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_proto::token::Token;
 use outrider_proto::v1;
 use outrider_proto::v1::certificate_authority_server as server;
 use rcgen::{PublicKeyData, SubjectPublicKeyInfo};
@@ -18,6 +19,7 @@ use crate::journal::{EventKind, Journal};
 use crate::member::MemberId;
 use crate::metrics::Metrics;
 use crate::parts::Parts;
+use crate::refusals::{Refusals, Tried};
 use crate::tokens::{Joining, Tokens};
 use crate::{caller, clock};
 
@@ -39,6 +41,7 @@ pub struct CertificateAuthority {
     journal: Journal,
     metrics: Arc<Metrics>,
     renewals: Arc<Allowances<MemberId>>,
+    refusals: Arc<Refusals>,
 }
 
 impl CertificateAuthority {
@@ -50,6 +53,7 @@ impl CertificateAuthority {
             journal: parts.journal.clone(),
             metrics: Arc::clone(&parts.mesh.metrics),
             renewals: Arc::new(Allowances::new(RENEWALS)),
+            refusals: Arc::new(Refusals::new(&parts.journal, &parts.mesh.metrics)),
         };
         server::CertificateAuthorityServer::new(service)
             .max_decoding_message_size(REQUEST_BYTES_MAX)
@@ -58,13 +62,13 @@ impl CertificateAuthority {
     /// The service that may join with this token, which has been counted.
     async fn redeem(
         &self,
-        token: &str,
-        csr: &[u8],
+        request: &v1::JoinRequest,
     ) -> Result<(Joining, SubjectPublicKeyInfo), Status> {
         let now = clock::unix_seconds();
-        let token = self.tokens.check(token, now).await?;
+        let token = self.tokens.check(&request.token, now).await?;
+        for_whom_it_is(&token, request)?;
         // Before the join is counted: a request that is none joins nobody.
-        let key = requested_key(csr)?;
+        let key = requested_key(&request.certificate_signing_request)?;
         let joining = self.tokens.record_join(token, now).await?;
         Ok((joining, key))
     }
@@ -92,13 +96,31 @@ impl CertificateAuthority {
     }
 }
 
+/// A sidecar with the token of another service is set up wrong: it would be told so by its own
+/// certificate, and nobody else would know.
+fn for_whom_it_is(token: &Token, request: &v1::JoinRequest) -> Result<(), Status> {
+    let v1::JoinRequest {
+        namespace, service, ..
+    } = request;
+    if service.is_empty() || (namespace, service) == (&token.namespace, &token.service) {
+        return Ok(());
+    }
+    Err(Status::permission_denied(format!(
+        "the token is for service {}/{}, but this sidecar is {namespace}/{service} (--namespace, \
+         --service)",
+        token.namespace, token.service
+    )))
+}
+
 #[tonic::async_trait]
 impl server::CertificateAuthority for CertificateAuthority {
     async fn get_bundle(
         &self,
         request: Request<v1::GetBundleRequest>,
     ) -> Result<Response<v1::GetBundleResponse>, Status> {
-        let sha256 = request.into_inner().sha256;
+        let from = caller::from(request.extensions());
+        let request = request.into_inner();
+        let sha256 = request.sha256.clone();
         let present = self.authority.bundle().borrow().clone();
         if sha256.is_empty() || sha256 == present.sha256() {
             let roots = present.roots().iter().map(|root| root.to_vec()).collect();
@@ -108,6 +130,9 @@ impl server::CertificateAuthority for CertificateAuthority {
         let looked = tokio::task::spawn_blocking(move || authority.earlier_bundle(&sha256)).await;
         let earlier = looked.map_err(|_| Status::unavailable("the control plane stops"))??;
         earlier.map(Response::new).ok_or_else(|| {
+            let because = "the root that it trusts is unknown here, or has retired";
+            self.refusals
+                .record(&Tried::bundle(&request), from, because);
             Status::not_found(
                 "no bundle of this control plane has that hash, or its roots have retired: the \
                  token is of another mesh, or too old; make a new one",
@@ -120,21 +145,23 @@ impl server::CertificateAuthority for CertificateAuthority {
         request: Request<v1::JoinRequest>,
     ) -> Result<Response<v1::IssuedCertificate>, Status> {
         let from = caller::from(request.extensions());
-        let v1::JoinRequest {
-            token,
-            certificate_signing_request,
-        } = request.into_inner();
-        let redeemed = self.redeem(&token, &certificate_signing_request).await;
+        let request = request.into_inner();
+        let redeemed = self.redeem(&request).await;
         let (joining, key) = redeemed.inspect_err(|status| {
-            if status.code() == Code::Unauthenticated {
-                self.metrics.join_refused();
+            if matches!(
+                status.code(),
+                Code::Unauthenticated | Code::PermissionDenied
+            ) {
+                let tried = Tried::token(&request.token);
+                self.refusals.record(&tried, from, status.message());
             }
         })?;
         let (namespace, service) = (&joining.namespace, &joining.service);
         let issued = self.issue(namespace, service, random_member()?, &key)?;
         self.metrics.joined();
         let detail = format!("With token {}, from {from}.", joining.id);
-        self.journal.record(EventKind::Joined, service, &detail);
+        let subject = format!("{namespace}/{service}");
+        self.journal.record(EventKind::Joined, &subject, &detail);
         Ok(issued)
     }
 
@@ -155,7 +182,7 @@ impl server::CertificateAuthority for CertificateAuthority {
         self.metrics.renewed();
         let detail = format!("Its certificate, from {from}.");
         let member = workload.member;
-        (self.journal).record_of(member, EventKind::Renewed, service, &detail);
+        (self.journal).record_of(member, EventKind::Renewed, &workload.name(), &detail);
         Ok(issued)
     }
 }

@@ -1,10 +1,11 @@
-//! The events on the disk: those of operators apart, so that what members do pushes none of them out.
+//! The events on the disk: those of operators apart, so that what members do pushes none of them out,
+//! and those that strangers can make apart from both.
 
 use redb::{
     ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 
-use super::{Event, EventKind, Filter};
+use super::{Event, EventKind, Filter, Origin};
 use crate::store::{StoreError, existing};
 
 /// Number to (milliseconds since 1970-01-01 UTC, kind, subject, detail).
@@ -12,6 +13,17 @@ const EVENTS: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinitio
 
 /// The same of what operators did: the members of a mesh cannot make it forget that.
 const TRAIL: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinition::new("trail");
+
+/// The same of joins that were refused: who has no token makes it forget nothing but other refusals.
+const REFUSALS: TableDefinition<'_, u64, (i64, &str, &str, &str)> =
+    TableDefinition::new("refusals");
+
+/// All of them, and whose events each has.
+const TABLES: [(TableDefinition<'_, u64, (i64, &str, &str, &str)>, Origin); 3] = [
+    (EVENTS, Origin::Members),
+    (TRAIL, Origin::Operators),
+    (REFUSALS, Origin::Strangers),
+];
 
 /// Events kept, of operators and of others; an older one is gone. 10,000: a day of a restless mesh,
 /// about a megabyte.
@@ -24,7 +36,7 @@ pub fn recent(
     filter: &Filter,
 ) -> Result<Vec<Event>, StoreError> {
     let mut found = Vec::new();
-    for table in [EVENTS, TRAIL] {
+    for (table, _) in TABLES {
         let Some(events) = existing(transaction.open_table(table))? else {
             continue;
         };
@@ -46,7 +58,7 @@ pub fn recent(
 /// The number of the last event ever written.
 pub fn last_number(transaction: &ReadTransaction) -> Result<u64, StoreError> {
     let mut greatest = 0;
-    for table in [EVENTS, TRAIL] {
+    for (table, _) in TABLES {
         let Some(events) = existing(transaction.open_table(table))? else {
             continue;
         };
@@ -57,10 +69,10 @@ pub fn last_number(transaction: &ReadTransaction) -> Result<u64, StoreError> {
 }
 
 pub fn append(transaction: &WriteTransaction, events: &[Event]) -> Result<(), StoreError> {
-    for (table, of_operators) in [(EVENTS, false), (TRAIL, true)] {
+    for (table, origin) in TABLES {
         let mut table = transaction.open_table(table).map_err(redb::Error::from)?;
         let own = events.iter();
-        for event in own.filter(|event| event.kind.is_of_operators() == of_operators) {
+        for event in own.filter(|event| event.kind.origin() == origin) {
             let kind = event.kind.word();
             let value = (event.time_unix_ms, kind, &*event.subject, &*event.detail);
             let inserted = table.insert(event.number, value);
@@ -98,7 +110,7 @@ mod tests {
     use crate::store::Store;
 
     #[test]
-    fn the_oldest_are_forgotten_and_of_operators_only_by_operators() {
+    fn strangers_push_out_nothing_but_refusals() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("a store");
         let event = |number, kind| Event {
@@ -109,18 +121,20 @@ mod tests {
             detail: String::new(),
         };
         let applied = event(1, EventKind::Applied);
-        let flood = (2..=KEPT + 5).map(|number| event(number, EventKind::Renewed));
-        let events: Vec<Event> = [applied.clone()].into_iter().chain(flood).collect();
+        let renewed = event(2, EventKind::Renewed);
+        let flood = (3..=KEPT + 7).map(|number| event(number, EventKind::Refused));
+        let events = [applied.clone(), renewed.clone()].into_iter().chain(flood);
+        let events: Vec<Event> = events.collect();
         let journal = Journal::open(&store).expect("a journal");
         let appended = store.write(|transaction| append(transaction, &events));
         appended.expect("written");
         let kept = journal
             .recent(usize::MAX, &Filter::default())
             .expect("readable");
-        assert_eq!(kept[0], applied);
-        assert_eq!(kept.len() as u64, KEPT + 1);
-        assert_eq!(kept[1].number, 6);
+        assert_eq!(kept[..2], [applied, renewed]);
+        assert_eq!(kept.len() as u64, KEPT + 2);
+        assert_eq!(kept[2].number, 8);
         let last = store.read(last_number).expect("readable");
-        assert_eq!(last, KEPT + 5);
+        assert_eq!(last, KEPT + 7);
     }
 }

@@ -105,6 +105,8 @@ pub(super) struct Lease {
     pub instance: String,
     pub joined_unix_ms: i64,
     pub standing: Standing,
+    /// It was announced since this process started.
+    pub heard: bool,
 }
 
 impl Leases {
@@ -132,7 +134,10 @@ impl Leases {
             let joined = registration.joined_unix_ms;
             let name = &registration.announced.name;
             let service = find(&mut leases.services, now, name, joined);
-            let lease = Lease::new(now, &registration.announced, joined);
+            let lease = Lease {
+                heard: false,
+                ..Lease::new(now, &registration.announced, joined)
+            };
             service.leases.insert(registration.announced.address, lease);
             leases.grace_until = now + GRACE;
         }
@@ -160,6 +165,7 @@ impl Leases {
                 self.moved.insert(announced.name.service.clone());
             }
             lease.standing = Standing::live(now);
+            lease.heard = true;
             service.live_since.get_or_insert(now);
             service.unready.replace(&announced);
             return Ok(changes);
@@ -361,6 +367,7 @@ impl Lease {
             instance: announced.instance.clone(),
             joined_unix_ms,
             standing: Standing::live(now),
+            heard: true,
         }
     }
 }

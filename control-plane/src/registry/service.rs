@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_proto::v1::registry_server::Registry as RegistryService;
-use outrider_proto::v1::{Announcement, Lease, Observation};
+use outrider_proto::v1::{Announcement, Lease, Observation, Observed};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
@@ -83,6 +83,40 @@ impl RegistryService for Announcements {
         };
         tokio::spawn(instance.run(request.into_inner(), leases));
         Ok(Response::new(ReceiverStream::new(sent)))
+    }
+
+    async fn observe(
+        &self,
+        request: Request<Streaming<Observation>>,
+    ) -> Result<Response<Observed>, Status> {
+        let workload = caller::sidecar(request.extensions())?.clone();
+        let _place = self.streams.open(workload.member)?;
+        let mut observations = request.into_inner();
+        let mut expiry = pin!(sleep(workload.life(clock::unix_seconds())));
+        let mut stopping = self.stopping.clone();
+        loop {
+            let observation = tokio::select! {
+                observation = observations.message() => observation?,
+                () = &mut expiry => return Err(caller::expired()),
+                _ = stopping.wait_for(|stops| *stops) => return Err(caller::stopping()),
+            };
+            match observation {
+                Some(observation) => self.note(&workload, &[observation]),
+                None => return Ok(Response::new(Observed {})),
+            }
+        }
+    }
+}
+
+impl Announcements {
+    /// Writes down what a sidecar of `workload` saw.
+    fn note(&self, workload: &Workload, observations: &[Observation]) {
+        for observation in observations.iter().take(OBSERVATIONS_MAX) {
+            let event = observed(workload, observation);
+            if let Some((kind, service, detail)) = event {
+                (self.journal).record_of(workload.member, kind, &service, &detail);
+            }
+        }
     }
 }
 
@@ -163,7 +197,8 @@ impl Instance {
         let announced = parse(&self.workload, announcement);
         let announced =
             announced.map_err(|unusable| Status::invalid_argument(unusable.to_string()))?;
-        self.note(&announcement.observations);
+        self.service
+            .note(&self.workload, &announcement.observations);
         let before = self.last.replace(announced.clone());
         let moved = before.filter(|before| *before != announced);
         if let Some(before) = moved {
@@ -215,16 +250,6 @@ impl Instance {
 
     async fn say(&self, said: Said) -> Result<u64, Status> {
         answer(self.service.registry.say(said).await)
-    }
-
-    fn note(&self, observations: &[Observation]) {
-        for observation in observations.iter().take(OBSERVATIONS_MAX) {
-            let event = observed(&self.workload, observation);
-            if let Some((kind, service, detail)) = event {
-                let member = self.workload.member;
-                (self.service.journal).record_of(member, kind, &service, &detail);
-            }
-        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Listed {
     pub registration: Registration,
     /// How it stands.
     pub standing: Standing,
+    /// It was announced since this process started.
+    pub heard: bool,
 }
 
 /// The leases in numbers.
@@ -106,6 +108,7 @@ impl Leases {
                     joined_unix_ms: lease.joined_unix_ms,
                 },
                 standing: lease.standing,
+                heard: lease.heard,
             })
         });
         listed.collect()

@@ -195,6 +195,13 @@ pub struct GetBundleRequest {
     /// answered as it was, if the control plane is still believed under it. Empty: the present one.
     #[prost(bytes = "vec", tag = "1")]
     pub sha256: ::prost::alloc::vec::Vec<u8>,
+    /// The token's own words, which prove nothing: for the event of a bundle that is not known.
+    #[prost(string, tag = "2")]
+    pub token_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub service: ::prost::alloc::string::String,
 }
 impl ::prost::Name for GetBundleRequest {
     const NAME: &'static str = "GetBundleRequest";
@@ -230,6 +237,12 @@ pub struct JoinRequest {
     /// PKCS#10, DER. Only its key counts: names in it are ignored.
     #[prost(bytes = "vec", tag = "2")]
     pub certificate_signing_request: ::prost::alloc::vec::Vec<u8>,
+    /// Who the sidecar is to be, by its own flags. PERMISSION_DENIED when the token is for somebody else;
+    /// nothing else is made of it. Empty: it does not say.
+    #[prost(string, tag = "3")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub service: ::prost::alloc::string::String,
 }
 impl ::prost::Name for JoinRequest {
     const NAME: &'static str = "JoinRequest";
@@ -330,6 +343,18 @@ impl ::prost::Name for Observation {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/outrider.v1.Observation".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Observed {}
+impl ::prost::Name for Observed {
+    const NAME: &'static str = "Observed";
+    const PACKAGE: &'static str = "outrider.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "outrider.v1.Observed".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/outrider.v1.Observed".into()
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1124,7 +1149,7 @@ pub mod certificate_authority_client {
             self.inner.unary(req, path, codec).await
         }
         /// The first certificate of a workload. UNAUTHENTICATED: the token is unknown,
-        /// expired or revoked.
+        /// expired or revoked. PERMISSION_DENIED: it is for somebody else.
         pub async fn join(
             &mut self,
             request: impl tonic::IntoRequest<super::JoinRequest>,
@@ -1198,7 +1223,7 @@ pub mod certificate_authority_server {
             tonic::Status,
         >;
         /// The first certificate of a workload. UNAUTHENTICATED: the token is unknown,
-        /// expired or revoked.
+        /// expired or revoked. PERMISSION_DENIED: it is for somebody else.
         async fn join(
             &self,
             request: tonic::Request<super::JoinRequest>,
@@ -1587,6 +1612,28 @@ pub mod registry_client {
                 .insert(GrpcMethod::new("outrider.v1.Registry", "Announce"));
             self.inner.streaming(req, path, codec).await
         }
+        /// What a sidecar without an application sees, for as long as it is connected.
+        pub async fn observe(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::Observation>,
+        ) -> std::result::Result<tonic::Response<super::Observed>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/outrider.v1.Registry/Observe",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("outrider.v1.Registry", "Observe"));
+            self.inner.client_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1613,6 +1660,11 @@ pub mod registry_server {
             &self,
             request: tonic::Request<tonic::Streaming<super::Announcement>>,
         ) -> std::result::Result<tonic::Response<Self::AnnounceStream>, tonic::Status>;
+        /// What a sidecar without an application sees, for as long as it is connected.
+        async fn observe(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::Observation>>,
+        ) -> std::result::Result<tonic::Response<super::Observed>, tonic::Status>;
     }
     /// Where services are. A stream is a lease: it is held up by announcements and by
     /// nothing else.
@@ -1736,6 +1788,51 @@ pub mod registry_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/outrider.v1.Registry/Observe" => {
+                    #[allow(non_camel_case_types)]
+                    struct ObserveSvc<T: Registry>(pub Arc<T>);
+                    impl<
+                        T: Registry,
+                    > tonic::server::ClientStreamingService<super::Observation>
+                    for ObserveSvc<T> {
+                        type Response = super::Observed;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::Observation>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Registry>::observe(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ObserveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

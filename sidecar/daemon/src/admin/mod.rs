@@ -128,8 +128,8 @@ async fn livez(State(admin): State<Admin>) -> Response {
     verdict(&health::stalled(&admin.workers.silences()), &[])
 }
 
-/// With `?verbose` also what does not decide: whether the application is announced, or why not, and
-/// which names of endpoints do not resolve, and why.
+/// Beside the verdict it says that joining again is refused, and with `?verbose` whether the application
+/// is announced, or why not, and which names of endpoints do not resolve, and why.
 async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
     let mut problems = health::stalled(&admin.workers.silences());
     problems.extend(health::not_ready(
@@ -142,10 +142,11 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
         problems.extend(member.borrow().not_ready(has_identity));
     }
     let verbose = query.is_some_and(|query| query.split('&').any(|word| word == "verbose"));
-    let mut beside = Vec::new();
+    let member = admin.member.as_ref().map(|member| member.borrow().clone());
+    let rejoining = member.as_ref().and_then(MemberStatus::rejoining);
+    let mut beside: Vec<String> = rejoining.into_iter().collect();
     if verbose {
-        let member = admin.member.as_ref();
-        beside.extend(member.and_then(|member| member.borrow().announcement()));
+        beside.extend(member.and_then(|member| member.announcement()));
         let names = &admin.configuration.borrow().names;
         beside.extend(names.iter().filter_map(NameStatus::trouble));
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use outrider_engine::{MaterialError, anonymous_client};
 use outrider_policy::SpiffeId;
-use outrider_proto::token::{Token, TokenError};
+use outrider_proto::token::{Token, TokenError, hex};
 use outrider_proto::v1::certificate_authority_client::CertificateAuthorityClient;
 use outrider_proto::v1::{GetBundleRequest, JoinRequest, StoredIdentity};
 use rustls::time_provider::DefaultTimeProvider;
@@ -87,6 +87,15 @@ impl From<Status> for JoinError {
 }
 
 impl JoinError {
+    /// Did the control plane say no, or would it?
+    pub fn is_refused(&self) -> bool {
+        let unknown = match self {
+            JoinError::Refused(status) => status.code() == tonic::Code::NotFound,
+            _ => false,
+        };
+        unknown || self.is_the_tokens_fault()
+    }
+
     /// Is there no use in trying again with the same token?
     pub fn is_the_tokens_fault(&self) -> bool {
         match self {
@@ -116,8 +125,20 @@ pub async fn join(
     file: &Path,
     options: &Options,
 ) -> Result<(Identity, StoredIdentity), JoinError> {
-    let (text, token) = read(file, options)?;
-    let roots = bundle(clock, control_plane, &token).await?;
+    let (text, token) = read(file)?;
+    let outcome = join_with(clock, control_plane, text, &token, options).await;
+    // A foreign token is said all the same, so that the control plane's operator sees who has it.
+    foreign(&token, options).map_or(outcome, Err)
+}
+
+async fn join_with(
+    clock: Clock,
+    control_plane: &Uri,
+    text: String,
+    token: &Token,
+    options: &Options,
+) -> Result<(Identity, StoredIdentity), JoinError> {
+    let roots = bundle(clock, control_plane, token).await?;
     let peer = control_plane_id(&token.trust_domain)?;
     let tls = anonymous_client(
         &credential::certificates(&roots),
@@ -129,6 +150,8 @@ pub async fn join(
     let mut request = Request::new(JoinRequest {
         token: text,
         certificate_signing_request: fresh.request.clone(),
+        namespace: options.namespace.clone(),
+        service: options.service.clone(),
     });
     request.set_timeout(ANSWER_TIMEOUT);
     let mut authority = CertificateAuthorityClient::new(connection.channel);
@@ -148,7 +171,7 @@ pub fn control_plane_id(trust_domain: &str) -> Result<SpiffeId, JoinError> {
     id.map_err(|_| JoinError::Unfit(format!("{trust_domain} is no trust domain")))
 }
 
-fn read(file: &Path, options: &Options) -> Result<(String, Token), JoinError> {
+fn read(file: &Path) -> Result<(String, Token), JoinError> {
     let path = || file.display().to_string();
     let text = fs::read_to_string(file).map_err(|source| JoinError::Unreadable {
         path: path(),
@@ -159,13 +182,16 @@ fn read(file: &Path, options: &Options) -> Result<(String, Token), JoinError> {
         path: path(),
         source,
     })?;
-    if token.namespace != options.namespace || token.service != options.service {
-        return Err(JoinError::Foreign {
-            of: format!("{}/{}", token.namespace, token.service),
-            own: format!("{}/{}", options.namespace, options.service),
-        });
-    }
     Ok((text.trim().to_owned(), token))
+}
+
+/// The token is for somebody else.
+fn foreign(token: &Token, options: &Options) -> Option<JoinError> {
+    let is_ours = token.namespace == options.namespace && token.service == options.service;
+    (!is_ours).then(|| JoinError::Foreign {
+        of: format!("{}/{}", token.namespace, token.service),
+        own: format!("{}/{}", options.namespace, options.service),
+    })
 }
 
 /// The roots that the token knows, from whoever has them.
@@ -178,6 +204,9 @@ async fn bundle(
     let connection = connection::open(clock, control_plane, tls).await?;
     let mut request = Request::new(GetBundleRequest {
         sha256: token.bundle_sha256.to_vec(),
+        token_id: hex(&token.id),
+        namespace: token.namespace.clone(),
+        service: token.service.clone(),
     });
     request.set_timeout(ANSWER_TIMEOUT);
     let mut authority = CertificateAuthorityClient::new(connection.channel);

@@ -6,7 +6,7 @@
 //!
 //! Reading order: this file, `join` and `credential` (how an identity is come by), `own` and
 //! `renewal` (how it is kept), `connection` and `unverified`, `subscription` and `stream`, `lease`,
-//! `application`, `question`, `standing`, `observer` and `leaving`, `data`, `sealed` and `last_good`, `status`.
+//! `application`, `question`, `standing`, `observer`, `observing` and `leaving`, `data`, `sealed` and `last_good`, `status`.
 
 mod application;
 mod connection;
@@ -17,6 +17,7 @@ mod last_good;
 mod lease;
 mod leaving;
 mod observer;
+mod observing;
 mod own;
 mod question;
 mod renewal;
@@ -33,7 +34,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_causes::explained;
+use outrider_causes::{explained, is_disbelief};
 use outrider_engine::TlsMaterial;
 use outrider_policy::SpiffeId;
 use outrider_proto::envoy::core::Node;
@@ -49,7 +50,7 @@ use crate::telemetry::Metrics;
 use crate::worker::Workers;
 use crate::xds::client::{Client, Closed};
 
-use connection::{Connection, is_disbelief};
+use connection::Connection;
 use data::Data;
 use join::JoinError;
 use last_good::Latest;
@@ -84,6 +85,8 @@ pub struct Member {
     /// up again, or its root replaced, while we were away. A token says which bundle is right.
     is_stranger: bool,
     subscription: Subscription,
+    /// What was told of other endpoints, where there is no lease to tell it with.
+    observer: Observer,
     latest: watch::Receiver<Latest>,
     said: watch::Receiver<Arc<Said>>,
     status: watch::Sender<MemberStatus>,
@@ -145,6 +148,7 @@ impl Member {
             own,
             is_stranger: false,
             subscription,
+            observer: Observer::default(),
             latest: to_be_saved,
             said: says,
             status,
@@ -233,7 +237,7 @@ impl Member {
         let ended = tokio::select! {
             ended = self.subscription.follow(&connection.channel, dates) => Some(ended),
             () = self.own.keep(workers, connection) => None,
-            () = hold(lease.as_mut(), connection) => None,
+            () = hold(lease.as_mut(), &mut self.observer, workers, connection) => None,
         };
         let Some(ended) = ended else {
             self.subscription.replaced();
@@ -249,9 +253,9 @@ impl Member {
 
     async fn join(&mut self, workers: &Workers) -> Result<(), Duration> {
         let Some(file) = self.membership.token_file.clone() else {
-            self.say(
-                "the certificate has expired and there is no --token-file to join with".to_owned(),
-            );
+            let problem = "the certificate has expired, and there is no --token-file to join with";
+            self.say(problem.to_owned());
+            self.note_rejoining(Some(problem.to_owned()));
             return Err(clock::spread(REFUSED_WAIT, clock::seed()));
         };
         let text = std::fs::read(&file).ok();
@@ -264,6 +268,7 @@ impl Member {
         match self.subscription.meanwhile(joining).await {
             Ok((identity, stored)) => {
                 self.own.take(workers, identity, stored).await;
+                self.note_rejoining(None);
                 Ok(())
             }
             Err(error) => Err(self.not_joined(&error, &file, text).await),
@@ -277,7 +282,11 @@ impl Member {
         file: &Path,
         text: Option<Vec<u8>>,
     ) -> Duration {
-        self.say(explained(error, self.own.dates()));
+        let problem = explained(error, self.own.dates());
+        self.say(problem.clone());
+        if error.is_refused() {
+            self.note_rejoining(Some(problem));
+        }
         if error.is_the_tokens_fault() && self.own.client().is_none() {
             let wait = clock::spread(REFUSED_WAIT, clock::seed());
             let replaced = tokio::time::timeout(wait, replaced(file, text));
@@ -286,6 +295,11 @@ impl Member {
             return Duration::ZERO;
         }
         self.subscription.closed(Closed::Lost).min(JOIN_WAIT_MAX)
+    }
+
+    fn note_rejoining(&self, refused: Option<String>) {
+        self.status
+            .send_modify(|status| status.rejoin_refused = refused);
     }
 
     fn say(&self, problem: String) {
@@ -298,11 +312,16 @@ impl Member {
     }
 }
 
-/// Without an application there is nothing to hold, for ever.
-async fn hold(lease: Option<&mut Lease>, connection: &Connection) {
+/// Without an application there is nothing to hold, only what this sidecar sees to be told.
+async fn hold(
+    lease: Option<&mut Lease>,
+    observer: &mut Observer,
+    workers: &Workers,
+    connection: &Connection,
+) {
     match lease {
         Some(lease) => lease.hold(connection).await,
-        None => std::future::pending().await,
+        None => observing::tell(observer, workers, connection).await,
     }
 }
 

@@ -30,6 +30,9 @@ pub struct MemberStatus {
     pub application_serving: bool,
     /// Why it takes none; `None` also before it was asked.
     pub application_problem: Option<String>,
+    /// Why this sidecar could not join again, when it last had to try; `None`: it did not have to, or
+    /// the control plane believes it again.
+    pub rejoin_refused: Option<String>,
     /// Resources whose last version is refused.
     pub rejected_count: usize,
 }
@@ -49,6 +52,13 @@ impl MemberStatus {
             problems.push(format!("no configuration yet: {why}"));
         }
         problems
+    }
+
+    /// What is to be said beside the reasons not to send calls here: a certificate in use is good until
+    /// it expires, and then there is no other.
+    pub fn rejoining(&self) -> Option<String> {
+        let why = self.rejoin_refused.as_ref()?;
+        Some(format!("joining again is refused: {why}"))
     }
 
     /// Whether the application is announced, and if not, why; `None` without an application. No
@@ -116,6 +126,17 @@ mod tests {
         for (status, has_identity, expected) in cases {
             assert_eq!(status.not_ready(has_identity), expected, "{status:?}");
         }
+    }
+
+    #[test]
+    fn that_joining_again_is_refused_is_said_with_the_reason() {
+        let refused = MemberStatus {
+            rejoin_refused: Some("the token has been revoked".to_owned()),
+            ..MemberStatus::default()
+        };
+        let expected = "joining again is refused: the token has been revoked";
+        assert_eq!(refused.rejoining().as_deref(), Some(expected));
+        assert_eq!(MemberStatus::default().rejoining(), None);
     }
 
     #[test]

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_causes::Dates;
+use outrider_causes::{Dates, is_disbelief};
 use outrider_policy::Tick;
 use outrider_proto::v1::StoredConfiguration;
 use tokio::sync::{mpsc, watch};
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::connection::is_disbelief;
 use super::last_good::{self, Latest};
 use super::status::MemberStatus;
 use super::stream::Responses;
@@ -161,6 +160,7 @@ impl Subscription {
         self.out.status.send_modify(|status| {
             status.connected = true;
             status.problem = None;
+            status.rejoin_refused = None;
         });
     }
 

@@ -1,0 +1,61 @@
+//! What a sidecar without an application sees of endpoints, told to the control plane.
+//!
+//! One with an application tells it with its announcements.
+
+use std::time::Duration;
+
+use outrider_proto::v1::Observation;
+use outrider_proto::v1::registry_client::RegistryClient;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+
+use super::connection::Connection;
+use super::observer::Observer;
+use crate::clock;
+use crate::words;
+use crate::worker::Workers;
+
+/// Time between two looks; as often as an application is announced.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1_600);
+
+/// Time to the next stream after one has failed.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Observations that may wait to be sent.
+const WAITING_MAX: usize = 64;
+
+/// Tells what is new over `connection`; ends only when given up.
+pub async fn tell(observer: &mut Observer, workers: &Workers, connection: &Connection) {
+    loop {
+        let (say, said) = mpsc::channel(WAITING_MAX);
+        let mut registry = RegistryClient::new(connection.channel.clone());
+        let ended = tokio::select! {
+            ended = registry.observe(ReceiverStream::new(said)) => ended,
+            () = look(observer, workers, &say) => continue,
+        };
+        match ended {
+            // An older control plane wants to hear nothing.
+            Err(status) if status.code() == Code::Unimplemented => std::future::pending().await,
+            Err(status) => {
+                let problem = words::refused(&status, None);
+                tracing::debug!(problem, "what is seen of endpoints is not told");
+            }
+            Ok(_) => {}
+        }
+        tokio::time::sleep(clock::spread(AGAIN_AFTER, clock::seed())).await;
+    }
+}
+
+/// Says what is new, until nobody listens.
+async fn look(observer: &mut Observer, workers: &Workers, say: &mpsc::Sender<Observation>) {
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let gauges = workers.gauges().await;
+        for observation in observer.observe(&gauges) {
+            if say.send(observation).await.is_err() {
+                return;
+            }
+        }
+    }
+}
