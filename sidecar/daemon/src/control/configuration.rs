@@ -282,7 +282,9 @@ fn unresolved<'a>(names: &Names, hosts: impl Iterator<Item = &'a str>) -> Option
         let problem = known.and_then(|name| name.problem.as_deref());
         match problem {
             Some(problem) => format!("{host} does not resolve: {problem}"),
-            None if names.addresses(host).is_empty() => format!("{host} is not resolved yet"),
+            None if names.addresses(host).is_empty() => {
+                format!("{host} is not resolved yet: no name server has answered")
+            }
             None => format!("{host} has no address of the family that its Service asks for"),
         }
     });

@@ -16,12 +16,17 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
+use super::race::race;
 use crate::clock::Clock;
 use crate::control::answer::Answer;
 use crate::control::resolve;
 
-/// Longest time for TCP, TLS and HTTP/2 together, name lookup included.
+/// Longest time for TCP, TLS and HTTP/2 together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time for the lookup of the name before. 30 s: a first name server that is dead takes 5 s of
+/// it for each name tried (`man resolv.conf`).
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection that goes silent is found after these two, open streams or not.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -80,28 +85,31 @@ pub async fn open(
     control_plane: &Uri,
     tls: Arc<ClientConfig>,
 ) -> Result<Connection, ConnectError> {
-    let made = tokio::time::timeout(CONNECT_TIMEOUT, connect(clock, control_plane, tls)).await;
+    let addresses = addresses(clock, control_plane).await;
+    let addresses = addresses.map_err(|source| unreachable(control_plane, source))?;
+    let made = tokio::time::timeout(CONNECT_TIMEOUT, connect(addresses, control_plane, tls)).await;
     made.unwrap_or_else(|_| {
         let control_plane = control_plane.to_string();
         Err(ConnectError::TimedOut { control_plane })
     })
 }
 
+fn unreachable(control_plane: &Uri, source: io::Error) -> ConnectError {
+    let control_plane = control_plane.to_string();
+    ConnectError::Unreachable {
+        control_plane,
+        source,
+    }
+}
+
 async fn connect(
-    clock: Clock,
+    addresses: Vec<SocketAddr>,
     uri: &Uri,
     tls: Arc<ClientConfig>,
 ) -> Result<Connection, ConnectError> {
     let control_plane = uri.to_string();
-    let (tcp, local, peer) = match dial(clock, uri).await {
-        Ok(dialled) => dialled,
-        Err(source) => {
-            return Err(ConnectError::Unreachable {
-                control_plane,
-                source,
-            });
-        }
-    };
+    let dialled = dial(addresses).await;
+    let (tcp, local, peer) = dialled.map_err(|source| unreachable(uri, source))?;
     // Never sent: the verifier looks at the URI name alone.
     let name = ServerName::IpAddress(peer.into());
     let secured = TlsConnector::from(tls).connect(name, tcp).await;
@@ -126,13 +134,8 @@ async fn connect(
     Ok(Connection { channel, local })
 }
 
-async fn dial(clock: Clock, uri: &Uri) -> io::Result<(TcpStream, IpAddr, IpAddr)> {
-    let host = uri.host().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port = uri.port_u16().unwrap_or_default();
-    let addresses = addresses(clock, host).await?.into_iter();
-    let addresses: Vec<SocketAddr> = addresses.map(|ip| SocketAddr::new(ip, port)).collect();
-    let tcp = TcpStream::connect(addresses.as_slice()).await?;
+async fn dial(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, IpAddr, IpAddr)> {
+    let tcp = race(addresses, TcpStream::connect).await?;
     tcp.set_nodelay(true)?;
     let (local, peer) = (tcp.local_addr()?.ip(), tcp.peer_addr()?.ip());
     Ok((tcp, local, peer))
@@ -140,14 +143,21 @@ async fn dial(clock: Clock, uri: &Uri) -> io::Result<(TcpStream, IpAddr, IpAddr)
 
 /// By the resolver that endpoints' names are asked of: the system's own needs files that a static
 /// binary in an empty image does not have.
-async fn addresses(clock: Clock, host: &str) -> io::Result<Vec<IpAddr>> {
+async fn addresses(clock: Clock, uri: &Uri) -> io::Result<Vec<SocketAddr>> {
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or_default();
     if let Ok(ip) = host.parse() {
-        return Ok(vec![ip]);
+        return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    match resolve::lookup(clock, resolve::Files::default(), host.to_owned()).await {
-        Answer::Found(found) => Ok(found.addresses),
-        Answer::Nothing(why) | Answer::Failed(why) => {
-            Err(io::Error::other(format!("{host} does not resolve: {why}")))
+    let lookup = resolve::lookup(clock, resolve::Files::default(), host.to_ascii_lowercase());
+    let why = match tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
+        Ok(Answer::Found(found)) => {
+            let addresses = found.addresses.into_iter();
+            return Ok(addresses.map(|ip| SocketAddr::new(ip, port)).collect());
         }
-    }
+        Ok(Answer::Nothing(why) | Answer::Failed(why)) => why,
+        Err(_) => format!("no answer within {} s", LOOKUP_TIMEOUT.as_secs()),
+    };
+    Err(io::Error::other(format!("{host} does not resolve: {why}")))
 }

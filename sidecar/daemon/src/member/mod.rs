@@ -20,6 +20,7 @@ mod observer;
 mod observing;
 mod own;
 mod question;
+mod race;
 mod renewal;
 mod sealed;
 mod standing;

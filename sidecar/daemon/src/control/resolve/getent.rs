@@ -38,6 +38,9 @@ half.corp.test. 10.1.0.9 AAAA=SERVFAIL
 under_score.corp.test. 10.1.0.10
 hosts-too.corp.test. 10.1.0.11
 mixed.corp.test. 10.1.0.12
+trailing-.corp.test. 10.1.0.13
+my--service.corp.test. 10.1.0.14
+xn--a.corp.test. 10.1.0.15
 ";
 
 /// A machine: its host.conf, nsswitch.conf, /etc/hosts and /etc/resolv.conf; `-` is no file.
@@ -176,7 +179,7 @@ const CASES: [Case; 15] = [
     },
 ];
 
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 30] = [
     "localhost",
     "ip6-localhost",
     "c0ffee1234ab",
@@ -204,6 +207,9 @@ const NAMES: [&str; 27] = [
     "broken",
     "half",
     "under_score",
+    "trailing-",
+    "my--service",
+    "xn--a",
 ];
 
 #[test]
