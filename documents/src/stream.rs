@@ -221,9 +221,12 @@ mod tests {
             .collect()
     }
 
+    /// Its name, a file, and its documents: the line where each begins, and its text.
+    type Case = (&'static str, &'static str, &'static [(usize, &'static str)]);
+
     #[test]
     fn a_file_is_cut_where_yaml_says() {
-        let cases: [(&str, &str, &[(usize, &str)]); 17] = [
+        let cases: [Case; 17] = [
             ("nothing", "", &[]),
             ("only comments", "# a\n---\n# b\n", &[]),
             ("one without a marker", "a: 1\n", &[(1, "a: 1\n")]),
