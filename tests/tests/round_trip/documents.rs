@@ -34,24 +34,17 @@ fn grpc_service(at: usize) -> String {
 }
 
 fn service(at: usize) -> BoxedStrategy<Value> {
-    let address = select(vec![
-        "10.0.0.9:1",
-        "[::1]:65535",
-        "orders.internal:50051",
-        "a.:1",
-    ]);
-    let fixed = subsequence(vec!["10.0.0.9:1", "[::1]:65535"], 1..=2).prop_map(|all| {
-        all.into_iter()
-            .map(|address| json!({ "address": address }))
-            .collect()
-    });
-    let fixed = prop_oneof![
-        fixed,
-        address.prop_map(|it| Value::Array(vec![json!({ "address": it })]))
-    ];
+    let listed = subsequence(vec!["10.0.0.9:1", "[::1]:65535"], 1..=2);
+    let listed = listed.prop_map(|all| addresses(&all));
+    let names = select(vec!["orders.internal:50051", "a.:1"]).prop_map(|name| addresses(&[name]));
+    let families = ["any", "ipv4First", "ipv4", "ipv6"].map(Value::from);
     let endpoints = prop_oneof![
         Just(json!({ "registered": {} })),
-        fixed.prop_map(|fixed| json!({ "static": fixed })),
+        object(vec![always("static", listed)]),
+        object(vec![
+            always("static", names),
+            maybe("addressFamily", select(families.to_vec())),
+        ]),
     ];
     let spec = object(vec![
         always("grpcServices", Just(json!([grpc_service(at)]))),
@@ -59,6 +52,11 @@ fn service(at: usize) -> BoxedStrategy<Value> {
         maybe("endpoints", endpoints),
     ]);
     document("outrider.dev/v1", "Service", &service_name(at), spec)
+}
+
+fn addresses(all: &[&str]) -> Value {
+    let items = all.iter().map(|address| json!({ "address": address }));
+    items.collect()
 }
 
 fn policy(at: usize) -> BoxedStrategy<Value> {
@@ -223,10 +221,12 @@ fn mesh() -> BoxedStrategy<Value> {
         maybe("foreignKeepalive", keepalive()),
     ]);
     let percent = select(vec![json!(0), json!(100), json!(0.5), json!(12.3456)]);
+    let verify = select(vec![json!("warn"), json!("require")]);
     let spec = object(vec![
         maybe("trustDomain", Just(json!("outrider.local"))),
         maybe("tracing", object(vec![maybe("samplePercent", percent)])),
         maybe("connections", connections),
+        maybe("registration", object(vec![maybe("verify", verify)])),
     ]);
     document("outrider.dev/v1", "Mesh", "mesh", spec)
 }
