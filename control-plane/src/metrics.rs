@@ -251,7 +251,7 @@ impl Metrics {
         let turned_away = [
             ("handshake", turned_away.handshakes),
             ("anonymous", turned_away.anonymous),
-            ("known", turned_away.of_one),
+            ("known", turned_away.known),
         ];
         for (client, count) in turned_away {
             let labels = ClientLabels { client };

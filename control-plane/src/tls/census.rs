@@ -12,8 +12,8 @@ pub struct TurnedAway {
     pub handshakes: u64,
     /// Without a certificate, for others.
     pub anonymous: u64,
-    /// One too many of a member or of the operator.
-    pub of_one: u64,
+    /// One too many of a member or of the operator, or without a descriptor.
+    pub known: u64,
 }
 
 /// Who is inside, in numbers.

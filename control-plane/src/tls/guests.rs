@@ -2,8 +2,8 @@
 //!
 //! A guest shakes hands, and is then nobody in particular or somebody whom its certificate names. Each
 //! class has its ceiling: of handshakes and of strangers the one that [`outrider_crowd`] names gives
-//! way, so that an address pushes out only itself; who has a certificate is never pushed out by others,
-//! and is refused one connection too many. Descriptors are kept back for the store, the admin pages and
+//! way, so that an address pushes out only itself; who has a certificate is refused one connection too
+//! many, and gives way only when descriptors run out and no address has more. Descriptors are kept back for the store, the admin pages and
 //! the looks at members, so that no crowd at this door stops them. Knows no TLS and no time.
 
 #![expect(
@@ -24,6 +24,9 @@ use crate::member::MemberId;
 
 /// Handshakes at once. 512: some milliseconds of work each, done within their timeout by two cores.
 const HANDSHAKES_MAX: usize = 512;
+
+/// Places that only handshakes have. 64.
+const HANDSHAKES_ROOM: usize = 64;
 
 /// Connections without a certificate at once. 256: each is there to ask for the bundle and to join,
 /// and has ten seconds for it.
@@ -70,6 +73,7 @@ struct Inside {
     handshakes: Handshakes<u64>,
     anonymous: Crowd<u64>,
     known: BTreeMap<Known, usize>,
+    known_by_address: Crowd<u64>,
     turned_away: TurnedAway,
 }
 
@@ -128,6 +132,7 @@ impl Guests {
             handshakes: Handshakes::default(),
             anonymous: Crowd::default(),
             known: BTreeMap::new(),
+            known_by_address: Crowd::default(),
             turned_away: TurnedAway::default(),
         })))
     }
@@ -210,26 +215,36 @@ impl Inside {
         if let Stage::Known(known) = stage {
             let count = self.known.entry(known).or_default();
             if *count >= self.ceilings.of_one {
-                self.turned_away.of_one += 1;
+                self.turned_away.known += 1;
                 self.places.remove(&number);
                 return Err(TooMany);
             }
             *count += 1;
         }
         place.stage = stage;
-        if stage == Stage::Anonymous {
-            self.anonymous.insert(from, number);
-            self.keep_few_strangers();
+        match stage {
+            Stage::Anonymous => self.anonymous.insert(from, number),
+            Stage::Known(_) => self.known_by_address.insert(from, number),
+            Stage::Handshake => {}
         }
+        self.make_room();
         Ok(())
     }
 
-    fn keep_few_strangers(&mut self) {
-        if self.anonymous.count() > self.ceilings.anonymous
-            && let Some(surplus) = self.anonymous.pop()
-        {
-            self.turned_away.anonymous += 1;
-            self.leave(surplus);
+    /// Of too many whose handshake is over one gives way: a stranger, if there is one. A quarter of
+    /// all, and at most 64, is for handshakes: whoever comes is looked at.
+    fn make_room(&mut self) {
+        let for_handshakes = (self.ceilings.all / 4).min(HANDSHAKES_ROOM);
+        let seated = self.places.len() - self.handshakes.count();
+        let is_full = seated > self.ceilings.all - for_handshakes;
+        if is_full || self.anonymous.count() > self.ceilings.anonymous {
+            if let Some(surplus) = self.anonymous.pop() {
+                self.turned_away.anonymous += 1;
+                self.leave(surplus);
+            } else if let Some(surplus) = self.known_by_address.pop() {
+                self.turned_away.known += 1;
+                self.leave(surplus);
+            }
         }
     }
 
@@ -241,6 +256,7 @@ impl Inside {
             Stage::Handshake => self.handshakes.end(place.from, number),
             Stage::Anonymous => drop(self.anonymous.remove(place.from, number)),
             Stage::Known(known) => {
+                self.known_by_address.remove(place.from, number);
                 let count = self.known.entry(known).or_default();
                 *count = count.saturating_sub(1);
                 if *count == 0 {
@@ -353,22 +369,25 @@ mod tests {
         assert_eq!(come(&Identity::Operator).1, Ok(()));
         drop(first);
         assert_eq!(come(&member(1)).1, Ok(()));
-        assert_eq!(guests.census().turned_away.of_one, 1);
+        assert_eq!(guests.census().turned_away.known, 1);
     }
 
     #[test]
-    fn descriptors_are_kept_back_and_members_pushed_out_by_nobody() {
+    fn without_descriptors_an_address_pushes_out_only_itself() {
         let guests = Guests::new(FEW);
-        let mut members: Vec<_> = (0..12).map(|_| guests.arrive(host(1))).collect();
-        for (number, seat) in members.iter_mut().enumerate() {
-            *seat = guests.arrive(host(1));
-            let number = u8::try_from(number).expect("few");
-            seat.0.settle(&member(number)).expect("it may stay");
+        let mut flood = Vec::new();
+        let mut honest = guests.arrive(host(2));
+        honest.0.settle(&member(0)).expect("it may stay");
+        for number in 1..=100 {
+            let seat = guests.arrive(host(1));
+            seat.0.settle(&member(number)).expect("it is a member");
+            flood.push(seat);
         }
-        let mut late = guests.arrive(host(2));
-        assert!(has_to_go(&mut late), "there is no descriptor for it");
-        assert!(!members.iter_mut().any(has_to_go));
-        members.pop();
-        assert!(!has_to_go(&mut guests.arrive(host(2))));
+        assert_eq!(guests.census().known, 9, "a quarter is for handshakes");
+        assert!(!has_to_go(&mut honest));
+        let mut late = guests.arrive(host(3));
+        late.0.settle(&Identity::Operator).expect("it may stay");
+        assert!(!has_to_go(&mut late));
+        assert_eq!(guests.census().turned_away.known, 93);
     }
 }
