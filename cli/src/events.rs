@@ -25,9 +25,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
     /// Only events of this kind; may be given several times. joined: a sidecar got its first
-    /// certificate; refused: it did not; registered: an instance takes calls; left: it takes none any more; ejected, returned: a sidecar sends an endpoint nothing for a while, and sends calls again;
-    /// applied, rejected: documents; renewed: a certificate; rotated: the root; token-created,
-    /// token-revoked.
+    /// certificate; refused: it did not; registered: an instance takes calls; left: it takes none any
+    /// more; ejected, returned: a sidecar sends an endpoint nothing for a while, and sends calls again;
+    /// applied, rejected: documents; renewed: a certificate; rotated: the root; token: made or revoked;
+    /// store: it takes no writes, or takes them again.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     kind: Vec<String>,
     /// Only what is about this service, as NAME or NAMESPACE/NAME; may be given several times.

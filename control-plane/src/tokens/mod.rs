@@ -8,6 +8,7 @@ mod error;
 mod joins;
 mod record;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -92,6 +93,14 @@ impl Tokens {
         let mut tokens = self.off_the_loop(|store| store.read(record::all)).await?;
         tokens.sort_by(|a, b| (a.created_unix, &a.id).cmp(&(b.created_unix, &b.id)));
         Ok(tokens)
+    }
+
+    /// Of each token, by its id: the hash that it carries of the bundle of then, if that was kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn bundles(&self) -> Result<BTreeMap<String, [u8; 32]>, TokensError> {
+        self.off_the_loop(|store| store.read(record::bundles)).await
     }
 
     /// Of each token that counts at `now`: the hash that it carries of the bundle of then. `None`: a

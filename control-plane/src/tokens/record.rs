@@ -80,6 +80,20 @@ pub fn all(transaction: &ReadTransaction) -> Result<Vec<v1::Token>, TokensError>
     Ok(found)
 }
 
+/// Of each token whose bundle is known, by the token's id: the hash of it.
+pub fn bundles(transaction: &ReadTransaction) -> Result<BTreeMap<String, [u8; 32]>, TokensError> {
+    let mut found = BTreeMap::new();
+    let Some(tokens) = existing(transaction.open_table(TOKENS))? else {
+        return Ok(found);
+    };
+    for row in tokens.iter().map_err(Error::from)? {
+        let (id, kept) = row.map_err(Error::from)?;
+        let bundle = Record::parse(kept.value())?.bundle_sha256;
+        found.extend(bundle.map(|bundle| (hex(&id.value()), bundle)));
+    }
+    Ok(found)
+}
+
 /// Of each token that counts at `now`: the hash of its bundle.
 pub fn live_bundles(
     transaction: &ReadTransaction,
