@@ -48,7 +48,7 @@ impl Places {
         places
     }
 
-    /// Looks at the paths until nobody reads `looks` any more.
+    /// Looks at the paths until the reader of `looks` is gone.
     pub async fn follow(mut self, changed: Arc<Notify>, looks: mpsc::Sender<()>) {
         while !looks.is_closed() {
             tokio::time::sleep(REPLACED).await;

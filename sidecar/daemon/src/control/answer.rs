@@ -27,7 +27,7 @@ pub struct Found {
     pub addresses: Vec<IpAddr>,
     /// Life of the answer as the server said it.
     pub ttl: Duration,
-    /// A family of which nobody knows whether there are addresses.
+    /// The family whose question got no answer: it may have addresses.
     pub unanswered: Option<Family>,
     /// Names that were tried before and gave no answer, and why.
     pub failed: Vec<(String, String)>,

@@ -14,16 +14,16 @@ const DEFAULT: &str = "files dns";
 pub struct Switch {
     /// In this order.
     pub steps: Vec<Step>,
-    /// The line also has modules of which we know nothing; the C library asks them.
+    /// The line also has modules that we cannot ask; the C library asks them.
     pub has_others: bool,
 }
 
-/// One source, and whether its "no" is the last word (`[NOTFOUND=return]`).
+/// One source, and whether the search ends when it does not have the name (`[NOTFOUND=return]`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Who.
     pub source: Source,
-    /// Nobody is asked after its "no".
+    /// No further source is asked when this one does not have the name.
     pub ends: bool,
 }
 
@@ -68,7 +68,7 @@ pub fn parse(text: &str) -> Switch {
 }
 
 impl Switch {
-    /// Returns whether an action behind the word speaks of a step of ours.
+    /// Returns whether an action behind the word applies to the step that the word added.
     fn add(&mut self, word: &str) -> bool {
         match word {
             "files" => self.step(Source::Files),
