@@ -181,6 +181,11 @@ pub struct ClusterPolicy {
 /// Default for [`ClusterPolicy::connect_timeout`]; Envoy's is 5 s, too long beside a retry.
 pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 
+/// As [`ClusterPolicy::connect_timeout`], for the own application. 20 s, the least that gRPC's libraries give
+/// a connection (gRPC "Connection Backoff Protocol", MIN_CONNECT_TIMEOUT): on one machine a connection that is
+/// not refused is to an application that is busy, as with its start, and there is no other.
+const APP_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
 impl ClusterPolicy {
     /// For the own application behind the inbound listener: there is no other endpoint to go to,
     /// so no breaker takes it out, and the caller's sidecar holds the ceiling on calls in flight.
@@ -194,6 +199,7 @@ impl ClusterPolicy {
                 calls_max: u32::MAX,
                 ..Limits::default()
             },
+            connect_timeout: APP_CONNECT_TIMEOUT,
             ..ClusterPolicy::default()
         }
     }

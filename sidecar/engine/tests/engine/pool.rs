@@ -48,6 +48,25 @@ fn blocked_connections_take_calls_when_all_are_blocked() {
     assert_eq!(mesh.servers().len(), 16, "as many as there may be");
 }
 
+/// As directly: a library gives a connection 20 s, and calls their deadlines.
+#[test]
+fn an_own_application_that_is_slow_to_greet_is_waited_for() {
+    let mut mesh = Mesh::new(1);
+    mesh.world.swallow(address("127.0.0.1:2000"));
+    mesh.client().call("orders", CHAT, &[], true);
+    mesh.world.advance(Duration::from_secs(19));
+    assert_eq!(mesh.outcome(Side::Inbound), []);
+    mesh.world.serve(address("127.0.0.1:2000"));
+    mesh.world.advance(Duration::from_secs(2));
+    let server = *mesh.servers().last().expect("the second try gets there");
+    let (stream, _) = mesh.world.peers[server].heads()[0];
+    mesh.world.peers[server].answer(stream, b"x", "0");
+    mesh.world.settle();
+    let records = mesh.world.records.iter();
+    assert!(records.clone().count() >= 2, "of both sides");
+    assert!(records.last().is_some_and(|record| record.code == Code::Ok));
+}
+
 #[test]
 fn a_removed_endpoint_takes_no_waiting_call_with_it() {
     let mut mesh = Mesh::new(2);
