@@ -12,6 +12,7 @@ use outrider_policy::{Code, timeout};
 
 use super::call::{Call, CallEnd, Delivery, DeliveryEnd};
 use super::oddity::Oddity;
+use super::panics::faults_of;
 use super::plan::Reader;
 use super::verdict::{missed_retry, wrong_answer, wrong_head, wrong_records};
 use super::world::{CALLERS_SIDECAR, World};
@@ -167,13 +168,11 @@ impl World {
         };
         let was_reset = ended(&|end| matches!(end, DeliveryEnd::Reset(_)));
         let may_be_reset = was_reset || self.hostility.any_mad;
+        let had_fault = faults_of(call) > 0;
         let excuses = [
             (Reason::DeadlineExceeded, self.allowed(call).is_some()),
             // A bug at one hop is a reset to the next.
-            (
-                Reason::UpstreamReset,
-                may_be_reset || self.may_have_panicked(),
-            ),
+            (Reason::UpstreamReset, may_be_reset || had_fault),
             (Reason::UpstreamCancelled, may_be_reset),
             (Reason::UpstreamCalm, self.hostility.any_mad),
             (Reason::UpstreamInsecure, self.hostility.any_mad),
@@ -194,7 +193,7 @@ impl World {
                 .iter()
                 .any(|(reason, excuse)| reason.name() == name && *excuse),
         };
-        let is_ours = name == Reason::SidecarFault.name() && self.may_have_panicked();
+        let is_ours = name == Reason::SidecarFault.name() && had_fault;
         let excused = excused || is_ours || self.is_excused(name);
         (!excused).then(|| format!("refused without a reason: {:?}", call.answer))
     }
@@ -255,7 +254,7 @@ impl World {
             "ended after its deadline"
         } else if is_undiscovered && record.waited > DISCOVERY_WAIT_DEFAULT + self.patience() {
             "waited too long for discovery"
-        } else if record.attempts > attempts_max && self.patience().is_zero() {
+        } else if record.attempts > attempts_max + self.tries_while_waiting(record) {
             "has more attempts than any rule allows"
         } else if record.side == Side::Outbound && !self.calls[call].outbound.is_empty() {
             "is the second of its call"

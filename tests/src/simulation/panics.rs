@@ -99,11 +99,6 @@ impl World {
         }
     }
 
-    /// Was a panic injected that may have ended a call?
-    pub(super) fn may_have_panicked(&self) -> bool {
-        self.panics.ended[Contained::Call as usize] > 0
-    }
-
     /// Calls that ended for a panic are no more than the panics there were.
     pub(super) fn check_panics(&mut self) {
         let faults = self.calls.iter().map(faults_of).sum::<usize>();

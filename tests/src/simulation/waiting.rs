@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outrider_engine::Gauges;
+use outrider_engine::{CallRecord, Gauges};
 
 use super::plan::Plan;
 use super::random::Random;
@@ -33,6 +33,16 @@ impl World {
             cluster.in_line > 0 && has_room
         });
         left.next().map(|cluster| &*cluster.name)
+    }
+
+    /// Attempts that a call may make besides, while it waits for an endpoint: in each 100 ms its own try,
+    /// and one when it goes on because another call's was answered.
+    pub(super) fn tries_while_waiting(&self, record: &CallRecord) -> u32 {
+        if self.patience().is_zero() {
+            return 0;
+        }
+        let looks = 1 + record.waited.as_millis() / 100;
+        u32::try_from(2 * looks).unwrap_or(u32::MAX)
     }
 
     /// How long the rules let a call wait for an endpoint.
