@@ -9,17 +9,19 @@ use super::{Event, EventKind, Filter, Origin};
 use crate::store::{StoreError, existing};
 
 /// Number to (milliseconds since 1970-01-01 UTC, kind, subject, detail).
-const EVENTS: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinition::new("events");
+type Events = TableDefinition<'static, u64, (i64, &'static str, &'static str, &'static str)>;
+
+/// What the members of a mesh did.
+const EVENTS: Events = TableDefinition::new("events");
 
 /// The same of what operators did: the members of a mesh cannot make it forget that.
-const TRAIL: TableDefinition<'_, u64, (i64, &str, &str, &str)> = TableDefinition::new("trail");
+const TRAIL: Events = TableDefinition::new("trail");
 
 /// The same of joins that were refused: who has no token makes it forget nothing but other refusals.
-const REFUSALS: TableDefinition<'_, u64, (i64, &str, &str, &str)> =
-    TableDefinition::new("refusals");
+const REFUSALS: Events = TableDefinition::new("refusals");
 
 /// All of them, and whose events each has.
-const TABLES: [(TableDefinition<'_, u64, (i64, &str, &str, &str)>, Origin); 3] = [
+const TABLES: [(Events, Origin); 3] = [
     (EVENTS, Origin::Members),
     (TRAIL, Origin::Operators),
     (REFUSALS, Origin::Strangers),
