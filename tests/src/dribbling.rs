@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::caller::Caller;
-use crate::handlers::Handlers;
+use crate::handlers::{Handlers, NARROW_BYTES};
 use crate::hops::{Hops, Way};
 use crate::raw::{Frame, Peer, Sent, grpc_request};
 
@@ -16,13 +16,27 @@ const OCTETS: usize = 6_000;
 /// Calls of others meanwhile.
 const CALLS: usize = 60;
 
+/// How an endpoint fares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Endpoint {
+    /// It bears all that comes: no connection to it ends, or is added.
+    Wide,
+    /// It has the window that every connection begins with, so 127 small frames end a connection. The
+    /// calls that dribble may end so; others are not on their connection by then.
+    Narrow,
+}
+
 /// Dribbles over so many streams of one connection, each octet a frame that is written alone, while
 /// another caller calls.
 ///
 /// # Errors
 /// A call of the other failed, or a connection to the endpoint ended.
-pub async fn run(hops: Hops, streams: usize) -> Result<(), String> {
-    let application = Handlers::start(WINDOW_BYTES).await;
+pub async fn run(hops: Hops, streams: usize, endpoint: Endpoint) -> Result<(), String> {
+    let application = Handlers::start(match endpoint {
+        Endpoint::Wide => WINDOW_BYTES,
+        Endpoint::Narrow => NARROW_BYTES,
+    });
+    let application = application.await;
     let way = Way::start(hops, application.address).await;
     let peer = Peer::greet(way.address(), &[]).await;
     let mut peer = peer.map_err(|error| error.to_string())?;
@@ -37,7 +51,7 @@ pub async fn run(hops: Hops, streams: usize) -> Result<(), String> {
     let connections = application.connections();
     for at in 0..OCTETS {
         let octet = Frame::data(ids[at % streams], 0, b"x").encode();
-        if peer.send_reading(&octet).await != Sent::All {
+        if peer.send_reading(&octet).await != Sent::All && endpoint == Endpoint::Wide {
             return Err(format!(
                 "the caller that dribbles was cut off after {at} octets"
             ));
@@ -49,7 +63,7 @@ pub async fn run(hops: Hops, streams: usize) -> Result<(), String> {
     }
     call(&caller).await?;
     match application.connections() {
-        made if made == connections => Ok(()),
+        made if made == connections || endpoint == Endpoint::Narrow => Ok(()),
         made => Err(format!(
             "{made} connections to the endpoint were made, not {connections}"
         )),

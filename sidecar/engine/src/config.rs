@@ -221,7 +221,7 @@ impl Default for ClusterPolicy {
 
 /// Default for [`Settings::outbound_streams_max`]. An application's own library lets calls above it
 /// wait, where nobody sees them: so it is more than an ordinary burst on one connection. Each stream
-/// costs some 3 KiB.
+/// costs some 1.3 KiB.
 pub const OUTBOUND_STREAMS_DEFAULT: u32 = 8_000;
 
 /// Default for [`Settings::inbound_streams_max`]. A caller makes another connection when one is full.
@@ -295,7 +295,9 @@ impl Settings {
     }
 }
 
-/// Streams that another sidecar cancels at once, as far as its budget counts them.
+/// Streams that another sidecar cancels at once, as far as its budget counts them. Not all that it may have:
+/// over the budget its next calls are held until they are 10 ms old, and none is refused, while each that is
+/// counted here reaches the application to be taken back.
 const BURST_OF_MEMBER: u32 = 100;
 
 /// Who proved to be a member of the mesh is refused when it resets too much, never closed. It cancels

@@ -183,9 +183,12 @@ impl Connection {
         self.may_move() && !self.http2.is_send_narrow()
     }
 
-    /// May a new stream be opened here now, and would its body move soon, as far as is known?
+    /// May a new stream be opened here now, and would its body move soon, as far as is known? Not where
+    /// its peer may lose patience with those who dribble.
     pub(crate) fn may_move(&self) -> bool {
-        self.can_open() && self.upstream().is_some_and(|upstream| !upstream.blocked)
+        self.can_open()
+            && self.upstream().is_some_and(|upstream| !upstream.blocked)
+            && !self.http2.is_send_heavy()
     }
 
     /// May a new stream be opened here now?

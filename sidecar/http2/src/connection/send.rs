@@ -46,11 +46,13 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(window: u32) -> Sender {
+        let mut small = Small::default();
+        small.note_window(window);
         Sender {
             window,
             round: VecDeque::new(),
             unbegun: 0,
-            small: Small::default(),
+            small,
             taken: VecDeque::new(),
         }
     }
@@ -58,6 +60,7 @@ impl Sender {
     /// False: the window would exceed 2^31-1.
     pub(super) fn widen(&mut self, increment: u32) -> bool {
         self.window = self.window.saturating_add(increment);
+        self.small.note_window(self.window);
         self.window <= i32::MAX as u32
     }
 

@@ -6,13 +6,19 @@ use crate::{Config, StreamId};
 
 /// A client with streams whose windows let everything go.
 fn client(streams: u32) -> (Bed, Vec<StreamId>) {
+    let (mut bed, streams) = narrow_client(streams);
+    bed.widen(0, 1 << 20);
+    bed.told();
+    (bed, streams)
+}
+
+/// The same with the window that every connection begins with.
+fn narrow_client(streams: u32) -> (Bed, Vec<StreamId>) {
     let mut bed = Bed::client(Config {
         gathers: true,
         ..Config::default()
     });
     let streams = (0..streams).map(|_| bed.opens(false)).collect();
-    bed.widen(0, 1 << 20);
-    bed.told();
     bed.said();
     (bed, streams)
 }
@@ -105,6 +111,27 @@ fn many_streams_that_nobody_answers_are_bounded_together() {
         .map(|stream| dribble(&mut bed, *stream, 200))
         .sum();
     assert_eq!(frames, 256 + 88 * 4);
+}
+
+#[test]
+fn what_is_many_follows_from_the_window_and_half_of_it_is_heavy() {
+    let (mut bed, streams) = narrow_client(90);
+    assert_eq!(dribble(&mut bed, streams[0], 20), 15, "an eighth of 127");
+    for stream in &streams[1..12] {
+        dribble(&mut bed, *stream, 4);
+    }
+    assert!(!bed.connection.is_send_heavy(), "59 are out");
+    dribble(&mut bed, streams[12], 4);
+    assert!(bed.connection.is_send_heavy(), "63 are out");
+    bed.head(streams[0].value(), &[(":status", "200")], false);
+    bed.told();
+    assert!(!bed.connection.is_send_heavy(), "15 were answered");
+
+    let (mut bed, streams) = client(90);
+    streams.iter().for_each(|stream| {
+        dribble(&mut bed, *stream, 4);
+    });
+    assert!(!bed.connection.is_send_heavy(), "360 of 2,176 are out");
 }
 
 #[test]
