@@ -269,7 +269,7 @@ pub(crate) const BLAMELESS: &[u8] = b"outrider-blameless";
 
 /// Whether only sidecars may say a field of this name.
 pub(crate) fn is_mark(name: &[u8]) -> bool {
-    name.starts_with(b"outrider-") && (name == UNPROCESSED || name == BLAMELESS)
+    name == UNPROCESSED || name == BLAMELESS
 }
 
 #[cfg(test)]

@@ -272,16 +272,14 @@ impl Engine {
 
     /// A mark counts only from a verified endpoint.
     fn is_marked(&self, id: CallId, fields: &Fields, mark: &[u8]) -> bool {
-        if fields.find(mark).is_none() {
-            return false;
-        }
         let upstream = self
             .calls
             .get(id.0 as usize)
             .and_then(|call| call.upstream());
-        upstream
+        let verified = upstream
             .and_then(|(connection, _)| self.connection(connection))
-            .is_some_and(|connection| connection.peer.is_some())
+            .is_some_and(|connection| connection.peer.is_some());
+        verified && fields.find(mark).is_some()
     }
 }
 
