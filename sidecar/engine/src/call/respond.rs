@@ -73,8 +73,9 @@ impl Engine {
     /// The final head of the answer.
     pub(crate) fn response_head(&mut self, id: CallId, fields: Fields, end: bool) {
         self.observe_latency(id);
-        let marked = self.is_marked(id, &fields, UNPROCESSED);
-        let blameless = self.is_marked(id, &fields, BLAMELESS);
+        let is_verified = self.is_verified(id);
+        let marked = is_verified && fields.find(UNPROCESSED).is_some();
+        let blameless = is_verified && fields.find(BLAMELESS).is_some();
         if !marked {
             self.note_reached(id);
         }
@@ -132,9 +133,11 @@ impl Engine {
 
     /// The answer ends with trailers.
     pub(crate) fn response_trailers(&mut self, id: CallId, fields: Fields) {
-        let blameless = self.is_marked(id, &fields, BLAMELESS);
-        if let Some(call) = self.calls.get_mut(id.0 as usize) {
-            call.response.blameless |= blameless;
+        if self.is_verified(id)
+            && fields.find(BLAMELESS).is_some()
+            && let Some(call) = self.calls.get_mut(id.0 as usize)
+        {
+            call.response.blameless = true;
         }
         self.response_end(id, &Last::Trailers(fields));
     }
@@ -271,15 +274,14 @@ impl Engine {
     }
 
     /// A mark counts only from a verified endpoint.
-    fn is_marked(&self, id: CallId, fields: &Fields, mark: &[u8]) -> bool {
+    fn is_verified(&self, id: CallId) -> bool {
         let upstream = self
             .calls
             .get(id.0 as usize)
             .and_then(|call| call.upstream());
-        let verified = upstream
+        upstream
             .and_then(|(connection, _)| self.connection(connection))
-            .is_some_and(|connection| connection.peer.is_some());
-        verified && fields.find(mark).is_some()
+            .is_some_and(|connection| connection.peer.is_some())
     }
 }
 
