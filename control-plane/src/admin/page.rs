@@ -233,6 +233,10 @@ fn span(seconds: i64) -> String {
 }
 
 fn escape(text: &str) -> String {
+    // Nearly every text is plain, and a large mesh has tens of thousands on its page.
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return text.to_owned();
+    }
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
