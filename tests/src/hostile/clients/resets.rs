@@ -92,12 +92,16 @@ async fn rapid_reset(target: Target, form: usize) -> Result<(), String> {
     match (target.is_member(), form) {
         // Half of what a member may.
         (true, 4) => still_serves(&mut peer, &target, stream(2_500)).await,
-        (true, _) => lives(&said),
+        (true, _) => {
+            lives(&said)?;
+            still_serves(&mut peer, &target, stream(target.volume)).await
+        }
         (false, _) => said.was_calmed(),
     }
 }
 
-/// A member of the mesh never loses its connection for what it takes back.
+/// A member of the mesh never loses its connection for what it takes back: the calls of all its callers
+/// are on it.
 fn lives(said: &Said) -> Result<(), String> {
     match (said.goaway, said.is_closed) {
         (None, false) => Ok(()),
