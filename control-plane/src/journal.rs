@@ -6,6 +6,7 @@
 
 mod filter;
 mod kept;
+mod kind;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::store::{Store, StoreError};
 use crate::text::clean;
 
 pub use filter::Filter;
+pub use kind::EventKind;
+
+use kind::Origin;
 
 /// Events that may wait to be written. 1,024; a mesh that starts at once makes two a sidecar.
 const WAITING: usize = 1_024;
@@ -33,106 +37,6 @@ const BEHIND: usize = 1_024;
 
 /// Longest text of an event. Bytes; 1,024: a sentence that is longer is cut.
 pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
-
-/// What kind of thing happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// A sidecar has got its first certificate, by a token.
-    Joined,
-    /// A sidecar wanted its first certificate and did not get it.
-    Refused,
-    /// An instance has got its lease: it is an endpoint.
-    Registered,
-    /// An instance is no endpoint any more.
-    Left,
-    /// A sidecar sends an endpoint nothing for a while.
-    Ejected,
-    /// A sidecar sends an endpoint calls again.
-    Returned,
-    /// There is a new version of the documents.
-    Applied,
-    /// Documents, or what was made of them, were refused.
-    Rejected,
-    /// A certificate was renewed.
-    Renewed,
-    /// A step of a rollover of the root.
-    Rotated,
-    /// The disk takes no writes, or takes them again.
-    Store,
-    /// A join token was made or revoked.
-    Token,
-}
-
-impl EventKind {
-    const ALL: [EventKind; 12] = [
-        EventKind::Joined,
-        EventKind::Refused,
-        EventKind::Registered,
-        EventKind::Left,
-        EventKind::Ejected,
-        EventKind::Returned,
-        EventKind::Applied,
-        EventKind::Rejected,
-        EventKind::Renewed,
-        EventKind::Rotated,
-        EventKind::Store,
-        EventKind::Token,
-    ];
-
-    /// The word of `MeshEvent.kind`.
-    pub fn word(self) -> &'static str {
-        match self {
-            EventKind::Joined => "joined",
-            EventKind::Refused => "refused",
-            EventKind::Registered => "registered",
-            EventKind::Left => "left",
-            EventKind::Ejected => "ejected",
-            EventKind::Returned => "returned",
-            EventKind::Applied => "applied",
-            EventKind::Rejected => "rejected",
-            EventKind::Renewed => "renewed",
-            EventKind::Rotated => "rotated",
-            EventKind::Store => "store",
-            EventKind::Token => "token",
-        }
-    }
-
-    /// Who can make it, as often as they like.
-    fn origin(self) -> Origin {
-        match self {
-            EventKind::Applied | EventKind::Rotated | EventKind::Token => Origin::Operators,
-            EventKind::Refused => Origin::Strangers,
-            EventKind::Joined
-            | EventKind::Registered
-            | EventKind::Left
-            | EventKind::Ejected
-            | EventKind::Returned
-            | EventKind::Rejected
-            | EventKind::Renewed
-            | EventKind::Store => Origin::Members,
-        }
-    }
-
-    /// All words.
-    pub fn words() -> impl Iterator<Item = &'static str> {
-        EventKind::ALL.into_iter().map(EventKind::word)
-    }
-
-    /// The kind of that word.
-    pub fn parse(word: &str) -> Option<EventKind> {
-        let mut all = EventKind::ALL.into_iter();
-        all.find(|kind| kind.word() == word)
-    }
-}
-
-/// Whose doing a kind of event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Operators,
-    Members,
-    /// Without a certificate, or even a token.
-    Strangers,
-}
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -328,14 +232,6 @@ mod tests {
 
     fn numbers(events: &[Event]) -> Vec<u64> {
         events.iter().map(|event| event.number).collect()
-    }
-
-    #[test]
-    fn every_kind_has_its_word() {
-        for kind in EventKind::ALL {
-            assert_eq!(EventKind::parse(kind.word()), Some(kind));
-        }
-        assert_eq!(EventKind::parse("exploded"), None);
     }
 
     #[test]

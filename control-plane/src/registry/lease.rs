@@ -17,6 +17,7 @@ use outrider_documents::Registered;
 use super::budget::{ChangeBudget, changed_too_often};
 use super::change::{Announced, Cause, Change, Registration, ServiceName};
 use super::proof::Proof;
+use super::standing::Standing;
 use super::unready::UnreadyInstances;
 use crate::member::MemberId;
 
@@ -32,26 +33,6 @@ pub(super) const LEASES_MAX: usize = 10_000;
 
 /// Most leases of one member. 8: an instance has one, and some more while it moves.
 const ADDRESSES_MAX: usize = 8;
-
-/// How a lease stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It holds until then, and in a grace also after that.
-    Live {
-        /// Since the process started.
-        until: Duration,
-    },
-    /// It has run out, and is about to be removed unless most of its service follows.
-    Lapsed {
-        /// Since the process started.
-        since: Duration,
-    },
-    /// It has run out together with most of its service: rather we are cut off than they are dead.
-    Stale {
-        /// Since the process started.
-        since: Duration,
-    },
-}
 
 /// Why an announcement has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -368,35 +349,6 @@ impl Lease {
             joined_unix_ms,
             standing: Standing::live(now),
             heard: true,
-        }
-    }
-}
-
-impl Standing {
-    fn live(now: Duration) -> Standing {
-        Standing::Live { until: now + LEASE }
-    }
-
-    fn is_announced_after(self, moment: Duration) -> bool {
-        match self {
-            Standing::Live { until } => until > moment + LEASE,
-            Standing::Lapsed { .. } | Standing::Stale { .. } => false,
-        }
-    }
-
-    /// Is the instance told to others?
-    pub(super) fn is_endpoint(self) -> bool {
-        match self {
-            Standing::Live { .. } | Standing::Stale { .. } => true,
-            Standing::Lapsed { .. } => false,
-        }
-    }
-
-    /// Is the time it was given over?
-    pub(super) fn has_run_out(self, now: Duration) -> bool {
-        match self {
-            Standing::Live { until } => until <= now,
-            Standing::Lapsed { .. } | Standing::Stale { .. } => true,
         }
     }
 }

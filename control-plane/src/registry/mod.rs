@@ -1,6 +1,6 @@
 //! The registry: which services exist and where their instances are, by their own word.
 //!
-//! Reading order: `change` (its words), `lease` (a lease's life), `budget` (how often it may change),
+//! Reading order: `change` (its words), `lease` (a lease's life), `standing` (where it is in it), `budget` (how often it may change),
 //! `shown` (what others are told), `sweep` (its end by silence) and `unready` (who takes no calls, and
 //! why), all pure; `kept` (what a restart finds); `registrar` (the one task that owns it all) and `writer`
 //! (beside it); `announcement`, `proof` (is a member where it says) and
@@ -13,6 +13,7 @@ mod change;
 mod budget;
 mod lease;
 mod shown;
+mod standing;
 mod sweep;
 mod unready;
 
@@ -28,9 +29,10 @@ mod service;
 mod rules;
 
 pub use change::{Announced, Cause, Registration, ServiceName};
-pub use lease::{LEASE, Refused, Standing};
+pub use lease::{LEASE, Refused};
 pub use proof::{Proof, Proofs};
 pub use registrar::{Publication, Registrar, Registry, Report, Said, Stopped, Taken};
 pub use service::Announcements;
 pub use shown::{Counts, Listed};
+pub use standing::Standing;
 pub use unready::Unready;

@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::change::{Announced, Cause, Change, Registration, ServiceName};
-use super::lease::{Leases, Standing};
+use super::lease::Leases;
 use super::proof::Proof;
+use super::standing::Standing;
 use super::sweep;
 use crate::member::MemberId;
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 use outrider_documents::{Registered, RegisteredService};
 
 use super::change::{Announced, Registration, ServiceName};
-use super::lease::{Leases, Standing};
+use super::lease::Leases;
+use super::standing::Standing;
 
 /// A lease as the admin page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@
 use std::time::Duration;
 
 use super::change::{Announced, Cause, Change, ServiceName};
-use super::lease::{GRACE, Leases, Service, Standing};
+use super::lease::{GRACE, Leases, Service};
+use super::standing::Standing;
 
 /// Time between two sweeps: what an ended lease may live on. 500 ms.
 pub const EVERY: Duration = Duration::from_millis(500);
