@@ -5,6 +5,7 @@
 
 mod apply;
 mod author;
+mod backup;
 mod control_plane;
 mod delete;
 mod demo;
@@ -21,6 +22,7 @@ mod operator;
 mod output;
 mod parent;
 mod probe;
+mod restore;
 mod rollback;
 mod rotate;
 mod sidecar;
@@ -74,6 +76,10 @@ enum Command {
     Token(token::Command),
     /// Takes a step from one root certificate to the next.
     Rotate(rotate::Args),
+    /// Writes all that the control plane keeps into a file, keys included.
+    Backup(backup::Args),
+    /// Puts a backup in the place of the store of a control plane that is stopped.
+    Restore(restore::Args),
     /// Checks a folder of documents as a sidecar would.
     Validate(validate::Args),
     /// Asks a page such as /readyz; exit code 0 when it answers 200.
@@ -124,6 +130,8 @@ fn run(command: Command) -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Token(command) => token::run(&command),
         Command::Rotate(args) => rotate::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Demo(args) => demo::run(&args),

@@ -70,6 +70,15 @@ struct Open {
     writer: Option<JoinHandle<()>>,
 }
 
+/// When the last event that `store` keeps happened. Seconds since 1970-01-01 UTC; blocks for the disk.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn last_event_unix(store: &Store) -> Result<Option<i64>, StoreError> {
+    let last = store.read(|transaction| kept::recent(transaction, 1, &Filter::default()))?;
+    Ok(last.first().map(|event| event.time_unix_ms / 1_000))
+}
+
 impl Journal {
     /// Opens the journal that is kept in `store`, and starts its writer.
     ///

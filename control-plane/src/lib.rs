@@ -6,6 +6,7 @@ mod error;
 mod options;
 mod parts;
 mod process;
+mod restore;
 mod running;
 
 pub mod authority;
@@ -46,6 +47,7 @@ pub use error::StartupError;
 pub use options::{CERTIFICATE_LIFE_SECONDS, FLAGS, Options};
 pub use parts::Parts;
 pub use process::Addresses;
+pub use restore::{RestoreError, Unreadable, restore};
 pub use running::{Running, run, start};
 
 pub use caller::{Caller, Identity, Workload};

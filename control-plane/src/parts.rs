@@ -1,6 +1,7 @@
 //! What everybody in the process shares: opened once, in order, before anything runs.
 
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -50,7 +51,10 @@ impl Parts {
         options: Options,
         stopping: watch::Receiver<bool>,
     ) -> Result<(Parts, mesh::Tasks), StartupError> {
-        make_folder(&options.data)?;
+        make_folder(&options.data).map_err(|source| StartupError::Data {
+            folder: options.data.clone(),
+            source,
+        })?;
         let unusable = |source: StoreError| StartupError::Store {
             folder: options.data.clone(),
             source,
@@ -93,10 +97,6 @@ impl Parts {
 }
 
 /// Keys are kept in it: a new one is its owner's alone.
-fn make_folder(data: &Path) -> Result<(), StartupError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.map_err(|source| StartupError::Data {
-        folder: data.to_owned(),
-        source,
-    })
+pub(crate) fn make_folder(data: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data)
 }

@@ -78,6 +78,16 @@ pub fn kept_trust_domain(store: &Store) -> Result<Option<String>, AuthorityError
     store.read(kept::trust_domain)
 }
 
+/// SHA-256 of each root that `store` keeps, in hexadecimal digits, the signing one first. Blocks for
+/// the disk.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn kept_root_hashes(store: &Store, now: i64) -> Result<Vec<String>, AuthorityError> {
+    let roots = store.read(|transaction| kept::roots(transaction, now))?;
+    Ok(roots.as_ref().map(signing_first).unwrap_or_default())
+}
+
 impl Authority {
     /// The authority of `trust_domain` as `store` keeps it; its first start makes a root. Blocks
     /// for the disk.

@@ -30,7 +30,7 @@ use self::shelf::Shelf;
 use self::terms::Apply;
 use crate::clock;
 use crate::journal::{EventKind, Journal};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 pub use self::open::Opening;
 pub use self::refusal::Refusal;
@@ -41,6 +41,14 @@ pub use self::terms::Terms;
 
 /// Longest name of an author that is kept. Bytes; 256: a person and a pipeline fit.
 const AUTHOR_BYTES_MAX: usize = 256;
+
+/// The last version that `store` keeps; 0 before the first. Blocks for the disk.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn kept_version(store: &Store) -> Result<u64, StoreError> {
+    Ok(Shelf::new(store.clone()).current()?.version)
+}
 
 /// What is desired of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]

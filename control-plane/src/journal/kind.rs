@@ -27,10 +27,12 @@ pub enum EventKind {
     Store,
     /// A join token was made or revoked.
     Token,
+    /// A backup was made.
+    Backup,
 }
 
 impl EventKind {
-    const ALL: [EventKind; 12] = [
+    const ALL: [EventKind; 13] = [
         EventKind::Joined,
         EventKind::Refused,
         EventKind::Registered,
@@ -43,6 +45,7 @@ impl EventKind {
         EventKind::Rotated,
         EventKind::Store,
         EventKind::Token,
+        EventKind::Backup,
     ];
 
     /// The word of `MeshEvent.kind`.
@@ -60,13 +63,16 @@ impl EventKind {
             EventKind::Rotated => "rotated",
             EventKind::Store => "store",
             EventKind::Token => "token",
+            EventKind::Backup => "backup",
         }
     }
 
     /// Who can make it, as often as they like.
     pub(super) fn origin(self) -> Origin {
         match self {
-            EventKind::Applied | EventKind::Rotated | EventKind::Token => Origin::Operators,
+            EventKind::Applied | EventKind::Rotated | EventKind::Token | EventKind::Backup => {
+                Origin::Operators
+            }
             EventKind::Refused => Origin::Strangers,
             EventKind::Joined
             | EventKind::Registered

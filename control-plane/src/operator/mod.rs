@@ -2,6 +2,7 @@
 //!
 //! Decides nothing itself.
 
+mod backup;
 mod documents;
 mod events;
 mod refused;
@@ -12,6 +13,7 @@ use outrider_proto::v1;
 use outrider_proto::v1::operator_server as server;
 use tonic::{Request, Response, Status};
 
+use self::backup::Backup;
 use self::events::Events;
 use crate::journal::EventKind;
 use crate::parts::Parts;
@@ -37,6 +39,7 @@ impl Operator {
 #[tonic::async_trait]
 impl server::Operator for Operator {
     type EventsStream = Events;
+    type BackupStream = Backup;
 
     async fn apply(
         &self,
@@ -144,6 +147,20 @@ impl server::Operator for Operator {
         let from = caller::from(request.extensions());
         let answer = rotation::rotate(&self.parts, request.into_inner(), from).await?;
         Ok(Response::new(answer))
+    }
+
+    async fn backup(
+        &self,
+        request: Request<v1::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        caller::operator(request.extensions())?;
+        let from = caller::from(request.extensions());
+        let backup = backup::backup(&self.parts).await?;
+        let detail = format!("A backup was made from {from}.");
+        self.parts
+            .journal
+            .record(EventKind::Backup, "store", &detail);
+        Ok(Response::new(backup))
     }
 
     async fn events(

@@ -29,6 +29,14 @@ pub struct Kept {
     pub registrations: Vec<Registration>,
 }
 
+/// How many instances are registered.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn count(store: &Store) -> Result<usize, StoreError> {
+    Ok(load(store)?.registrations.len())
+}
+
 /// Reads everything.
 ///
 /// # Errors

@@ -29,6 +29,7 @@ mod service;
 mod rules;
 
 pub use change::{Announced, Cause, Registration, ServiceName};
+pub use kept::count as kept_count;
 pub use lease::{LEASE, Refused};
 pub use proof::{Proof, Proofs};
 pub use registrar::{Publication, Registrar, Registry, Report, Said, Stopped, Taken};

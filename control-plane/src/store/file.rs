@@ -58,12 +58,20 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
     Ok(database)
 }
 
-/// What the file says now, in memory. Bytes as many as the file has.
+/// What the file in the folder says now, in memory.
+///
+/// # Errors
+/// As [`copy_of`].
+pub fn copy(folder: &Path) -> Result<Database, StoreError> {
+    copy_of(&folder.join(FILE))
+}
+
+/// What a file says now, in memory. Bytes as many as the file has.
 ///
 /// # Errors
 /// It cannot be read, or is of a newer Outrider.
-pub fn copy(folder: &Path) -> Result<Database, StoreError> {
-    let octets = fs::read(folder.join(FILE)).map_err(redb::Error::Io)?;
+pub fn copy_of(path: &Path) -> Result<Database, StoreError> {
+    let octets = fs::read(path).map_err(redb::Error::Io)?;
     let memory = InMemoryBackend::new();
     let filled = memory
         .set_len(octets.len() as u64)

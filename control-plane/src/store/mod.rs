@@ -22,7 +22,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, TransactionError, WriteT
 use tokio::sync::watch;
 
 pub use error::StoreError;
-pub use file::existing;
+pub use file::{FILE, existing, lock};
 pub use said::record_health;
 
 /// The store, shared by all who keep something in it.
@@ -69,7 +69,7 @@ impl Store {
     /// See [`StoreError`]: another process has it open, it is of a newer Outrider, or the file
     /// cannot be read.
     pub fn open(data: &Path) -> Result<Store, StoreError> {
-        let folder_lock = file::lock(data)?;
+        let folder_lock = lock(data)?;
         let (held, failing) = match file::open(data) {
             Err(StoreError::Unwritable(reason)) => (Held::unmended(data, &reason)?, Some(reason)),
             opened => (Held::File(opened?), None),
@@ -85,6 +85,46 @@ impl Store {
             shared.held.send_modify(|held| held.mend(&shared));
         }
         Ok(Store { shared })
+    }
+
+    /// What the file `path` says, to be read; writes are refused. Nobody else needs to have stopped.
+    ///
+    /// # Errors
+    /// It is no store, or of a newer Outrider.
+    pub fn copy_of(path: &Path) -> Result<Store, StoreError> {
+        let reason: Arc<str> = "it is a copy to be read".into();
+        let held = Held::Copy {
+            database: Some(file::copy_of(path)?),
+            reason,
+            mending: None,
+        };
+        Ok(Store {
+            shared: Arc::new(Shared {
+                folder: path.to_owned(),
+                held: watch::Sender::new(held),
+                health: watch::Sender::default(),
+                _folder_lock: None,
+            }),
+        })
+    }
+
+    /// The file as it is between two writes: all that was acknowledged, keys included. Blocks for the
+    /// disk, and holds up writes for as long.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn octets(&self) -> Result<Vec<u8>, StoreError> {
+        let held = self.shared.held.borrow();
+        let path = self.shared.folder.join(FILE);
+        let read = || std::fs::read(path).map_err(redb::Error::Io);
+        match &*held {
+            Held::File(database) => {
+                let _quiet = database.begin_write().map_err(redb::Error::from)?;
+                Ok(read()?)
+            }
+            // Nobody writes it.
+            Held::Copy { .. } => Ok(read()?),
+        }
     }
 
     /// Changes the store; durable when it returns. Blocks for the disk, some milliseconds: call

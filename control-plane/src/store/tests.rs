@@ -63,7 +63,7 @@ fn while_it_cannot_be_written_it_is_read_and_goes_on_by_itself() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = Store::open(folder.path()).expect("a new store");
     put(&store, 1, Ok(())).expect("it is written");
-    let (path, aside) = (folder.path().join(file::FILE), folder.path().join("aside"));
+    let (path, aside) = (folder.path().join(FILE), folder.path().join("aside"));
     store.shared.fail("the store: I/O error: No space left");
     fs::rename(&path, &aside).expect("the file is put aside");
     fs::create_dir(&path).expect("nothing that can be opened");

@@ -54,6 +54,23 @@ pub struct Joining {
     pub service: String,
 }
 
+/// Every token that `store` keeps. Blocks for the disk.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn kept(store: &Store) -> Result<Vec<v1::Token>, TokensError> {
+    store.read(record::all)
+}
+
+/// Ends a token that `store` keeps. Blocks for the disk.
+///
+/// # Errors
+/// There is none with this id, or the store cannot be written.
+pub fn revoke_kept(store: &Store, id: &str) -> Result<(), TokensError> {
+    let key = from_hex(id).ok_or_else(|| TokensError::Missing(id.to_owned()))?;
+    store.write(|write| record::revoke(write, key)).map(drop)
+}
+
 impl Tokens {
     /// The tokens kept in `store`, for a mesh that is believed under `bundle`.
     pub fn open(store: &Store, trust_domain: &str, bundle: watch::Receiver<Arc<Bundle>>) -> Tokens {
