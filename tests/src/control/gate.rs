@@ -1,19 +1,19 @@
 //! A port before a server at which nobody listens at first.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
-
-use crate::tools::free_address;
 
 /// It stays at one address, open or not.
 pub(super) struct Gate {
     pub(super) address: SocketAddr,
     server: SocketAddr,
+    /// Bound and never listening: while the gate is closed, no other program gets its port.
+    _held: TcpSocket,
 }
 
 /// Closes the gate, and what came through it, when dropped.
@@ -27,8 +27,12 @@ impl Drop for Opening {
 
 impl Gate {
     pub(super) fn before(server: SocketAddr) -> Gate {
-        let address = free_address();
-        Gate { address, server }
+        let held = bound((Ipv4Addr::LOCALHOST, 0).into());
+        Gate {
+            address: held.local_addr().expect("a bound socket has an address"),
+            server,
+            _held: held,
+        }
     }
 
     /// Connections are refused for `span` yet.
@@ -36,13 +40,21 @@ impl Gate {
         let (address, server) = (self.address, self.server);
         Opening(tokio::spawn(async move {
             sleep(span).await;
-            let listener = TcpListener::bind(address).await.expect("its own port");
+            let listener = bound(address).listen(1_024).expect("its own port");
             let mut open = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 open.spawn(relay(near, server));
             }
         }))
     }
+}
+
+/// Linux lets several sockets have one port while at most one of them listens (`SO_REUSEADDR`).
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option of sockets");
+    socket.bind(address).expect("its own port");
+    socket
 }
 
 async fn relay(mut near: TcpStream, server: SocketAddr) {
