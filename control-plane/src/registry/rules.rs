@@ -162,6 +162,14 @@ fn a_lease_lasts_five_seconds_from_the_last_announcement() {
 }
 
 #[test]
+fn a_lease_of_an_earlier_process_is_not_heard_before_it_is_announced() {
+    let mut story = Story::restarted(&[1, 2]);
+    story.announce(instance(2));
+    let heard: Vec<bool> = story.leases.list().iter().map(|it| it.heard).collect();
+    assert_eq!(heard, [false, true]);
+}
+
+#[test]
 fn who_is_silent_among_others_leaves() {
     let mut story = Story::new();
     story.pass(3 * SECOND, &[1, 2, 3]);
