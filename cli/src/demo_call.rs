@@ -37,7 +37,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let called = operator::runtime()?.block_on(async {
         let listens = timeout(PATIENCE, until_it_listens(args.upstream)).await;
-        listens.map_err(|_| nobody(args.upstream))?;
+        listens.map_err(|_| no_listener(args.upstream))?;
         let answer = timeout(PATIENCE, look(args)).await;
         let answer = answer.map_err(|_| silent(args.upstream))?;
         answer.map_err(|status| refused(&status))
@@ -74,7 +74,7 @@ fn refused(status: &Status) -> Failure {
     Failure::Runtime(format!("the call failed: {code:?}: {message}"))
 }
 
-fn nobody(address: SocketAddr) -> Failure {
+fn no_listener(address: SocketAddr) -> Failure {
     Failure::Runtime(format!(
         "no process listens at {address}: start a sidecar there, or name its address with --upstream"
     ))

@@ -107,7 +107,7 @@ fn parse() -> Result<Command, clap::Error> {
 
 /// Prints why the command line cannot be read, or the help that was asked for.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // Nothing can be said where nobody reads.
+    // The reader has gone: the text cannot be written.
     let _ = error.print();
     eprint!("{}", variables::notes(error, &CommandLine::command()));
     match error.use_stderr() {

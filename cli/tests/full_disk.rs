@@ -31,7 +31,7 @@ const MENDED_WITHIN: Duration = Duration::from_secs(10);
 /// Of how many cycles one has a kill -9 and a start on the full disk.
 const CYCLES_PER_KILL: usize = 5;
 
-/// A small file system that nobody else sees. It ends with the process that holds it.
+/// A small file system that no other process sees. It ends with the process that holds it.
 struct Disk {
     holder: Child,
     /// Where the holder sees it, and where we do.

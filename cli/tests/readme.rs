@@ -182,7 +182,7 @@ impl Terminal {
         let (say, lines) = channel();
         std::thread::spawn(move || {
             for line in printed.lines().map_while(Result::ok) {
-                // Nobody listens after the end of the test.
+                // The receiver has gone when the test has ended.
                 let _ = say.send(line);
             }
         });

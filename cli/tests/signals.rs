@@ -161,7 +161,7 @@ async fn a_log_that_was_renamed_away_is_opened_again() {
     let (documents, logs) = (folder(), folder());
     let log = logs.path().join("access.log");
     let sidecar = sidecar(&documents, &log).await;
-    // Within a second by itself; at once when it is told to.
+    // The sidecar opens the log again within a second; after SIGHUP, at once.
     for told in [false, true] {
         fs::rename(&log, log.with_extension("1")).expect("it is renamed");
         if told {

@@ -73,7 +73,7 @@ impl Dependents {
     }
 }
 
-/// Those of which it is not known are counted too.
+/// Tokens whose bundle is not known are counted too.
 fn count_on_old_root(
     authority: &Authority,
     bundles: &[Option<[u8; 32]>],

@@ -71,7 +71,7 @@ async fn status_json(State(parts): State<Parts>) -> Response {
     })
 }
 
-/// The status in some form, made where that holds nobody up. `None`: the process is about to end.
+/// The status in some form, computed on a thread for blocking work. `None`: the process is about to end.
 async fn rendered<T: Send + 'static>(
     parts: Parts,
     form: impl FnOnce(Status) -> T + Send + 'static,

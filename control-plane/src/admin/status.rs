@@ -15,7 +15,7 @@ use crate::parts::Parts;
 use crate::registry::{Listed, Report, ServiceName, Standing};
 use crate::sidecars::Sidecar;
 
-/// State of a lease that an earlier process left and nobody has announced since: whether its
+/// State of a lease that an earlier process left and no instance has announced since: whether its
 /// instance lives is not known.
 pub const NOT_HEARD: &str = "not heard since the start";
 

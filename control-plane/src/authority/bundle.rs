@@ -16,7 +16,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The bundle of `roots`, of which the first signs.
+    /// The bundle of `roots`. The first one signs.
     ///
     /// # Errors
     /// [`AuthorityError::Damaged`]: one of them is no certificate, or there is none.
@@ -37,7 +37,7 @@ impl Bundle {
         })
     }
 
-    /// The same bundle, of which `signing` signs.
+    /// The same bundle, with `signing` as the root that signs.
     pub fn signed_by(self, signing: CertificateDer<'static>) -> Bundle {
         Bundle { signing, ..self }
     }

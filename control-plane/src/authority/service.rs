@@ -97,7 +97,7 @@ impl CertificateAuthority {
 }
 
 /// A sidecar with the token of another service is set up wrong: it would be told so by its own
-/// certificate, and nobody else would know.
+/// certificate, and no other part would know.
 fn for_whom_it_is(token: &Token, request: &v1::JoinRequest) -> Result<(), Status> {
     let v1::JoinRequest {
         namespace, service, ..
