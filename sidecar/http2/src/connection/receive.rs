@@ -1,9 +1,9 @@
 //! Frames by type: which one goes where, and what breaks the order of frames.
 
-use super::Connection;
 use super::closed::Gone;
 use super::counters::Flood;
 use super::role::Role;
+use super::{Connection, Stake};
 use crate::frame::{FrameHead, Kind, Piece, flag, write};
 use crate::stream::Receiving;
 use crate::{ConnectionError, ErrorCode, Event, Foreign, Malformed, ResetCause, StreamId};
@@ -139,6 +139,8 @@ impl Connection {
         let known = self.streams.find_mut(id);
         Ok(known.map(|stream| {
             stream.receiving = Receiving::Malformed;
+            // What the stream paid is not given back when its owner answers and resets.
+            stream.stake = Stake::Settled;
             Event::Malformed { stream: id, why }
         }))
     }

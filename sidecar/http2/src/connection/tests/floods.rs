@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bed::{Bed, POST, Told, id, server_config};
+use super::bed::{Bed, POST, Told, id, list, server_config};
 use crate::frame::flag;
 use crate::{Config, ErrorCode, Flood, ResetCause};
 
@@ -83,7 +83,7 @@ fn answers_of_the_owner_pay_for_no_resets() {
         bed.rst(cancelled);
         bed.told();
         bed.connection.settle(id(refused));
-        let answer = super::bed::list(&[(":status", "404")]);
+        let answer = list(&[(":status", "404")]);
         bed.connection.head(id(refused), &answer, true);
     }
     bed.post(1_601, true);
@@ -151,6 +151,32 @@ fn resets_that_the_peer_makes_us_send_count_as_its_own() {
             "{form}"
         );
     }
+}
+
+/// A trusted peer keeps its connection, so only the budget bounds what it sends on.
+#[test]
+fn malformed_requests_of_a_trusted_peer_go_on_no_faster_than_its_budget_refills() {
+    let length_of_1 = [&POST[..], &[("content-length", "1")]].concat();
+    let mut bed = Bed::server(Config {
+        peer_is_trusted: true,
+        ..server_config()
+    });
+    let mut went_on = 0;
+    for at in 0..5_000 {
+        let stream = 2 * at + 1;
+        bed.now += Duration::from_millis(1);
+        bed.head(stream, &length_of_1, false);
+        bed.told();
+        went_on += u32::from(bed.connection.held_until(id(stream)).is_none());
+        bed.data(stream, b"two", false);
+        bed.told();
+        bed.connection.settle(id(stream));
+        bed.connection
+            .head(id(stream), &list(&[(":status", "400")]), true);
+        bed.connection.reset(id(stream), ErrorCode::NoError);
+    }
+    // The burst of 200, and 50 in each of 5 seconds.
+    assert!(went_on <= 450, "{went_on} of 5,000");
 }
 
 #[test]
