@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use outrider_folder::Files;
+use outrider_host::folder::Files;
 use outrider_proto::v1;
 use outrider_proto::v1::operator_client::OperatorClient;
 use tonic::transport::Channel;
@@ -42,21 +42,25 @@ pub fn message(paths: &[PathBuf]) -> Result<Vec<v1::DocumentFile>, Failure> {
 }
 
 fn read_input() -> io::Result<Files> {
-    let text = outrider_folder::read_text(io::stdin(), MESSAGE_BYTES_MAX as u64)?;
+    let text = outrider_host::folder::read_text(io::stdin(), MESSAGE_BYTES_MAX as u64)?;
     Ok(vec![("-".to_owned(), text)])
 }
 
 fn read_file(path: &Path) -> io::Result<Files> {
     let file = std::fs::File::open(path)?;
-    let text = outrider_folder::read_text(file, MESSAGE_BYTES_MAX as u64)?;
+    let text = outrider_host::folder::read_text(file, MESSAGE_BYTES_MAX as u64)?;
     Ok(vec![(path.display().to_string(), text)])
 }
 
 fn read_folder(folder: &Path) -> io::Result<Files> {
-    let contents = outrider_folder::read(folder)?;
+    let contents = outrider_host::folder::read(folder)?;
     let within = |name: String| folder.join(name).display().to_string();
     for other in contents.others {
-        eprintln!("note: {} is {}", within(other), outrider_folder::NOT_READ);
+        eprintln!(
+            "note: {} is {}",
+            within(other),
+            outrider_host::folder::NOT_READ
+        );
     }
     let files = contents.files.into_iter();
     Ok(files.map(|(name, text)| (within(name), text)).collect())

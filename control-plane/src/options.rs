@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use outrider_process::Flag;
+use outrider_host::Flag;
 
 use crate::error::StartupError;
 

@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::Duration;
 
-use outrider_process::{Rereads, forward_signals, print_ready};
+use outrider_host::{Rereads, forward_signals, print_ready};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
@@ -91,8 +91,8 @@ pub fn start(options: Options) -> Result<Running, StartupError> {
 /// # Errors
 /// [`StartupError`] when it could not start, or when a part failed.
 pub fn run(options: Options) -> Result<(), StartupError> {
-    outrider_process::keep_memory_private();
-    outrider_process::withhold_panics(|_| true);
+    outrider_host::keep_memory_private();
+    outrider_host::withhold_panics(|_| true);
     descriptors::raise();
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {

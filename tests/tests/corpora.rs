@@ -1,15 +1,15 @@
 //! The promise: no octets bring the mesh down. Every input that fuzzing kept, through its target, on
-//! stable; `fuzz/run.sh` looks for more.
+//! stable; `tests/fuzz/run.sh` looks for more.
 
 use std::path::PathBuf;
 
 use outrider_fuzzing::TARGETS;
 
 fn fuzz() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz")
 }
 
-/// The inputs of a target, as `fuzz/corpora.py` packs them.
+/// The inputs of a target, as `tests/fuzz/corpora.py` packs them.
 fn inputs(target: &str) -> Vec<Vec<u8>> {
     let path = fuzz().join(format!("corpora/{target}.txt"));
     let text = std::fs::read_to_string(&path);
@@ -33,7 +33,7 @@ fn no_input_that_was_kept_breaks_its_target() {
         assert!(inputs.len() >= 3, "{} has no corpus", target.name);
         for (at, input) in inputs.iter().enumerate() {
             // Shown when the target panics.
-            println!("fuzz/corpora/{}.txt, input {at}", target.name);
+            println!("tests/fuzz/corpora/{}.txt, input {at}", target.name);
             (target.run)(input);
         }
     }

@@ -23,7 +23,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use outrider_process::forward_signals;
+use outrider_host::forward_signals;
 use tokio::sync::mpsc;
 use tonic::transport::Uri;
 

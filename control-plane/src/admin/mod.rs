@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
-use outrider_process::AdminListener;
+use outrider_host::AdminListener;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -46,7 +46,7 @@ fn routes(parts: Parts) -> Router {
     let shown = Router::new()
         .route("/", get(overview))
         .route("/status", get(status_json))
-        .layer(middleware::from_fn(outrider_process::refuse_foreign));
+        .layer(middleware::from_fn(outrider_host::refuse_foreign));
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
@@ -86,7 +86,7 @@ async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
         return stopped();
     };
     let text = parts.mesh.metrics.encode(levels(&parts, counts));
-    outrider_process::metrics_response(&headers, text)
+    outrider_host::metrics_response(&headers, text)
 }
 
 fn levels(parts: &Parts, counts: Counts) -> Levels {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use outrider_documents::{DocumentError, DocumentName, Written, split};
-use outrider_folder::Files;
+use outrider_host::folder::Files;
 
 use super::refusal::Refusal;
 use super::set::{Changed, Document, Set, Source, changes};

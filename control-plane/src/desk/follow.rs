@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use outrider_folder::{Contents, Files, Others, Watch};
-use outrider_process::Rereads;
+use outrider_host::Rereads;
+use outrider_host::folder::{Contents, Files, Others, Watch};
 use tokio::task::spawn_blocking;
 
 use super::change::Change;

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outrider_documents::{DocumentName, Documents};
-use outrider_folder::Files;
+use outrider_host::folder::Files;
 use serde::Serialize;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, spawn_blocking};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outrider_documents::Documents;
-use outrider_folder::Contents;
+use outrider_host::folder::Contents;
 use tokio::sync::{Mutex, watch};
 
 use super::change::Change;
@@ -133,7 +133,7 @@ fn kept_with_folder(
 
 /// What is in the folder at this moment.
 pub fn read(folder: &Path) -> Result<Contents, Refusal> {
-    outrider_folder::read(folder).map_err(|error| Refusal::Folder {
+    outrider_host::folder::read(folder).map_err(|error| Refusal::Folder {
         folder: folder.display().to_string(),
         problem: error.to_string(),
     })

@@ -5,7 +5,7 @@
 //! disk.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use outrider_folder::Files;
+use outrider_host::folder::Files;
 use redb::{Error, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::change::Change;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outrider_documents::DocumentName;
-use outrider_process::Rereads;
+use outrider_host::Rereads;
 use tokio::task::JoinHandle;
 
 use super::{Applied, Changed, Desired, Desk, DeskError, Opening, Refusal, Source, Terms};

@@ -3,7 +3,7 @@
 //! Knows the messages and the defaults of their fields; decides nothing about documents.
 
 use outrider_documents::DocumentName;
-use outrider_folder::Files;
+use outrider_host::folder::Files;
 use outrider_proto::v1;
 use tonic::Status;
 

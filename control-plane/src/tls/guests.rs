@@ -1,7 +1,7 @@
 //! Who has come in, and who gives way when there are too many.
 //!
 //! A guest shakes hands, and is then nobody in particular or somebody whom its certificate names. Each
-//! class has its ceiling: of handshakes and of strangers the one that [`outrider_crowd`] names gives
+//! class has its ceiling: of handshakes and of strangers the one that [`outrider_eviction`] names gives
 //! way, so that an address pushes out only itself; who has a certificate is refused one connection too
 //! many, and gives way only when descriptors run out and no address has more. Descriptors are kept back for the store, the admin pages and
 //! the looks at members, so that no crowd at this door stops them. Knows no TLS and no time.
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use outrider_crowd::{Crowd, Handshakes};
+use outrider_eviction::{Crowd, Handshakes};
 use tokio::sync::oneshot;
 
 use super::census::{BUSIEST_MAX, Census, TurnedAway};

@@ -2,7 +2,7 @@
 //!
 //! Documented for operators in `docs/CONFIG.md`, section Flags; a test compares the two.
 
-use outrider_process::Flag;
+use outrider_host::Flag;
 
 /// All flags, in the order of `docs/CONFIG.md`.
 #[rustfmt::skip] // A table: one flag a line.

@@ -35,7 +35,7 @@ mod panics;
 #[cfg(test)]
 mod testing;
 
-use outrider_folder::Files;
+use outrider_host::folder::Files;
 
 pub use error::{IdentityError, StartupError};
 pub use flags::FLAGS;
@@ -56,7 +56,7 @@ pub fn run(options: Options) -> Result<(), StartupError> {
     // Held to the end: what the end has to say is still written.
     let _log = log::start()?;
     panics::install_in_process();
-    outrider_process::keep_memory_private();
+    outrider_host::keep_memory_private();
     running::run(options)
 }
 

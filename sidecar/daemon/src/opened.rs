@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::TlsMaterial;
-use outrider_process::Rereads;
+use outrider_host::Rereads;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 

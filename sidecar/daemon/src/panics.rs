@@ -1,7 +1,7 @@
 //! Whose panics are a sidecar's: those of its own threads, and of none that a program that embeds one
 //! has beside it.
 //!
-//! What is said of them is `outrider-process`'s; what a panic ended is the engine's to say
+//! What is said of them is `outrider-host`'s; what a panic ended is the engine's to say
 //! (`contain.rs`).
 
 use std::sync::Once;
@@ -19,7 +19,7 @@ pub fn install_in_process() {
 /// Replaces the process's panic hook, once.
 pub fn install() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| outrider_process::withhold_panics(is_ours));
+    ONCE.call_once(|| outrider_host::withhold_panics(is_ours));
 }
 
 fn is_ours(thread: &str) -> bool {

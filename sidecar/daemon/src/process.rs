@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use outrider_engine::config::Settings;
+use outrider_host::Rereads;
 use outrider_policy::request_id;
-use outrider_process::Rereads;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};

@@ -6,7 +6,7 @@
 use std::io;
 use std::thread;
 
-use outrider_process::{Rereads, forward_signals, print_ready};
+use outrider_host::{Rereads, forward_signals, print_ready};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 

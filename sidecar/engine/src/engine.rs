@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use outrider_crowd::Handshakes;
+use outrider_eviction::Handshakes;
 use outrider_http2 as http2;
 #[cfg(any(test, feature = "simulation"))]
 use outrider_policy::SpiffeId;

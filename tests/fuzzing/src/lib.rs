@@ -1,6 +1,6 @@
 //! What each fuzz target does with its octets, and what must hold whatever they are.
 //!
-//! The coverage-guided runs live in `fuzz/`, outside the workspace, because they need a nightly;
+//! The coverage-guided runs live in `tests/fuzz/`, outside the workspace, because they need a nightly;
 //! this crate is what they call, and what `tests/tests/corpora.rs` replays their corpora through
 //! on stable. A target panics when a promise is broken, and for nothing else.
 
@@ -12,7 +12,7 @@ mod input;
 #[cfg(feature = "mesh")]
 mod mesh;
 
-/// A fuzz target: the name of its corpus and of its program in `fuzz/fuzz_targets`.
+/// A fuzz target: the name of its corpus and of its program in `tests/fuzz/fuzz_targets`.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// Snake case.
@@ -46,7 +46,7 @@ pub const TARGETS: &[Target] = &[
     target("stored_configuration", mesh::stored_configuration),
 ];
 
-/// Runs the target called `name`; what the programs in `fuzz/fuzz_targets` call.
+/// Runs the target called `name`; what the programs in `tests/fuzz/fuzz_targets` call.
 ///
 /// # Panics
 /// When a promise is broken, or when no target has that name.

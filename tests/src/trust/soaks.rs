@@ -81,7 +81,7 @@ impl Soak {
 }
 
 async fn fuzzing() -> Ended {
-    let (ended, said) = program(&["fuzz/run.sh", "600"], &[]).await;
+    let (ended, said) = program(&["tests/fuzz/run.sh", "600"], &[]).await;
     let mut counts: Vec<(&str, u64)> = said.lines().filter_map(executions).collect();
     counts.sort_unstable();
     let failed = said.lines().filter_map(|line| line.strip_prefix("fuzz: "));
@@ -105,14 +105,14 @@ async fn fuzzing() -> Ended {
 }
 
 /// One file for each target.
-const TARGETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/fuzz_targets");
+const TARGETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/fuzz_targets");
 
 /// What did not run has not passed.
 fn too_few(ran: usize, targets: usize) -> Option<String> {
     (ran == 0 || ran != targets).then(|| format!("{ran} of {targets} targets ran"))
 }
 
-/// A line of fuzz/run.sh on a target that found nothing: its name, and how often it ran.
+/// A line of tests/fuzz/run.sh on a target that found nothing: its name, and how often it ran.
 fn executions(line: &str) -> Option<(&str, u64)> {
     let (target, rest) = line.strip_prefix("fuzz: ")?.split_once(':')?;
     let (_, count) = rest.split_once("stat::number_of_executed_units:")?;

@@ -78,7 +78,7 @@ const NO_SECOND_DATA_PATH: [&str; 3] = ["h2", "hyper", "hyper-util"];
 /// One line a part, in the order of the table.
 pub const PARTS: &[Part] = &[
     Part {
-        folder: "crowd",
+        folder: "shared/eviction",
         mesh: &[],
         others: Others::Only(&[]),
         banned: &NO_IO_NO_SHARING,
@@ -90,13 +90,13 @@ pub const PARTS: &[Part] = &[
         banned: &NO_IO_NO_SHARING,
     },
     Part {
-        folder: "sidecar/policy",
+        folder: "shared/policy",
         mesh: &[],
         others: Others::Only(&["rustc-hash"]),
         banned: &NO_IO_NO_SHARING,
     },
     Part {
-        folder: "causes",
+        folder: "shared/causes",
         mesh: &[],
         others: Others::Only(&["rustls", "time", "x509-parser"]),
         banned: &NO_IO,
@@ -105,7 +105,7 @@ pub const PARTS: &[Part] = &[
         folder: "sidecar/engine",
         mesh: &[
             "outrider-causes",
-            "outrider-crowd",
+            "outrider-eviction",
             "outrider-http2",
             "outrider-policy",
         ],
@@ -126,7 +126,7 @@ pub const PARTS: &[Part] = &[
         banned: &["std::fs", "std::env", "TcpStream", "tokio"],
     },
     Part {
-        folder: "documents",
+        folder: "shared/documents",
         mesh: &["outrider-proto"],
         others: Others::Only(&[
             "garde",
@@ -151,21 +151,23 @@ pub const PARTS: &[Part] = &[
         ],
     },
     Part {
-        folder: "folder",
-        mesh: &[],
-        others: Others::Only(&["notify", "tokio", "tracing"]),
-        banned: &["Instant", "SystemTime"],
-    },
-    Part {
-        folder: "allocator",
+        folder: "shared/allocator",
         mesh: &[],
         others: Others::Only(&["libmimalloc-sys", "mimalloc"]),
         banned: &["Instant", "SystemTime"],
     },
     Part {
-        folder: "process",
-        mesh: &["outrider-crowd"],
-        others: Others::Only(&["axum", "nix", "serde", "serde_json", "tokio", "tracing"]),
+        folder: "shared/host",
+        mesh: &["outrider-eviction"],
+        others: Others::Only(&[
+            "axum",
+            "nix",
+            "notify",
+            "serde",
+            "serde_json",
+            "tokio",
+            "tracing",
+        ]),
         banned: &["Instant", "SystemTime"],
     },
     Part {
@@ -175,10 +177,9 @@ pub const PARTS: &[Part] = &[
             "outrider-causes",
             "outrider-documents",
             "outrider-engine",
-            "outrider-folder",
             "outrider-http2",
             "outrider-policy",
-            "outrider-process",
+            "outrider-host",
             "outrider-proto",
         ],
         // hyper-util: a socket as tonic wants one, for the connection to the control plane.
@@ -189,10 +190,9 @@ pub const PARTS: &[Part] = &[
         folder: "control-plane",
         mesh: &[
             "outrider-causes",
-            "outrider-crowd",
+            "outrider-eviction",
             "outrider-documents",
-            "outrider-folder",
-            "outrider-process",
+            "outrider-host",
             "outrider-proto",
         ],
         others: Others::AllBut(&NO_SECOND_DATA_PATH),
@@ -207,8 +207,7 @@ pub const PARTS: &[Part] = &[
             "outrider-daemon",
             "outrider-documents",
             "outrider-examples",
-            "outrider-folder",
-            "outrider-process",
+            "outrider-host",
             "outrider-proto",
         ],
         others: Others::AllBut(&["h2", "hyper"]),

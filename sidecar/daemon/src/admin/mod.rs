@@ -1,7 +1,7 @@
 //! The admin listener: metrics, health and status, as JSON and text only.
 //!
 //! GET has no effect on anything, no other method exists, and a request for a foreign host name is
-//! refused (`process/src/host.rs`). Runs on the control thread; asks the workers only for gauges.
+//! refused (`shared/host/src/admin_host.rs`). Runs on the control thread; asks the workers only for gauges.
 
 mod clusters;
 mod configuration;
@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use outrider_process::AdminListener;
+use outrider_host::AdminListener;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -60,7 +60,7 @@ fn routes(admin: Admin) -> Router {
     pages()
         .into_iter()
         .fold(root, |router, (path, _, page)| router.route(path, page))
-        .layer(middleware::from_fn(outrider_process::refuse_foreign))
+        .layer(middleware::from_fn(outrider_host::refuse_foreign))
         .with_state(admin)
 }
 
@@ -121,7 +121,7 @@ async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         let (now, now_unix) = (admin.clock.now(), clock::unix_seconds());
         admin.metrics.membership(now, now_unix, &member.borrow());
     }
-    outrider_process::metrics_response(&headers, admin.metrics.encode())
+    outrider_host::metrics_response(&headers, admin.metrics.encode())
 }
 
 async fn livez(State(admin): State<Admin>) -> Response {

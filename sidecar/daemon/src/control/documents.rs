@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use outrider_folder::{Contents, Files};
+use outrider_host::folder::{Contents, Files};
 
 use crate::error::StartupError;
 use crate::xds::{self, Accepted};
@@ -101,7 +101,7 @@ pub fn load_first(folder: &Path) -> Result<(Contents, Loaded), StartupError> {
         folder: folder.to_owned(),
         problems,
     };
-    let contents = outrider_folder::read(folder).map_err(unreadable)?;
+    let contents = outrider_host::folder::read(folder).map_err(unreadable)?;
     let loaded = load(&contents.files, &xds::Configuration::default()).map_err(wrong)?;
     Ok((contents, loaded))
 }

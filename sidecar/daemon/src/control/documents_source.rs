@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outrider_folder::{Files, Others, Watch};
-use outrider_process::Rereads;
+use outrider_host::Rereads;
+use outrider_host::folder::{Files, Others, Watch};
 use tokio::sync::watch;
 
 use super::change;
@@ -90,7 +90,7 @@ impl DocumentsSource {
 
     /// Looks into the folder.
     fn reload(&mut self) {
-        let found = outrider_folder::read(&self.folder).map_err(|error| error.to_string());
+        let found = outrider_host::folder::read(&self.folder).map_err(|error| error.to_string());
         let found = found.map(|contents| {
             self.others.log(&self.folder, &contents.others);
             contents.files

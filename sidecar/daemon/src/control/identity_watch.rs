@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use outrider_engine::TlsMaterial;
-use outrider_folder::Watch;
-use outrider_process::Rereads;
+use outrider_host::Rereads;
+use outrider_host::folder::Watch;
 use tokio::sync::watch;
 
 use super::identity::{self, Contents, Expected, Identity};

@@ -3,7 +3,7 @@
 //! Reading order: `configuration` (from what a source says to the workers), `documents_source` and
 //! `documents` (one of the sources; the other is `member`), `change` (what may not replace what),
 //! `names`, `answer` and `resolve` (what names stand for), `identity_watch` and `identity` (certificates),
-//! `status` (what the admin pages are told). The crate `folder` tells of changes.
+//! `status` (what the admin pages are told). `outrider_host::folder` tells of changes.
 
 pub mod configuration;
 pub mod documents_source;
@@ -17,7 +17,7 @@ pub mod identity;
 pub mod names;
 pub mod resolve;
 
-use outrider_folder::Files;
+use outrider_host::folder::Files;
 
 use crate::xds::Configuration;
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing_subscriber::fmt::MakeWriter;
 
-use outrider_process::Rereads;
+use outrider_host::Rereads;
 
 use super::log_file::{LogFile, write_counted};
 use super::metrics::Metrics;

@@ -17,7 +17,7 @@ use crate::tls::Transport;
 
 impl Engine {
     /// TLS, the preface and SETTINGS of a new downstream connection have this long, together. Of too
-    /// many TLS handshakes one gives way; the crate `crowd` says which.
+    /// many TLS handshakes one gives way; the crate `eviction` says which.
     pub(crate) fn begin_handshake(&mut self, id: ConnectionId) {
         self.time_beginning(id);
         let Some(connection) = self.connection(id) else {

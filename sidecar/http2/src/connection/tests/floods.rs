@@ -69,7 +69,7 @@ fn streams_that_end_normally_earn_resets() {
         bed.rst(cancelled);
         assert_eq!(bed.told().len(), 3);
         bed.connection
-            .head(id(whole), &super::bed::list(&[(":status", "200")]), true);
+            .head(id(whole), &list(&[(":status", "200")]), true);
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::places::Places;
+use super::places::Places;
 
 /// Quiet time after the last notice before reading, so that a change in several files, or of a file
 /// that is written piece by piece, is seen whole.
@@ -99,8 +99,8 @@ fn folder_of(file: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::places::REPLACED;
     use super::*;
-    use crate::places::REPLACED;
     use std::fs;
 
     #[test]

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use crate::text::read_text;
+use super::text::read_text;
 
 /// Largest document file. Bytes; 4 MiB. A larger one is refused rather than read: it is not a
 /// hand-written document.

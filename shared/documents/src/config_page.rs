@@ -10,7 +10,7 @@ use crate::wire::{
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 
-const PAGE: &str = include_str!("../../docs/CONFIG.md");
+const PAGE: &str = include_str!("../../../docs/CONFIG.md");
 
 /// The fields of a struct, each behind the path of the struct.
 fn fields<T: DeserializeOwned>(path: &str) -> Vec<String> {

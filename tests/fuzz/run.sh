@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets from their committed corpora, as many at once as there are processors.
 #
-#   fuzz/run.sh SECONDS [TARGET...]          each target for SECONDS; fails when one finds something
-#   AT_ONCE=1 fuzz/run.sh SECONDS            so many at once, for a machine that does more than this
-#   KEEP=1 fuzz/run.sh SECONDS [TARGET...]   and writes the corpora again, minimised
+#   tests/fuzz/run.sh SECONDS [TARGET...]          each target for SECONDS; fails when one finds something
+#   AT_ONCE=1 tests/fuzz/run.sh SECONDS            so many at once, for a machine that does more than this
+#   KEEP=1 tests/fuzz/run.sh SECONDS [TARGET...]   and writes the corpora again, minimised
 #
 # Needs a nightly (`rustup toolchain install nightly`) and cargo-fuzz (`cargo install cargo-fuzz`, or
 # where `.ci/run fuzz` puts it); without them it says so and ends well, unless
 # OUTRIDER_REQUIRE_TOOLS=1. Builds into a folder of its own, `fuzz` of the target folder, because
-# coverage is built in. What a target finds lies in fuzz/artifacts/TARGET;
+# coverage is built in. What a target finds lies in tests/fuzz/artifacts/TARGET;
 # `cargo +nightly fuzz run -s none TARGET FILE` plays it again.
 set -euo pipefail
 SELF=$(realpath "$0")
@@ -50,7 +50,7 @@ fi
 readonly seconds=${1:?how many seconds for each target}
 shift
 export PATH=${OUTRIDER_PEERS:-$HOME/.cache/outrider-peers}/bin:$PATH
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$(realpath ..)/target}/fuzz
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$(realpath ../..)/target}/fuzz
 
 missing() {
     echo "!!! SKIPPED: fuzzing; $1"
@@ -64,7 +64,7 @@ targets=("$@")
 [ $# -gt 0 ] || mapfile -t targets < <(ls fuzz_targets | sed 's/\.rs$//')
 
 # The same versions as in the workspace; what only the fuzzer needs is pinned in Cargo.toml.
-cp ../Cargo.lock Cargo.lock
+cp ../../Cargo.lock Cargo.lock
 python3 corpora.py unpack
 for target in "${targets[@]}"; do
     set_options "$target"
