@@ -114,6 +114,7 @@ async fn while_a_stream_is_open_no_call_of_the_application_is_refused() {
     application.release();
     let reply = stream.await.expect("the caller lives").expect("a response");
     assert_eq!(reply.grpc_status, "0");
+    drop(caller);
     let ended = tokio::time::timeout(PATIENCE, sidecar.join()).await;
     ended.expect("it ends").expect("it ends well");
 }
@@ -155,5 +156,6 @@ async fn other_sidecars_are_refused_while_the_application_may_still_call() {
     application.release();
     let reply = call.await.expect("the caller lives").expect("a response");
     assert_eq!(reply.grpc_status, "0");
+    drop(caller);
     sidecar.join().await.expect("it ends well");
 }

@@ -220,6 +220,8 @@ impl Member {
         flag("--outbound", self.outbound.to_string());
         flag("--inbound", self.inbound.to_string());
         flag("--admin", "127.0.0.1:0".to_owned());
+        // Its application stays connected while it is restarted, so it takes all of this time.
+        flag("--drain", "3".to_owned());
         if self.role.program.is_some() {
             flag("--app", self.app.to_string());
         }

@@ -45,6 +45,7 @@ impl Engine {
             Timer::Look(id) => self.look(id),
             Timer::Block(id) => self.block_timed_out(id),
             Timer::DrainOver => self.drain_over(),
+            Timer::DrainPause => self.pause_over(),
         }
     }
 

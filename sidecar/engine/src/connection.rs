@@ -170,6 +170,17 @@ impl Connection {
         }
     }
 
+    /// Did the own application open it?
+    pub(crate) fn is_from_application(&self) -> bool {
+        matches!(
+            self.role,
+            Role::Downstream {
+                side: Side::Outbound,
+                ..
+            }
+        )
+    }
+
     /// Where a downstream connection comes from.
     pub(crate) fn caller_address(&self) -> Option<SocketAddr> {
         match self.role {

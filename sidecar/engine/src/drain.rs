@@ -1,10 +1,10 @@
 //! Draining: what is in flight is finished, nothing new is begun, then the process may end.
 //!
-//! Inbound connections first, in the two steps of RFC 9113 6.8. The own application keeps its outbound
-//! side for as long as anything is to be finished: finishing a call may need calls of its own, and an
-//! application that is still there cannot know that its sidecar has begun to leave. So its connections
-//! are told, and its listener is closed, when the inbound side is gone and no call is under way, or when
-//! the drain's time is over.
+//! Inbound connections are closed first, in the two steps of RFC 9113 6.8. The own application keeps its
+//! outbound side for as long as it is there: finishing its work may need calls with pauses between them,
+//! and it cannot know that its sidecar has begun to leave. It is there while it holds a connection, idle
+//! or not, and for [`PAUSE`] after the last one has closed. When it is gone and no call is under way, or
+//! when the drain's time is over, its listener is closed.
 
 use std::time::Duration;
 
@@ -22,6 +22,10 @@ use crate::timers::Timer;
 /// A peer that does not answer the ping of the first step gets the second after this long.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// An application that connects for each call is gone when it has had no connection for this long.
+/// Shorter would be felt by such a one; longer holds up each exit after an application's.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// What the ping behind the notice says.
 const NOTICE: [u8; 8] = *b"outrider";
 
@@ -32,11 +36,14 @@ pub(crate) struct Drain {
     told: Told,
     /// When what still runs is refused.
     deadline: Tick,
+    /// The end of the application's pause is waited for.
+    pauses: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Inbound,
+    /// Both: the application is gone.
     Both,
     /// Both, and the deadline has passed: whatever is still here is closed.
     Over,
@@ -52,22 +59,22 @@ impl Engine {
         self.drain = Some(Drain {
             told: Told::Inbound,
             deadline,
+            pauses: false,
         });
         self.timers.arm(deadline, Timer::DrainOver);
-        self.notice_all(Side::Inbound);
+        for id in self.downstream_ids(Side::Inbound) {
+            self.about(Subject::Connection(id), |engine| engine.notice(id));
+        }
         self.advance_drain();
     }
 
     /// Nothing is left of a drain that was begun.
     pub fn is_drained(&self) -> bool {
-        self.is_outbound_told()
-            && self.calls.is_empty()
-            && !self.has_downstream(Side::Inbound)
-            && !self.has_downstream(Side::Outbound)
+        self.is_outbound_told() && self.calls.is_empty() && !self.has_any_downstream()
     }
 
-    /// The own application was told to go, too: nothing is left to finish. A new connection of its would
-    /// be told at once, so its listener had better be closed.
+    /// The own application is gone, or the drain's time is over. A new connection to its listener would
+    /// be told to go at once, so the listener had better be closed.
     pub fn is_outbound_told(&self) -> bool {
         self.drain.is_some_and(|drain| drain.told != Told::Inbound)
     }
@@ -79,12 +86,6 @@ impl Engine {
             (Told::Inbound, Side::Outbound) => {}
             (Told::Inbound, Side::Inbound) | (Told::Both, _) => self.notice(id),
             (Told::Over, _) => self.final_goaway(id),
-        }
-    }
-
-    fn notice_all(&mut self, side: Side) {
-        for id in self.downstream_ids(side) {
-            self.about(Subject::Connection(id), |engine| engine.notice(id));
         }
     }
 
@@ -171,17 +172,30 @@ impl Engine {
         }
     }
 
-    /// Goes on with the outbound side once the inbound one is gone and nothing is under way. Called when
-    /// a connection goes, and when a call ends.
+    /// Ends the drain once no call is under way, the inbound side is gone and so is the application.
+    /// Called when a connection goes, and when a call ends.
     pub(crate) fn advance_drain(&mut self) {
-        let inbound_only = self.drain.is_some() && !self.is_outbound_told();
-        if !inbound_only || !self.calls.is_empty() || self.has_downstream(Side::Inbound) {
+        let is_waiting = matches!(self.drain, Some(drain) if drain.told == Told::Inbound);
+        if !is_waiting || !self.calls.is_empty() || self.has_any_downstream() {
             return;
         }
-        if let Some(drain) = &mut self.drain {
-            drain.told = Told::Both;
+        let Some(drain) = &mut self.drain else { return };
+        match self.application_left.map(|left| left + PAUSE) {
+            Some(gone_at) if gone_at > self.now && drain.pauses => {}
+            Some(gone_at) if gone_at > self.now => {
+                drain.pauses = true;
+                self.timers.arm(gone_at, Timer::DrainPause);
+            }
+            Some(_) | None => drain.told = Told::Both,
         }
-        self.notice_all(Side::Outbound);
+    }
+
+    /// The application's pause may be over: it is if no connection came meanwhile.
+    pub(crate) fn pause_over(&mut self) {
+        if let Some(drain) = &mut self.drain {
+            drain.pauses = false;
+        }
+        self.advance_drain();
     }
 
     /// The drain's time is over: the rest is refused.
@@ -230,9 +244,8 @@ impl Engine {
         self.connections.iter().filter_map(of_side).collect()
     }
 
-    fn has_downstream(&self, wanted: Side) -> bool {
-        self.connections.iter().any(|(_, connection)| {
-            matches!(connection.role, Role::Downstream { side, .. } if side == wanted)
-        })
+    fn has_any_downstream(&self) -> bool {
+        let mut connections = self.connections.iter();
+        connections.any(|(_, connection)| matches!(connection.role, Role::Downstream { .. }))
     }
 }

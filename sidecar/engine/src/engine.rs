@@ -59,6 +59,8 @@ pub struct Engine {
     pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) counters: Counters,
     pub(crate) drain: Option<Drain>,
+    /// When a connection of the own application was last closed.
+    pub(crate) application_left: Option<Tick>,
     /// Names asked for that no route leads to, yet or at all; and the calls that wait for each.
     pub(crate) wanted: BTreeMap<String, usize>,
     pub(crate) pressure: Pressure,
@@ -98,6 +100,7 @@ impl Engine {
             dirty: VecDeque::new(),
             counters: Counters::default(),
             drain: None,
+            application_left: None,
             wanted: BTreeMap::new(),
             pressure: Pressure::Low,
             waiting: [0; Kind::COUNT],

@@ -234,6 +234,9 @@ impl Engine {
         }
         let gone = self.connections.remove(id.slot as usize);
         self.counters.note_limits(&gone);
+        if gone.is_from_application() {
+            self.application_left = Some(self.now);
+        }
         self.actions.push_back(Action::Close(id));
         self.advance_drain();
         debug_assert!(

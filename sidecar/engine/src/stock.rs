@@ -135,7 +135,7 @@ impl Engine {
             | Timer::Look(id)
             | Timer::Block(id)
             | Timer::Linger(id) => lives(id),
-            Timer::DrainOver => true,
+            Timer::DrainOver | Timer::DrainPause => true,
             // Armed again with the lines.
             Timer::Lines => false,
         });

@@ -39,6 +39,8 @@ pub(crate) enum Timer {
     Block(ConnectionId),
     /// A drain's time is over.
     DrainOver,
+    /// In a drain: the application may be gone, not only between two connections.
+    DrainPause,
     /// A connection that only has a GOAWAY left to flush.
     Linger(ConnectionId),
 }
@@ -58,7 +60,7 @@ impl Timer {
             | Timer::Look(id)
             | Timer::Block(id)
             | Timer::Linger(id) => Subject::Connection(id),
-            Timer::DrainOver | Timer::Lines => Subject::Nothing,
+            Timer::DrainOver | Timer::DrainPause | Timer::Lines => Subject::Nothing,
         }
     }
 }

@@ -270,8 +270,8 @@ impl World {
     pub(super) fn check_turn(&mut self, sidecar: usize) {
         let gauges = self.sidecars[sidecar].engine.gauges();
         let connections = gauges.downstream[0] + gauges.downstream[1] + gauges.upstream;
-        // Besides: the end of the drain, and the look at the lines.
-        let timers_max = 2 * gauges.calls + 3 * connections + 2;
+        // Besides: the end of the drain, the application's pause in it, and the look at the lines.
+        let timers_max = 2 * gauges.calls + 3 * connections + 3;
         let in_flight: u32 = gauges
             .clusters
             .iter()

@@ -71,7 +71,6 @@ fn a_drain_waits_for_the_window_of_a_slow_reader() {
         (client.body().len(), client.status().as_deref()),
         (ANSWER, Some("0"))
     );
-    assert!(is_drained(&mesh.world, CALLER));
 }
 
 #[test]
@@ -134,12 +133,76 @@ fn while_a_stream_is_open_the_application_may_call_on() {
         assert_eq!(mesh.world.peers[caller].status().as_deref(), Some("0"));
     }
     assert!(!mesh.world.engines[CALLER].is_outbound_told());
+}
 
-    let (open, _) = mesh.world.peers[server].heads()[0].clone();
-    mesh.world.peers[server].answer(open, b"", "0");
+/// A call of the client's and its answer.
+fn call_and_answer(mesh: &mut Mesh, client: usize) {
+    mesh.world.peers[client].call("orders", PLACE, &[], true);
     mesh.world.settle();
-    assert!(mesh.world.engines[CALLER].is_outbound_told());
+    let server = mesh.servers()[0];
+    let (at, _) = mesh.world.peers[server].heads().pop().expect("the call");
+    mesh.world.peers[server].answer(at, b"", "0");
+    mesh.world.settle();
+    assert_eq!(mesh.world.peers[client].status().as_deref(), Some("0"));
+}
+
+#[test]
+fn an_application_that_pauses_keeps_its_sidecar_until_it_leaves() {
+    let mut mesh = Mesh::new(1);
+    let client = mesh.client;
+    call_and_answer(&mut mesh, client);
+    drain(&mut mesh.world, CALLER);
+    for _ in 0..4 {
+        mesh.world.advance(Duration::from_secs(6));
+        assert_eq!(goaways(&mesh, client), 0);
+        assert!(!mesh.world.engines[CALLER].is_outbound_told());
+        call_and_answer(&mut mesh, client);
+    }
+    mesh.world.cut(client);
+    mesh.world.advance(Duration::from_secs(1));
     assert!(is_drained(&mesh.world, CALLER));
+}
+
+#[test]
+fn an_application_that_stays_loses_its_sidecar_when_the_drain_is_over() {
+    let mut mesh = Mesh::new(1);
+    let client = mesh.client;
+    drain(&mut mesh.world, CALLER);
+    mesh.world.advance(PATIENCE - Duration::from_millis(1));
+    assert_eq!(goaways(&mesh, client), 0);
+    mesh.world.advance(Duration::from_millis(1));
+    assert_eq!(goaways(&mesh, client), 1);
+    assert!(is_drained(&mesh.world, CALLER));
+}
+
+#[test]
+fn an_application_may_connect_for_each_call() {
+    let mut mesh = Mesh::new(1);
+    let client = mesh.client;
+    call_and_answer(&mut mesh, client);
+    drain(&mut mesh.world, CALLER);
+    mesh.world.cut(client);
+    for _ in 0..3 {
+        mesh.world.advance(Duration::from_millis(900));
+        assert!(!mesh.world.engines[CALLER].is_outbound_told());
+        let again = mesh.world.connect(CALLER);
+        call_and_answer(&mut mesh, again);
+        mesh.world.cut(again);
+    }
+    mesh.world.advance(Duration::from_millis(999));
+    assert!(!is_drained(&mesh.world, CALLER));
+    mesh.world.advance(Duration::from_millis(1));
+    assert!(is_drained(&mesh.world, CALLER));
+}
+
+#[test]
+fn a_sidecar_that_was_never_called_by_its_application_does_not_wait_for_it() {
+    let mut mesh = Mesh::new(1);
+    let client = mesh.client;
+    call_and_answer(&mut mesh, client);
+    drain(&mut mesh.world, SERVER);
+    mesh.world.settle();
+    assert!(is_drained(&mesh.world, SERVER));
 }
 
 #[test]
