@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use outrider_control_plane::tls::{Credential, client_config};
+use outrider_identity::{AnyServer, Svid};
 use outrider_proto::token::Token;
 use outrider_proto::v1;
 use outrider_proto::v1::certificate_authority_client::CertificateAuthorityClient;
 use rcgen::{CertificateParams, KeyPair, SanType};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -52,13 +52,7 @@ impl Identity {
     /// The one URI of the certificate.
     pub fn name(&self) -> String {
         let leaf = self.chain.first().expect("a leaf");
-        let (_, leaf) = x509_parser::parse_x509_certificate(leaf).expect("a certificate");
-        let names = leaf.subject_alternative_name().expect("readable names");
-        let names = &names.expect("names").value.general_names;
-        match names[..] {
-            [x509_parser::extensions::GeneralName::URI(name)] => name.to_owned(),
-            _ => panic!("not exactly one URI: {names:?}"),
-        }
+        Svid::parse(leaf).expect("one identity").id.to_string()
     }
 }
 
@@ -191,11 +185,12 @@ pub fn identity(key: KeyPair, issued: v1::IssuedCertificate) -> Identity {
 /// TLS that believes whoever is there, and shows `credential`. So is the first connection of a
 /// sidecar: the bundle is checked against the token, not the peer.
 pub fn believing_anybody(credential: Option<Credential>) -> Arc<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    let provider = Arc::new(default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3 is there")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody));
+        .with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
     let mut config = match credential {
         Some(Credential { chain, key }) => builder
             .with_client_auth_cert(chain, key)
@@ -204,43 +199,4 @@ pub fn believing_anybody(credential: Option<Credential>) -> Arc<ClientConfig> {
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
     Arc::new(config)
-}
-
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _leaf: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _leaf: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _leaf: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = default_provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
 }

@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
+use outrider_identity::{IdentityError, Svid};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::version::TLS13;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 
-use super::name::{NameError, Named};
-use super::verify::{Believed, ServerVerifier};
+use super::trust::Roots;
 use super::{ALPN, provider};
 use crate::authority::{AuthorityError, Bundle};
 
@@ -23,7 +23,7 @@ pub enum ClientError {
     Bundle(#[source] AuthorityError),
     /// The certificate names no identity, or there is none.
     #[error("the certificate names no identity: {0}")]
-    Name(#[from] NameError),
+    Name(#[from] IdentityError),
     /// Certificate and key do not fit.
     #[error("the key does not fit the certificate: {0}")]
     Key(#[from] rustls::Error),
@@ -44,12 +44,8 @@ impl Credential {
     /// # Errors
     /// [`ClientError::Name`].
     pub fn trust_domain(&self) -> Result<String, ClientError> {
-        let leaf = self.chain.first().ok_or(NameError::Unreadable)?;
-        let Named { uri, .. } = Named::of(leaf)?;
-        let rest = uri.strip_prefix("spiffe://");
-        let domain = rest.and_then(|rest| rest.split('/').next());
-        let domain = domain.map(str::to_owned);
-        Ok(domain.ok_or(NameError::Unexpected(uri))?)
+        let leaf = self.chain.first().ok_or(IdentityError::Unreadable)?;
+        Ok(Svid::parse(leaf)?.id.trust_domain().to_owned())
     }
 }
 
@@ -64,18 +60,13 @@ pub fn client_config(
     credential: Option<Credential>,
 ) -> Result<Arc<ClientConfig>, ClientError> {
     let bundle = Bundle::new(roots).map_err(ClientError::Bundle)?;
-    let provider = provider();
-    let verifier = ServerVerifier {
-        believed: Believed {
-            trust_domain: trust_domain.into(),
-            // Nobody sends: the roots of a client are what it was given.
-            bundle: watch::channel(Arc::new(bundle)).1,
-            provider: Arc::clone(&provider),
-        },
-        uri: format!("spiffe://{trust_domain}/control-plane"),
-        member: None,
+    let roots = Roots {
+        trust_domain: trust_domain.into(),
+        // The sender is gone: the roots of a client do not change.
+        bundle: watch::channel(Arc::new(bundle)).1,
     };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let verifier = roots.server(format!("spiffe://{trust_domain}/control-plane"), None);
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_causes::{Dates, cause, is_disbelief};
+use outrider_identity::Svid;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use rustls::sign::CertifiedKey;
@@ -23,9 +24,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
 use super::guests::{Guests, Seat};
-use super::name::Named;
-use super::verify::Believed;
-use super::{believed, server_config};
+use super::name::identity_of;
+use super::trust::Roots;
+use super::{roots, server_config};
 use crate::allowance::{Allowances, Rate};
 use crate::authority::Authority;
 use crate::caller::{Caller, Identity};
@@ -49,7 +50,7 @@ pub struct Door {
     listener: TcpListener,
     guests: Guests,
     config: Arc<ServerConfig>,
-    believed: Believed,
+    roots: Roots,
     own: watch::Receiver<Arc<CertifiedKey>>,
     warnings: Arc<Allowances<()>>,
 }
@@ -68,7 +69,7 @@ impl Door {
             listener,
             guests,
             config: server_config(authority)?,
-            believed: believed(authority),
+            roots: roots(authority),
             own: authority.own(),
             warnings: Arc::new(Allowances::new(WARNINGS)),
         })
@@ -99,12 +100,12 @@ impl Door {
         connections: mpsc::Sender<Connection>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (seat, mut gone) = self.guests.arrive(from);
-        let (config, mut believed) = (Arc::clone(&self.config), self.believed.clone());
+        let (config, mut roots) = (Arc::clone(&self.config), self.roots.clone());
         let (own, warnings) = (self.own.clone(), Arc::clone(&self.warnings));
         async move {
             // A root that retires from here on is noticed, also while hands are shaken.
-            believed.bundle.mark_unchanged();
-            let shaking = shake_hands(config, &believed.trust_domain, socket, &seat);
+            roots.bundle.mark_unchanged();
+            let shaking = shake_hands(config, &roots.trust_domain, socket, &seat);
             let shaken = tokio::select! {
                 shaken = timeout(HANDSHAKE_TIMEOUT, shaking) => shaken,
                 () = gone.wait() => Ok(Err(io::Error::other("too many others are here"))),
@@ -112,7 +113,7 @@ impl Door {
             match shaken {
                 Ok(Ok((stream, identity, chain))) => {
                     let caller = Caller { identity, from };
-                    let distrusted = believed.until_distrusted(chain);
+                    let distrusted = roots.until_distrusted(chain);
                     let connection = Connection::new(stream, caller, clock::unix_ms(), distrusted);
                     // Fails only when the process stops.
                     drop(connections.send(connection.seated(seat, gone)).await);
@@ -165,8 +166,8 @@ async fn shake_hands(
     let identity = match chain.first() {
         None => Identity::Anonymous,
         Some(leaf) => {
-            let named = Named::of(leaf).map_err(io::Error::other)?;
-            named.identity(trust_domain).map_err(io::Error::other)?
+            let svid = Svid::parse(leaf).map_err(io::Error::other)?;
+            identity_of(svid, trust_domain).map_err(io::Error::other)?
         }
     };
     seat.settle(&identity)

@@ -12,7 +12,7 @@ mod door;
 mod guests;
 mod name;
 mod proof;
-mod verify;
+mod trust;
 
 use std::sync::Arc;
 
@@ -32,26 +32,25 @@ pub use door::Door;
 pub use guests::{Ceilings, Guests};
 pub use proof::Prover;
 
-use verify::{Believed, ClientVerifier};
+use trust::Roots;
 
 /// HTTP/2 and nothing else.
 const ALPN: &[u8] = b"h2";
 
-/// Whom the control plane believes, at each moment.
-fn believed(authority: &Authority) -> Believed {
-    Believed {
+/// The roots of `authority`, as they are at each moment.
+fn roots(authority: &Authority) -> Roots {
+    Roots {
         trust_domain: authority.trust_domain().into(),
         bundle: authority.bundle(),
-        provider: provider(),
     }
 }
 
-/// What the control plane shows and whom it believes, both as they are at each handshake.
+/// The certificate that the control plane shows and the clients that it accepts, both as they are at each handshake.
 ///
 /// # Errors
 /// rustls does not know its own TLS 1.3, which would be our bug.
 fn server_config(authority: &Authority) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let verifier = ClientVerifier(believed(authority));
+    let verifier = roots(authority).clients();
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))

@@ -1,163 +1,55 @@
-//! Whom a certificate names: exactly one URI, compared octet by octet.
+//! Which clients may speak to the control plane: sidecars of our trust domain, and the operator.
 //!
-//! Says nothing of whether the certificate is to be believed (`verify`).
-//! Reference: SPIFFE-ID 2, X.509-SVID 2 and 4.1.
+//! Says nothing of whether a certificate is to be believed (`trust`).
 
+use outrider_identity::{IdentityError, Svid};
 use outrider_proto::token::is_label;
-use rustls::CertificateError;
-use rustls_pki_types::CertificateDer;
-use std::sync::Arc;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use crate::caller::{Identity, Workload};
 use crate::member::MemberId;
 
-/// Why a certificate names nobody who may speak here.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
-    /// Not a certificate, or its names cannot be read.
-    #[error("the certificate cannot be read")]
-    Unreadable,
-    /// No URI, or more than one.
-    #[error("the certificate has {0} URI names, an identity is exactly one")]
-    UriCount(usize),
-    /// The right service, and another of its members.
-    #[error("it is member {0} of the service, and another was expected")]
-    AnotherMember(MemberId),
-    /// Another identity than may be at this end.
-    #[error("{0:?} is nobody who may be at this end")]
-    Unexpected(String),
-}
-
-impl From<NameError> for rustls::Error {
-    fn from(error: NameError) -> rustls::Error {
-        let other = rustls::OtherError(Arc::new(error));
-        rustls::Error::InvalidCertificate(CertificateError::Other(other))
-    }
-}
-
-/// The one name of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// The URI.
-    pub uri: String,
-    /// The member that the serial number names.
-    pub member: MemberId,
-    /// The end of the certificate. Seconds since 1970-01-01 UTC.
-    pub expires_unix: i64,
-    /// Common name of the root that signed it; empty if it has none.
-    pub issuer: String,
-}
-
-impl Named {
-    /// The one name of `certificate`.
-    ///
-    /// # Errors
-    /// There is none, or more than one, or one that cannot be read and might be a second.
-    pub fn of(certificate: &CertificateDer<'_>) -> Result<Named, NameError> {
-        let unreadable = |_| NameError::Unreadable;
-        let (_, parsed) = X509Certificate::from_der(certificate).map_err(unreadable)?;
-        let names = parsed.subject_alternative_name();
-        let names = names.map_err(|_| NameError::Unreadable)?;
-        let mut uris = Vec::new();
-        for name in names.iter().flat_map(|names| &names.value.general_names) {
-            match name {
-                GeneralName::URI(uri) => uris.push(*uri),
-                GeneralName::Invalid(..) => return Err(NameError::Unreadable),
-                _ => {}
-            }
+/// The caller that the certificate names in `trust_domain`.
+///
+/// # Errors
+/// [`IdentityError::Unexpected`]: it names neither a sidecar nor the operator. The control plane's own
+/// certificate is refused too.
+pub fn identity_of(svid: Svid, trust_domain: &str) -> Result<Identity, IdentityError> {
+    let is_ours = svid.id.trust_domain() == trust_domain;
+    match (svid.id.namespace(), svid.id.service_name()) {
+        _ if is_ours && svid.id.path() == "/operator" => Ok(Identity::Operator),
+        (Some(namespace), Some(service)) if is_ours && is_label(namespace) && is_label(service) => {
+            Ok(Identity::Sidecar(Workload {
+                namespace: namespace.to_owned(),
+                service: service.to_owned(),
+                member: MemberId::of_serial(&svid.serial),
+                expires_unix: svid.not_after_unix,
+                issuer: svid.issuer,
+            }))
         }
-        let [uri] = uris[..] else {
-            return Err(NameError::UriCount(uris.len()));
-        };
-        Ok(Named {
-            uri: uri.to_owned(),
-            member: MemberId::of_serial(parsed.raw_serial()),
-            expires_unix: parsed.validity().not_after.timestamp(),
-            issuer: common_name(parsed.issuer()),
-        })
+        _ => Err(IdentityError::Unexpected {
+            expected: format!("a sidecar or the operator of {trust_domain}"),
+            presented: svid.id.to_string(),
+        }),
     }
-
-    /// Who speaks, in `trust_domain`: a sidecar or the operator.
-    ///
-    /// # Errors
-    /// [`NameError::Unexpected`]: anybody else, ourselves included.
-    pub fn identity(self, trust_domain: &str) -> Result<Identity, NameError> {
-        let path = self
-            .uri
-            .strip_prefix("spiffe://")
-            .and_then(|rest| rest.strip_prefix(trust_domain))
-            .and_then(|rest| rest.strip_prefix('/'));
-        match path
-            .map(|path| path.split('/').collect::<Vec<_>>())
-            .as_deref()
-        {
-            Some(["operator"]) => Ok(Identity::Operator),
-            Some(["ns", namespace, "svc", service]) if is_label(namespace) && is_label(service) => {
-                Ok(Identity::Sidecar(Workload {
-                    namespace: (*namespace).to_owned(),
-                    service: (*service).to_owned(),
-                    member: self.member,
-                    expires_unix: self.expires_unix,
-                    issuer: self.issuer,
-                }))
-            }
-            _ => Err(NameError::Unexpected(self.uri)),
-        }
-    }
-}
-
-fn common_name(name: &X509Name<'_>) -> String {
-    let first = name.iter_common_name().next();
-    let text = first.and_then(|name| name.as_str().ok());
-    text.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{CertificateParams, KeyPair, SanType};
-
-    fn certificate(names: Vec<SanType>) -> CertificateDer<'static> {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = names;
-        let key = KeyPair::generate().expect("a key");
-        params.self_signed(&key).expect("a certificate").into()
-    }
-
-    fn uri(text: &str) -> SanType {
-        SanType::URI(text.try_into().expect("ASCII"))
-    }
+    use outrider_identity::SpiffeId;
 
     #[test]
-    fn a_certificate_names_exactly_one() {
-        let one = uri("spiffe://outrider.local/operator");
-        let dns = SanType::DnsName("orders".try_into().expect("ASCII"));
-        let named = |names| Named::of(&certificate(names)).map(|named| named.uri);
-        let expected = "spiffe://outrider.local/operator".to_owned();
-        assert_eq!(named(vec![one.clone()]), Ok(expected.clone()));
-        assert_eq!(named(vec![dns.clone(), one.clone()]), Ok(expected));
-        assert_eq!(named(vec![]), Err(NameError::UriCount(0)));
-        assert_eq!(named(vec![dns]), Err(NameError::UriCount(0)));
-        assert_eq!(named(vec![one.clone(), one]), Err(NameError::UriCount(2)));
-        assert_eq!(
-            Named::of(&CertificateDer::from(vec![1, 2, 3])),
-            Err(NameError::Unreadable)
-        );
-    }
-
-    #[test]
-    fn who_may_speak() {
+    fn only_sidecars_and_the_operator_of_our_trust_domain_may_speak() {
         let member = MemberId::new([7; 8]);
         let identity = |uri: &str| {
-            let named = Named {
-                uri: uri.to_owned(),
-                member,
-                expires_unix: 7,
+            let svid = Svid {
+                id: SpiffeId::parse(uri.as_bytes()).ok()?,
+                serial: member.octets().to_vec(),
+                not_before_unix: 0,
+                not_after_unix: 7,
                 issuer: "root".to_owned(),
             };
-            named.identity("outrider.local").ok()
+            identity_of(svid, "outrider.local").ok()
         };
         let orders = Identity::Sidecar(Workload {
             namespace: "default".to_owned(),

@@ -15,15 +15,15 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
-use super::verify::{Believed, ServerVerifier};
-use super::{ALPN, Own, believed, provider};
+use super::trust::Roots;
+use super::{ALPN, Own, provider, roots};
 use crate::authority::Authority;
 use crate::caller::Workload;
 
 /// What looks are made with. Clones are alike.
 #[derive(Clone, Debug)]
 pub struct Prover {
-    believed: Believed,
+    roots: Roots,
     own: watch::Receiver<Arc<CertifiedKey>>,
 }
 
@@ -31,7 +31,7 @@ impl Prover {
     /// Looks as the control plane of `authority`.
     pub fn new(authority: &Authority) -> Prover {
         Prover {
-            believed: believed(authority),
+            roots: roots(authority),
             own: authority.own(),
         }
     }
@@ -52,11 +52,8 @@ impl Prover {
     }
 
     fn config(&self, member: &Workload) -> Result<ClientConfig, rustls::Error> {
-        let verifier = ServerVerifier {
-            uri: member.spiffe_id(&self.believed.trust_domain),
-            member: Some(member.member),
-            believed: self.believed.clone(),
-        };
+        let id = member.spiffe_id(&self.roots.trust_domain);
+        let verifier = self.roots.clone().server(id, Some(member.member));
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])?
             .dangerous()

@@ -12,7 +12,6 @@ mod random;
 mod tick;
 
 mod authority;
-mod identity;
 mod path;
 mod sampling;
 mod trace;
@@ -46,7 +45,6 @@ pub use health::{
     Access, Admission, Breaker, BreakerRules, Ejection, EndpointHealth, HealthChange, HealthRules,
     Observation, OutlierRules, may_eject,
 };
-pub use identity::{BadSpiffeId, SpiffeId};
 pub use lifetimes::{Keepalive, KeepaliveRules, Lifetimes, Presence, jittered};
 pub use limits::Limits;
 pub use overload::{DescriptorRules, End, MemoryRules, OpenConnections, Pressure, Relief};

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_http2::{self as http2, Budget};
-use outrider_policy::{BudgetRules, HealthRules, Lifetimes, Limits, RouteTable, SpiffeId};
+use outrider_identity::SpiffeId;
+use outrider_policy::{BudgetRules, HealthRules, Lifetimes, Limits, RouteTable};
 
 use crate::contract::Side;
 use crate::word::SharedBudget;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_http2::{ErrorCode, StreamId};
-use outrider_policy::SpiffeId;
+use outrider_identity::SpiffeId;
 use rustc_hash::FxHashMap;
 
 use crate::call::CallId;

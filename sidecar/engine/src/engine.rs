@@ -12,7 +12,7 @@ use std::sync::Arc;
 use outrider_eviction::Handshakes;
 use outrider_http2 as http2;
 #[cfg(any(test, feature = "simulation"))]
-use outrider_policy::SpiffeId;
+use outrider_identity::SpiffeId;
 use outrider_policy::{Pressure, Tick};
 use rustc_hash::FxHashMap;
 use slab::Slab;

@@ -48,5 +48,5 @@ pub use record::{
     WAITED_FOR,
 };
 pub use refusal::Reason;
-pub use tls::{IdentityError, MaterialError, TlsMaterial, anonymous_client, certificate_identity};
+pub use tls::{MaterialError, TlsMaterial, anonymous_client};
 pub use word::SharedBudget;

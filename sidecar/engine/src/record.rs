@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_policy::{Class, Code, SpiffeId, Tick, TraceContext};
+use outrider_identity::SpiffeId;
+use outrider_policy::{Class, Code, Tick, TraceContext};
 
 use crate::contract::Side;
 use crate::refusal::Reason;

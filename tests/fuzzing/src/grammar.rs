@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use outrider_policy::{Authority, GrpcPath, SpiffeId, TraceContext, check_plain_path, timeout};
+use outrider_identity::{SpiffeId, Svid};
+use outrider_policy::{Authority, GrpcPath, TraceContext, check_plain_path, timeout};
 
 pub(crate) fn path(data: &[u8]) {
     let grpc = GrpcPath::parse(data);
@@ -144,7 +145,7 @@ pub(crate) fn spiffe_id(data: &[u8]) {
 
 /// The octets as a certificate of a peer, before any signature is looked at.
 pub(crate) fn certificate(data: &[u8]) {
-    let Ok(id) = outrider_engine::certificate_identity(&data.to_vec().into()) else {
+    let Ok(Svid { id, .. }) = Svid::parse(&data.to_vec().into()) else {
         return;
     };
     assert!(!id.path().is_empty(), "a leaf speaks for no trust domain");

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport};
+use outrider_identity::SpiffeId;
 use outrider_policy::{
     CallPolicy, HealthRules, Lifetimes, Limits, OutlierRules, PathMatch, RetryPolicy, Route,
-    RouteMatch, RouteTable, Sampling, SpiffeId, VirtualHost, WeightedCluster,
+    RouteMatch, RouteTable, Sampling, VirtualHost, WeightedCluster,
 };
 
 use super::plan::{LimitsPlan, Method, Plan, RulesPlan};

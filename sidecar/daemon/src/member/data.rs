@@ -8,8 +8,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use outrider_engine::certificate_identity;
-use outrider_policy::SpiffeId;
+use outrider_identity::{SpiffeId, Svid};
 use outrider_proto::v1::{StoredConfiguration, StoredIdentity};
 use rustls_pki_types::CertificateDer;
 
@@ -146,5 +145,6 @@ fn lock(folder: &Path) -> io::Result<File> {
 
 fn leaf_identity(stored: &StoredIdentity) -> Option<SpiffeId> {
     let leaf = stored.chain.first()?.as_slice();
-    certificate_identity(&CertificateDer::from(leaf)).ok()
+    let svid = Svid::parse(&CertificateDer::from(leaf)).ok()?;
+    Some(svid.id)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use outrider_engine::{MaterialError, anonymous_client};
-use outrider_policy::SpiffeId;
+use outrider_identity::SpiffeId;
 use outrider_proto::token::{Token, TokenError, hex};
 use outrider_proto::v1::certificate_authority_client::CertificateAuthorityClient;
 use outrider_proto::v1::{GetBundleRequest, JoinRequest, StoredIdentity};

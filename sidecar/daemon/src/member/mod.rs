@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use outrider_causes::{explained, is_disbelief};
 use outrider_engine::TlsMaterial;
-use outrider_policy::SpiffeId;
+use outrider_identity::SpiffeId;
 use outrider_proto::envoy::core::Node;
 use tokio::sync::{mpsc, watch};
 

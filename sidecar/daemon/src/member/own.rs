@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use outrider_causes::{Dates, explained};
 use outrider_engine::TlsMaterial;
-use outrider_policy::SpiffeId;
+use outrider_identity::SpiffeId;
 use outrider_proto::v1::certificate_authority_client::CertificateAuthorityClient;
 use outrider_proto::v1::{RenewRequest, StoredIdentity};
 use rustls::ClientConfig;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use outrider_policy::SpiffeId;
+use outrider_identity::SpiffeId;
 use rustc_hash::FxHashMap;
 
 use super::known::{NONE, OTHER};

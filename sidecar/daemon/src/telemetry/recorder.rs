@@ -158,7 +158,8 @@ mod tests {
     use crate::options::AccessLog;
     use crate::testing::record;
     use outrider_engine::Reason;
-    use outrider_policy::{Code, SpiffeId, Tick};
+    use outrider_identity::SpiffeId;
+    use outrider_policy::{Code, Tick};
     use std::time::Duration;
 
     fn metrics_after(records: &[CallRecord]) -> String {

@@ -4,7 +4,7 @@
 
 use super::fields::{Fields, refuse_unenforced};
 use outrider_engine::config::Transport;
-use outrider_policy::SpiffeId;
+use outrider_identity::SpiffeId;
 use outrider_proto::envoy::core::config_source::ConfigSourceSpecifier;
 use outrider_proto::envoy::core::{
     ApiVersion, ConfigSource, TransportSocket, transport_socket::ConfigType,

@@ -199,7 +199,7 @@ impl Engine {
         id: CallId,
         connection: ConnectionId,
         stream: outrider_http2::StreamId,
-        peer: Option<std::sync::Arc<outrider_policy::SpiffeId>>,
+        peer: Option<std::sync::Arc<outrider_identity::SpiffeId>>,
     ) {
         let now = self.now;
         let Some(call) = self.calls.get_mut(id.0 as usize) else {

@@ -39,7 +39,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_http2::{Fields, StreamId};
-use outrider_policy::{Admission, Route, SpiffeId, Tick, TraceContext};
+use outrider_identity::SpiffeId;
+use outrider_policy::{Admission, Route, Tick, TraceContext};
 
 use crate::cluster::{ClusterState, EndpointState};
 use crate::contract::{ConnectionId, Side};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use outrider_http2::{self as http2, Config, Event, Field, StreamId, WindowPool};
-use outrider_policy::{Code, SpiffeId, Tick};
+use outrider_identity::SpiffeId;
+use outrider_policy::{Code, Tick};
 
 use crate::config::Settings;
 use crate::{Action, At, CallRecord, ConnectionId, Contained, Engine, Outcome, Reason, Side};

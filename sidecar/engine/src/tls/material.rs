@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use outrider_causes::Dates;
-use outrider_policy::SpiffeId;
+use outrider_identity::{IdentityError, SpiffeId, Svid, SvidVerifier};
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
@@ -13,9 +13,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ConfigBuilder, ServerConfig};
-use webpki::KeyUsage;
 
-use super::verify::{IdentityError, Verifier, certificate_expiry, certificate_identity};
+use super::trust::PeerTrust;
 
 const ALPN: &[u8] = b"h2";
 
@@ -64,9 +63,7 @@ pub(crate) enum PeerRole {
 
 /// What this process proves itself with and whom it believes. Never printed.
 pub struct TlsMaterial {
-    identity: SpiffeId,
-    expires_unix: u64,
-    begins_unix: i64,
+    svid: Svid,
     server: Arc<ServerConfig>,
     resolver: Arc<SingleCertAndKey>,
     anchors: Arc<Vec<TrustAnchor<'static>>>,
@@ -77,7 +74,7 @@ pub struct TlsMaterial {
 impl fmt::Debug for TlsMaterial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsMaterial")
-            .field("identity", &self.identity)
+            .field("identity", &self.svid.id)
             .finish_non_exhaustive()
     }
 }
@@ -97,18 +94,14 @@ impl TlsMaterial {
     ) -> Result<TlsMaterial, MaterialError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let leaf = chain.first().ok_or(MaterialError::NoCertificate)?;
-        let identity = certificate_identity(leaf).map_err(MaterialError::Identity)?;
-        let expires_unix = certificate_expiry(leaf).map_err(MaterialError::Identity)?;
-        let begins_unix = Dates::of(leaf, 0).map_or(0, |dates| dates.not_before);
+        let svid = Svid::parse(leaf).map_err(MaterialError::Identity)?;
         let certified =
             CertifiedKey::from_der(chain, key, &provider).map_err(MaterialError::Key)?;
         let resolver = Arc::new(SingleCertAndKey::from(certified));
         let anchors = Arc::new(anchors(bundle)?);
-        let server = server_config(&identity, &anchors, &resolver, &provider, &time)?;
+        let server = server_config(&svid.id, &anchors, &resolver, &provider, &time)?;
         Ok(TlsMaterial {
-            identity,
-            expires_unix,
-            begins_unix,
+            svid,
             server: Arc::new(server),
             resolver,
             anchors,
@@ -119,23 +112,22 @@ impl TlsMaterial {
 
     /// The identity in the own certificate.
     pub fn identity(&self) -> &SpiffeId {
-        &self.identity
+        &self.svid.id
     }
 
     /// When the certificate is valid, and what time it is.
     pub(crate) fn dates(&self) -> Dates {
         let now = self.time.current_time().map_or(0, |now| now.as_secs());
-        let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
         Dates {
-            not_before: self.begins_unix,
-            not_after: signed(self.expires_unix),
-            now: signed(now),
+            not_before: self.svid.not_before_unix,
+            not_after: self.svid.not_after_unix,
+            now: i64::try_from(now).unwrap_or(i64::MAX),
         }
     }
 
     /// Last second of the own certificate. Seconds since 1970-01-01 UTC.
     pub(crate) fn expires_unix(&self) -> u64 {
-        self.expires_unix
+        u64::try_from(self.svid.not_after_unix).unwrap_or(0)
     }
 
     /// The wall clock. Seconds since 1970-01-01 UTC; 0 without a clock.
@@ -150,26 +142,24 @@ impl TlsMaterial {
 
     /// Would a peer that proved itself with `chain` be believed now?
     pub(crate) fn believes(&self, chain: &[CertificateDer<'_>], role: PeerRole) -> bool {
-        let (Some((leaf, intermediates)), Some(now)) =
-            (chain.split_first(), self.time.current_time())
-        else {
+        let Some(now) = self.time.current_time() else {
             return false;
         };
-        let usage = match role {
-            PeerRole::Client => KeyUsage::client_auth(),
-            PeerRole::Server => KeyUsage::server_auth(),
-        };
         let verifier = self.verifier(None);
-        verifier.verify(leaf, intermediates, now, usage).is_ok()
+        match role {
+            PeerRole::Client => verifier.verify_client(chain, now).is_ok(),
+            PeerRole::Server => verifier.verify_server(chain, now).is_ok(),
+        }
     }
 
-    fn verifier(&self, expected: Option<SpiffeId>) -> Verifier {
-        Verifier {
+    fn verifier(&self, expected: Option<SpiffeId>) -> SvidVerifier<PeerTrust> {
+        let trust = PeerTrust {
             anchors: Arc::clone(&self.anchors),
-            trust_domain: self.identity.trust_domain().to_owned(),
-            provider: Arc::clone(&self.provider),
+            trust_domain: self.svid.id.trust_domain().to_owned(),
             expected,
-        }
+        };
+        let provider = Arc::clone(&self.provider);
+        SvidVerifier { trust, provider }
     }
 
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
@@ -199,11 +189,13 @@ pub fn anonymous_client(
     peer: &SpiffeId,
     time: Arc<dyn TimeProvider>,
 ) -> Result<Arc<ClientConfig>, MaterialError> {
-    let verifier = Verifier {
-        anchors: Arc::new(anchors(bundle)?),
-        trust_domain: peer.trust_domain().to_owned(),
+    let verifier = SvidVerifier {
+        trust: PeerTrust {
+            anchors: Arc::new(anchors(bundle)?),
+            trust_domain: peer.trust_domain().to_owned(),
+            expected: Some(peer.clone()),
+        },
         provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
-        expected: Some(peer.clone()),
     };
     let config = believing(verifier, time).map_err(MaterialError::Key)?;
     Ok(bare(config.with_no_client_auth()))
@@ -211,7 +203,7 @@ pub fn anonymous_client(
 
 /// The half of a client that decides whom it believes.
 fn believing(
-    verifier: Verifier,
+    verifier: SvidVerifier<PeerTrust>,
     time: Arc<dyn TimeProvider>,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
     let builder = ClientConfig::builder_with_details(Arc::clone(&verifier.provider), time)
@@ -247,11 +239,13 @@ fn server_config(
     provider: &Arc<CryptoProvider>,
     time: &Arc<dyn TimeProvider>,
 ) -> Result<ServerConfig, MaterialError> {
-    let verifier = Verifier {
-        anchors: Arc::clone(anchors),
-        trust_domain: identity.trust_domain().to_owned(),
+    let verifier = SvidVerifier {
+        trust: PeerTrust {
+            anchors: Arc::clone(anchors),
+            trust_domain: identity.trust_domain().to_owned(),
+            expected: None,
+        },
         provider: Arc::clone(provider),
-        expected: None,
     };
     let mut config = ServerConfig::builder_with_details(Arc::clone(provider), Arc::clone(time))
         .with_protocol_versions(&[&TLS13])

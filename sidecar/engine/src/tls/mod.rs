@@ -1,4 +1,4 @@
-//! TLS inside the engine: rustls' own byte machines, and who a certificate speaks for.
+//! TLS inside the engine: rustls' own byte machines, and which peers are accepted.
 //!
 //! TLS 1.3 only, mutual, no tickets, no session storage, no early data (see the identity table in
 //! the docs for why). Sockets and clocks stay outside: validity is judged by the `TimeProvider`
@@ -6,9 +6,8 @@
 
 mod material;
 mod transport;
-mod verify;
+mod trust;
 
 pub(crate) use material::PeerRole;
 pub use material::{MaterialError, TlsMaterial, anonymous_client};
 pub(crate) use transport::{Decoded, Peer, TlsFailure, Transport};
-pub use verify::{IdentityError, certificate_identity};

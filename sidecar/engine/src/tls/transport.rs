@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use outrider_causes::{Dates, tls};
 use outrider_http2::{FirstOctets, Foreign};
-use outrider_policy::SpiffeId;
+use outrider_identity::{SpiffeId, Svid};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::material::TlsMaterial;
-use super::verify::{certificate_expiry, certificate_identity};
 use crate::codec::Codec;
 
 /// Encrypted bytes made ahead of the socket. `design`: DATA is framed and encrypted only while a
@@ -235,16 +234,12 @@ impl Tls {
         let leaf = chain
             .first()
             .ok_or_else(|| TlsFailure("the peer sent no certificate".to_owned()))?;
-        let known = certificate_identity(leaf).and_then(|id| {
-            let expires_unix = certificate_expiry(leaf)?;
-            let id = Arc::new(id);
-            Ok(Peer {
-                id,
-                chain,
-                expires_unix,
-            })
-        });
-        known.map_err(|error| TlsFailure(error.to_string()))
+        let svid = Svid::parse(leaf).map_err(|error| TlsFailure(error.to_string()))?;
+        Ok(Peer {
+            expires_unix: u64::try_from(svid.not_after_unix).unwrap_or(0),
+            id: Arc::new(svid.id),
+            chain,
+        })
     }
 
     fn deliver(&mut self, decoded: &mut dyn FnMut(Decoded<'_>)) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use outrider_engine::config::{Discovery, Snapshot, Transport};
 use outrider_engine::{Gauges, Outcome, Reason, Side};
 use outrider_http2::{ErrorCode, StreamId};
-use outrider_policy::{Code, Limits, RouteTable, SpiffeId};
+use outrider_identity::SpiffeId;
+use outrider_policy::{Code, Limits, RouteTable};
 
 use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use outrider_engine::config::Settings;
 use outrider_engine::{Action, ConnectionId, EndCause, Engine, Side, TlsMaterial};
-use outrider_policy::{SpiffeId, Tick};
+use outrider_identity::SpiffeId;
+use outrider_policy::Tick;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 

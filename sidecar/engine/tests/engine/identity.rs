@@ -7,7 +7,8 @@ use crate::world::Authority;
 use crate::world::mesh::{CALLER, FRONTEND, GET, Mesh, ORDERS, address, snapshot};
 use outrider_engine::config::{Settings, Transport};
 use outrider_engine::{Engine, MaterialError, Side, TlsMaterial};
-use outrider_policy::{SpiffeId, Tick};
+use outrider_identity::SpiffeId;
+use outrider_policy::Tick;
 use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 
 /// A caller that proves itself with `own` calls orders; did an application see the call?

@@ -6,7 +6,8 @@ use std::time::Duration;
 use outrider_engine::Side;
 use outrider_engine::config::Transport;
 use outrider_http2::ErrorCode;
-use outrider_policy::{Code, SpiffeId};
+use outrider_identity::SpiffeId;
+use outrider_policy::Code;
 
 use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
 use crate::world::{Seen, fields};

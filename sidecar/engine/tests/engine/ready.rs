@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use outrider_engine::config::{Snapshot, Transport};
 use outrider_engine::{Outcome, Reason, Side};
+use outrider_identity::SpiffeId;
 use outrider_policy::{
-    CallPolicy, Code, PathMatch, Route, RouteMatch, RouteTable, SpiffeId, VirtualHost,
-    WeightedCluster,
+    CallPolicy, Code, PathMatch, Route, RouteMatch, RouteTable, VirtualHost, WeightedCluster,
 };
 
 use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use outrider_engine::config::Transport;
 use outrider_engine::{Outcome, Reason, Side};
 use outrider_http2::Field;
-use outrider_policy::{BudgetRules, Code, SpiffeId};
+use outrider_identity::SpiffeId;
+use outrider_policy::{BudgetRules, Code};
 
 use crate::world::fields;
 use crate::world::mesh::{CALLER, FIND, GET, Mesh, ORDERS, WRITE, address, snapshot};

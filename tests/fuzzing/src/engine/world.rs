@@ -8,9 +8,9 @@ use outrider_engine::config::{
     Cluster, ClusterPolicy, Discovery, Endpoint, Settings, Snapshot, Transport,
 };
 use outrider_engine::{Action, ConnectFailure, ConnectionId, Engine, How, Side};
+use outrider_identity::SpiffeId;
 use outrider_policy::{
-    CallPolicy, PathMatch, Route, RouteMatch, RouteTable, SpiffeId, Tick, VirtualHost,
-    WeightedCluster,
+    CallPolicy, PathMatch, Route, RouteMatch, RouteTable, Tick, VirtualHost, WeightedCluster,
 };
 
 use super::wire::Wire;

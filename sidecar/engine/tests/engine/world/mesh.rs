@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport};
 use outrider_engine::{Engine, Outcome, Side, TlsMaterial};
+use outrider_identity::SpiffeId;
 use outrider_policy::{
-    CallPolicy, Code, PathMatch, Route, RouteMatch, RouteTable, SpiffeId, Tick, VirtualHost,
-    WeightedCluster,
+    CallPolicy, Code, PathMatch, Route, RouteMatch, RouteTable, Tick, VirtualHost, WeightedCluster,
 };
 
 use super::{Authority, Peer, World};
