@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Snapshot, Transport};
+use outrider_engine::config::{Cluster, Endpoint, Snapshot, Transport};
 use outrider_policy::{
-    CallPolicy, ConfigError, HealthRules, OutlierRules, PathMatch, Route, RouteMatch, RouteTable,
-    VirtualHost, WeightedCluster,
+    CallPolicy, ClusterPolicy, ConfigError, HealthRules, OutlierRules, PathMatch, Route,
+    RouteMatch, RouteTable, VirtualHost, WeightedCluster,
 };
 
 /// gRPC services, each with [`METHODS`] methods.

@@ -168,16 +168,18 @@ pub struct Breaker {
     pub window: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
     /// Calls in the window below which the share says nothing.
     #[prost(uint32, optional, tag = "3")]
-    pub calls_min: ::core::option::Option<u32>,
+    pub min_calls: ::core::option::Option<u32>,
     /// Failures in a row that open it; 0 leaves the share alone.
     #[prost(uint32, optional, tag = "4")]
     pub consecutive_failures: ::core::option::Option<u32>,
     /// How long it stays open the first time; doubles each time it opens again.
     #[prost(message, optional, tag = "5")]
-    pub open_base: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+    pub open_time: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
     /// Longest time it stays open.
     #[prost(message, optional, tag = "6")]
-    pub open_max: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+    pub max_open_time: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
 }
 impl ::prost::Name for Breaker {
     const NAME: &'static str = "Breaker";

@@ -4,6 +4,7 @@
 
 use crate::names::Address;
 use crate::wire::{AddressFamily, Tls, Verify};
+use outrider_policy::{Code, RetryPolicy};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -152,10 +153,10 @@ pub(crate) struct TrafficPolicy {
     pub max_connections_per_endpoint: Option<u32>,
     /// Of the methods that are not in `methods`.
     pub wait_for_ready: Option<Duration>,
-    /// 1 to 5.
+    /// In the range of `RetryPolicy::ATTEMPTS`.
     pub attempts: u32,
-    /// Names of gRPC codes.
-    pub on: Vec<&'static str>,
+    /// Codes that are retried for idempotent methods.
+    pub on: Vec<Code>,
     pub budget: Option<Budget>,
     pub breaker: Option<Breaker>,
     pub outlier: Option<OutlierDetection>,
@@ -163,18 +164,19 @@ pub(crate) struct TrafficPolicy {
     pub methods: Vec<Method>,
 }
 
-/// Default of `retry.attempts` (gRFC A6 advises few; promises: at most 2 in all).
-pub(crate) const ATTEMPTS_DEFAULT: u32 = 2;
-
 impl Default for TrafficPolicy {
     fn default() -> TrafficPolicy {
+        let retry = RetryPolicy::default();
+        let on = Code::ALL
+            .into_iter()
+            .filter(|code| retry.on.contains(*code));
         TrafficPolicy {
             connect_timeout: None,
             max_connection_age: None,
             max_connections_per_endpoint: None,
             wait_for_ready: None,
-            attempts: ATTEMPTS_DEFAULT,
-            on: vec!["UNAVAILABLE"],
+            attempts: u32::from(retry.attempts_max),
+            on: on.collect(),
             budget: None,
             breaker: None,
             outlier: None,

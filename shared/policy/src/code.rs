@@ -103,6 +103,36 @@ impl Code {
         Code::ALL.into_iter().find(|code| code.name() == name)
     }
 
+    /// The word for this code in Envoy's `retry_on`, for the five codes that have one (Envoy, "Router",
+    /// `x-envoy-retry-grpc-on`).
+    pub const fn envoy_retry_word(self) -> Option<&'static str> {
+        match self {
+            Code::Cancelled => Some("cancelled"),
+            Code::DeadlineExceeded => Some("deadline-exceeded"),
+            Code::Internal => Some("internal"),
+            Code::ResourceExhausted => Some("resource-exhausted"),
+            Code::Unavailable => Some("unavailable"),
+            Code::Ok
+            | Code::Unknown
+            | Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::DataLoss
+            | Code::Unauthenticated => None,
+        }
+    }
+
+    /// The code with this [`envoy_retry_word`](Code::envoy_retry_word).
+    pub fn from_envoy_retry_word(word: &str) -> Option<Code> {
+        let has_word = |code: &Code| code.envoy_retry_word() == Some(word);
+        Code::ALL.into_iter().find(has_word)
+    }
+
     /// The code in a `grpc-status` value. Only the canonical decimal form counts: an empty
     /// value, a sign, a leading zero or a number above 16 is [`Code::Unknown`], never a success.
     pub fn parse(value: &[u8]) -> Code {
@@ -162,6 +192,8 @@ mod tests {
             assert_eq!(Code::from_u32(number), code);
             assert_eq!(Code::parse(number.to_string().as_bytes()), code);
             assert_eq!(Code::from_name(code.name()), Some(code));
+            let word = code.envoy_retry_word();
+            assert!(word.is_none_or(|word| Code::from_envoy_retry_word(word) == Some(code)));
         }
     }
 

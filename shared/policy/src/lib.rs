@@ -20,7 +20,9 @@ pub mod tracestate;
 mod route;
 
 mod call_policy;
+mod cluster_policy;
 pub mod deadline;
+mod family;
 mod lifetimes;
 mod limits;
 mod overload;
@@ -39,8 +41,10 @@ pub use authority::{Authority, BadAuthority};
 pub use balance::{Candidate, Estimate, Octaves, Rank, Seen, Trial, Turn, Usual};
 pub use call_policy::CallPolicy;
 pub use classify::{Class, Origin, classify_grpc, classify_http};
+pub use cluster_policy::ClusterPolicy;
 pub use code::{Code, CodeSet};
 pub use error::ConfigError;
+pub use family::Family;
 pub use health::{
     Access, Admission, Breaker, BreakerRules, Ejection, EndpointHealth, HealthChange, HealthRules,
     Observation, OutlierRules, may_eject,

@@ -61,6 +61,12 @@ impl Default for Lifetimes {
     }
 }
 
+impl Lifetimes {
+    /// The least `foreign_keepalive.every`: a gRPC server counts pings that come more often as abuse
+    /// (gRFC A8).
+    pub const FOREIGN_KEEPALIVE_MIN: Duration = Duration::from_secs(10);
+}
+
 impl KeepaliveRules {
     /// The rules for a server that called our pings too many, `times` so often: each time halves
     /// them (gRFC A8).

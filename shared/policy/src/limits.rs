@@ -9,17 +9,17 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Calls in progress at once. Default 10,000; 0 refuses every call.
-    pub calls_max: u32,
+    pub calls: u32,
     /// Of these, calls without a stream, whatever they wait for. Default 10,000, so that a cold start
     /// or a reconnect refuses nothing that may be in progress; 0 refuses each call that would wait.
-    pub waiting_max: u32,
+    pub waiting: u32,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            calls_max: 10_000,
-            waiting_max: 10_000,
+            calls: 10_000,
+            waiting: 10_000,
         }
     }
 }

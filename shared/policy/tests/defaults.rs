@@ -43,18 +43,18 @@ fn a_breaker_is_on_and_ejection_is_off() {
     assert_eq!(rules.max_ejection_percent(), 50);
     let breaker = BreakerRules::default();
     assert_eq!(rules.breaker, Some(breaker));
-    assert_eq!((breaker.failure_percent, breaker.calls_min), (50, 20));
+    assert_eq!((breaker.failure_percent, breaker.min_calls), (50, 20));
     assert_eq!(breaker.consecutive_failures, 7);
     assert_eq!(breaker.window, Duration::from_secs(10));
-    assert_eq!(breaker.open_base, Duration::from_secs(1));
-    assert_eq!(breaker.open_max, Duration::from_secs(60));
+    assert_eq!(breaker.open_time, Duration::from_secs(1));
+    assert_eq!(breaker.max_open_time, Duration::from_secs(60));
 }
 
 #[test]
 fn an_upstream_takes_1024_calls_all_of_which_may_wait() {
     let expected = Limits {
-        calls_max: 10_000,
-        waiting_max: 10_000,
+        calls: 10_000,
+        waiting: 10_000,
     };
     assert_eq!(Limits::default(), expected);
 }

@@ -44,9 +44,9 @@ pub(crate) struct ClusterState {
 /// Calls of a cluster and what they taught, over all versions of its configuration.
 #[derive(Default)]
 pub(crate) struct Load {
-    /// Invariant: `calls <= limits.calls_max` at admission.
+    /// Invariant: `calls <= limits.calls` at admission.
     pub(crate) calls: Cell<u32>,
-    /// Calls without a stream, whatever they wait for. Invariant: at most `limits.waiting_max` when
+    /// Calls without a stream, whatever they wait for. Invariant: at most `limits.waiting` when
     /// one more begins to.
     pub(crate) waiting: Cell<u32>,
     /// Of these, all but those that wait for a connection.
@@ -142,7 +142,7 @@ impl ClusterState {
     /// so that no second ceiling stands below that one.
     pub(crate) fn connections_max(&self) -> usize {
         let policy = &self.config.policy;
-        let needed = policy.limits.calls_max.div_ceil(INBOUND_STREAMS_DEFAULT) as usize;
+        let needed = policy.limits.calls.div_ceil(INBOUND_STREAMS_DEFAULT) as usize;
         match policy.connections_max {
             Some(most) => most as usize,
             None if self.is_secured() => needed.max(CONNECTIONS_MAX),

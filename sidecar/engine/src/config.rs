@@ -4,13 +4,13 @@
 //! to its predecessor keeps its breakers, latencies and connections over a swap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_http2::{self as http2, Budget};
 use outrider_identity::SpiffeId;
-use outrider_policy::{BudgetRules, HealthRules, Lifetimes, Limits, RouteTable};
+use outrider_policy::{ClusterPolicy, HealthRules, Lifetimes, Limits, RouteTable};
 
 use crate::contract::Side;
 use crate::word::SharedBudget;
@@ -122,101 +122,25 @@ impl Endpoint {
     }
 }
 
-/// A family of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Four octets; A records.
-    Ipv4,
-    /// Sixteen octets; AAAA records.
-    Ipv6,
-}
-
-impl Family {
-    /// The family of an address with a port.
-    pub fn of(address: &SocketAddr) -> Family {
-        match address {
-            SocketAddr::V4(_) => Family::Ipv4,
-            SocketAddr::V6(_) => Family::Ipv6,
-        }
-    }
-
-    /// The family of an address.
-    pub fn of_ip(address: &IpAddr) -> Family {
-        match address {
-            IpAddr::V4(_) => Family::Ipv4,
-            IpAddr::V6(_) => Family::Ipv6,
-        }
-    }
-
-    /// The one that this is not.
-    #[must_use]
-    pub fn other(self) -> Family {
-        match self {
-            Family::Ipv4 => Family::Ipv6,
-            Family::Ipv6 => Family::Ipv4,
-        }
-    }
-}
-
-/// What holds for all calls to a cluster.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClusterPolicy {
-    /// Retries allowed as a share of calls. Default 20 % or 3/s, whichever is larger.
-    pub budget: BudgetRules,
-    /// Breaker (on by default) and ejection (off unless set) of each endpoint, and their ceiling.
-    pub health: HealthRules,
-    /// Ceilings on calls in flight and waiting.
-    pub limits: Limits,
-    /// Connections that a worker may have to each endpoint, 1 or more. Default 16; between sidecars
-    /// as many as `limits` may need, if that is more.
-    pub connections_max: Option<u32>,
-    /// Longest wait for a TCP connection and TLS handshake. Default 1 s.
-    pub connect_timeout: Duration,
-    /// How long connections to its endpoints live.
-    pub lifetimes: Lifetimes,
-    /// Of a name with addresses of both families, the one that is tried first. Default IPv6 (RFC 8305,
-    /// RFC 6724).
-    pub first_family: Family,
-}
-
-/// Default for [`ClusterPolicy::connect_timeout`]; Envoy's is 5 s, too long beside a retry.
-pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
-
 /// As [`ClusterPolicy::connect_timeout`], for the own application. 20 s, the least that gRPC's libraries give
 /// a connection (gRPC "Connection Backoff Protocol", MIN_CONNECT_TIMEOUT): on one machine a connection that is
 /// not refused is to an application that is busy, as with its start, and there is no other.
 const APP_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-impl ClusterPolicy {
-    /// For the own application behind the inbound listener: there is no other endpoint to go to,
-    /// so no breaker takes it out, and the caller's sidecar holds the ceiling on calls in flight.
-    pub(crate) fn for_app() -> ClusterPolicy {
-        ClusterPolicy {
-            health: HealthRules {
-                breaker: None,
-                outlier: None,
-            },
-            limits: Limits {
-                calls_max: u32::MAX,
-                ..Limits::default()
-            },
-            connect_timeout: APP_CONNECT_TIMEOUT,
-            ..ClusterPolicy::default()
-        }
-    }
-}
-
-impl Default for ClusterPolicy {
-    fn default() -> ClusterPolicy {
-        ClusterPolicy {
-            budget: BudgetRules::default(),
-            health: HealthRules::default(),
-            limits: Limits::default(),
-            connections_max: None,
-            connect_timeout: CONNECT_TIMEOUT_DEFAULT,
-            lifetimes: Lifetimes::default(),
-            first_family: Family::Ipv6,
-        }
+/// The policy of the own application behind the inbound listener: there is no other endpoint to go to,
+/// so no breaker takes it out, and the caller's sidecar holds the ceiling on calls in flight.
+pub(crate) fn app_policy() -> ClusterPolicy {
+    ClusterPolicy {
+        health: HealthRules {
+            breaker: None,
+            outlier: None,
+        },
+        limits: Limits {
+            calls: u32::MAX,
+            ..Limits::default()
+        },
+        connect_timeout: APP_CONNECT_TIMEOUT,
+        ..ClusterPolicy::default()
     }
 }
 

@@ -16,7 +16,7 @@ use outrider_policy::{
 
 use crate::call::RouteState;
 use crate::cluster::{ClusterState, EndpointState};
-use crate::config::{Cluster, ClusterPolicy, Endpoint, Snapshot, Transport};
+use crate::config::{Cluster, Endpoint, Snapshot, Transport, app_policy};
 use crate::contain::Subject;
 use crate::contract::ConnectionId;
 use crate::engine::Engine;
@@ -157,7 +157,7 @@ pub(crate) fn app_route(address: SocketAddr) -> RouteState {
         name: name.clone(),
         transport: Transport::Plaintext,
         endpoints: vec![Endpoint::at(address)],
-        policy: ClusterPolicy::for_app(),
+        policy: app_policy(),
         unresolved: None,
         budget_state: Arc::default(),
     };

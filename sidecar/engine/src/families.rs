@@ -14,10 +14,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cluster::{ClusterState, EndpointState};
-use crate::config::{Cluster, Family};
+use crate::config::Cluster;
 use crate::connection::Stage;
 use crate::contract::{ConnectFailure, ConnectionId};
 use crate::engine::Engine;
+use outrider_policy::Family;
 
 /// Wait for one family before the other is tried beside it (RFC 8305 8, "Connection Attempt Delay").
 pub(crate) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

@@ -54,7 +54,7 @@ impl Engine {
         let may_add = known.is_empty()
             || known.len() < cluster.connections_max() && endpoint.takes_more(self.now);
         drop(known);
-        let has_room = cluster.load.waiting.get() < cluster.config.policy.limits.waiting_max;
+        let has_room = cluster.load.waiting.get() < cluster.config.policy.limits.waiting;
         match (making.or(stuck), blocked) {
             // A tenth of a second says whether its peer reads; a body sent before might never move.
             (Some(stuck), _) if making.is_none() && !has_room => Some(Found::Ready(stuck)),

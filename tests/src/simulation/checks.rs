@@ -160,7 +160,7 @@ impl World {
         };
         let rules = self.plan.rules;
         // Few streams are no reason: a call waits for one.
-        let narrow = rules.calls_max.min(rules.waiting_max) < self.calls.len() as u32;
+        let narrow = rules.calls.min(rules.waiting) < self.calls.len() as u32;
         let ended = |end: &dyn Fn(DeliveryEnd) -> bool| {
             call.deliveries
                 .iter()

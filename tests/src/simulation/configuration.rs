@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport};
+use outrider_engine::config::{Cluster, Endpoint, Settings, Snapshot, Transport};
 use outrider_identity::SpiffeId;
 use outrider_policy::{
-    CallPolicy, HealthRules, Lifetimes, Limits, OutlierRules, PathMatch, RetryPolicy, Route,
-    RouteMatch, RouteTable, Sampling, VirtualHost, WeightedCluster,
+    CallPolicy, ClusterPolicy, HealthRules, Lifetimes, Limits, OutlierRules, PathMatch,
+    RetryPolicy, Route, RouteMatch, RouteTable, Sampling, VirtualHost, WeightedCluster,
 };
 
 use super::plan::{LimitsPlan, Method, Plan, RulesPlan};
@@ -107,8 +107,8 @@ fn cluster(plan: &Plan, name: &str, endpoints: &[usize]) -> Cluster {
         policy: ClusterPolicy {
             health,
             limits: Limits {
-                calls_max: plan.rules.calls_max,
-                waiting_max: plan.rules.waiting_max,
+                calls: plan.rules.calls,
+                waiting: plan.rules.waiting,
             },
             lifetimes: lasting(),
             ..ClusterPolicy::default()

@@ -42,7 +42,7 @@ pub(super) struct Hostility {
     /// A server has gone mad.
     pub(super) any_mad: bool,
     /// Calls that hostile clients may have begun.
-    calls_max: usize,
+    calls: usize,
 }
 
 impl Hostility {
@@ -114,7 +114,7 @@ impl World {
         let link = self.connect(Place::Hostile(number), Place::Sidecar(sidecar));
         let pieces = script(&mut random, number);
         self.network.set_reading(link, 0, random.chance(60));
-        self.hostility.calls_max += CALLS_MAX;
+        self.hostility.calls += CALLS_MAX;
         self.hostility.clients.push(Client {
             link,
             pieces,
@@ -222,7 +222,7 @@ impl World {
 
     /// Hostile calls that there may be at any time.
     pub(super) fn hostile_calls_max(&self) -> usize {
-        self.hostility.calls_max
+        self.hostility.calls
     }
 
     /// A peer that breaks HTTP/2 on purpose was there.

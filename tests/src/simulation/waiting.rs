@@ -14,7 +14,7 @@ const APART: u64 = 0xa17_0000_0004_0000;
 /// The plan with its rules of waiting.
 pub(super) fn patient(mut plan: Plan, seed: u64) -> Plan {
     let mut random = Random::new(seed ^ APART);
-    plan.rules.waiting_max = random.pick(&[10_000, 10_000, 10_000, 2]);
+    plan.rules.waiting = random.pick(&[10_000, 10_000, 10_000, 2]);
     let patience = [None, Some(1), Some(10)];
     plan.rules.wait_for_ready = random.pick(&patience).map(Duration::from_secs);
     plan

@@ -133,7 +133,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         folder: "shared/documents",
-        mesh: &["outrider-proto"],
+        mesh: &["outrider-policy", "outrider-proto"],
         others: Others::Only(&[
             "garde",
             "prost",

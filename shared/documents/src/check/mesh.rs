@@ -5,6 +5,7 @@ use crate::error::Report;
 use crate::model::{Connections, Keepalive, Mesh};
 use crate::names;
 use crate::wire::{self, MeshSpec, Tracing, Verify};
+use outrider_policy::Lifetimes;
 use serde_saphyr::Spanned;
 use std::time::Duration;
 
@@ -75,9 +76,6 @@ fn check_tracing(tracing: &Tracing, checker: &mut Checker<'_, '_>) -> Option<u32
     Some((percent.value * 10_000.0).round() as u32)
 }
 
-/// Pings that come more often than this are abuse to any gRPC server (gRFC A8).
-const FOREIGN_INTERVAL_MIN: Duration = Duration::from_secs(10);
-
 fn check_connections(spec: &wire::Connections, checker: &mut Checker<'_, '_>) -> Connections {
     let wire::Connections {
         handshake_timeout,
@@ -96,7 +94,7 @@ fn check_connections(spec: &wire::Connections, checker: &mut Checker<'_, '_>) ->
     };
     Connections {
         keepalive: check_keepalive(keepalive, Duration::ZERO),
-        foreign_keepalive: check_keepalive(foreign_keepalive, FOREIGN_INTERVAL_MIN),
+        foreign_keepalive: check_keepalive(foreign_keepalive, Lifetimes::FOREIGN_KEEPALIVE_MIN),
         handshake_timeout: checker.duration(handshake_timeout),
         header_timeout: checker.duration(header_timeout),
         stalled_timeout: checker.duration(stalled_timeout),

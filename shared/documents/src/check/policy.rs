@@ -8,50 +8,19 @@ use super::times::{ServiceLevel, Times, check_written};
 use super::unused::check_unused;
 use super::{Checker, Directory, Sourced};
 use crate::error::{Place, Report};
-use crate::model::{self, ATTEMPTS_DEFAULT, MethodName, Service, TrafficPolicy};
+use crate::model::{self, MethodName, Service, TrafficPolicy};
 use crate::names;
 use crate::wire::{self, Retry, TrafficPolicySpec};
+use outrider_policy::{BreakerRules, Code, OutlierRules, RetryPolicy};
 use serde_saphyr::{Location, Spanned};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Ceiling of `retry.attempts` (gRFC A6).
-const ATTEMPTS_MAX: u32 = 5;
 
 /// Ceiling of `maxConnectionsPerEndpoint`: each is a file descriptor at both ends.
 const CONNECTIONS_MAX: u32 = 1_000;
 
 /// Most entries of `targetRefs` (Gateway API's policies).
 const TARGETS_MAX: usize = 16;
-
-/// Ceiling of `outlierDetection.maxEjectionPercent` where the field is absent: half
-/// of the endpoints keep serving (Envoy and gRFC A50: 10).
-const EJECTION_PERCENT_DEFAULT: u32 = 50;
-
-/// `breaker.openTime` and `breaker.maxOpenTime` where the field is absent: the sidecar's
-/// own, which it compares with what is written here.
-const OPEN_TIME_DEFAULT: Duration = Duration::from_secs(1);
-const MAX_OPEN_TIME_DEFAULT: Duration = Duration::from_secs(60);
-
-/// Codes by the names of the gRPC specification; OK is no failure.
-const CODES: [&str; 16] = [
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// Checks all policies; gives the policy of each service that has one.
 pub(crate) fn check_policies(
@@ -148,8 +117,9 @@ fn check_retry(retry: &Retry, policy: &mut TrafficPolicy, checker: &mut Checker<
         on,
         budget,
     } = retry;
-    let attempts = checker.number(attempts, 1..=ATTEMPTS_MAX);
-    policy.attempts = attempts.unwrap_or(ATTEMPTS_DEFAULT);
+    let (least, most) = RetryPolicy::ATTEMPTS.into_inner();
+    let attempts = checker.number(attempts, u32::from(least)..=u32::from(most));
+    policy.attempts = attempts.unwrap_or(policy.attempts);
     check_more_than_one(policy.attempts, per_try_timeout, checker);
     if let Some(on) = on {
         policy.on = on
@@ -181,13 +151,17 @@ fn check_more_than_one(
     }
 }
 
-fn check_code(name: &Spanned<String>, checker: &mut Checker<'_, '_>) -> Option<&'static str> {
-    let found = CODES.iter().copied().find(|code| *code == name.value);
+/// Codes by the names of the gRPC specification; OK is no failure.
+fn check_code(name: &Spanned<String>, checker: &mut Checker<'_, '_>) -> Option<Code> {
+    let is_failure = |code: &Code| *code != Code::Ok;
+    let found = Code::from_name(&name.value).filter(is_failure);
     if found.is_none() {
+        let failures = Code::ALL.iter().filter(|code| is_failure(code));
+        let names: Vec<&str> = failures.map(|code| code.name()).collect();
         let message = format!(
             "`{}` is no gRPC code to retry on: {}",
             name.value,
-            CODES.join(", ")
+            names.join(", ")
         );
         checker.refuse(name.referenced, message);
     }
@@ -211,8 +185,9 @@ fn check_breaker(breaker: &wire::Breaker, checker: &mut Checker<'_, '_>) -> mode
         open_time: checker.duration(open_time),
         max_open_time: checker.duration(max_open_time),
     };
-    let first = effective(open_time, checked.open_time, OPEN_TIME_DEFAULT);
-    let longest = effective(max_open_time, checked.max_open_time, MAX_OPEN_TIME_DEFAULT);
+    let default = BreakerRules::default();
+    let first = effective(open_time, checked.open_time, default.open_time);
+    let longest = effective(max_open_time, checked.max_open_time, default.max_open_time);
     if let (Some(first), Some(longest)) = (first, longest)
         && let Some(at) = max_open_time.as_ref().or(open_time.as_ref())
         && longest < first
@@ -246,10 +221,11 @@ fn check_outlier(
         max_ejection_percent,
     } = outlier;
     let percent = checker.number(max_ejection_percent, 0..=100);
+    let default = u32::from(OutlierRules::default().max_ejection_percent);
     model::OutlierDetection {
         consecutive_failures: checker.number(consecutive_failures, 1..=1_000_000),
         base_ejection_time: checker.duration(base_ejection_time),
-        max_ejection_percent: percent.unwrap_or(EJECTION_PERCENT_DEFAULT),
+        max_ejection_percent: percent.unwrap_or(default),
     }
 }
 

@@ -24,13 +24,6 @@ use outrider_proto::envoy::endpoint::{
 use outrider_proto::v1::{self, ClusterPolicy};
 use outrider_proto::{CLUSTER_POLICY, features, pack};
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// Longest wait for a connection and its handshake, if the policy says none.
-const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
-
-/// Calls in flight, if the policy says no number; as many may wait.
-const CALLS_DEFAULT: u32 = 10_000;
 
 pub(super) fn render_cluster(
     service: &Service,
@@ -38,7 +31,8 @@ pub(super) fn render_cluster(
     connections: &Connections,
 ) -> Cluster {
     let policy = &service.policy;
-    let connect_timeout = policy.connect_timeout.unwrap_or(CONNECT_TIMEOUT_DEFAULT);
+    let default = outrider_policy::ClusterPolicy::default().connect_timeout;
+    let connect_timeout = policy.connect_timeout.unwrap_or(default);
     let socket = match service.tls {
         Tls::Mesh => Some(transport::mutual_tls(service, trust_domain)),
         Tls::None => None,
@@ -168,8 +162,9 @@ fn lb_endpoint(host: String, port: u16) -> LbEndpoint {
 /// What Envoy calls circuit breakers are our limits. They are always said: the default of other
 /// clients, 1,024, is one that ordinary bursts meet.
 fn circuit_breakers(limits: Limits) -> CircuitBreakers {
-    let calls = limits.calls.unwrap_or(CALLS_DEFAULT);
-    let waiting = limits.waiting.unwrap_or(calls.max(CALLS_DEFAULT));
+    let default = outrider_policy::Limits::default();
+    let calls = limits.calls.unwrap_or(default.calls);
+    let waiting = limits.waiting.unwrap_or(calls.max(default.waiting));
     let thresholds = Thresholds {
         max_requests: Some(wire_number(calls)),
         max_pending_requests: Some(wire_number(waiting)),
@@ -253,9 +248,9 @@ fn breaker(breaker: Breaker) -> v1::Breaker {
     v1::Breaker {
         failure_percent,
         window: window.map(wire_duration),
-        calls_min: min_calls,
+        min_calls,
         consecutive_failures,
-        open_base: open_time.map(wire_duration),
-        open_max: max_open_time.map(wire_duration),
+        open_time: open_time.map(wire_duration),
+        max_open_time: max_open_time.map(wire_duration),
     }
 }

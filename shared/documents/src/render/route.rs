@@ -5,6 +5,7 @@
 
 use super::{one_entry, wire_duration, wire_number};
 use crate::model::{Backend, Method, MethodTarget, RouteRule, Service, TrafficPolicy};
+use outrider_policy::BackOff;
 use outrider_proto::envoy::matcher::{StringMatcher, string_matcher::MatchPattern};
 use outrider_proto::envoy::route::{
     HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, Tracing,
@@ -18,9 +19,6 @@ use outrider_proto::google::{Any, Duration as WireDuration};
 use outrider_proto::v1::RoutePolicy;
 use outrider_proto::{ROUTE_POLICY, features, pack};
 use std::time::Duration;
-
-/// First wait before another attempt, and the longest (gRFC A6; promises: 25 ms, 1 s).
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
 
 /// What is surely unprocessed, in Envoy's words.
 const UNPROCESSED: [&str; 2] = ["connect-failure", "refused-stream"];
@@ -221,37 +219,28 @@ fn retry_policy(method: Option<&Method>, policy: &TrafficPolicy) -> Option<Retry
         .filter(|retries| *retries > 0)?;
     let per_try = method.and_then(|method| method.per_try_timeout);
     let idempotent = method.is_some_and(|method| method.idempotent);
-    let codes = policy.on.iter().filter_map(|code| envoy_word(code));
+    let codes = policy.on.iter().filter_map(|code| code.envoy_retry_word());
     let words = UNPROCESSED.into_iter().chain(codes.filter(|_| idempotent));
-    let (base, max) = BACK_OFF;
+    let back_off = BackOff::default();
     Some(RetryPolicy {
         retry_on: words.collect::<Vec<_>>().join(","),
         num_retries: Some(wire_number(retries)),
         per_try_timeout: per_try.map(wire_duration),
         retry_back_off: Some(RetryBackOff {
-            base_interval: Some(wire_duration(base)),
-            max_interval: Some(wire_duration(max)),
+            base_interval: Some(wire_duration(back_off.base)),
+            max_interval: Some(wire_duration(back_off.cap)),
         }),
         ..RetryPolicy::default()
     })
 }
 
-/// Envoy's word for a gRPC code, for the five codes that have one.
-fn envoy_word(code: &str) -> Option<&'static str> {
-    match code {
-        "CANCELLED" => Some("cancelled"),
-        "DEADLINE_EXCEEDED" => Some("deadline-exceeded"),
-        "INTERNAL" => Some("internal"),
-        "RESOURCE_EXHAUSTED" => Some("resource-exhausted"),
-        "UNAVAILABLE" => Some("unavailable"),
-        _ => None,
-    }
-}
-
 fn route_policy(method: &Method, policy: &TrafficPolicy) -> Any {
-    let codes = policy.on.iter().filter(|code| envoy_word(code).is_none());
+    let codes = policy
+        .on
+        .iter()
+        .filter(|code| code.envoy_retry_word().is_none());
     let codes = codes.filter(|_| method.idempotent && policy.attempts > 1);
-    let retry_on: Vec<String> = codes.map(ToString::to_string).collect();
+    let retry_on: Vec<String> = codes.map(|code| code.name().to_owned()).collect();
     let used = [
         (features::UNARY, method.unary),
         (features::IDEMPOTENT, method.idempotent),

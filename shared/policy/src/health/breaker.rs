@@ -19,13 +19,13 @@ pub struct BreakerRules {
     /// Share of failures over `window` that opens it. Percent, 1 to 100; default 50.
     pub failure_percent: u8,
     /// Fewer calls in the window than this say nothing about a rate. Default 20.
-    pub calls_min: u32,
+    pub min_calls: u32,
     /// Time over which the rate is taken. Default 10 s.
     pub window: Duration,
     /// How long it stays open the first time. Default 1 s.
-    pub open_base: Duration,
+    pub open_time: Duration,
     /// It doubles with every failed probe up to this. Default 60 s.
-    pub open_max: Duration,
+    pub max_open_time: Duration,
     /// Change at random of each open time, both ways. Percent; default 20.
     pub jitter_percent: u8,
     /// A probe that has not ended by then no longer bars the next one (it may be a stream that
@@ -38,10 +38,10 @@ impl Default for BreakerRules {
         BreakerRules {
             consecutive_failures: 7,
             failure_percent: 50,
-            calls_min: 20,
+            min_calls: 20,
             window: Duration::from_secs(10),
-            open_base: Duration::from_secs(1),
-            open_max: Duration::from_secs(60),
+            open_time: Duration::from_secs(1),
+            max_open_time: Duration::from_secs(60),
             jitter_percent: 20,
             probe_patience: Duration::from_secs(10),
         }
@@ -211,8 +211,8 @@ fn open(rules: &BreakerRules, now: Tick, end: &super::Observation, openings: u8)
 /// How long it stays open the `openings`th time in a row.
 pub(super) fn pause(rules: &BreakerRules, openings: u8) -> Duration {
     let doublings = u32::from(openings.saturating_sub(1)).min(31);
-    let pause = rules.open_base.saturating_mul(1 << doublings);
-    pause.min(rules.open_max)
+    let pause = rules.open_time.saturating_mul(1 << doublings);
+    pause.min(rules.max_open_time)
 }
 
 fn is_row(rules: &BreakerRules, row_halves: u32) -> bool {
@@ -223,7 +223,7 @@ fn is_rate(rules: &BreakerRules, window: &Window) -> bool {
     let (calls, fault_halves) = window.totals();
     let share_reached =
         fault_halves * 100 >= calls * u64::from(FAULT) * u64::from(rules.failure_percent);
-    calls >= u64::from(rules.calls_min) && share_reached
+    calls >= u64::from(rules.min_calls) && share_reached
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use super::policy::ATTEMPTS_CEILING;
 use super::{AttemptEnd, CallFacts, Processed, Pushback, RetryPolicy};
 use crate::{Class, Code, Origin, classify_grpc};
 
@@ -99,7 +98,7 @@ fn forbids_charged(
         Some(StopReason::NotRetryable)
     } else if end.pushback == Some(Pushback::Stop) {
         Some(StopReason::PushedBack)
-    } else if facts.attempts >= policy.attempts_max.min(ATTEMPTS_CEILING) {
+    } else if facts.attempts >= policy.attempts_max.min(*RetryPolicy::ATTEMPTS.end()) {
         Some(StopReason::AttemptsSpent)
     } else {
         None

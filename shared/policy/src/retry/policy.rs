@@ -1,10 +1,9 @@
 //! What a route allows in the way of retries.
 
+use std::ops::RangeInclusive;
+
 use super::BackOff;
 use crate::{Code, CodeSet};
-
-/// Attempts that no configuration can exceed (gRFC A6).
-pub(super) const ATTEMPTS_CEILING: u8 = 5;
 
 /// When and how often to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,9 +28,12 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// What `attempts_max` may be (gRFC A6: at most 5).
+    pub const ATTEMPTS: RangeInclusive<u8> = 1..=5;
+
     /// What leaves its range, as (field, problem).
     pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
-        if !(1..=ATTEMPTS_CEILING).contains(&self.attempts_max) {
+        if !RetryPolicy::ATTEMPTS.contains(&self.attempts_max) {
             return Some(("retry.attempts_max", "not in 1 to 5"));
         }
         if self.on.contains(Code::Ok) {

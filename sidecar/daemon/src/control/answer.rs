@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use outrider_engine::config::Family;
+use outrider_policy::Family;
 
 use super::names::TTL_MIN;
 

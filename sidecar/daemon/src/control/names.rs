@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use outrider_engine::config::Family;
-use outrider_policy::Tick;
+use outrider_policy::{Family, Tick};
 
 use super::answer::{Answer, Found};
 

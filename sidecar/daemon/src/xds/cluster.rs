@@ -3,8 +3,8 @@
 use super::endpoints::{self, Address, Host};
 use super::fields::{Fields, number, refuse_unenforced};
 use super::{cluster_policy, http_options, tls};
-use outrider_engine::config::{ClusterPolicy, Family, Transport};
-use outrider_policy::{Limits, OutlierRules};
+use outrider_engine::config::Transport;
+use outrider_policy::{ClusterPolicy, Family, Limits, OutlierRules};
 use outrider_proto::envoy::cluster::circuit_breakers::Thresholds;
 use outrider_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy,
@@ -128,9 +128,9 @@ fn parse_limits(breakers: &CircuitBreakers, limits: &mut Limits, fields: &mut Fi
         if index > 0 || thresholds.priority != i32::from(RoutingPriority::Default) {
             fields.refuse("priority", "there is one, DEFAULT");
         }
-        limits.calls_max = number(&thresholds.max_requests).unwrap_or(limits.calls_max);
-        limits.waiting_max = number(&thresholds.max_pending_requests)
-            .unwrap_or(limits.waiting_max.max(limits.calls_max));
+        limits.calls = number(&thresholds.max_requests).unwrap_or(limits.calls);
+        limits.waiting =
+            number(&thresholds.max_pending_requests).unwrap_or(limits.waiting.max(limits.calls));
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::connections;
 use super::fields::{Fields, refuse_unenforced};
-use outrider_engine::config::ClusterPolicy;
-use outrider_policy::{BreakerRules, BudgetRules};
+use outrider_policy::{BreakerRules, BudgetRules, ClusterPolicy};
 use outrider_proto::envoy::core::Metadata;
 use outrider_proto::{CLUSTER_POLICY, features, unpack, v1};
 
@@ -91,10 +90,10 @@ fn parse_breaker(breaker: &v1::Breaker, fields: &mut Fields<'_>) -> BreakerRules
     let v1::Breaker {
         failure_percent,
         window,
-        calls_min,
+        min_calls,
         consecutive_failures,
-        open_base,
-        open_max,
+        open_time,
+        max_open_time,
     } = breaker;
     let default = BreakerRules::default();
     if *failure_percent == Some(0) {
@@ -102,19 +101,19 @@ fn parse_breaker(breaker: &v1::Breaker, fields: &mut Fields<'_>) -> BreakerRules
     }
     let percent = fields.percent("failure_percent", *failure_percent);
     let window = fields.positive("window", window);
-    let base = fields.positive("open_base", open_base);
-    let longest = fields.positive("open_max", open_max);
+    let base = fields.positive("open_time", open_time);
+    let longest = fields.positive("max_open_time", max_open_time);
     let rules = BreakerRules {
         failure_percent: percent.unwrap_or(default.failure_percent),
         window: window.unwrap_or(default.window),
-        calls_min: calls_min.unwrap_or(default.calls_min),
+        min_calls: min_calls.unwrap_or(default.min_calls),
         consecutive_failures: consecutive_failures.unwrap_or(default.consecutive_failures),
-        open_base: base.unwrap_or(default.open_base),
-        open_max: longest.unwrap_or(default.open_max),
+        open_time: base.unwrap_or(default.open_time),
+        max_open_time: longest.unwrap_or(default.max_open_time),
         ..default
     };
-    if rules.open_max < rules.open_base {
-        fields.refuse("open_max", "shorter than open_base");
+    if rules.max_open_time < rules.open_time {
+        fields.refuse("max_open_time", "shorter than open_time");
     }
     rules
 }

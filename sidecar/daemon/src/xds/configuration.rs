@@ -3,8 +3,8 @@
 use super::cluster::{ClusterParts, Discovery};
 use super::domains::Settled;
 use super::endpoints::{Address, Host};
-use outrider_engine::config::{Cluster, Endpoint, Family, Snapshot};
-use outrider_policy::Lifetimes;
+use outrider_engine::config::{Cluster, Endpoint, Snapshot};
+use outrider_policy::{Family, Lifetimes};
 use outrider_proto::TRUST_BUNDLE_SECRET;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

@@ -17,9 +17,6 @@ const FEATURES: [&str; 4] = [
     features::WAIT_FOR_READY,
 ];
 
-/// Ceiling of attempts in all (gRFC A6).
-const ATTEMPTS_MAX: u32 = 5;
-
 /// Finds our `RoutePolicy` among a route's `typed_per_filter_config`.
 pub(super) fn parse_route_policy<'a>(
     configs: impl IntoIterator<Item = (&'a String, &'a Any)>,
@@ -115,7 +112,7 @@ fn parse_wire(
     // Envoy's default is one retry.
     let attempts = number(&wire.num_retries).unwrap_or(1).saturating_add(1);
     match u8::try_from(attempts) {
-        Ok(count) if attempts <= ATTEMPTS_MAX => policy.retry.attempts_max = count,
+        Ok(count) if RetryPolicy::ATTEMPTS.contains(&count) => policy.retry.attempts_max = count,
         Ok(_) | Err(_) => fields.refuse("num_retries", "over 4"),
     }
     policy.per_try_timeout = fields.positive("per_try_timeout", &wire.per_try_timeout);
@@ -146,7 +143,9 @@ fn parse_back_off(wire: &RetryBackOff, back_off: &mut BackOff, fields: &mut Fiel
     }
 }
 
-/// What is surely unprocessed is always retried, so its words change nothing.
+/// Envoy's words for what is surely unprocessed: that is always retried, so they change nothing.
+const UNPROCESSED: [&str; 2] = ["connect-failure", "refused-stream"];
+
 fn parse_codes(retry_on: &str, fields: &mut Fields<'_>) -> Vec<Code> {
     let mut codes = Vec::new();
     for word in retry_on
@@ -154,14 +153,10 @@ fn parse_codes(retry_on: &str, fields: &mut Fields<'_>) -> Vec<Code> {
         .map(str::trim)
         .filter(|word| !word.is_empty())
     {
-        match word {
-            "connect-failure" | "refused-stream" => {}
-            "cancelled" => codes.push(Code::Cancelled),
-            "deadline-exceeded" => codes.push(Code::DeadlineExceeded),
-            "internal" => codes.push(Code::Internal),
-            "resource-exhausted" => codes.push(Code::ResourceExhausted),
-            "unavailable" => codes.push(Code::Unavailable),
-            _ => fields.refuse("retry_on", format!("`{word}` is not enforced here")),
+        match Code::from_envoy_retry_word(word) {
+            Some(code) => codes.push(code),
+            None if UNPROCESSED.contains(&word) => {}
+            None => fields.refuse("retry_on", format!("`{word}` is not enforced here")),
         }
     }
     codes

@@ -277,10 +277,7 @@ impl Engine {
         let Some(cluster) = &call.cluster else {
             return Ok(());
         };
-        let (in_flight, limit) = (
-            cluster.load.calls.get(),
-            cluster.config.policy.limits.calls_max,
-        );
+        let (in_flight, limit) = (cluster.load.calls.get(), cluster.config.policy.limits.calls);
         if call.side == Side::Outbound && in_flight >= limit {
             let sentence = format!(
                 "{} has {in_flight} calls in flight, the limit is {limit}",

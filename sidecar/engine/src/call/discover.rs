@@ -58,7 +58,7 @@ impl Engine {
                 shown(name.as_bytes())
             ));
         }
-        let limit = Limits::default().waiting_max;
+        let limit = Limits::default().waiting;
         let waiting = self.wanted.get(name).copied().unwrap_or_default();
         if waiting >= limit as usize {
             return refused(format!(

@@ -63,7 +63,7 @@ pub(crate) enum Kind {
 impl Engine {
     /// May one more call wait for this cluster?
     pub(super) fn may_wait(&self, cluster: &ClusterState) -> Result<(), Refusal> {
-        let limit = cluster.config.policy.limits.waiting_max;
+        let limit = cluster.config.policy.limits.waiting;
         if cluster.load.waiting.get() < limit {
             return Ok(());
         }

@@ -278,7 +278,7 @@ fn callers_that_make_names_up_are_bounded() {
 
 #[test]
 fn as_many_calls_wait_for_a_name_as_wait_for_a_service() {
-    let most = Limits::default().waiting_max as usize;
+    let most = Limits::default().waiting as usize;
     let mut mesh = ignorant();
     let both = [mesh.client, mesh.world.connect(CALLER)];
     for n in 0..=most {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::Side;
-use outrider_engine::config::{Cluster, Endpoint, Family, Snapshot, Transport};
-use outrider_policy::Code;
+use outrider_engine::config::{Cluster, Endpoint, Snapshot, Transport};
+use outrider_policy::{Code, Family};
 
 use crate::world::mesh::{CALLER, Mesh, WRITE, address, snapshot};
 

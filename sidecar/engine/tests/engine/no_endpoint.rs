@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::{ClusterPolicy, Discovery, Snapshot};
+use outrider_engine::config::{Discovery, Snapshot};
 use outrider_engine::{Outcome, Reason, Side};
 use outrider_http2::ErrorCode;
-use outrider_policy::{Code, Limits};
+use outrider_policy::{ClusterPolicy, Code, Limits};
 
 use crate::discovery::{INSTANCE, PLACE, answer_all, gauges, ignorant, nothing, orders};
 use crate::world::mesh::{Mesh, address};
@@ -84,7 +84,7 @@ fn the_ceiling_on_waiting_calls_holds_without_endpoints_too() {
     let cluster = known.clusters.get_mut("orders").expect("it is there");
     Arc::make_mut(cluster).policy = ClusterPolicy {
         limits: Limits {
-            waiting_max: 1,
+            waiting: 1,
             ..Limits::default()
         },
         ..ClusterPolicy::default()

@@ -208,7 +208,7 @@ fn a_call_waits_for_a_stream_until_its_deadline() {
 #[test]
 fn waiting_calls_without_a_deadline_are_bounded_in_count_and_may_be_cancelled() {
     let mut mesh = servers(&[(FIRST, 0)], |cluster| {
-        cluster.policy.limits.waiting_max = 3;
+        cluster.policy.limits.waiting = 3;
     });
     let streams: Vec<_> = (0..3).map(|number| numbered(&mut mesh, number)).collect();
     mesh.world.advance(Duration::from_secs(3_000));

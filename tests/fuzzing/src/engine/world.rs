@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::{
-    Cluster, ClusterPolicy, Discovery, Endpoint, Settings, Snapshot, Transport,
-};
+use outrider_engine::config::{Cluster, Discovery, Endpoint, Settings, Snapshot, Transport};
 use outrider_engine::{Action, ConnectFailure, ConnectionId, Engine, How, Side};
 use outrider_identity::SpiffeId;
 use outrider_policy::{
-    CallPolicy, PathMatch, Route, RouteMatch, RouteTable, Tick, VirtualHost, WeightedCluster,
+    CallPolicy, ClusterPolicy, PathMatch, Route, RouteMatch, RouteTable, Tick, VirtualHost,
+    WeightedCluster,
 };
 
 use super::wire::Wire;

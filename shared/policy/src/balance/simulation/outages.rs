@@ -121,7 +121,7 @@ fn calls_that_must_not_be_repeated_find_it_too() {
 #[test]
 fn a_healthy_endpoint_behind_an_open_breaker_is_found() {
     let breaker = BreakerRules {
-        open_base: std::time::Duration::from_secs(60),
+        open_time: std::time::Duration::from_secs(60),
         ..BreakerRules::default()
     };
     for attempts in [1, 2] {

@@ -75,8 +75,8 @@ mod tests {
     fn rules(open: Duration, ejected: Duration) -> HealthRules {
         HealthRules {
             breaker: Some(BreakerRules {
-                open_base: open,
-                open_max: open,
+                open_time: open,
+                max_open_time: open,
                 ..BreakerRules::default()
             }),
             outlier: Some(OutlierRules {
@@ -129,7 +129,7 @@ mod tests {
             breaker: Some(BreakerRules {
                 window,
                 consecutive_failures: 0,
-                calls_min: 5,
+                min_calls: 5,
                 ..BreakerRules::default()
             }),
             ..HealthRules::default()

@@ -17,7 +17,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
 
-use outrider_engine::config::Family;
+use outrider_policy::Family;
 
 use super::resolv_conf::Settings;
 use super::search::{Said, names_tried, verdict};

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use outrider_engine::config::Family;
+use outrider_policy::Family;
 
 use super::resolv_conf::Settings;
 use crate::control::answer::{Answer, Found};

@@ -1,8 +1,8 @@
 //! What the operator wrote arrives in the engine's configuration.
 
 use super::{first, resources, resources_beside, route, snapshot};
-use outrider_engine::config::{Family, Transport};
-use outrider_policy::{Code, CodeSet, Sampling};
+use outrider_engine::config::Transport;
+use outrider_policy::{Code, CodeSet, Family, Sampling};
 use outrider_proto::envoy::cluster::cluster::DnsLookupFamily;
 use outrider_proto::envoy::core::address::Address as OneAddress;
 use outrider_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
@@ -70,17 +70,17 @@ fn a_services_policy_arrives_at_its_cluster() {
         (policy.budget.percent, policy.budget.min_per_second),
         (10, 1)
     );
-    assert_eq!((policy.limits.calls_max, policy.limits.waiting_max), (7, 2));
+    assert_eq!((policy.limits.calls, policy.limits.waiting), (7, 2));
     assert_eq!(policy.connections_max, Some(3));
     let breaker = policy.health.breaker.expect("a breaker");
     assert_eq!(breaker.failure_percent, 25);
     assert_eq!(
-        (breaker.window, breaker.calls_min),
+        (breaker.window, breaker.min_calls),
         (Duration::from_secs(5), 4)
     );
     assert_eq!(breaker.consecutive_failures, 3);
     assert_eq!(
-        (breaker.open_base, breaker.open_max),
+        (breaker.open_time, breaker.max_open_time),
         (Duration::from_secs(2), Duration::from_secs(9))
     );
     let outlier = policy.health.outlier.expect("ejection");

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::{Cluster, ClusterPolicy, Endpoint, Settings, Snapshot, Transport};
+use outrider_engine::config::{Cluster, Endpoint, Settings, Snapshot, Transport};
 use outrider_engine::{Engine, Outcome, Side, TlsMaterial};
 use outrider_identity::SpiffeId;
 use outrider_policy::{
-    CallPolicy, Code, PathMatch, Route, RouteMatch, RouteTable, Tick, VirtualHost, WeightedCluster,
+    CallPolicy, ClusterPolicy, Code, PathMatch, Route, RouteMatch, RouteTable, Tick, VirtualHost,
+    WeightedCluster,
 };
 
 use super::{Authority, Peer, World};
