@@ -12,8 +12,8 @@ use outrider_http2::{self as http2, Budget};
 use outrider_identity::SpiffeId;
 use outrider_policy::{ClusterPolicy, HealthRules, Lifetimes, Limits, RouteTable};
 
-use crate::contract::Side;
-use crate::word::SharedBudget;
+use crate::cluster::shared_budget::SharedBudget;
+use crate::ids::Side;
 
 /// Everything the operator said, as of one version.
 #[derive(Clone, Debug, Default)]

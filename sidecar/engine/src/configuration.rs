@@ -17,17 +17,16 @@ use outrider_policy::{
 use crate::call::RouteState;
 use crate::cluster::{ClusterState, EndpointState};
 use crate::config::{Cluster, Endpoint, Snapshot, Transport, app_policy};
-use crate::contain::Subject;
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::ids::{ConnectionId, Scope};
 
 impl Engine {
     /// New configuration. Calls that waited for something in it go on; all others keep the policy they started with; endpoints, breakers and
     /// connections whose cluster did not change survive.
     pub fn configure(&mut self, now: Tick, snapshot: Arc<Snapshot>) {
         self.now = now;
-        self.subject = Subject::Nothing;
-        self.contained(|engine| engine.swap(snapshot));
+        self.scope = Scope::None;
+        self.guarded(|engine| engine.swap(snapshot));
     }
 
     /// All that could fail is made beside what is in force; after that nothing is half of each.
@@ -48,13 +47,13 @@ impl Engine {
         self.routes.clear();
         self.routes.resize_with(snapshot.routes.len(), || None);
         let before = std::mem::replace(&mut self.snapshot, snapshot);
-        self.follow(&before.lifetimes);
+        self.apply_lifetimes(&before.lifetimes);
         // Last, because calls that waited for one of these go where the new configuration says.
         for id in removed {
-            self.about(Subject::Connection(id), |engine| engine.retire(id));
+            self.in_scope(Scope::Connection(id), |engine| engine.retire(id));
         }
         self.configured_lines();
-        self.discovered();
+        self.resume_discovered();
     }
 
     /// The state of a route, made on its first use.
@@ -115,7 +114,7 @@ fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<Clu
         return Rc::clone(known);
     }
     let next = ClusterState::shared(Arc::clone(config), Some(known));
-    follow_rules(&next, &known.config.policy.health, now);
+    apply_health_rules(&next, &known.config.policy.health, now);
     // What was full may have more connections now: who stands in line asks at once.
     for endpoint in &next.endpoints {
         endpoint.note_room();
@@ -125,7 +124,7 @@ fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<Clu
 
 /// Endpoints that are out by rules that have changed come back by the new ones. Of those over a lower
 /// ceiling the ones come back at once whose time was the next to be over.
-fn follow_rules(next: &ClusterState, before: &HealthRules, now: Tick) {
+fn apply_health_rules(next: &ClusterState, before: &HealthRules, now: Tick) {
     let rules = &next.config.policy.health;
     if rules == before {
         return;

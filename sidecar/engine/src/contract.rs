@@ -7,47 +7,12 @@ use std::net::SocketAddr;
 
 use outrider_http2::Foreign;
 
+use crate::ids::{ConnectionId, Side};
 use crate::record::CallRecord;
-
-/// Names one connection, downstream or upstream, for as long as the process lives.
-///
-/// The serial makes a late event for a connection that is gone harmless: it finds nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId {
-    pub(crate) slot: u32,
-    pub(crate) serial: u32,
-}
-
-impl ConnectionId {
-    /// Names no connection.
-    pub(crate) const NONE: ConnectionId = ConnectionId {
-        slot: u32::MAX,
-        serial: 0,
-    };
-}
-
-/// The listener a downstream connection came through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Side {
-    /// From the own application towards the mesh: plaintext HTTP/2 on loopback.
-    Outbound,
-    /// From another sidecar towards the own application: mutual TLS.
-    Inbound,
-}
-
-impl Side {
-    /// The word used in metrics, logs and refusals.
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Outbound => "outbound",
-            Side::Inbound => "inbound",
-        }
-    }
-}
 
 /// How a socket ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum CloseCause {
     /// The peer closed in an orderly way (end of file).
     Eof,
     /// The peer or the network reset the connection.

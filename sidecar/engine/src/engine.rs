@@ -1,8 +1,8 @@
 //! The engine: events in, actions out. One worker's connections and calls, no I/O.
 //!
 //! This file is the front door: each public method is one event of the contract and only routes it.
-//! What bytes mean is in `events.rs`, connections in `connection.rs` and `pool.rs`, calls in `call/`,
-//! the swap of configuration in `configuration.rs`, the flush in `settle.rs`.
+//! What bytes mean is in `events.rs`, connections in `net/`, calls in `call/`,
+//! the swap of configuration in `configuration.rs`, the flush in `net/flush.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -17,21 +17,21 @@ use outrider_policy::{Pressure, Tick};
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::call::{AttemptError, Call, Kind, RouteState};
+use crate::call::{AttemptError, Call, RouteState, WaitKind};
 use crate::cluster::ClusterState;
-use crate::codec::Codec;
+use crate::cluster::lines::Lines;
 use crate::config::{Settings, Snapshot};
 use crate::configuration::app_route;
-use crate::connection::{Connection, DrainStep, Role};
-use crate::contain::Subject;
-use crate::contract::{Action, ConnectFailure, ConnectionId, How, Side};
-use crate::drain::Drain;
-use crate::fuse::Fuse;
-use crate::lines::Lines;
+use crate::contract::{Action, CloseCause, ConnectFailure};
+use crate::ids::{ConnectionId, Scope, Side};
+use crate::net::codec::Codec;
+use crate::net::connection::{Connection, DrainStep, Role};
+use crate::net::drain::Drain;
+use crate::net::tls::{Decoded, TlsMaterial, Transport};
+use crate::panic::failpoint::Failpoints;
 use crate::random::Random;
 use crate::record::Counters;
 use crate::timers::{TimerKey, Timers};
-use crate::tls::{Decoded, TlsMaterial, Transport};
 
 /// One worker's proxy.
 pub struct Engine {
@@ -55,7 +55,7 @@ pub struct Engine {
     /// Request octets kept for retries. Invariant: the sum of all `call.body.bytes`.
     pub(crate) replay_bytes: usize,
     pub(crate) actions: VecDeque<Action>,
-    /// Connections to settle before the next action is handed out.
+    /// Connections to flush before the next action is handed out.
     pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) counters: Counters,
     pub(crate) drain: Option<Drain>,
@@ -65,13 +65,13 @@ pub struct Engine {
     pub(crate) wanted: BTreeMap<String, usize>,
     pub(crate) pressure: Pressure,
     /// Calls that wait, by what for.
-    pub(crate) waiting: [usize; Kind::COUNT],
+    pub(crate) waiting: [usize; WaitKind::COUNT],
     pub(crate) lines: Lines,
     /// Whose event is handled now; what a panic would end.
-    pub(crate) subject: Subject,
-    /// A panic was contained; see `stock.rs`.
-    pub(crate) stock_due: bool,
-    pub(crate) fuse: Fuse,
+    pub(crate) scope: Scope,
+    /// A panic was contained; see `rebuild.rs`.
+    pub(crate) rebuild_due: bool,
+    pub(crate) failpoints: Failpoints,
     /// By serial first, which is the order of arrival.
     pub(crate) handshakes: Handshakes<(u32, ConnectionId)>,
 }
@@ -103,11 +103,11 @@ impl Engine {
             application_left: None,
             wanted: BTreeMap::new(),
             pressure: Pressure::Low,
-            waiting: [0; Kind::COUNT],
+            waiting: [0; WaitKind::COUNT],
             lines: Lines::default(),
-            subject: Subject::Nothing,
-            stock_due: false,
-            fuse: Fuse::default(),
+            scope: Scope::None,
+            rebuild_due: false,
+            failpoints: Failpoints::default(),
             handshakes: Handshakes::default(),
             settings,
         }
@@ -125,12 +125,12 @@ impl Engine {
     /// A downstream connection was accepted.
     pub fn accepted(&mut self, now: Tick, side: Side, address: SocketAddr) -> ConnectionId {
         self.now = now;
-        self.subject = Subject::Nothing;
-        self.contained(|engine| engine.welcome(side, address))
-            .unwrap_or_else(|| self.stillborn())
+        self.scope = Scope::None;
+        self.guarded(|engine| engine.accept_connection(side, address))
+            .unwrap_or_else(|| self.closed_at_birth())
     }
 
-    fn welcome(&mut self, side: Side, address: SocketAddr) -> ConnectionId {
+    fn accept_connection(&mut self, side: Side, address: SocketAddr) -> ConnectionId {
         let transport = match (side, &self.material) {
             (Side::Inbound, Some(material)) => Transport::server(material).ok(),
             (Side::Inbound, None) => None,
@@ -167,7 +167,7 @@ impl Engine {
     /// Bytes were read from a connection.
     pub fn received(&mut self, now: Tick, id: ConnectionId, bytes: &[u8]) {
         self.now = now;
-        self.of_connection(id, |engine| engine.decode(id, bytes));
+        self.for_connection(id, |engine| engine.decode(id, bytes));
     }
 
     fn decode(&mut self, id: ConnectionId, bytes: &[u8]) {
@@ -175,7 +175,7 @@ impl Engine {
         let now = self.now;
         let open = self.connection_mut(id).filter(|found| !found.closing);
         let Some(found) = open else { return };
-        found.life.heard_at = now;
+        found.lifetime.last_received = now;
         let Some(mut transport) = found.transport.take() else {
             return;
         };
@@ -193,30 +193,30 @@ impl Engine {
         }
         if let Some(foreign) = foreign {
             self.counters.handshake_failures[0] += 1;
-            self.met(id, Side::Inbound, foreign);
+            self.foreign_protocol(id, Side::Inbound, foreign);
         }
-        self.heard(id);
+        self.note_received(id);
         self.mark_dirty(id);
     }
 
     /// A connection asked for by [`Action::Connect`] is up.
     pub fn connected(&mut self, now: Tick, id: ConnectionId) {
         self.now = now;
-        self.of_connection(id, |engine| engine.socket_connected(id));
+        self.for_connection(id, |engine| engine.socket_connected(id));
     }
 
     /// A connection asked for by [`Action::Connect`] could not be made.
     pub fn connect_failed(&mut self, now: Tick, id: ConnectionId, cause: ConnectFailure) {
         self.now = now;
-        self.of_connection(id, |engine| engine.connect_failure(id, cause));
+        self.for_connection(id, |engine| engine.connect_failure(id, cause));
     }
 
     /// The socket took `count` bytes of [`Engine::output`].
     pub fn written(&mut self, now: Tick, id: ConnectionId, count: usize) {
         self.now = now;
-        self.of_connection(id, |engine| {
+        self.for_connection(id, |engine| {
             if let Some(connection) = engine.connection_mut(id) {
-                connection.life.output_since = None;
+                connection.lifetime.output_since = None;
                 connection.lend(|transport, http2| transport.written(http2, count));
             }
             engine.mark_dirty(id);
@@ -225,14 +225,14 @@ impl Engine {
 
     /// The peer closed, or the socket failed. The loop has closed the socket or will do so on the
     /// `Close` that follows.
-    pub fn closed(&mut self, now: Tick, id: ConnectionId, how: How) {
+    pub fn closed(&mut self, now: Tick, id: ConnectionId, how: CloseCause) {
         self.now = now;
         let words = match how {
-            How::Eof => "the endpoint closed the connection",
-            How::Reset => "the connection was reset",
-            How::Error => "the connection failed",
+            CloseCause::Eof => "the endpoint closed the connection",
+            CloseCause::Reset => "the connection was reset",
+            CloseCause::Error => "the connection failed",
         };
-        self.of_connection(id, |engine| {
+        self.for_connection(id, |engine| {
             engine.connection_lost(id, &AttemptError::lost(words.to_owned()));
             engine.forget_connection(id);
         });
@@ -242,15 +242,15 @@ impl Engine {
     pub fn tick(&mut self, now: Tick) {
         self.now = now;
         // After a panic the rest of what is due fires: the timer that panicked is disarmed.
-        while self.contained(Engine::fire_due).is_none() {}
+        while self.guarded(Engine::run_due_timers).is_none() {}
     }
 
-    fn fire_due(&mut self) {
+    fn run_due_timers(&mut self) {
         while let Some(timer) = self.timers.pop_due(self.now) {
-            self.subject = timer.subject();
-            self.fire(timer);
+            self.scope = timer.scope();
+            self.on_timer(timer);
         }
-        self.subject = Subject::Nothing;
+        self.scope = Scope::None;
     }
 
     /// When `tick` is needed next.
@@ -260,7 +260,7 @@ impl Engine {
 
     /// What to do next; `None` when this turn is done.
     pub fn next_action(&mut self) -> Option<Action> {
-        self.settle();
+        self.flush_all();
         self.actions.pop_front()
     }
 
@@ -299,19 +299,19 @@ impl Engine {
     /// Injects panics: the `counts[0]`th time that `at` is passed from now on, the `counts[1]`th
     /// after that, and so on. Takes the place of what was asked for before.
     #[cfg(any(test, feature = "simulation"))]
-    pub fn inject_panics(&self, at: crate::fuse::At, counts: &[u32]) {
-        self.fuse.light(at, counts);
+    pub fn inject_panics(&self, at: crate::panic::failpoint::Failpoint, counts: &[u32]) {
+        self.failpoints.arm(at, counts);
     }
 
     /// Does what one event of a connection asks for.
-    fn of_connection(&mut self, id: ConnectionId, work: impl FnOnce(&mut Engine)) {
-        self.subject = Subject::Connection(id);
-        self.contained(work);
-        self.subject = Subject::Nothing;
+    fn for_connection(&mut self, id: ConnectionId, work: impl FnOnce(&mut Engine)) {
+        self.scope = Scope::Connection(id);
+        self.guarded(work);
+        self.scope = Scope::None;
     }
 
     /// A connection that never was: the loop is told to close its socket.
-    fn stillborn(&mut self) -> ConnectionId {
+    fn closed_at_birth(&mut self) -> ConnectionId {
         self.serials = self.serials.wrapping_add(1);
         let id = ConnectionId {
             serial: self.serials,
@@ -329,9 +329,9 @@ impl Engine {
     ) -> ConnectionId {
         self.serials = self.serials.wrapping_add(1);
         let serial = self.serials;
-        let http2 = Codec::new(http2, self.fuse.clone());
+        let http2 = Codec::new(http2, self.failpoints.clone());
         let mut connection = Connection::new(serial, role, transport, http2);
-        connection.life.began_at = self.now;
+        connection.lifetime.began_at = self.now;
         let slot = self.connections.insert(connection);
         ConnectionId {
             slot: slot as u32,
@@ -354,7 +354,7 @@ impl Engine {
     pub(crate) fn upstream_mut(
         &mut self,
         id: ConnectionId,
-    ) -> Option<&mut crate::connection::Upstream> {
+    ) -> Option<&mut crate::net::connection::Upstream> {
         self.connection_mut(id)?.upstream_mut()
     }
 

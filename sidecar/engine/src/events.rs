@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use outrider_http2::{ErrorCode, Event, StreamId};
 
-use crate::call::{AttemptError, CallId};
-use crate::connection::Role;
-use crate::contain::Subject;
-use crate::contract::{ConnectionId, Side};
+use crate::call::AttemptError;
 use crate::engine::Engine;
-use crate::fuse::At;
-use crate::tls::{Peer, TlsFailure};
+use crate::ids::{CallId, ConnectionId, Scope, Side};
+use crate::net::connection::Role;
+use crate::net::tls::{Peer, TlsFailure};
+use crate::panic::failpoint::Failpoint;
 
 impl Engine {
     /// TLS is agreed on and the peer is known.
@@ -52,7 +51,7 @@ impl Engine {
         // Caught inside the loan of the transport: a call's panic must not cost the connection.
         // It goes on behind the event that panicked; a torn codec has no further events.
         while self
-            .contained(|engine| engine.take_events(id, &mut bytes))
+            .guarded(|engine| engine.take_events(id, &mut bytes))
             .is_none()
         {}
     }
@@ -60,7 +59,7 @@ impl Engine {
     fn take_events(&mut self, id: ConnectionId, bytes: &mut &[u8]) {
         let now = Duration::from_nanos(self.now.as_nanos());
         loop {
-            self.subject = Subject::Connection(id);
+            self.scope = Scope::Connection(id);
             let Some(connection) = self.connection_mut(id) else {
                 return;
             };
@@ -130,10 +129,10 @@ impl Engine {
                     self.cancelled(call);
                 }
             }
-            Event::SettingsChanged => self.greeted(id),
+            Event::SettingsChanged => self.settings_received(id),
             Event::Pong { payload } => self.drain_pong(id, payload),
             Event::Interim { .. } | Event::Goaway { .. } => {}
-            Event::Foreign(foreign) => self.met(id, side, foreign),
+            Event::Foreign(foreign) => self.foreign_protocol(id, side, foreign),
             Event::Failed(error) => self.http2_failed(id, error.reason),
         }
     }
@@ -203,8 +202,8 @@ impl Engine {
     /// The call an event is about; from here on it is the call's.
     fn call_on(&mut self, id: ConnectionId, stream: StreamId) -> Option<CallId> {
         let call = self.connection(id)?.streams.get(&stream).copied()?;
-        self.subject = Subject::Call(call);
-        self.fuse.burn(At::Call);
+        self.scope = Scope::Call(call);
+        self.failpoints.hit(Failpoint::Call);
         Some(call)
     }
 

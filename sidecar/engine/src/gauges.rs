@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::cluster::ClusterState;
-use crate::connection::Role;
 use crate::engine::Engine;
+use crate::net::connection::Role;
 use crate::record::Gauges;
 
 impl Engine {

@@ -10,43 +10,32 @@ pub mod config;
 mod contract;
 mod engine;
 mod events;
+mod ids;
 
 mod call;
 mod cluster;
-mod codec;
 mod configuration;
-mod connection;
-mod drain;
-mod families;
-mod foreign;
-mod lifetime;
-mod lines;
-mod pool;
-mod relief;
-mod settle;
+mod net;
+mod panic;
 
-mod alarm;
-mod contain;
-mod fuse;
 mod gauges;
-mod stock;
-
+mod load_shedding;
+mod on_timer;
 mod random;
 mod record;
 mod refusal;
 mod timers;
-mod tls;
-mod word;
 
-pub use contract::{Action, ConnectFailure, ConnectionId, Contained, How, Side};
+pub use cluster::shared_budget::SharedBudget;
+pub use contract::{Action, CloseCause, ConnectFailure, Contained};
 pub use engine::Engine;
-#[cfg(any(test, feature = "simulation"))]
-pub use fuse::{At, Injected};
+pub use ids::{ConnectionId, Side};
+pub use net::tls::{MaterialError, TlsMaterial, anonymous_client};
 pub use outrider_http2::Foreign;
+#[cfg(any(test, feature = "simulation"))]
+pub use panic::failpoint::{Failpoint, InjectedPanic};
 pub use record::{
     AttemptRecord, CallRecord, ClusterGauge, Counters, EndCause, EndpointGauge, Gauges, Outcome,
     WAITED_FOR,
 };
 pub use refusal::Reason;
-pub use tls::{MaterialError, TlsMaterial, anonymous_client};
-pub use word::SharedBudget;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use outrider_identity::SpiffeId;
 use outrider_policy::{Class, Code, Tick, TraceContext};
 
-use crate::contract::Side;
+use crate::ids::Side;
 use crate::refusal::Reason;
 
 /// How a call ended.

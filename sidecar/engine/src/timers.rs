@@ -3,12 +3,9 @@
 //! A binary heap whose entries know their place, so a cancelled timer is removed at once: entries are
 //! bounded by live calls and connections, never by calls per second times timeout.
 
+use crate::ids::{CallId, ConnectionId, Scope};
 use outrider_policy::Tick;
 use slab::Slab;
-
-use crate::call::CallId;
-use crate::contain::Subject;
-use crate::contract::ConnectionId;
 
 /// Everything in the engine that can become due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +17,7 @@ pub(crate) enum Timer {
     /// The wait before the next attempt.
     BackOff(CallId),
     /// A call's wait for what may never come.
-    Patience(CallId),
+    WaitTimeout(CallId),
     /// Lines in which calls stand are looked at.
     Lines,
     /// An upstream connection is not usable in time (TCP and TLS handshake).
@@ -34,7 +31,7 @@ pub(crate) enum Timer {
     /// Small pieces of requests have waited for more.
     Gather(ConnectionId),
     /// The next look after a connection: is its peer there, is it idle, too old, stalled?
-    Look(ConnectionId),
+    Maintain(ConnectionId),
     /// A header block, or another frame, takes too long.
     Block(ConnectionId),
     /// A drain's time is over.
@@ -47,20 +44,21 @@ pub(crate) enum Timer {
 
 impl Timer {
     /// Whose event it is when it fires.
-    pub(crate) fn subject(self) -> Subject {
+    pub(crate) fn scope(self) -> Scope {
         match self {
-            Timer::Deadline(id) | Timer::PerTry(id) | Timer::BackOff(id) | Timer::Patience(id) => {
-                Subject::Call(id)
-            }
+            Timer::Deadline(id)
+            | Timer::PerTry(id)
+            | Timer::BackOff(id)
+            | Timer::WaitTimeout(id) => Scope::Call(id),
             Timer::Connect(id)
             | Timer::Handshake(id)
             | Timer::FinalGoaway(id)
             | Timer::Blocked(id)
             | Timer::Gather(id)
-            | Timer::Look(id)
+            | Timer::Maintain(id)
             | Timer::Block(id)
-            | Timer::Linger(id) => Subject::Connection(id),
-            Timer::DrainOver | Timer::DrainPause | Timer::Lines => Subject::Nothing,
+            | Timer::Linger(id) => Scope::Connection(id),
+            Timer::DrainOver | Timer::DrainPause | Timer::Lines => Scope::None,
         }
     }
 }
@@ -206,7 +204,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Timer, Timers};
-    use crate::call::CallId;
+    use crate::ids::CallId;
 
     fn timer(n: u32) -> Timer {
         Timer::Deadline(CallId(n))

@@ -7,7 +7,7 @@ use std::panic;
 use std::sync::Once;
 use std::time::Duration;
 
-use outrider_engine::{At, Contained, Injected, Outcome, Reason};
+use outrider_engine::{Contained, Failpoint, InjectedPanic, Outcome, Reason};
 use outrider_policy::Tick;
 
 use super::call::Call;
@@ -30,7 +30,7 @@ pub(super) struct Panics {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bug {
     sidecar: usize,
-    at: At,
+    at: Failpoint,
     count: u32,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn faults(seed: u64, endpoints: usize, span: Duration) -> Vec<(Tick, 
         let at = Tick::ZERO + random.micros(0, span.as_micros() as usize);
         let bug = Bug {
             sidecar: random.between(0, endpoints),
-            at: random.pick(&[At::Call, At::Call, At::Codec]),
+            at: random.pick(&[Failpoint::Call, Failpoint::Call, Failpoint::Codec]),
             count: random.between(1, 60) as u32,
         };
         (at, Fault::Panic(bug))
@@ -63,8 +63,8 @@ impl World {
     pub(super) fn inject(&mut self, bug: Bug) {
         hush();
         match bug.at {
-            At::Call => self.panics.calls += 1,
-            At::Codec => self.panics.codecs += 1,
+            Failpoint::Call => self.panics.calls += 1,
+            Failpoint::Codec => self.panics.codecs += 1,
         }
         let engine = &self.sidecars[bug.sidecar].engine;
         engine.inject_panics(bug.at, &[bug.count]);
@@ -73,8 +73,8 @@ impl World {
     /// The troubles are over: what was injected and has not struck never will.
     pub(super) fn defuse(&mut self) {
         for sidecar in &self.sidecars {
-            sidecar.engine.inject_panics(At::Call, &[]);
-            sidecar.engine.inject_panics(At::Codec, &[]);
+            sidecar.engine.inject_panics(Failpoint::Call, &[]);
+            sidecar.engine.inject_panics(Failpoint::Codec, &[]);
         }
     }
 
@@ -117,13 +117,13 @@ pub(super) fn faults_of(call: &Call) -> usize {
         .count()
 }
 
-/// Injected panics are no news.
+/// Injected panics are not printed.
 fn hush() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<Injected>().is_none() {
+            if info.payload().downcast_ref::<InjectedPanic>().is_none() {
                 others(info);
             }
         }));

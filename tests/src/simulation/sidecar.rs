@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use outrider_engine::{Action, CallRecord, ConnectFailure, ConnectionId, Engine, How, Side};
+use outrider_engine::{Action, CallRecord, CloseCause, ConnectFailure, ConnectionId, Engine, Side};
 use outrider_policy::Tick;
 
 use super::agenda::Event;
@@ -101,11 +101,16 @@ impl World {
         }
     }
 
-    pub(super) fn sidecar_hung_up(&mut self, sidecar: usize, at: (usize, usize), how: How) {
+    pub(super) fn sidecar_hung_up(
+        &mut self,
+        sidecar: usize,
+        at: (usize, usize),
+        cause: CloseCause,
+    ) {
         let now = self.now;
         let me = &mut self.sidecars[sidecar];
         if let Some(id) = me.ids.get(&at).copied() {
-            me.engine.closed(now, id, how);
+            me.engine.closed(now, id, cause);
             self.turn(sidecar);
         }
     }

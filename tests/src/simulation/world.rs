@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::config::Snapshot;
-use outrider_engine::{Engine, How};
+use outrider_engine::{CloseCause, Engine};
 use outrider_http2::GoawayKind;
 use outrider_policy::Tick;
 
@@ -291,8 +291,8 @@ impl World {
         while let Some(arrival) = self.network.take(link, end) {
             match arrival {
                 Arrival::Bytes(bytes) => self.receive(link, end, &bytes),
-                Arrival::Eof => self.hung_up(link, end, How::Eof),
-                Arrival::Reset => self.hung_up(link, end, How::Reset),
+                Arrival::Eof => self.hung_up(link, end, CloseCause::Eof),
+                Arrival::Reset => self.hung_up(link, end, CloseCause::Reset),
             }
         }
         let from = 1 - end;
@@ -315,10 +315,10 @@ impl World {
         }
     }
 
-    fn hung_up(&mut self, link: usize, end: usize, how: How) {
+    fn hung_up(&mut self, link: usize, end: usize, cause: CloseCause) {
         match self.network.links[link].ends[end] {
             Place::Client(client) => self.client_hung_up(client, link),
-            Place::Sidecar(sidecar) => self.sidecar_hung_up(sidecar, (link, end), how),
+            Place::Sidecar(sidecar) => self.sidecar_hung_up(sidecar, (link, end), cause),
             Place::Server(server) => self.server_hung_up(server, link),
             Place::Hostile(_) => self.hostile_hung_up(link),
         }

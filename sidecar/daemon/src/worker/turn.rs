@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
-use outrider_engine::{Action, ConnectFailure, ConnectionId, Engine, How, Side};
+use outrider_engine::{Action, CloseCause, ConnectFailure, ConnectionId, Engine, Side};
 use outrider_policy::{End, Tick};
 use tokio::sync::mpsc::Receiver;
 
@@ -140,7 +140,7 @@ impl Worker {
                 connects.push(key);
             } else if event.is_error() && !socket.reading && socket.leaving.is_none() {
                 // Nobody would read the error while back-pressure holds the reads.
-                self.engine.closed(now, socket.id, How::Reset);
+                self.engine.closed(now, socket.id, CloseCause::Reset);
             }
             self.sockets.list_to_read(key);
             self.sockets.list_to_write(key);
@@ -250,12 +250,12 @@ impl Worker {
     }
 
     /// Reads one connection's share of the turn; says when the connection is over and how.
-    fn read_one(&mut self, now: Tick, key: usize) -> Option<(ConnectionId, How)> {
+    fn read_one(&mut self, now: Tick, key: usize) -> Option<(ConnectionId, CloseCause)> {
         let socket = self.sockets.by_key(key)?;
         let mut taken = 0;
         while taken < READ_PER_TURN {
             match socket.stream.read(&mut self.buffer) {
-                Ok(0) => return Some((socket.id, How::Eof)),
+                Ok(0) => return Some((socket.id, CloseCause::Eof)),
                 Ok(length) => {
                     taken += length;
                     self.engine.received(now, socket.id, &self.buffer[..length]);
@@ -353,7 +353,7 @@ impl Worker {
     }
 
     /// Writes one connection's output once; says when the connection is over and how.
-    fn write_one(&mut self, now: Tick, key: usize) -> Option<(ConnectionId, How)> {
+    fn write_one(&mut self, now: Tick, key: usize) -> Option<(ConnectionId, CloseCause)> {
         let socket = self.sockets.by_key(key)?;
         let output = self.engine.output(socket.id);
         if output.is_empty() {
@@ -382,12 +382,12 @@ impl Worker {
     }
 }
 
-fn ending(error: &io::Error) -> How {
+fn ending(error: &io::Error) -> CloseCause {
     match error.kind() {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
-            How::Reset
+            CloseCause::Reset
         }
-        _ => How::Error,
+        _ => CloseCause::Error,
     }
 }
 

@@ -13,26 +13,26 @@ use outrider_policy::{
 };
 
 use super::grammar::{asked_timeout, check, is_grpc, shown};
-use super::{Call, CallId, Phase, RequestBody, Response};
+use super::{Call, Phase, RequestBody, Response};
 use crate::config::Discovery;
-use crate::connection::Connection;
-use crate::contain::{SENTENCE, Subject};
-use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
-use crate::fuse::At;
+use crate::ids::{CallId, ConnectionId, Scope, Side};
+use crate::net::connection::Connection;
+use crate::panic::SENTENCE;
+use crate::panic::failpoint::Failpoint;
 use crate::refusal::{Reason, Refusal};
 
 /// Why a call is not admitted.
-pub(super) enum Held {
+pub(super) enum NotAdmitted {
     /// It is not to be.
     Refused(Refusal),
     /// Nobody has said yet whether there is a service of this name.
     Unknown(String),
 }
 
-impl From<Refusal> for Held {
-    fn from(refusal: Refusal) -> Held {
-        Held::Refused(refusal)
+impl From<Refusal> for NotAdmitted {
+    fn from(refusal: Refusal) -> NotAdmitted {
+        NotAdmitted::Refused(refusal)
     }
 }
 
@@ -47,39 +47,39 @@ impl Engine {
         end: bool,
     ) {
         let mut call = self.new_call(id, side, stream, fields, end);
-        let admitted = self.judged(&mut call, |engine, call| {
+        let admitted = self.guard_admission(&mut call, |engine, call| {
             engine.describe(call);
             engine.admit(call)
         });
-        self.enter(call, admitted);
+        self.conclude_admission(call, admitted);
     }
 
     /// Admits a call whose service was not known and now is.
-    pub(super) fn enter_anew(&mut self, mut call: Box<Call>) {
-        let admitted = self.judged(&mut call, Engine::admit);
-        self.enter(call, admitted);
+    pub(super) fn readmit(&mut self, mut call: Box<Call>) {
+        let admitted = self.guard_admission(&mut call, Engine::admit);
+        self.conclude_admission(call, admitted);
     }
 
     /// Looks at a call that has no place yet: nothing is as exposed to what peers write. A panic
     /// refuses the call.
-    fn judged(
+    fn guard_admission(
         &mut self,
         call: &mut Call,
-        judge: impl FnOnce(&mut Engine, &mut Call) -> Result<(), Held>,
-    ) -> Result<(), Held> {
+        judge: impl FnOnce(&mut Engine, &mut Call) -> Result<(), NotAdmitted>,
+    ) -> Result<(), NotAdmitted> {
         let mut judgement = Err(Refusal::late(Reason::SidecarFault, SENTENCE).into());
-        self.about(Subject::Placeless, |engine| {
-            engine.fuse.burn(At::Call);
+        self.in_scope(Scope::UnkeptCall, |engine| {
+            engine.failpoints.hit(Failpoint::Call);
             judgement = judge(engine, call);
         });
         judgement
     }
 
-    fn enter(&mut self, call: Box<Call>, admitted: Result<(), Held>) {
+    fn conclude_admission(&mut self, call: Box<Call>, admitted: Result<(), NotAdmitted>) {
         match admitted {
             Ok(()) => self.start(call),
-            Err(Held::Refused(refusal)) => self.refuse(call, refusal),
-            Err(Held::Unknown(name)) => self.await_service(call, name),
+            Err(NotAdmitted::Refused(refusal)) => self.refuse(call, refusal),
+            Err(NotAdmitted::Unknown(name)) => self.await_service(call, name),
         }
     }
 
@@ -117,11 +117,11 @@ impl Engine {
 
     /// Refuses what has just arrived and is not looked at any further.
     pub(super) fn refuse_arrival(&mut self, mut call: Box<Call>, refusal: Refusal) {
-        let described = self.judged(&mut call, |engine, call| {
+        let described = self.guard_admission(&mut call, |engine, call| {
             engine.describe(call);
             Err(refusal.into())
         });
-        self.enter(call, described);
+        self.conclude_admission(call, described);
     }
 
     /// A call; nothing is known yet but its connection and stream.
@@ -166,13 +166,13 @@ impl Engine {
             first_byte: None,
             body: RequestBody::new(end),
             response: Response::default(),
-            past: None,
+            history: None,
         })
     }
 
-    fn admit(&mut self, call: &mut Call) -> Result<(), Held> {
+    fn admit(&mut self, call: &mut Call) -> Result<(), NotAdmitted> {
         check(call)?;
-        self.spare_memory(call)?;
+        self.check_memory(call)?;
         self.route(call)?;
         self.sample(call);
         self.set_deadline(call)?;
@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// Finds the route and draws the cluster. Inbound there is one: the own application.
-    fn route(&mut self, call: &mut Call) -> Result<(), Held> {
+    fn route(&mut self, call: &mut Call) -> Result<(), NotAdmitted> {
         let route = match call.side {
             Side::Inbound => self.inbound_route()?,
             Side::Outbound => self.outbound_route(call)?,
@@ -212,7 +212,7 @@ impl Engine {
         }
     }
 
-    fn outbound_route(&mut self, call: &Call) -> Result<Rc<super::RouteState>, Held> {
+    fn outbound_route(&mut self, call: &Call) -> Result<Rc<super::RouteState>, NotAdmitted> {
         let authority = call.request.find(b":authority").unwrap_or_default();
         let path = call.request.find(b":path").unwrap_or_default();
         let parsed = Authority::parse(authority).map_err(|_| bad_authority(authority))?;
@@ -232,7 +232,13 @@ impl Engine {
     }
 
     /// No route leads to the target: because there is no such service, or is it not known yet?
-    fn unrouted(&self, why: NoRoute, target: Target<'_>, authority: &[u8], path: &[u8]) -> Held {
+    fn unrouted(
+        &self,
+        why: NoRoute,
+        target: Target<'_>,
+        authority: &[u8],
+        path: &[u8],
+    ) -> NotAdmitted {
         let name = match (&self.snapshot.discovery, why) {
             (
                 Discovery::OnDemand { absent },
@@ -245,7 +251,7 @@ impl Engine {
             | (Discovery::Complete, _) => None,
         };
         match name {
-            Some(name) => Held::Unknown(name),
+            Some(name) => NotAdmitted::Unknown(name),
             None => Refusal::early(Reason::NoRoute, no_route(why, authority, path)).into(),
         }
     }

@@ -3,10 +3,9 @@
 use outrider_http2::{ErrorCode, StreamId};
 use outrider_policy::Class;
 
-use super::{Call, CallId};
-use crate::contain::Subject;
-use crate::contract::{ConnectionId, Side};
+use super::Call;
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId, Scope, Side};
 use crate::record::Outcome;
 use crate::refusal::{Refusal, grpc_answer, grpc_trailers, plain_answer};
 
@@ -14,7 +13,7 @@ impl Engine {
     /// Refuses a call that was not admitted.
     pub(crate) fn refuse(&mut self, mut call: Box<Call>, refusal: Refusal) {
         // Whatever becomes of the answer, the record is made.
-        self.about(Subject::Placeless, |engine| {
+        self.in_scope(Scope::UnkeptCall, |engine| {
             engine.answer(&mut call, &refusal);
         });
         self.note_early_answer(&call);
@@ -36,7 +35,7 @@ impl Engine {
     /// Ends a live call with an answer of ours.
     pub(crate) fn end_refused(&mut self, id: CallId, refusal: Refusal) {
         self.end_attempt(id, refusal.reason.code(), Class::Neutral);
-        if let Some(call) = self.leave(id) {
+        if let Some(call) = self.end_call(id) {
             let unprocessed = refusal.unprocessed && call.maybe_processed == 0;
             self.refuse(
                 call,

@@ -9,13 +9,12 @@ use outrider_policy::deadline;
 
 use super::forward::request_head;
 use super::wait::Waited;
-use super::{Attempt, Call, CallId, Phase};
+use super::{Attempt, Call, Phase};
 use crate::cluster::{Choice, ClusterState};
-use crate::contain::Subject;
-use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
-use crate::fuse::At;
-use crate::pool::Found;
+use crate::ids::{CallId, ConnectionId, Scope, Side};
+use crate::net::pool::Found;
+use crate::panic::failpoint::Failpoint;
 use crate::timers::Timer;
 
 impl Engine {
@@ -26,9 +25,9 @@ impl Engine {
         }
         let (cluster, side) = (call.cluster.clone(), call.side);
         // First of all it has a place: from here on a panic finds it.
-        let id = self.keep(call);
-        self.subject = Subject::Call(id);
-        self.fuse.burn(At::Call);
+        let id = self.insert_call(call);
+        self.scope = Scope::Call(id);
+        self.failpoints.hit(Failpoint::Call);
         if let Some(cluster) = cluster {
             cluster.load.calls.set(cluster.load.calls.get() + 1);
             if side == Side::Outbound {
@@ -44,7 +43,7 @@ impl Engine {
     }
 
     /// The call takes its place on the worker, and its deadline runs.
-    pub(crate) fn keep(&mut self, call: Box<Call>) -> CallId {
+    pub(crate) fn insert_call(&mut self, call: Box<Call>) -> CallId {
         let (downstream, stream, deadline) = (call.downstream, call.stream, call.deadline);
         self.replay_bytes += call.body.bytes.len();
         let id = CallId(u32::try_from(self.calls.insert(call)).unwrap_or(u32::MAX));
@@ -76,7 +75,7 @@ impl Engine {
         if cluster.load.lines.room.is_empty() {
             return self.attempt_now(id, &cluster);
         }
-        self.stand_for_room(id);
+        self.wait_for_room(id);
         self.line_is_due(&cluster.load);
     }
 
@@ -85,14 +84,14 @@ impl Engine {
         if self.is_too_late(id) {
             return self.deadline_passed(id);
         }
-        match self.find_place(id, cluster) {
+        match self.find_endpoint(id, cluster) {
             Some((choice, found)) => self.begin_attempt(id, cluster, choice, found),
-            None => self.stand_for_room(id),
+            None => self.wait_for_room(id),
         }
     }
 
     /// An endpoint that has room, and the connection that has it.
-    fn find_place(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
+    fn find_endpoint(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
         loop {
             let call = self.calls.get(id.0 as usize)?;
             let choice = cluster.choose(call.tried(), self.now, &mut self.random)?;
@@ -126,7 +125,7 @@ impl Engine {
         call.attempts += 1;
         self.counters.panic_picks += u64::from(panic);
         endpoint.in_flight.set(endpoint.in_flight.get() + 1);
-        self.fuse.burn(At::Call);
+        self.failpoints.hit(Failpoint::Call);
         call.last_endpoint = Some(endpoint.address);
         let per_try = call
             .route
@@ -178,14 +177,14 @@ impl Engine {
         match target.http2.open(request_head(call, &written), ends_now) {
             Ok(stream) => {
                 target.streams.insert(stream, id);
-                self.fuse.burn(At::Call);
+                self.failpoints.hit(Failpoint::Call);
                 let peer = target.peer.clone();
-                let was_resting = target.life.is_resting;
+                let was_resting = target.lifetime.is_resting;
                 self.mark_dirty(connection);
                 if was_resting {
-                    self.wake(connection);
+                    self.note_activity(connection);
                 }
-                self.sent(id, connection, stream, peer);
+                self.note_sent(id, connection, stream, peer);
                 if !ends_now {
                     self.send_body(id, connection, stream);
                 }
@@ -194,7 +193,7 @@ impl Engine {
         }
     }
 
-    fn sent(
+    fn note_sent(
         &mut self,
         id: CallId,
         connection: ConnectionId,
@@ -224,6 +223,6 @@ impl Engine {
                 self.retire(connection)
             }
         }
-        self.place_anew(id);
+        self.attempt_elsewhere(id);
     }
 }

@@ -5,10 +5,10 @@
 
 use outrider_http2::{Fields, StreamId};
 
+use super::Phase;
 use super::forward::trailer_fields;
-use super::{CallId, Phase};
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId};
 
 /// Largest request body kept for a retry. Bytes; a larger one is sent once and commits its call.
 pub(crate) const REPLAY_BYTES_MAX: usize = 64 * 1024;

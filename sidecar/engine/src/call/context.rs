@@ -11,7 +11,7 @@ const TRACESTATE: &[u8] = b"tracestate";
 impl Engine {
     /// Where a call stands in its trace, and its name for people.
     pub(super) fn describe(&mut self, call: &mut Call) {
-        let brought = Brought::of(&call.request);
+        let brought = CallerContext::of(&call.request);
         let received = brought.parent.and_then(TraceContext::parse);
         let (has_state, has_request_id) = (brought.has_state, brought.has_request_id);
         if has_state {
@@ -31,16 +31,16 @@ impl Engine {
 
 /// The fields of a request that say where it stands, found in one pass.
 #[derive(Default)]
-struct Brought<'a> {
+struct CallerContext<'a> {
     /// The one `traceparent`; of two none counts, because two readers could take another one each.
     parent: Option<&'a [u8]>,
     has_state: bool,
     has_request_id: bool,
 }
 
-impl Brought<'_> {
-    fn of(request: &Fields) -> Brought<'_> {
-        let mut brought = Brought::default();
+impl CallerContext<'_> {
+    fn of(request: &Fields) -> CallerContext<'_> {
+        let mut brought = CallerContext::default();
         let mut parents = 0;
         for field in request {
             match field.name {

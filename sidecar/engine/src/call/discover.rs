@@ -13,12 +13,13 @@
 use outrider_policy::Limits;
 
 use super::grammar::shown;
-use super::wait::{Kind, Missing};
-use super::{Call, CallId, Phase};
+use super::wait::{Missing, WaitKind};
+use super::{Call, Phase};
+use crate::cluster::lines::Ticket;
 use crate::config::Discovery;
 use crate::contract::Action;
 use crate::engine::Engine;
-use crate::lines::Ticket;
+use crate::ids::CallId;
 use crate::refusal::{Reason, Refusal};
 
 /// Names without a route that a worker has asked for. Each is a subscription that outlives its
@@ -28,20 +29,22 @@ const WANTED_MAX: usize = 1_024;
 impl Engine {
     /// Nobody has told of the call's service: it is asked for, and the call waits for the answer.
     pub(super) fn await_service(&mut self, mut call: Box<Call>, name: String) {
-        let may_wait = self.set_deadline(&mut call).and_then(|()| self.want(&name));
+        let may_wait = self
+            .set_deadline(&mut call)
+            .and_then(|()| self.check_discovery(&name));
         if let Err(refusal) = may_wait {
             return self.refuse(call, refusal);
         }
         if let Some(calls) = self.wanted.get_mut(&name) {
             *calls += 1;
         }
-        let id = self.keep(call);
+        let id = self.insert_call(call);
         self.ticket(id);
         self.begin_wait(id, Missing::Service(name));
     }
 
     /// One call less waits for the name.
-    pub(super) fn wanted_less(&mut self, name: &str) {
+    pub(super) fn note_wait_for_service_over(&mut self, name: &str) {
         // A name that leads somewhere now is no longer wanted.
         if let Some(calls) = self.wanted.get_mut(name) {
             *calls = calls.saturating_sub(1);
@@ -50,9 +53,9 @@ impl Engine {
 
     /// Asks for a service, once; then says whether there is room for one more call to wait for it.
     /// Calls that are refused here find the answer at their next try.
-    fn want(&mut self, name: &str) -> Result<(), Refusal> {
+    fn check_discovery(&mut self, name: &str) -> Result<(), Refusal> {
         let refused = |sentence| Err(Refusal::early(Reason::Overloaded, sentence));
-        if !self.ask_for(name) {
+        if !self.request_discovery(name) {
             return refused(format!(
                 "{} is not known, and {WANTED_MAX} names that no service has were asked for already",
                 shown(name.as_bytes())
@@ -70,7 +73,7 @@ impl Engine {
     }
 
     /// Sees to it that the name is asked for; gives whether it is.
-    fn ask_for(&mut self, name: &str) -> bool {
+    fn request_discovery(&mut self, name: &str) -> bool {
         if self.wanted.contains_key(name) {
             return true;
         }
@@ -84,10 +87,10 @@ impl Engine {
 
     /// New configuration is in force: the calls for which it has the answer go on, the oldest
     /// first. Names that lead somewhere now are no longer wanted; when their routes go, they are wanted again.
-    pub(crate) fn discovered(&mut self) {
+    pub(crate) fn resume_discovered(&mut self) {
         let routes = &self.snapshot.routes;
         self.wanted.retain(|name, _| !routes.knows(name));
-        if self.waiting[Kind::Service as usize] == 0 {
+        if self.waiting[WaitKind::Service as usize] == 0 {
             return;
         }
         let waiting = self.calls.iter();
@@ -97,7 +100,7 @@ impl Engine {
             .collect();
         ready.sort_unstable();
         for (_, id) in ready {
-            self.tell(id, |engine| engine.go_on(id));
+            self.for_call(id, |engine| engine.resume(id));
         }
     }
 

@@ -6,8 +6,9 @@
 use outrider_http2::ErrorCode;
 use outrider_policy::{AttemptEnd, Class, Code, Processed, Tick, deadline};
 
-use super::{Call, CallId};
+use super::Call;
 use crate::engine::Engine;
+use crate::ids::CallId;
 use crate::refusal::{Reason, Refusal};
 
 /// How an attempt failed below the application.
@@ -89,7 +90,7 @@ impl Engine {
             pushback: None,
             refused: false,
         };
-        let Some(again) = self.another(id, &end) else {
+        let Some(again) = self.decide_retry(id, &end) else {
             return;
         };
         let class = self.judge_timeout(id);

@@ -1,15 +1,16 @@
 //! The end of a call: its attempt is accounted for, its resources come back, its record is made.
 //!
-//! Every way out of a call passes through [`Engine::leave`] and [`Engine::record`], each once.
+//! Every way out of a call passes through [`Engine::end_call`] and [`Engine::record`], each once.
 
 use outrider_http2::ErrorCode;
 use outrider_policy::{Class, Code, Tick};
 
 use super::wait::Waited;
-use super::{Attempt, Call, CallId, Phase};
+use super::{Attempt, Call, Phase};
 use crate::contract::Action;
 use crate::engine::Engine;
-use crate::fuse::At;
+use crate::ids::CallId;
+use crate::panic::failpoint::Failpoint;
 use crate::record::{AttemptRecord, CallRecord, Outcome};
 use crate::refusal::{Reason, Refusal};
 
@@ -22,7 +23,7 @@ const ATTEMPTS_RECORDED_MAX: usize = 8;
 impl Engine {
     /// The application's answer was passed on in full.
     pub(crate) fn finish(&mut self, id: CallId, code: Code, class: Class) {
-        if let Some(call) = self.leave(id) {
+        if let Some(call) = self.end_call(id) {
             self.note_early_answer(&call);
             self.record(call, Outcome::Answered, code, class, None);
         }
@@ -32,7 +33,7 @@ impl Engine {
     pub(crate) fn cancelled(&mut self, id: CallId) {
         self.cut_off(id);
         self.end_attempt(id, Code::Cancelled, Class::Neutral);
-        if let Some(call) = self.leave(id) {
+        if let Some(call) = self.end_call(id) {
             self.record(
                 call,
                 Outcome::Cancelled,
@@ -87,7 +88,7 @@ impl Engine {
             Phase::BackingOff(timer) => return self.timers.cancel(timer),
             Phase::Admitted | Phase::Waiting(_) => return,
         };
-        self.fuse.burn(At::Call);
+        self.failpoints.hit(Failpoint::Call);
         note_attempt(call, &attempt, self.now, code);
         let cluster = call.cluster.clone();
         if let Some(timer) = attempt.per_try_timer {
@@ -107,7 +108,7 @@ impl Engine {
     /// The call has no more business on its upstream stream; a stream still open is cancelled.
     fn release_upstream(
         &mut self,
-        connection: crate::contract::ConnectionId,
+        connection: crate::ids::ConnectionId,
         stream: outrider_http2::StreamId,
     ) {
         let Some(target) = self.connection_mut(connection) else {
@@ -121,9 +122,9 @@ impl Engine {
     }
 
     /// A call ends: everything it held comes back.
-    pub(crate) fn leave(&mut self, id: CallId) -> Option<Box<Call>> {
-        self.fuse.burn(At::Call);
-        let call = self.take_off(id)?;
+    pub(crate) fn end_call(&mut self, id: CallId) -> Option<Box<Call>> {
+        self.failpoints.hit(Failpoint::Call);
+        let call = self.remove_call(id)?;
         if let Some(cluster) = &call.cluster {
             cluster
                 .load
@@ -133,8 +134,8 @@ impl Engine {
         Some(call)
     }
 
-    /// Takes a call off the worker; what [`Engine::keep`] gave it comes back.
-    pub(crate) fn take_off(&mut self, id: CallId) -> Option<Box<Call>> {
+    /// Takes a call off the worker; what [`Engine::insert_call`] gave it comes back.
+    pub(crate) fn remove_call(&mut self, id: CallId) -> Option<Box<Call>> {
         let call = self.calls.get_mut(id.0 as usize)?;
         if let Some(timer) = call.deadline_timer.take() {
             self.timers.cancel(timer);
@@ -195,10 +196,12 @@ impl Engine {
                 None => text(&call, b"x-request-id"),
             },
             detail,
-            attempt_records: call.past.map_or_else(Vec::new, |past| past.attempt_records),
+            attempt_records: call
+                .history
+                .map_or_else(Vec::new, |history| history.attempt_records),
         };
         self.actions.push_back(Action::Record(Box::new(record)));
-        self.drained_of(downstream);
+        self.connection_drained(downstream);
         self.advance_drain();
     }
 }
@@ -232,7 +235,7 @@ fn note_attempt(call: &mut Call, attempt: &Attempt, now: Tick, code: Code) {
     if !call.records_attempts() {
         return;
     }
-    let records = &mut call.past_mut().attempt_records;
+    let records = &mut call.history_mut().attempt_records;
     if records.len() >= ATTEMPTS_RECORDED_MAX {
         return;
     }

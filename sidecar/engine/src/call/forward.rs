@@ -7,8 +7,8 @@ use outrider_http2::{Field, Fields};
 use outrider_policy::{Authority, deadline, timeout};
 
 use super::Call;
-use crate::contract::Side;
 use crate::engine::Engine;
+use crate::ids::Side;
 use crate::refusal::is_mark;
 
 const CALLER_IDENTITY: &[u8] = b"x-forwarded-client-cert";
@@ -16,7 +16,7 @@ const CALLER_IDENTITY: &[u8] = b"x-forwarded-client-cert";
 const PREVIOUS_ATTEMPTS: &[u8] = b"grpc-previous-rpc-attempts";
 
 /// Values written into one attempt's head; the head itself borrows them.
-pub(crate) struct Written {
+pub(crate) struct HopFields {
     traceparent: [u8; 55],
     timeout: Option<timeout::TimeoutText>,
     previous_attempts: Option<String>,
@@ -26,11 +26,11 @@ pub(crate) struct Written {
 
 impl Engine {
     /// Decides what this hop writes into the head of the call's next attempt.
-    pub(crate) fn write_head(&self, call: &Call) -> Written {
+    pub(crate) fn write_head(&self, call: &Call) -> HopFields {
         let remaining = call
             .deadline
             .map(|deadline| deadline::remaining(deadline, self.now));
-        Written {
+        HopFields {
             traceparent: call.upstream_trace().format(),
             timeout: remaining.filter(|_| call.is_grpc).map(timeout::format),
             previous_attempts: previous_attempts(call),
@@ -88,7 +88,7 @@ fn service_authority(call: &Call) -> Option<String> {
 /// The head of an attempt: the request's fields in order, then what this hop adds.
 pub(crate) fn request_head<'a>(
     call: &'a Call,
-    written: &'a Written,
+    written: &'a HopFields,
 ) -> impl Iterator<Item = Field<'a>> {
     let has_timeout = call.deadline.is_some() && call.is_grpc;
     let has_retries = written.previous_attempts.is_some();
@@ -108,7 +108,7 @@ pub(crate) fn request_head<'a>(
     passed.chain(own_fields(call, written))
 }
 
-fn own_fields<'a>(call: &'a Call, written: &'a Written) -> impl Iterator<Item = Field<'a>> {
+fn own_fields<'a>(call: &'a Call, written: &'a HopFields) -> impl Iterator<Item = Field<'a>> {
     let own: [(&'static [u8], Option<&'a [u8]>); 5] = [
         (b"traceparent", Some(&written.traceparent)),
         (

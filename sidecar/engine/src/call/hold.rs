@@ -5,8 +5,9 @@
 
 use outrider_policy::Tick;
 
-use super::{CallId, Phase};
+use super::Phase;
 use crate::engine::Engine;
+use crate::ids::CallId;
 use crate::timers::Timer;
 
 impl Engine {

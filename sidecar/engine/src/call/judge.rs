@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use outrider_policy::{Admission, Class, Code, Estimate, HealthChange, Origin, classify_grpc};
 
-use super::{Call, CallId};
+use super::Call;
 use crate::cluster::{ClusterState, EndpointState};
 use crate::engine::Engine;
+use crate::ids::CallId;
 
 impl Engine {
     /// Response headers are the sample: a body's length says nothing of the endpoint.

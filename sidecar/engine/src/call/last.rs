@@ -8,14 +8,14 @@ use outrider_policy::Code;
 pub(super) const GRPC_STATUS: &[u8] = b"grpc-status";
 
 /// How an answer ends.
-pub(super) enum Last {
+pub(super) enum FinalPart {
     /// Trailers-only, or a head without a body.
     Head(Fields),
     Data,
     Trailers(Fields),
 }
 
-impl Last {
+impl FinalPart {
     /// What is wrong with the end of an answer to a gRPC call: a status that two readers could read
     /// differently, or none where the answer's content type says that it `owes` one.
     pub(super) fn fault(&self, owes: bool) -> Option<&'static str> {
@@ -38,8 +38,8 @@ impl Last {
 
     fn statuses(&self) -> impl Iterator<Item = &[u8]> {
         let fields = match self {
-            Last::Head(fields) | Last::Trailers(fields) => Some(fields),
-            Last::Data => None,
+            FinalPart::Head(fields) | FinalPart::Trailers(fields) => Some(fields),
+            FinalPart::Data => None,
         };
         fields
             .into_iter()
@@ -61,11 +61,11 @@ mod tests {
     use super::*;
     use outrider_http2::Field;
 
-    fn trailers(statuses: &[&str]) -> Last {
+    fn trailers(statuses: &[&str]) -> FinalPart {
         let fields = statuses
             .iter()
             .map(|status| Field::new(GRPC_STATUS, status.as_bytes()));
-        Last::Trailers(fields.collect())
+        FinalPart::Trailers(fields.collect())
     }
 
     #[test]
@@ -81,7 +81,11 @@ mod tests {
 
     #[test]
     fn a_status_is_owed_by_a_grpc_answer_only() {
-        for last in [trailers(&[]), Last::Head(Fields::new()), Last::Data] {
+        for last in [
+            trailers(&[]),
+            FinalPart::Head(Fields::new()),
+            FinalPart::Data,
+        ] {
             assert!(last.fault(true).is_some());
             assert_eq!((last.fault(false), last.code()), (None, None));
         }

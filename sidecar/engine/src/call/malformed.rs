@@ -5,9 +5,8 @@
 
 use outrider_http2::{ErrorCode, Fields, Malformed, StreamId};
 
-use super::CallId;
-use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId, Side};
 use crate::refusal::{Reason, Refusal};
 
 impl Engine {

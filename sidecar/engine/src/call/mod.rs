@@ -42,20 +42,16 @@ use outrider_http2::{Fields, StreamId};
 use outrider_identity::SpiffeId;
 use outrider_policy::{Admission, Route, Tick, TraceContext};
 
+use crate::cluster::lines::Ticket;
 use crate::cluster::{ClusterState, EndpointState};
-use crate::contract::{ConnectionId, Side};
-use crate::lines::Ticket;
+use crate::ids::{ConnectionId, Side};
 use crate::record::AttemptRecord;
 use crate::timers::TimerKey;
 
 pub(crate) use body::RequestBody;
 pub(crate) use failed::AttemptError;
 pub(crate) use respond::Response;
-pub(crate) use wait::{Kind, Wait, Waited};
-
-/// Names a live call on its worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CallId(pub(crate) u32);
+pub(crate) use wait::{Wait, WaitKind, Waited};
 
 /// One call from its head to its record.
 pub(crate) struct Call {
@@ -98,13 +94,13 @@ pub(crate) struct Call {
     pub(crate) body: RequestBody,
     pub(crate) response: Response,
     /// What most calls never have.
-    pub(crate) past: Option<Box<Past>>,
+    pub(crate) history: Option<Box<CallHistory>>,
 }
 
 /// What a call has behind it that waited, failed somewhere or is traced. Boxed, because an application
 /// may hold thousands of calls.
 #[derive(Default)]
-pub(crate) struct Past {
+pub(crate) struct CallHistory {
     /// When the call waits no longer for what is not known, set by its first such wait.
     pub(crate) discovery_until: Option<Tick>,
     /// When it waits no longer for an endpoint to be reached, set by its first such wait.
@@ -139,11 +135,11 @@ impl Phase {
     }
 
     /// What it waits for, if it does.
-    pub(crate) fn waits_for(&self) -> Option<Kind> {
+    pub(crate) fn waits_for(&self) -> Option<WaitKind> {
         match self {
             Phase::Admitted | Phase::BackingOff(_) => None,
             Phase::Waiting(wait) => Some(wait.kind()),
-            Phase::Trying(attempt) => attempt.stream.is_none().then_some(Kind::Connection),
+            Phase::Trying(attempt) => attempt.stream.is_none().then_some(WaitKind::Connection),
         }
     }
 }
@@ -175,22 +171,24 @@ pub(crate) struct RouteState {
 }
 
 impl Call {
-    pub(crate) fn past_mut(&mut self) -> &mut Past {
-        self.past.get_or_insert_default()
+    pub(crate) fn history_mut(&mut self) -> &mut CallHistory {
+        self.history.get_or_insert_default()
     }
 
     /// Endpoints that failed this call.
     pub(crate) fn tried(&self) -> &[SocketAddr] {
-        self.past.as_ref().map_or(&[], |past| &past.tried)
+        self.history.as_ref().map_or(&[], |history| &history.tried)
     }
 
     /// When it waits no longer for what is not known: `first`, if that is its first such wait.
     pub(crate) fn discovery_until(&mut self, first: Tick) -> Tick {
-        *self.past_mut().discovery_until.get_or_insert(first)
+        *self.history_mut().discovery_until.get_or_insert(first)
     }
 
     pub(crate) fn ready_until(&self) -> Option<Tick> {
-        self.past.as_ref().and_then(|past| past.ready_until)
+        self.history
+            .as_ref()
+            .and_then(|history| history.ready_until)
     }
 
     /// The attempt that holds an upstream stream, if any.

@@ -11,11 +11,12 @@ use outrider_policy::{
     AttemptEnd, Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http,
 };
 
+use super::Call;
 use super::forward::{answer_fields, head_fields};
 use super::grammar::is_grpc_type;
-use super::last::{GRPC_STATUS, Last};
-use super::{Call, CallId};
+use super::last::{FinalPart, GRPC_STATUS};
 use crate::engine::Engine;
+use crate::ids::CallId;
 use crate::refusal::{BLAMELESS, Reason, Refusal, UNPROCESSED};
 
 /// Largest response body held back for a possible retry. Bytes.
@@ -34,7 +35,7 @@ pub(crate) struct Response {
     marked: bool,
     /// It says that its answer could not be passed on, and that it is well.
     blameless: bool,
-    held: Option<Box<Held>>,
+    held: Option<Box<HeldResponse>>,
     /// Octets whose window the endpoint has back, and octets the caller's connection took.
     credited: usize,
     taken: usize,
@@ -45,7 +46,7 @@ pub(crate) struct Response {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldResponse {
     head: Fields,
     body: Vec<u8>,
 }
@@ -88,10 +89,10 @@ impl Engine {
         call.response.marked = marked;
         call.response.blameless = blameless;
         if end {
-            return self.response_end(id, &Last::Head(fields));
+            return self.response_end(id, &FinalPart::Head(fields));
         }
         if may_hold(call) {
-            call.response.held = Some(Box::new(Held {
+            call.response.held = Some(Box::new(HeldResponse {
                 head: fields,
                 body: Vec::new(),
             }));
@@ -127,7 +128,7 @@ impl Engine {
             None => self.pass_data(id, bytes),
         }
         if end {
-            self.response_end(id, &Last::Data);
+            self.response_end(id, &FinalPart::Data);
         }
     }
 
@@ -139,11 +140,11 @@ impl Engine {
         {
             call.response.blameless = true;
         }
-        self.response_end(id, &Last::Trailers(fields));
+        self.response_end(id, &FinalPart::Trailers(fields));
     }
 
     /// The answer is complete: judged; retried if nobody has seen it; else passed on.
-    fn response_end(&mut self, id: CallId, last: &Last) {
+    fn response_end(&mut self, id: CallId, last: &FinalPart) {
         let Some(call) = self.calls.get(id.0 as usize) else {
             return;
         };
@@ -159,10 +160,10 @@ impl Engine {
             told => told,
         };
         let pushback = match last {
-            Last::Head(fields) | Last::Trailers(fields) => {
+            FinalPart::Head(fields) | FinalPart::Trailers(fields) => {
                 Pushback::of(fields.find_all(b"grpc-retry-pushback-ms"))
             }
-            Last::Data => None,
+            FinalPart::Data => None,
         };
         self.end_attempt(id, code, class);
         let processed = match marked {
@@ -187,7 +188,7 @@ impl Engine {
 
     /// A gRPC caller gets a gRPC status even of what is no gRPC answer: what gRPC makes of the HTTP
     /// status, which is never a success.
-    fn pass_last(&mut self, id: CallId, last: &Last, code: Code) {
+    fn pass_last(&mut self, id: CallId, last: &FinalPart, code: Code) {
         self.release(id);
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
@@ -202,12 +203,14 @@ impl Engine {
             return;
         };
         match last {
-            Last::Head(fields) => http2.head(stream, answer_fields(fields).chain(made), true),
-            Last::Data => match made.next() {
+            FinalPart::Head(fields) => http2.head(stream, answer_fields(fields).chain(made), true),
+            FinalPart::Data => match made.next() {
                 Some(status) => http2.trailers(stream, [status]),
                 None => http2.data(stream, &[], true),
             },
-            Last::Trailers(fields) => http2.trailers(stream, answer_fields(fields).chain(made)),
+            FinalPart::Trailers(fields) => {
+                http2.trailers(stream, answer_fields(fields).chain(made))
+            }
         }
     }
 
@@ -295,7 +298,7 @@ fn may_hold(call: &Call) -> bool {
 }
 
 /// The status of a complete answer, wherever it arrived, and what it says of the endpoint.
-fn verdict(call: &Call, last: &Last) -> (Code, Class) {
+fn verdict(call: &Call, last: &FinalPart) -> (Code, Class) {
     let status = call.response.http_status;
     if !call.is_grpc {
         // gRPC's mapping is for answers that owe a gRPC status; a plain success owes none.

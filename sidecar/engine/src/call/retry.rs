@@ -10,17 +10,17 @@ use outrider_policy::{
 };
 
 use super::wait::Waited;
-use super::{Call, CallId, Phase, Response};
+use super::{Call, Phase, Response};
 use crate::cluster::ClusterState;
-use crate::contract::Side;
 use crate::engine::Engine;
-use crate::fuse::At;
+use crate::ids::{CallId, Side};
+use crate::panic::failpoint::Failpoint;
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
 
 /// Another attempt, decided on and paid for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Again {
+pub(super) struct Retry {
     after: Duration,
     free: bool,
 }
@@ -29,12 +29,12 @@ impl Engine {
     /// An attempt ended without success. `true`: the call will be tried again, after a while or when
     /// an endpoint can be reached.
     pub(crate) fn retry(&mut self, id: CallId, end: &AttemptEnd) -> bool {
-        self.fuse.burn(At::Call);
+        self.failpoints.hit(Failpoint::Call);
         // Who waits for an endpoint tries for nothing, when its turn comes.
-        let is_patient = is_unreached(end) && self.has_stood_until_ready(id);
+        let is_patient = is_unreached(end) && self.has_waited_until_ready(id);
         let again = match is_patient {
             true => None,
-            false => self.another(id, end),
+            false => self.decide_retry(id, end),
         };
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
             call.maybe_processed += u32::from(end.processed != Processed::No);
@@ -44,31 +44,31 @@ impl Engine {
                 self.back_off(id, again);
                 true
             }
-            None => is_unreached(end) && self.outlast(id),
+            None => is_unreached(end) && self.wait_out_endpoints(id),
         }
     }
 
     /// Whether another attempt follows one that ends so; it is paid for already.
-    pub(super) fn another(&mut self, id: CallId, end: &AttemptEnd) -> Option<Again> {
+    pub(super) fn decide_retry(&mut self, id: CallId, end: &AttemptEnd) -> Option<Retry> {
         let random = self.random.next_u64();
         let call = self.calls.get(id.0 as usize)?;
         let policy = &call.route.as_ref()?.route.policy.retry;
         match decide_retry(policy, &facts(call, self.now), end, random) {
             Verdict::Stop(_) => None,
             Verdict::Retry { after, free } => {
-                (free || self.pay(id)).then_some(Again { after, free })
+                (free || self.spend_budget(id)).then_some(Retry { after, free })
             }
         }
     }
 
-    fn has_stood_until_ready(&self, id: CallId) -> bool {
+    fn has_waited_until_ready(&self, id: CallId) -> bool {
         let call = self.calls.get(id.0 as usize);
         call.is_some_and(|call| call.ready_until().is_some())
     }
 
     /// No further try, but no application has seen the request, and an endpoint may be reached
     /// later. `true`: the call waits for that.
-    fn outlast(&mut self, id: CallId) -> bool {
+    fn wait_out_endpoints(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.get(id.0 as usize) else {
             return false;
         };
@@ -79,7 +79,7 @@ impl Engine {
             Some(endpoint) => format!("the last tried was {endpoint}"),
             None => String::new(),
         };
-        let stands = self.stand_until_ready(id, &words);
+        let stands = self.wait_until_ready(id, &words);
         if stands && let Some(call) = self.calls.get_mut(id.0 as usize) {
             call.response = Response::default();
             call.first_byte = None;
@@ -87,7 +87,7 @@ impl Engine {
         stands
     }
 
-    fn pay(&mut self, id: CallId) -> bool {
+    fn spend_budget(&mut self, id: CallId) -> bool {
         let cluster = self
             .calls
             .get(id.0 as usize)
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     /// Waits for the next attempt.
-    pub(super) fn back_off(&mut self, id: CallId, Again { after, free }: Again) {
+    pub(super) fn back_off(&mut self, id: CallId, Retry { after, free }: Retry) {
         let timer = self.timers.arm(self.now + after, Timer::BackOff(id));
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
@@ -112,14 +112,14 @@ impl Engine {
         call.retries += 1;
         call.free_replay_used |= free;
         let failed = call.last_endpoint;
-        call.past_mut().tried.extend(failed);
+        call.history_mut().tried.extend(failed);
         call.response = Response::default();
         call.first_byte = None;
         call.phase = Phase::BackingOff(timer);
     }
 
     /// The wait is over.
-    pub(crate) fn try_again(&mut self, id: CallId) {
+    pub(crate) fn attempt_again(&mut self, id: CallId) {
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
             call.phase = Phase::Admitted;
         }
@@ -170,12 +170,12 @@ impl Engine {
 
     /// The connection that a call waited for, or got, is not for it: the call goes to another, or
     /// stands in line. Nothing was tried, so nothing is counted, charged or blamed.
-    pub(crate) fn place_anew(&mut self, id: CallId) {
+    pub(crate) fn attempt_elsewhere(&mut self, id: CallId) {
         self.end_attempt(id, Code::Unavailable, Class::Neutral);
         if let Some(call) = self.calls.get_mut(id.0 as usize) {
             call.attempts = call.attempts.saturating_sub(1);
         }
-        self.try_again(id);
+        self.attempt_again(id);
     }
 }
 

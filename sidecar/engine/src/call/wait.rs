@@ -3,7 +3,7 @@
 //! There is one rule for every wait, whatever is missing: it is within the call's deadline, no more
 //! calls of a cluster wait than `limits.waiting` says, and they go on in the order in which they
 //! came. What a call holds meanwhile is bounded as ever: its body's window is not given back, and
-//! near the memory limit calls that hold much are given up (`relief.rs`). Calls for a service that
+//! near the memory limit calls that hold much are given up (`load_shedding.rs`). Calls for a service that
 //! is not known yet wait in `discover.rs`, calls for a connection that is being made in the
 //! connection (`pool.rs`), all others in their cluster's lines (`lines.rs`).
 
@@ -11,11 +11,12 @@ use std::rc::Rc;
 
 use outrider_policy::Tick;
 
+use super::Phase;
 use super::grammar::shown;
-use super::{CallId, Phase};
 use crate::cluster::ClusterState;
+use crate::cluster::lines::{Line, Ticket};
 use crate::engine::Engine;
-use crate::lines::{Line, Ticket};
+use crate::ids::CallId;
 use crate::record::WAITED_FOR;
 use crate::refusal::{Reason, Refusal};
 use crate::timers::{Timer, TimerKey};
@@ -52,7 +53,7 @@ pub(crate) enum Waited {
 
 /// What calls wait for, in the order of [`WAITED_FOR`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum WaitKind {
     Service,
     Endpoint,
     Connection,
@@ -73,7 +74,7 @@ impl Engine {
 
     /// No endpoint has room, or there is none at all: the call stands in line, where it stood before
     /// if it did.
-    pub(crate) fn stand_for_room(&mut self, id: CallId) {
+    pub(crate) fn wait_for_room(&mut self, id: CallId) {
         let Some(cluster) = self.cluster_of(id) else {
             return;
         };
@@ -81,11 +82,11 @@ impl Engine {
             true => Missing::Endpoint,
             false => Missing::Stream,
         };
-        self.stand(id, &cluster, missing);
+        self.join_line(id, &cluster, missing);
     }
 
     /// No endpoint could be reached. `true`: the call may wait until one can be.
-    pub(super) fn stand_until_ready(&mut self, id: CallId, words: &str) -> bool {
+    pub(super) fn wait_until_ready(&mut self, id: CallId, words: &str) -> bool {
         let Some(cluster) = self.cluster_of(id) else {
             return false;
         };
@@ -95,7 +96,7 @@ impl Engine {
         let Some(patience) = route.and_then(|route| route.route.policy.wait_for_ready) else {
             return false;
         };
-        let until = *call.past_mut().ready_until.get_or_insert(now + patience);
+        let until = *call.history_mut().ready_until.get_or_insert(now + patience);
         if until <= now || self.may_wait(&cluster).is_err() {
             return false;
         }
@@ -103,17 +104,17 @@ impl Engine {
         let call = &mut self.calls[id.0 as usize];
         call.attempts = call.maybe_processed;
         let failed = call.last_endpoint;
-        let tried = &mut call.past_mut().tried;
+        let tried = &mut call.history_mut().tried;
         tried.extend(failed);
         if tried.len() >= cluster.endpoints.len() {
             tried.clear();
         }
-        self.stand(id, &cluster, Missing::Ready(words.to_owned()));
+        self.join_line(id, &cluster, Missing::Ready(words.to_owned()));
         true
     }
 
     /// The configuration has changed: the call's cluster is another, or gone.
-    pub(crate) fn stand_under_new_configuration(&mut self, id: CallId) {
+    pub(crate) fn rejoin_line(&mut self, id: CallId) {
         if self.renew_cluster(id).is_none() {
             return;
         }
@@ -124,7 +125,7 @@ impl Engine {
         }
     }
 
-    fn stand(&mut self, id: CallId, cluster: &Rc<ClusterState>, missing: Missing) {
+    fn join_line(&mut self, id: CallId, cluster: &Rc<ClusterState>, missing: Missing) {
         if self.waits_for(id, &missing) {
             return;
         }
@@ -171,7 +172,7 @@ impl Engine {
             Missing::Ready(_) => call.ready_until(),
         };
         self.waiting[missing.kind() as usize] += 1;
-        let timer = until.map(|until| self.timers.arm(until, Timer::Patience(id)));
+        let timer = until.map(|until| self.timers.arm(until, Timer::WaitTimeout(id)));
         call.phase = Phase::Waiting(Wait {
             missing,
             since: self.now,
@@ -200,7 +201,7 @@ impl Engine {
         self.waiting[kind as usize] = self.waiting[kind as usize].saturating_sub(1);
         self.count_waited(kind, waited);
         if let Missing::Service(name) = &wait.missing {
-            return self.wanted_less(name);
+            return self.note_wait_for_service_over(name);
         }
         let Some(cluster) = cluster else { return };
         let waiting = &cluster.load.waiting;
@@ -211,7 +212,7 @@ impl Engine {
         self.close_lines(&cluster.load);
     }
 
-    pub(crate) fn count_waited(&mut self, kind: Kind, waited: Waited) {
+    pub(crate) fn count_waited(&mut self, kind: WaitKind, waited: Waited) {
         match waited {
             Waited::Answered => self.counters.waits_answered[kind as usize] += 1,
             Waited::InVain => self.counters.waits_given_up[kind as usize] += 1,
@@ -219,7 +220,7 @@ impl Engine {
     }
 
     /// What was missing did not come in time.
-    pub(crate) fn patience_over(&mut self, id: CallId) {
+    pub(crate) fn wait_timed_out(&mut self, id: CallId) {
         let Some(call) = self.calls.get_mut(id.0 as usize) else {
             return;
         };
@@ -242,7 +243,7 @@ impl Engine {
     }
 
     /// What this call waits for may be there.
-    pub(crate) fn go_on(&mut self, id: CallId) {
+    pub(crate) fn resume(&mut self, id: CallId) {
         let call = self.calls.get(id.0 as usize);
         let Some(call) = call.filter(|call| matches!(call.phase, Phase::Waiting(_))) else {
             return;
@@ -251,8 +252,8 @@ impl Engine {
             return self.attempt_in_turn(id);
         }
         self.end_wait(id, Waited::Answered);
-        if let Some(call) = self.take_off(id) {
-            self.enter_anew(call);
+        if let Some(call) = self.remove_call(id) {
+            self.readmit(call);
         }
     }
 
@@ -269,14 +270,14 @@ impl Engine {
             let waiting = &cluster.load.waiting;
             waiting.set(waiting.get().saturating_sub(1));
         }
-        let waiting = &mut self.waiting[Kind::Connection as usize];
+        let waiting = &mut self.waiting[WaitKind::Connection as usize];
         *waiting = waiting.saturating_sub(1);
-        self.count_waited(Kind::Connection, waited);
+        self.count_waited(WaitKind::Connection, waited);
     }
 
     /// Lines and sums are made again from the calls, after a panic.
     pub(crate) fn count_waits(&mut self) {
-        self.waiting = [0; Kind::COUNT];
+        self.waiting = [0; WaitKind::COUNT];
         self.wanted.values_mut().for_each(|calls| *calls = 0);
         let mut in_line = Vec::new();
         for (slot, call) in &self.calls {
@@ -318,7 +319,7 @@ impl Wait {
         self.timer
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> WaitKind {
         self.missing.kind()
     }
 
@@ -344,12 +345,12 @@ impl Wait {
 }
 
 impl Missing {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> WaitKind {
         match self {
-            Missing::Service(_) => Kind::Service,
-            Missing::Endpoint => Kind::Endpoint,
-            Missing::Stream => Kind::Stream,
-            Missing::Ready(_) => Kind::Ready,
+            Missing::Service(_) => WaitKind::Service,
+            Missing::Endpoint => WaitKind::Endpoint,
+            Missing::Stream => WaitKind::Stream,
+            Missing::Ready(_) => WaitKind::Ready,
         }
     }
 
@@ -372,6 +373,6 @@ impl Missing {
     }
 }
 
-impl Kind {
+impl WaitKind {
     pub(crate) const COUNT: usize = WAITED_FOR.len();
 }

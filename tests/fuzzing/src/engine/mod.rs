@@ -9,7 +9,7 @@ mod world;
 
 use std::time::Duration;
 
-use outrider_engine::{How, Side};
+use outrider_engine::{CloseCause, Side};
 
 use crate::input::Input;
 use world::World;
@@ -51,7 +51,7 @@ fn event(world: &mut World, input: &mut Input<'_>) {
             world.pass(Duration::from_millis(millis));
         }
         20 => {
-            let how = [How::Eof, How::Reset, How::Error][input.below(3)];
+            let how = [CloseCause::Eof, CloseCause::Reset, CloseCause::Error][input.below(3)];
             world.close(input.below(8), how);
         }
         21 => world.resolve(input.below(4) != 0),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::config::{Cluster, Discovery, Endpoint, Settings, Snapshot, Transport};
-use outrider_engine::{Action, ConnectFailure, ConnectionId, Engine, How, Side};
+use outrider_engine::{Action, CloseCause, ConnectFailure, ConnectionId, Engine, Side};
 use outrider_identity::SpiffeId;
 use outrider_policy::{
     CallPolicy, ClusterPolicy, PathMatch, Route, RouteMatch, RouteTable, Tick, VirtualHost,
@@ -151,10 +151,10 @@ impl World {
         self.engine.tick(self.now);
     }
 
-    pub(super) fn close(&mut self, at: usize, how: How) {
+    pub(super) fn close(&mut self, at: usize, cause: CloseCause) {
         if let Some(wire) = self.wires.get_mut(at) {
             wire.is_open = false;
-            self.engine.closed(self.now, wire.id, how);
+            self.engine.closed(self.now, wire.id, cause);
         }
     }
 
@@ -211,7 +211,7 @@ impl World {
     pub(super) fn end(mut self) {
         for turn in 0.. {
             assert!(turn < 100, "connections without end");
-            (0..self.wires.len()).for_each(|at| self.close(at, How::Reset));
+            (0..self.wires.len()).for_each(|at| self.close(at, CloseCause::Reset));
             self.act();
             self.resolve(false);
             self.act();

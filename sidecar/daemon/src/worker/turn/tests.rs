@@ -5,7 +5,7 @@ use std::net::{self, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use outrider_engine::At;
+use outrider_engine::Failpoint;
 use outrider_engine::config::Settings;
 use tokio::sync::mpsc;
 
@@ -101,7 +101,7 @@ fn a_contained_panic_is_logged_and_counted_and_the_next_caller_served() {
     let mut bed = Bed::new();
 
     let torn = bed.caller();
-    bed.worker.engine.inject_panics(At::Codec, &[1]);
+    bed.worker.engine.inject_panics(Failpoint::Codec, &[1]);
     tracing::subscriber::with_default(lines.finish(), || while bed.until_answered(&torn) > 0 {});
 
     drop(sink);

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use outrider_engine::{Action, CallRecord, ConnectFailure, ConnectionId, Engine, How, Side};
+use outrider_engine::{Action, CallRecord, CloseCause, ConnectFailure, ConnectionId, Engine, Side};
 use outrider_http2::{self as http2, WindowPool};
 use outrider_policy::Tick;
 
@@ -155,7 +155,7 @@ impl World {
                 if let Some(other) = self.wires.remove(&End::Engine(engine, id)) {
                     self.wires.remove(&other);
                     if let End::Engine(other, id) = other {
-                        self.engines[other].closed(self.now, id, How::Eof);
+                        self.engines[other].closed(self.now, id, CloseCause::Eof);
                     }
                 }
             }
@@ -276,7 +276,7 @@ impl World {
     /// Cuts a peer's wire as a reset.
     pub fn cut(&mut self, peer: usize) {
         if let Some(End::Engine(engine, id)) = self.vanish(peer) {
-            self.engines[engine].closed(self.now, id, How::Reset);
+            self.engines[engine].closed(self.now, id, CloseCause::Reset);
         }
         self.settle();
     }

@@ -10,11 +10,10 @@ use std::cmp::Reverse;
 use outrider_http2::StreamId;
 use outrider_policy::{Pressure, Tick};
 
-use crate::call::{AttemptError, Call, CallId};
-use crate::connection::{Connection, Role};
-use crate::contain::Subject;
-use crate::contract::ConnectionId;
+use crate::call::{AttemptError, Call};
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId, Scope};
+use crate::net::connection::{Connection, Role};
 use crate::refusal::{Reason, Refusal};
 
 /// What holds less is not worth a failed call. Bytes.
@@ -27,15 +26,15 @@ const UNSENT_BYTES_MIN: usize = 64 << 10;
 const HEALTH: &[u8] = b"/grpc.health.v1.Health/Check";
 
 /// What could be given up.
-struct Holding {
-    what: What,
+struct Buffered {
+    what: Owner,
     bytes: usize,
     /// Some of it waits for a peer that does not take it.
     is_stalled: bool,
 }
 
 #[derive(Clone, Copy)]
-enum What {
+enum Owner {
     Call(CallId),
     /// The rest of an answer whose call is over.
     Answer(ConnectionId, StreamId),
@@ -51,7 +50,10 @@ impl Engine {
 
     /// What could be given up. Bytes.
     pub fn held_bytes(&self) -> usize {
-        self.holdings().iter().map(|holding| holding.bytes).sum()
+        self.all_buffered()
+            .iter()
+            .map(|holding| holding.bytes)
+            .sum()
     }
 
     /// Gives up what is held until no more than `bytes_max` are: stalled streams, then other calls,
@@ -59,7 +61,7 @@ impl Engine {
     /// that sockets take is written.
     pub fn relieve(&mut self, now: Tick, bytes_max: usize) {
         self.now = now;
-        let mut holdings = self.holdings();
+        let mut holdings = self.all_buffered();
         let mut held: usize = holdings.iter().map(|holding| holding.bytes).sum();
         if held <= bytes_max {
             return;
@@ -70,12 +72,12 @@ impl Engine {
                 return;
             }
             held = held.saturating_sub(holding.bytes);
-            self.let_go(holding.what);
+            self.evict(holding.what);
         }
     }
 
     /// A new call under pressure is refused before it costs more than its head.
-    pub(crate) fn spare_memory(&self, call: &Call) -> Result<(), Refusal> {
+    pub(crate) fn check_memory(&self, call: &Call) -> Result<(), Refusal> {
         let path = call.request.find(b":path").unwrap_or_default();
         match self.pressure {
             Pressure::Low => Ok(()),
@@ -88,16 +90,16 @@ impl Engine {
     }
 
     /// In no order.
-    fn holdings(&self) -> Vec<Holding> {
+    fn all_buffered(&self) -> Vec<Buffered> {
         let calls = self.calls.iter();
-        let calls = calls.map(|(slot, call)| self.holding(CallId(slot as u32), call));
+        let calls = calls.map(|(slot, call)| self.buffered_by(CallId(slot as u32), call));
         let holdings = calls.chain(self.answers()).chain(self.unsent());
         holdings
             .filter(|holding| holding.bytes >= HELD_BYTES_MIN)
             .collect()
     }
 
-    fn holding(&self, id: CallId, call: &Call) -> Holding {
+    fn buffered_by(&self, id: CallId, call: &Call) -> Buffered {
         let queued = |at, stream| {
             let connection: Option<&Connection> = self.connection(at);
             connection.map_or(0, |connection| connection.http2.queued(stream))
@@ -105,8 +107,8 @@ impl Engine {
         let upstream = call.upstream();
         let stalled = queued(call.downstream, call.stream)
             + upstream.map_or(0, |(at, stream)| queued(at, stream));
-        Holding {
-            what: What::Call(id),
+        Buffered {
+            what: Owner::Call(id),
             bytes: stalled
                 + call.body.bytes.len()
                 + call.request.size()
@@ -116,13 +118,13 @@ impl Engine {
     }
 
     /// What waits on streams whose calls are over.
-    fn answers(&self) -> impl Iterator<Item = Holding> {
+    fn answers(&self) -> impl Iterator<Item = Buffered> {
         self.connections.iter().flat_map(|(slot, connection)| {
             let id = connection.id(slot);
             let stalled = connection.http2.waiting();
             let answers = stalled.filter(|(stream, _)| !connection.streams.contains_key(stream));
-            answers.map(move |(stream, bytes)| Holding {
-                what: What::Answer(id, stream),
+            answers.map(move |(stream, bytes)| Buffered {
+                what: Owner::Answer(id, stream),
                 bytes,
                 is_stalled: true,
             })
@@ -130,29 +132,27 @@ impl Engine {
     }
 
     /// Connections from callers with much unsent.
-    fn unsent(&self) -> impl Iterator<Item = Holding> {
+    fn unsent(&self) -> impl Iterator<Item = Buffered> {
         let connections = self.connections.iter();
         let downstream = connections
             .filter(|(_, connection)| matches!(connection.role, Role::Downstream { .. }));
-        let unsent = downstream.map(|(slot, connection)| Holding {
-            what: What::Connection(connection.id(slot)),
+        let unsent = downstream.map(|(slot, connection)| Buffered {
+            what: Owner::Connection(connection.id(slot)),
             bytes: connection.output().len(),
             is_stalled: false,
         });
         unsent.filter(|holding| holding.bytes >= UNSENT_BYTES_MIN)
     }
 
-    fn let_go(&mut self, what: What) {
+    fn evict(&mut self, what: Owner) {
         match what {
-            What::Call(id) => self.tell(id, |engine| engine.end_for_memory(id)),
-            What::Answer(id, stream) => self.about(Subject::Connection(id), |engine| {
+            Owner::Call(id) => self.for_call(id, |engine| engine.end_for_memory(id)),
+            Owner::Answer(id, stream) => self.in_scope(Scope::Connection(id), |engine| {
                 engine.counters.relief_streams += 1;
                 engine.reset_remains(id, stream);
             }),
-            What::Connection(id) => {
-                self.about(Subject::Connection(id), |engine| {
-                    engine.close_for_memory(id)
-                });
+            Owner::Connection(id) => {
+                self.in_scope(Scope::Connection(id), |engine| engine.close_for_memory(id));
             }
         }
     }
@@ -171,13 +171,13 @@ impl Engine {
     }
 }
 
-impl Holding {
+impl Buffered {
     /// Those of a higher one are given up first.
     fn rank(&self) -> u8 {
         match self.what {
-            What::Call(_) | What::Answer(..) if self.is_stalled => 2,
-            What::Call(_) | What::Answer(..) => 1,
-            What::Connection(_) => 0,
+            Owner::Call(_) | Owner::Answer(..) if self.is_stalled => 2,
+            Owner::Call(_) | Owner::Answer(..) => 1,
+            Owner::Connection(_) => 0,
         }
     }
 }

@@ -11,11 +11,9 @@ use std::time::Duration;
 use outrider_http2::{ErrorCode, GoawayKind};
 use outrider_policy::Tick;
 
-use crate::call::CallId;
-use crate::connection::{DrainStep, Role};
-use crate::contain::Subject;
-use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId, Scope, Side};
+use crate::net::connection::{DrainStep, Role};
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
 
@@ -63,7 +61,7 @@ impl Engine {
         });
         self.timers.arm(deadline, Timer::DrainOver);
         for id in self.downstream_ids(Side::Inbound) {
-            self.about(Subject::Connection(id), |engine| engine.notice(id));
+            self.in_scope(Scope::Connection(id), |engine| engine.notice(id));
         }
         self.advance_drain();
     }
@@ -147,14 +145,14 @@ impl Engine {
             *drain = DrainStep::Final;
         }
         self.mark_dirty(id);
-        self.drained_of(id);
+        self.connection_drained(id);
     }
 
     /// A call left this downstream connection, or its peer took something: one that was told to go
     /// closes with its last stream. A call has left once its answer is queued; the stream is over
     /// when the peer's windows have let all of it out, and the peer has until the drain's deadline
     /// for that, if it is a drain.
-    pub(crate) fn drained_of(&mut self, id: ConnectionId) {
+    pub(crate) fn connection_drained(&mut self, id: ConnectionId) {
         let Some(connection) = self.connection(id) else {
             return;
         };
@@ -221,18 +219,18 @@ impl Engine {
                 unprocessed: !sent,
                 ..refusal
             };
-            self.tell(id, |engine| engine.end_refused(id, refusal));
+            self.for_call(id, |engine| engine.end_refused(id, refusal));
         }
         for side in [Side::Inbound, Side::Outbound] {
             for id in self.downstream_ids(side) {
-                self.about(Subject::Connection(id), |engine| engine.final_goaway(id));
+                self.in_scope(Scope::Connection(id), |engine| engine.final_goaway(id));
             }
         }
     }
 
     fn downstream_ids(&self, wanted: Side) -> Vec<ConnectionId> {
-        let of_side =
-            |(slot, connection): (usize, &crate::connection::Connection)| match connection.role {
+        let of_side = |(slot, connection): (usize, &crate::net::connection::Connection)| {
+            match connection.role {
                 Role::Downstream { side, .. } if side == wanted && !connection.closing => {
                     Some(ConnectionId {
                         slot: slot as u32,
@@ -240,7 +238,8 @@ impl Engine {
                     })
                 }
                 Role::Downstream { .. } | Role::Upstream(_) => None,
-            };
+            }
+        };
         self.connections.iter().filter_map(of_side).collect()
     }
 

@@ -13,10 +13,9 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::call::CallId;
 use crate::cluster::{ClusterState, EndpointState, Load};
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId};
 use crate::timers::{Timer, TimerKey};
 
 /// How often lines in which calls stand are looked at though nothing happened. Also how often one
@@ -162,7 +161,7 @@ impl Engine {
             return;
         }
         for id in cluster.load.lines.ready.all() {
-            self.tell(id, |engine| engine.stand_for_room(id));
+            self.for_call(id, |engine| engine.wait_for_room(id));
         }
         self.line_is_due(&cluster.load);
     }
@@ -172,7 +171,7 @@ impl Engine {
     pub(crate) fn configured_lines(&mut self) {
         for load in self.lines.open.clone() {
             for id in load.lines.ready.all() {
-                self.tell(id, |engine| engine.stand_under_new_configuration(id));
+                self.for_call(id, |engine| engine.rejoin_line(id));
             }
             self.probe(&load);
             self.line_is_due(&load);
@@ -189,7 +188,7 @@ impl Engine {
 
     fn serve(&mut self, load: &Load) {
         while let Some(first) = load.lines.room.first() {
-            self.tell(first, |engine| engine.go_on(first));
+            self.for_call(first, |engine| engine.resume(first));
             // Who stands there still, or again, has found no room; nobody behind would.
             if load.lines.room.first() == Some(first) {
                 return;
@@ -198,7 +197,7 @@ impl Engine {
     }
 
     /// Nothing may have happened, but time has passed.
-    pub(crate) fn look_at_lines(&mut self) {
+    pub(crate) fn recheck_lines(&mut self) {
         self.lines.timer = None;
         for load in self.lines.open.clone() {
             self.probe(&load);
@@ -212,7 +211,7 @@ impl Engine {
     /// The first call that waits for an endpoint to be reached tries whether one can.
     fn probe(&mut self, load: &Load) {
         if let Some(first) = load.lines.ready.first() {
-            self.tell(first, |engine| engine.go_on(first));
+            self.for_call(first, |engine| engine.resume(first));
         }
     }
 

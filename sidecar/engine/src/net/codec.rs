@@ -2,7 +2,7 @@
 //!
 //! Every step that changes it is marked while it runs. A panic leaves the mark: the codec is torn,
 //! its compression state or its output may be half-made, and from then on it says and does nothing.
-//! `contain.rs` ends such a connection. Costs two stores a step; nothing is known here of calls.
+//! `panic/mod.rs` ends such a connection. Costs two stores a step; nothing is known here of calls.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -11,27 +11,27 @@ use outrider_http2::{
     CannotOpen, Connection, ErrorCode, Event, Field, GoawayKind, StreamId, Taken,
 };
 
-use crate::fuse::{At, Fuse};
+use crate::panic::failpoint::{Failpoint, Failpoints};
 
 /// One HTTP/2 connection that survives its own panics, as something to be thrown away.
 pub(crate) struct Codec {
     http2: Connection,
     /// In a step, or left in one by a panic.
     torn: bool,
-    fuse: Fuse,
+    failpoints: Failpoints,
 }
 
 impl Codec {
-    pub(crate) fn new(http2: Connection, fuse: Fuse) -> Codec {
+    pub(crate) fn new(http2: Connection, failpoints: Failpoints) -> Codec {
         Codec {
             http2,
             torn: false,
-            fuse,
+            failpoints,
         }
     }
 
     /// Between two steps: did a panic end the last one?
-    pub(crate) fn is_torn(&self) -> bool {
+    pub(crate) fn is_damaged(&self) -> bool {
         self.torn
     }
 
@@ -41,13 +41,13 @@ impl Codec {
     }
 
     /// `None`: it is torn and does nothing.
-    fn step<R>(&mut self, step: impl FnOnce(&mut Connection, &Fuse) -> R) -> Option<R> {
+    fn step<R>(&mut self, step: impl FnOnce(&mut Connection, &Failpoints) -> R) -> Option<R> {
         if self.torn {
             return None;
         }
         self.torn = true;
-        self.fuse.burn(At::Codec);
-        let done = step(&mut self.http2, &self.fuse);
+        self.failpoints.hit(Failpoint::Codec);
+        let done = step(&mut self.http2, &self.failpoints);
         self.torn = false;
         Some(done)
     }
@@ -61,7 +61,7 @@ impl Codec {
         fields: impl IntoIterator<Item = Field<'a>>,
         end: bool,
     ) -> Result<StreamId, CannotOpen> {
-        self.step(|http2, fuse| http2.open(burning(fields, fuse), end))
+        self.step(|http2, failpoints| http2.open(burning(fields, failpoints), end))
             .unwrap_or(Err(CannotOpen::Failed))
     }
 
@@ -71,7 +71,7 @@ impl Codec {
         fields: impl IntoIterator<Item = Field<'a>>,
         end: bool,
     ) {
-        self.step(|http2, fuse| http2.head(stream, burning(fields, fuse), end));
+        self.step(|http2, failpoints| http2.head(stream, burning(fields, failpoints), end));
     }
 
     pub(crate) fn settle(&mut self, stream: StreamId) {
@@ -87,7 +87,7 @@ impl Codec {
         stream: StreamId,
         fields: impl IntoIterator<Item = Field<'a>>,
     ) {
-        self.step(|http2, fuse| http2.trailers(stream, burning(fields, fuse)));
+        self.step(|http2, failpoints| http2.trailers(stream, burning(fields, failpoints)));
     }
 
     pub(crate) fn cut_short<'a>(
@@ -95,7 +95,7 @@ impl Codec {
         stream: StreamId,
         fields: impl IntoIterator<Item = Field<'a>>,
     ) {
-        self.step(|http2, fuse| http2.cut_short(stream, burning(fields, fuse)));
+        self.step(|http2, failpoints| http2.cut_short(stream, burning(fields, failpoints)));
     }
 
     pub(crate) fn reset(&mut self, stream: StreamId, code: ErrorCode) {
@@ -163,7 +163,9 @@ impl Deref for Codec {
 /// The fields, each of them a place for an injected panic: half a field block is as torn as it gets.
 fn burning<'a>(
     fields: impl IntoIterator<Item = Field<'a>>,
-    fuse: &Fuse,
+    failpoints: &Failpoints,
 ) -> impl Iterator<Item = Field<'a>> {
-    fields.into_iter().inspect(|_| fuse.burn(At::Codec))
+    fields
+        .into_iter()
+        .inspect(|_| failpoints.hit(Failpoint::Codec))
 }

@@ -3,9 +3,10 @@
 
 use outrider_http2::Foreign;
 
-use crate::connection::Connection;
-use crate::contract::{Action, ConnectionId, Side};
+use crate::contract::Action;
 use crate::engine::Engine;
+use crate::ids::{ConnectionId, Side};
+use crate::net::connection::Connection;
 
 /// The answer to HTTP/1 at the outbound listener.
 const SPEAKS_HTTP2: Words = Words {
@@ -43,7 +44,7 @@ impl Words {
 
 impl Engine {
     /// A peer of this listener speaks something else. It is answered if it speaks HTTP/1, and left.
-    pub(crate) fn met(&mut self, id: ConnectionId, side: Side, foreign: Foreign) {
+    pub(crate) fn foreign_protocol(&mut self, id: ConnectionId, side: Side, foreign: Foreign) {
         self.counters.foreign[side as usize][foreign.index()] += 1;
         let peer = self.connection(id).and_then(Connection::caller_address);
         self.actions.push_back(Action::Foreign {

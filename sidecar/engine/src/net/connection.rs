@@ -12,15 +12,14 @@ use outrider_http2::{ErrorCode, StreamId};
 use outrider_identity::SpiffeId;
 use rustc_hash::FxHashMap;
 
-use crate::call::CallId;
 use crate::cluster::{ClusterState, EndpointState};
-use crate::codec::Codec;
 use crate::config::INBOUND_STREAMS_DEFAULT;
-use crate::contract::{ConnectionId, Side};
-use crate::lifetime::Life;
+use crate::ids::{CallId, ConnectionId, Side};
+use crate::net::codec::Codec;
+use crate::net::lifetime::LifetimeState;
+use crate::net::tls::Transport;
 use crate::record::Counters;
 use crate::timers::TimerKey;
-use crate::tls::Transport;
 
 /// Calls that wait for one connection before another is made: a peer that has not said its
 /// MAX_CONCURRENT_STREAMS is assumed to take this many (our own inbound listener's default). One
@@ -43,7 +42,7 @@ pub(crate) struct Connection {
     /// Streams answered before their request was over, or because it is malformed: reset with this code
     /// once the answer is out.
     pub(crate) answered_early: Vec<(StreamId, ErrorCode)>,
-    /// Listed among the connections to settle at the end of this turn.
+    /// Listed among the connections to flush at the end of this turn.
     pub(crate) dirty: bool,
     /// Reading is on; `false` after an `Action::Read { on: false }`.
     pub(crate) reading: bool,
@@ -52,7 +51,7 @@ pub(crate) struct Connection {
     /// The timer of the connection's present stage (handshake, connect, drain step).
     pub(crate) timer: Option<TimerKey>,
     /// How it lives, and until when.
-    pub(crate) life: Life,
+    pub(crate) lifetime: LifetimeState,
 }
 
 /// Which end we are.
@@ -144,7 +143,7 @@ impl Connection {
             reading: true,
             closing: false,
             timer: None,
-            life: Life::default(),
+            lifetime: LifetimeState::default(),
         }
     }
 
@@ -227,8 +226,8 @@ impl Connection {
     }
 
     /// Between turns, when nothing is lent: did a panic leave half of it?
-    pub(crate) fn is_torn(&self) -> bool {
-        self.transport.is_none() || self.http2.is_torn()
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.transport.is_none() || self.http2.is_damaged()
     }
 
     /// Bytes waiting for the socket.

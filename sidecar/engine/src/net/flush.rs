@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use outrider_policy::Tick;
 
-use crate::connection::{Connection, Role, Stage};
-use crate::contain::Subject;
-use crate::contract::{Action, ConnectionId};
+use crate::contract::Action;
 use crate::engine::Engine;
+use crate::ids::{ConnectionId, Scope};
+use crate::net::connection::{Connection, Role, Stage};
 use crate::timers::Timer;
 
 /// A peer's connection window that is narrow this long sends new calls elsewhere.
@@ -33,36 +33,36 @@ impl Engine {
     }
 
     /// Serves the lines that are due and flushes every dirty connection; after a panic, what is left.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn flush_all(&mut self) {
         loop {
-            if self.stock_due {
-                self.take_stock();
+            if self.rebuild_due {
+                self.rebuild_after_panic();
             }
             // Before the flush: who goes on now is sent in this turn.
             if self.lines.are_due() {
-                self.contained(Engine::serve_lines);
+                self.guarded(Engine::serve_lines);
             }
-            let is_settled = self.dirty.is_empty() && !self.lines.are_due();
-            if is_settled && !self.stock_due {
+            let is_done = self.dirty.is_empty() && !self.lines.are_due();
+            if is_done && !self.rebuild_due {
                 return;
             }
-            self.contained(Engine::settle_dirty);
+            self.guarded(Engine::flush_dirty);
         }
     }
 
-    fn settle_dirty(&mut self) {
+    fn flush_dirty(&mut self) {
         while let Some(id) = self.dirty.pop_front() {
-            self.subject = Subject::Connection(id);
+            self.scope = Scope::Connection(id);
             if let Some(connection) = self.connection_mut(id) {
                 connection.dirty = false;
                 self.stop_requests(id);
                 self.flush(id);
                 self.return_credit(id);
                 self.watch_window(id);
-                self.drained_of(id);
+                self.connection_drained(id);
             }
         }
-        self.subject = Subject::Nothing;
+        self.scope = Scope::None;
     }
 
     /// The whole answer is out while the request still comes: the caller may stop sending it
@@ -98,8 +98,8 @@ impl Engine {
             }
         });
         let has_output = !connection.output().is_empty();
-        let since = connection.life.output_since.unwrap_or(now);
-        connection.life.output_since = has_output.then_some(since);
+        let since = connection.lifetime.output_since.unwrap_or(now);
+        connection.lifetime.output_since = has_output.then_some(since);
         let wants_read = connection.http2.wants_read();
         let (turned, closing) = (wants_read != connection.reading, connection.closing);
         connection.reading = wants_read;
@@ -123,12 +123,12 @@ impl Engine {
                 continue;
             };
             let is_downstream = matches!(connection.role, Role::Downstream { .. });
-            self.subject = Subject::Call(call);
+            self.scope = Scope::Call(call);
             match is_downstream {
                 true => self.response_taken(call, taken.bytes),
                 false => self.request_taken(call, taken.bytes),
             }
-            self.subject = Subject::Connection(id);
+            self.scope = Scope::Connection(id);
         }
     }
 
@@ -144,7 +144,7 @@ impl Engine {
         let is_watched = upstream.blocked || upstream.blocked_timer.is_some();
         match connection.http2.is_send_narrow() {
             true if !is_watched => self.watch_narrow(id),
-            false if is_watched || !upstream.waiters.is_empty() => self.move_again(id),
+            false if is_watched || !upstream.waiters.is_empty() => self.resume_waiters(id),
             true | false => {}
         }
         if gathers_more {
@@ -181,7 +181,7 @@ impl Engine {
 
     /// Calls that waited are sent. Octets that move on a narrow connection are no reason to: they
     /// may be what is spending its window.
-    fn move_again(&mut self, id: ConnectionId) {
+    fn resume_waiters(&mut self, id: ConnectionId) {
         let Some(upstream) = self.upstream_mut(id) else {
             return;
         };
@@ -201,7 +201,7 @@ impl Engine {
             upstream.blocked = true;
             upstream.blocked_timer = None;
         }
-        self.place_waiting(id);
+        self.attempt_waiters(id);
     }
 
     /// Lets the connection's last bytes out, then closes it: within [`LINGER`], or by `patience` if
@@ -221,7 +221,7 @@ impl Engine {
     /// The connection is gone; its socket with it.
     pub(crate) fn forget_connection(&mut self, id: ConnectionId) {
         self.cancel_connection_timer(id);
-        self.end_life(id);
+        self.end_lifetime(id);
         self.end_handshake(id);
         let timers = self
             .upstream_mut(id)

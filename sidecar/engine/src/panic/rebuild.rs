@@ -8,25 +8,24 @@ use std::rc::Rc;
 
 use outrider_http2::{ErrorCode, StreamId};
 
-use crate::call::{AttemptError, Call, CallId, Phase};
+use crate::call::{AttemptError, Call, Phase};
 use crate::cluster::{ClusterState, EndpointState};
-use crate::connection::Connection;
-use crate::contain::Subject;
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId, Scope};
+use crate::net::connection::Connection;
 use crate::timers::Timer;
 
 impl Engine {
     /// Makes the engine whole again. Called when nothing is lent out: between turns.
-    pub(crate) fn take_stock(&mut self) {
-        self.stock_due = false;
-        while let Some(id) = self.find_connection_where(Connection::is_torn) {
-            self.end_torn_connection(id);
+    pub(crate) fn rebuild_after_panic(&mut self) {
+        self.rebuild_due = false;
+        while let Some(id) = self.find_connection_where(Connection::is_damaged) {
+            self.end_damaged_connection(id);
         }
-        self.release_strangers();
-        self.end_orphans();
-        self.forget_timers();
-        self.count_anew();
+        self.release_dangling_streams();
+        self.end_lost_calls();
+        self.drop_stale_timers();
+        self.recount();
     }
 
     fn find_connection_where(&self, test: fn(&Connection) -> bool) -> Option<ConnectionId> {
@@ -39,7 +38,7 @@ impl Engine {
     }
 
     /// Streams and queues that name a call which is gone, or is not theirs.
-    fn release_strangers(&mut self) {
+    fn release_dangling_streams(&mut self) {
         let mut touched = Vec::new();
         let calls = &self.calls;
         for (slot, connection) in &mut self.connections {
@@ -48,13 +47,13 @@ impl Engine {
                 serial: connection.serial,
             };
             let owner = |call: &CallId| calls.get(call.0 as usize);
-            let strangers: Vec<StreamId> = connection
+            let dangling: Vec<StreamId> = connection
                 .streams
                 .iter()
                 .filter(|(stream, call)| !owner(call).is_some_and(|call| is_on(call, id, **stream)))
                 .map(|(stream, _)| *stream)
                 .collect();
-            for stream in strangers {
+            for stream in dangling {
                 connection.streams.remove(&stream);
                 touched.push((id, stream));
             }
@@ -65,7 +64,7 @@ impl Engine {
             }
         }
         for (id, stream) in touched {
-            self.about(Subject::Connection(id), |engine| {
+            self.in_scope(Scope::Connection(id), |engine| {
                 if let Some(http2) = engine.http2(id) {
                     http2.reset(stream, ErrorCode::InternalError);
                 }
@@ -75,7 +74,7 @@ impl Engine {
     }
 
     /// Calls whose connection is gone, at either end.
-    fn end_orphans(&mut self) {
+    fn end_lost_calls(&mut self) {
         let lost = |id: CallId, call: &Call| match &call.phase {
             Phase::Trying(attempt) => !self.is_known_to(id, call, attempt.connection),
             Phase::Admitted => true,
@@ -92,7 +91,7 @@ impl Engine {
             }
         }
         for (id, error) in left {
-            self.tell(id, |engine| match error {
+            self.for_call(id, |engine| match error {
                 Some(error) => engine.attempt_failed(id, &error),
                 None => engine.cancelled(id),
             });
@@ -113,7 +112,7 @@ impl Engine {
     }
 
     /// Timers of what is gone.
-    fn forget_timers(&mut self) {
+    fn drop_stale_timers(&mut self) {
         let (calls, connections) = (&self.calls, &self.connections);
         let lives = |id: ConnectionId| {
             connections
@@ -124,7 +123,7 @@ impl Engine {
             Timer::Deadline(id) => calls
                 .get(id.0 as usize)
                 .is_some_and(|call| call.deadline_timer == Some(key)),
-            Timer::PerTry(id) | Timer::BackOff(id) | Timer::Patience(id) => calls
+            Timer::PerTry(id) | Timer::BackOff(id) | Timer::WaitTimeout(id) => calls
                 .get(id.0 as usize)
                 .is_some_and(|call| call.phase.timer() == Some(key)),
             Timer::Connect(id)
@@ -132,7 +131,7 @@ impl Engine {
             | Timer::FinalGoaway(id)
             | Timer::Blocked(id)
             | Timer::Gather(id)
-            | Timer::Look(id)
+            | Timer::Maintain(id)
             | Timer::Block(id)
             | Timer::Linger(id) => lives(id),
             Timer::DrainOver | Timer::DrainPause => true,
@@ -141,7 +140,7 @@ impl Engine {
         });
     }
 
-    fn count_anew(&mut self) {
+    fn recount(&mut self) {
         self.replay_bytes = self
             .calls
             .iter()

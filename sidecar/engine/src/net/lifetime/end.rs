@@ -3,9 +3,9 @@
 use outrider_http2::{ErrorCode, GoawayKind};
 
 use crate::call::AttemptError;
-use crate::connection::{DrainStep, Role};
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::ids::ConnectionId;
+use crate::net::connection::{DrainStep, Role};
 use crate::record::EndCause;
 use crate::refusal::{Reason, Refusal};
 
@@ -24,14 +24,14 @@ impl Engine {
     /// The connection is over without a goodbye.
     pub(crate) fn give_up(&mut self, id: ConnectionId, cause: EndCause, words: &str) {
         self.count_end(id, cause);
-        self.lose(id, words);
+        self.close_as_lost(id, words);
     }
 
     pub(super) fn replace_if_due(&mut self, id: ConnectionId) {
         let now = self.now;
         let replace = self.connection_mut(id).and_then(|it| {
-            let is_due = it.life.replace.is_some_and(|(at, _)| at <= now);
-            is_due.then(|| it.life.replace.take()).flatten()
+            let is_due = it.lifetime.replace.is_some_and(|(at, _)| at <= now);
+            is_due.then(|| it.lifetime.replace.take()).flatten()
         });
         if let Some((_, cause)) = replace {
             self.end_in_good_order(id, cause);
@@ -41,7 +41,7 @@ impl Engine {
     pub(super) fn end_idle(&mut self, id: ConnectionId) {
         self.end_in_good_order(id, EndCause::Idle);
         // What does not go in good order is looked at like any other.
-        self.schedule_look(id, None);
+        self.schedule_maintenance(id, None);
     }
 
     /// No new streams; those that run are left to finish, however long that takes.
@@ -62,7 +62,7 @@ impl Engine {
     }
 
     /// The peer is not believed any more: calls that still run get a status, then it is over.
-    pub(super) fn cut(&mut self, id: ConnectionId) {
+    pub(super) fn close_distrusted(&mut self, id: ConnectionId) {
         self.count_end(id, EndCause::Distrusted);
         let Some(connection) = self.connection_mut(id) else {
             return;
@@ -77,7 +77,7 @@ impl Engine {
                 calls.sort_unstable();
                 for call in calls {
                     let refusal = Refusal::late(Reason::Draining, UNBELIEVED);
-                    self.tell(call, |engine| engine.end_refused(call, refusal));
+                    self.for_call(call, |engine| engine.end_refused(call, refusal));
                 }
                 self.flush_and_close(id, None);
             }

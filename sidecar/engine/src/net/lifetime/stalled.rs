@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use outrider_http2::{ErrorCode, StreamId};
 
-use crate::connection::Role;
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::ids::ConnectionId;
+use crate::net::connection::Role;
 use crate::refusal::{Reason, Refusal};
 
 /// Between sidecars a stream may be stuck so many times longer: an hour by default.
@@ -21,7 +21,7 @@ impl Engine {
     /// Has the socket taken nothing of what waits for it, for too long?
     pub(super) fn is_output_stuck(&self, id: ConnectionId) -> bool {
         let longest = self.lifetimes(id).stalled;
-        let since = self.connection(id).and_then(|it| it.life.output_since);
+        let since = self.connection(id).and_then(|it| it.lifetime.output_since);
         since.is_some_and(|since| self.now.since(since) >= longest)
     }
 
@@ -56,7 +56,7 @@ impl Engine {
         match call {
             Some(call) => {
                 let refusal = Refusal::late(Reason::Stalled, sentence);
-                self.tell(call, |engine| engine.end_refused(call, refusal));
+                self.for_call(call, |engine| engine.end_refused(call, refusal));
             }
             // Its call has ended; what is left is the part of the answer that was queued.
             None => self.reset_remains(id, stream),
@@ -69,6 +69,6 @@ impl Engine {
         if let Some(http2) = self.http2(id) {
             http2.reset(stream, ErrorCode::EnhanceYourCalm);
         }
-        self.drained_of(id);
+        self.connection_drained(id);
     }
 }

@@ -1,4 +1,4 @@
-//! Injected panics, one at every place in turn: what is lost is what was torn.
+//! InjectedPanic panics, one at every place in turn: what is lost is what was torn.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,7 +8,9 @@ use outrider_identity::SpiffeId;
 use outrider_policy::{Code, Tick};
 
 use crate::config::Settings;
-use crate::{Action, At, CallRecord, ConnectionId, Contained, Engine, Outcome, Reason, Side};
+use crate::{
+    Action, CallRecord, ConnectionId, Contained, Engine, Failpoint, Outcome, Reason, Side,
+};
 
 /// More places than three calls pass.
 const PLACES_MAX: u32 = 2_000;
@@ -230,14 +232,18 @@ fn answer(http2: &mut http2::Connection, event: &Event<'_>) {
     }
 }
 
-/// Injected panics are no news.
+/// InjectedPanic panics are no news.
 fn hush() {
     use std::sync::Once;
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<crate::Injected>().is_none() {
+            if info
+                .payload()
+                .downcast_ref::<crate::InjectedPanic>()
+                .is_none()
+            {
                 others(info);
             }
         }));
@@ -245,7 +251,7 @@ fn hush() {
 }
 
 /// Two callers, three calls, a panic at the `count`th place; `None`: there are fewer places.
-fn strike(at: At, count: u32) -> Option<Bed> {
+fn strike(at: Failpoint, count: u32) -> Option<Bed> {
     let mut bed = Bed::new(2);
     bed.run();
     bed.engine.inject_panics(at, &[count]);
@@ -287,7 +293,7 @@ fn strike(at: At, count: u32) -> Option<Bed> {
 fn a_panic_in_a_call_ends_that_call_with_internal_and_nothing_else() {
     hush();
     for count in 1..PLACES_MAX {
-        let Some(bed) = strike(At::Call, count) else {
+        let Some(bed) = strike(Failpoint::Call, count) else {
             assert!(count > 15, "fewer than {count} places");
             return;
         };
@@ -329,7 +335,7 @@ fn a_panic_in_a_call_ends_that_call_with_internal_and_nothing_else() {
 fn a_panic_in_the_codec_ends_that_connection_and_each_of_its_calls_once() {
     hush();
     for count in 1..PLACES_MAX {
-        let Some(bed) = strike(At::Codec, count) else {
+        let Some(bed) = strike(Failpoint::Codec, count) else {
             assert!(count > 50, "fewer than {count} places");
             return;
         };
@@ -353,10 +359,10 @@ fn a_call_whose_end_panics_too_is_dropped_and_still_recorded() {
     for gap in 1..40 {
         let mut bed = Bed::new(2);
         bed.run();
-        bed.engine.inject_panics(At::Call, &[gap, 1]);
+        bed.engine.inject_panics(Failpoint::Call, &[gap, 1]);
         let calls = [bed.call(0), bed.call(1)];
         bed.run();
-        bed.engine.inject_panics(At::Call, &[]);
+        bed.engine.inject_panics(Failpoint::Call, &[]);
         assert_eq!(bed.records.len(), calls.len(), "gap {gap}");
         assert!(
             calls.iter().all(|call| bed.ends.contains_key(call)),

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use crate::cluster::{ClusterState, EndpointState};
 use crate::config::Cluster;
-use crate::connection::Stage;
-use crate::contract::{ConnectFailure, ConnectionId};
+use crate::contract::ConnectFailure;
 use crate::engine::Engine;
+use crate::ids::ConnectionId;
+use crate::net::connection::Stage;
 use outrider_policy::Family;
 
 /// Wait for one family before the other is tried beside it (RFC 8305 8, "Connection Attempt Delay").
@@ -138,7 +139,8 @@ impl Engine {
         let now = self.now;
         let is_over = self.connection(id).is_none_or(|connection| {
             let upstream = connection.upstream();
-            upstream.is_none_or(|upstream| connection.life.began_at + upstream.patience() <= now)
+            upstream
+                .is_none_or(|upstream| connection.lifetime.began_at + upstream.patience() <= now)
         });
         if is_over {
             return self.connect_failure(id, ConnectFailure::TimedOut);
@@ -159,7 +161,7 @@ impl Engine {
             .families_of(&endpoint)
             .is_none_or(|families| families.is_last(&endpoint.address));
         if is_silent && !is_last && self.other_family(&cluster, &endpoint) {
-            self.place_waiting(id);
+            self.attempt_waiters(id);
         }
     }
 

@@ -1,47 +1,39 @@
 //! A panic ends what it may have torn, and nothing else.
 //!
-//! While events are handled, `subject` says whose they are. A panic that unwinds to [`contained`]
+//! While events are handled, `scope` says whose they are. A panic that unwinds to [`guarded`]
 //! ends that call with INTERNAL, or that connection with its calls; a codec that was left in the
-//! middle of a step (`codec.rs`) ends its connection, whichever call was handled. What is thrown away goes
+//! middle of a step (`net/codec.rs`) ends its connection, whichever call was handled. What is thrown away goes
 //! the usual way out if that can still be gone, else by force, and each call in it still ends in
-//! one record. Sums that the panic may have left wrong are computed again in `stock.rs`, at the end of
+//! one record. Sums that the panic may have left wrong are computed again in `rebuild.rs`, at the end of
 //! the turn, before the loop gets any action.
 //!
 //! A panic in here, or in the making of sums, is not contained: it ends the process.
 //!
-//! [`contained`]: Engine::contained
+//! [`guarded`]: Engine::guarded
+
+pub(crate) mod failpoint;
+mod rebuild;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use outrider_policy::{Class, Code};
 
-use crate::call::{AttemptError, CallId};
-use crate::connection::Role;
-use crate::contract::{Action, ConnectionId, Contained};
+use crate::call::AttemptError;
+use crate::contract::{Action, Contained};
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId, Scope};
+use crate::net::connection::Role;
 use crate::record::Outcome;
 use crate::refusal::{Reason, Refusal};
 
 /// What the caller is told; where it happened is in the log of the sidecar.
 pub(crate) const SENTENCE: &str = "this sidecar has a bug that ended the call; its log says where";
 
-/// Whose event is handled: what a panic would tear.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Subject {
-    /// Nothing that could be thrown away.
-    #[default]
-    Nothing,
-    /// A call that has no place yet, or none any more: who holds it answers and records it.
-    Placeless,
-    Call(CallId),
-    Connection(ConnectionId),
-}
-
 impl Engine {
     /// Does `work`. `None`: it panicked, and what it may have torn is thrown away or will be before
     /// the next action.
-    pub(crate) fn contained<R>(&mut self, work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
-        // Whatever of the engine may be seen half-changed is what `recover` and `take_stock` mend.
+    pub(crate) fn guarded<R>(&mut self, work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
+        // Whatever of the engine may be seen half-changed is what `recover` and `rebuild_after_panic` mend.
         let result = catch_unwind(AssertUnwindSafe(|| work(self)));
         if result.is_err() {
             self.recover();
@@ -49,25 +41,25 @@ impl Engine {
         result.ok()
     }
 
-    /// Does `work`, which is about `subject` whatever the events around it are about.
-    pub(crate) fn about(&mut self, subject: Subject, work: impl FnOnce(&mut Engine)) {
-        let outer = std::mem::replace(&mut self.subject, subject);
-        self.contained(work);
-        self.subject = outer;
+    /// Does `work`, which is about `scope` whatever the events around it are about.
+    pub(crate) fn in_scope(&mut self, scope: Scope, work: impl FnOnce(&mut Engine)) {
+        let outer = std::mem::replace(&mut self.scope, scope);
+        self.guarded(work);
+        self.scope = outer;
     }
 
     /// Tells one call of several something: a panic is this call's alone.
-    pub(crate) fn tell(&mut self, id: CallId, work: impl FnOnce(&mut Engine)) {
-        self.about(Subject::Call(id), work);
+    pub(crate) fn for_call(&mut self, id: CallId, work: impl FnOnce(&mut Engine)) {
+        self.in_scope(Scope::Call(id), work);
     }
 
     fn recover(&mut self) {
-        self.stock_due = true;
-        match std::mem::take(&mut self.subject) {
-            Subject::Nothing => self.note_contained(Contained::Nothing),
-            Subject::Placeless => self.note_contained(Contained::Call),
-            Subject::Call(id) => self.end_torn_call(id),
-            Subject::Connection(id) => {
+        self.rebuild_due = true;
+        match std::mem::take(&mut self.scope) {
+            Scope::None => self.count_contained(Contained::Nothing),
+            Scope::UnkeptCall => self.count_contained(Contained::Call),
+            Scope::Call(id) => self.end_damaged_call(id),
+            Scope::Connection(id) => {
                 if let Some(connection) = self.connection_mut(id) {
                     connection.http2.condemn();
                 }
@@ -75,17 +67,17 @@ impl Engine {
         }
     }
 
-    fn note_contained(&mut self, ended: Contained) {
+    fn count_contained(&mut self, ended: Contained) {
         self.counters.contained_panics[ended as usize] += 1;
         self.actions.push_back(Action::Contained(ended));
     }
 
-    fn end_torn_call(&mut self, id: CallId) {
+    fn end_damaged_call(&mut self, id: CallId) {
         let Some(call) = self.calls.get(id.0 as usize) else {
-            return self.note_contained(Contained::Nothing);
+            return self.count_contained(Contained::Nothing);
         };
         let over = call.response.over;
-        self.note_contained(Contained::Call);
+        self.count_contained(Contained::Call);
         let in_order = catch_unwind(AssertUnwindSafe(|| match over {
             Some((code, class)) => self.finish(id, code, class),
             None => self.end_refused(id, Refusal::late(Reason::SidecarFault, SENTENCE)),
@@ -95,7 +87,7 @@ impl Engine {
         }
     }
 
-    /// The call goes without any of its own steps. Who still names it is told by `take_stock`.
+    /// The call goes without any of its own steps. Who still names it is told by `rebuild_after_panic`.
     fn drop_call(&mut self, id: CallId) {
         if let Some(call) = self.calls.try_remove(id.0 as usize) {
             let refused = Outcome::Refused(Reason::SidecarFault);
@@ -108,8 +100,8 @@ impl Engine {
     }
 
     /// A connection that cannot be trusted ends without another word; its calls are told.
-    pub(crate) fn end_torn_connection(&mut self, id: ConnectionId) {
-        self.note_contained(Contained::Connection);
+    pub(crate) fn end_damaged_connection(&mut self, id: ConnectionId) {
+        self.count_contained(Contained::Connection);
         let words = "this sidecar has a bug that ended the connection; its log says where";
         let in_order = catch_unwind(AssertUnwindSafe(|| {
             self.connection_lost(id, &AttemptError::lost(words.to_owned()));

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::material::TlsMaterial;
-use crate::codec::Codec;
+use crate::net::codec::Codec;
 
 /// Encrypted bytes made ahead of the socket. `design`: DATA is framed and encrypted only while a
 /// connection's unsent output is under this.

@@ -7,13 +7,13 @@ use outrider_policy::Tick;
 
 use super::Block;
 use crate::call::AttemptError;
-use crate::connection::{Connection, DrainStep, Role};
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
-use crate::families::ATTEMPT_DELAY;
+use crate::ids::ConnectionId;
+use crate::net::connection::{Connection, DrainStep, Role};
+use crate::net::families::ATTEMPT_DELAY;
+use crate::net::tls::Transport;
 use crate::record::EndCause;
 use crate::timers::Timer;
-use crate::tls::Transport;
 
 impl Engine {
     /// TLS, the preface and SETTINGS of a new downstream connection have this long, together. Of too
@@ -39,7 +39,7 @@ impl Engine {
     /// Arms the timer of a connection that is being made, from its beginning: a caller's handshake, or
     /// ours with an endpoint.
     pub(crate) fn time_beginning(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connection(id).filter(|it| !it.life.begun) else {
+        let Some(connection) = self.connection(id).filter(|it| !it.lifetime.begun) else {
             return;
         };
         let (longest, timer) = match &connection.role {
@@ -58,7 +58,7 @@ impl Engine {
             }
             Role::Downstream { .. } | Role::Upstream(_) => return,
         };
-        let due = connection.life.began_at + longest;
+        let due = connection.lifetime.began_at + longest;
         self.cancel_connection_timer(id);
         let timer = self.timers.arm(due, timer);
         if let Some(connection) = self.connection_mut(id) {
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// The peer's SETTINGS are the end of its preface (RFC 9113 3.4).
-    pub(crate) fn greeted(&mut self, id: ConnectionId) {
+    pub(crate) fn settings_received(&mut self, id: ConnectionId) {
         let open = self.connection(id).is_some_and(|connection| {
             matches!(
                 connection.role,
@@ -87,11 +87,11 @@ impl Engine {
         });
         if open {
             self.cancel_connection_timer(id);
-            self.begin_life(id);
+            self.begin_lifetime(id);
         }
     }
 
-    fn note_hello(&mut self, id: ConnectionId) {
+    fn note_peer_settings(&mut self, id: ConnectionId) {
         let connection = self.connection(id);
         if let Some(from) = connection.and_then(Connection::caller_address) {
             self.handshakes.note_hello(from.ip(), (id.serial, id));
@@ -99,22 +99,22 @@ impl Engine {
     }
 
     /// Bytes were read and taken in.
-    pub(crate) fn heard(&mut self, id: ConnectionId) {
+    pub(crate) fn note_received(&mut self, id: ConnectionId) {
         let Some(connection) = self.connection(id) else {
             return;
         };
         let transport = connection.transport.as_ref();
         if transport.is_some_and(Transport::has_answered_hello) {
-            return self.note_hello(id);
+            return self.note_peer_settings(id);
         }
-        let life = &connection.life;
+        let life = &connection.lifetime;
         if !life.begun || connection.closing {
             return;
         }
         let is_resting = life.is_resting;
         let (watched, unfinished) = (life.block, connection.http2.unfinished());
         if is_resting {
-            self.wake(id);
+            self.note_activity(id);
         }
         if watched.map(|block| block.number) != unfinished {
             let now = self.now;
@@ -133,7 +133,7 @@ impl Engine {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        if let Some(before) = std::mem::replace(&mut connection.life.block, block) {
+        if let Some(before) = std::mem::replace(&mut connection.lifetime.block, block) {
             self.timers.cancel(before.timer);
         }
     }
@@ -143,7 +143,7 @@ impl Engine {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        connection.life.block = None;
+        connection.lifetime.block = None;
         let (code, kind) = (ErrorCode::EnhanceYourCalm, GoawayKind::Final);
         connection.http2.goaway(code, kind);
         self.count_end(id, EndCause::HeaderBlock);

@@ -9,13 +9,12 @@ use std::time::Duration;
 use outrider_policy::{Tick, jittered};
 use rustls::pki_types::CertificateDer;
 
-use super::{Life, Span};
-use crate::connection::{Connection, Role};
-use crate::contain::Subject;
-use crate::contract::ConnectionId;
+use super::{LifetimeState, Span};
 use crate::engine::Engine;
+use crate::ids::{ConnectionId, Scope};
+use crate::net::connection::{Connection, Role};
+use crate::net::tls::{PeerRole, TlsMaterial};
 use crate::record::EndCause;
-use crate::tls::{PeerRole, TlsMaterial};
 
 /// Time to finish calls on a connection whose peer has just lost our trust. Promised: gone in 5 s.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -51,15 +50,15 @@ impl Engine {
         };
         let age = self.lifetimes(id).age;
         if let Some(connection) = self.connection_mut(id) {
-            connection.life.expires_unix = Some(expires_unix);
-            connection.life.span = Some(span);
-            connection.life.replace = Some(span.end(age));
+            connection.lifetime.expires_unix = Some(expires_unix);
+            connection.lifetime.span = Some(span);
+            connection.lifetime.replace = Some(span.end(age));
         }
     }
 
     /// When the peer's certificate ends, by the wall clock as it stands.
-    pub(super) fn expires_at(&self, life: &Life) -> Option<Tick> {
-        let (expires_unix, material) = (life.expires_unix?, self.material.as_ref()?);
+    pub(super) fn expires_at(&self, lifetime: &LifetimeState) -> Option<Tick> {
+        let (expires_unix, material) = (lifetime.expires_unix?, self.material.as_ref()?);
         // Good through its last second.
         let left = (expires_unix + 1).saturating_sub(material.now_unix());
         Some(self.now + Duration::from_secs(left))
@@ -69,7 +68,7 @@ impl Engine {
         let Some(connection) = self.connection(id) else {
             return true;
         };
-        let life = &connection.life;
+        let life = &connection.lifetime;
         let ends = [self.expires_at(life), life.distrusted_at];
         ends.into_iter().flatten().all(|end| self.now < end)
     }
@@ -84,16 +83,16 @@ impl Engine {
             return;
         }
         for (_, connection) in &mut self.connections {
-            connection.life.is_doubted = connection.life.expires_unix.is_none();
+            connection.lifetime.is_doubted = connection.lifetime.expires_unix.is_none();
         }
         for id in self.unbelieved_ids(&material) {
-            self.about(Subject::Connection(id), |engine| engine.distrust(id));
+            self.in_scope(Scope::Connection(id), |engine| engine.distrust(id));
         }
     }
 
     fn unbelieved_ids(&self, material: &TlsMaterial) -> Vec<ConnectionId> {
         let connections = self.connections.iter();
-        let secured = connections.filter(|(_, it)| it.life.expires_unix.is_some());
+        let secured = connections.filter(|(_, it)| it.lifetime.expires_unix.is_some());
         let unbelieved = secured.filter(|(_, it)| {
             let transport = it.transport.as_ref();
             transport.is_some_and(|transport| !is_vouched_for(it, transport.peer_chain(), material))
@@ -107,7 +106,7 @@ impl Engine {
         id: ConnectionId,
         chain: &[CertificateDer<'_>],
     ) -> bool {
-        let doubted = self.connection(id).filter(|it| it.life.is_doubted);
+        let doubted = self.connection(id).filter(|it| it.lifetime.is_doubted);
         doubted
             .zip(self.material.as_ref())
             .is_none_or(|(connection, material)| is_vouched_for(connection, chain, material))
@@ -117,11 +116,11 @@ impl Engine {
     fn distrust(&mut self, id: ConnectionId) {
         let (now, end) = (self.now, self.now + LAST_WORDS);
         if let Some(connection) = self.connection_mut(id) {
-            connection.life.distrusted_at.get_or_insert(end);
-            connection.life.replace = Some((now, EndCause::Certificate));
+            connection.lifetime.distrusted_at.get_or_insert(end);
+            connection.lifetime.replace = Some((now, EndCause::Certificate));
         }
         self.replace_if_due(id);
-        self.schedule_look(id, Some(end));
+        self.schedule_maintenance(id, Some(end));
     }
 }
 

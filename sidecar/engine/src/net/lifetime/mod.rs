@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use outrider_policy::{Keepalive, KeepaliveRules, Lifetimes, Presence, Tick};
 
-use crate::connection::{Connection, DrainStep, Role};
-use crate::contract::{ConnectionId, Side};
 use crate::engine::Engine;
+use crate::ids::{ConnectionId, Side};
+use crate::net::connection::{Connection, DrainStep, Role};
 use crate::record::EndCause;
 use crate::timers::{Timer, TimerKey};
 
@@ -27,7 +27,7 @@ const PING: [u8; 8] = *b"presence";
 
 /// What is known of a connection's life.
 #[derive(Debug, Default)]
-pub(crate) struct Life {
+pub(crate) struct LifetimeState {
     /// When it was accepted, or asked for.
     pub(crate) began_at: Tick,
     /// When the next look is due, and its timer.
@@ -37,7 +37,7 @@ pub(crate) struct Life {
     /// Nothing is open or held and nobody is asked: looks may be far apart until something comes.
     pub(crate) is_resting: bool,
     /// When the last octet came.
-    pub(crate) heard_at: Tick,
+    pub(crate) last_received: Tick,
     /// Since when octets wait and the socket takes none, as the turns before saw it.
     pub(crate) output_since: Option<Tick>,
     keepalive: Keepalive,
@@ -88,41 +88,41 @@ impl Engine {
     }
 
     /// Streams may be opened: from now on the connection is looked at.
-    pub(crate) fn begin_life(&mut self, id: ConnectionId) {
+    pub(crate) fn begin_lifetime(&mut self, id: ConnectionId) {
         let now = self.now;
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        if std::mem::replace(&mut connection.life.begun, true) {
+        if std::mem::replace(&mut connection.lifetime.begun, true) {
             return;
         }
-        connection.life.heard_at = now;
-        connection.life.is_resting = true;
-        connection.life.rests_since = Some(now);
-        self.schedule_look(id, None);
+        connection.lifetime.last_received = now;
+        connection.lifetime.is_resting = true;
+        connection.lifetime.rests_since = Some(now);
+        self.schedule_maintenance(id, None);
     }
 
     /// Octets came, or a stream is opened: a connection at rest is looked at again.
-    pub(crate) fn wake(&mut self, id: ConnectionId) {
-        let soon = self.now + self.look_interval(id);
+    pub(crate) fn note_activity(&mut self, id: ConnectionId) {
+        let soon = self.now + self.maintenance_interval(id);
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        connection.life.is_resting = false;
-        self.schedule_look(id, Some(soon));
+        connection.lifetime.is_resting = false;
+        self.schedule_maintenance(id, Some(soon));
     }
 
     /// Looks after a connection.
-    pub(crate) fn look(&mut self, id: ConnectionId) {
+    pub(crate) fn maintain(&mut self, id: ConnectionId) {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        connection.life.look = None;
+        connection.lifetime.look = None;
         if connection.closing {
             return;
         }
         if !self.is_believed(id) {
-            return self.cut(id);
+            return self.close_distrusted(id);
         }
         self.replace_if_due(id);
         if self.is_output_stuck(id) {
@@ -144,9 +144,9 @@ impl Engine {
         if self.is_idle_too_long(id) {
             return self.end_idle(id);
         }
-        let is_resting = self.connection(id).is_none_or(|it| it.life.is_resting);
-        let soon = (!is_resting).then(|| self.now + self.look_interval(id));
-        self.schedule_look(id, soon.into_iter().chain(asked_until).min());
+        let is_resting = self.connection(id).is_none_or(|it| it.lifetime.is_resting);
+        let soon = (!is_resting).then(|| self.now + self.maintenance_interval(id));
+        self.schedule_maintenance(id, soon.into_iter().chain(asked_until).min());
     }
 
     fn presence(&mut self, id: ConnectionId) -> Presence {
@@ -155,8 +155,10 @@ impl Engine {
             return Presence::Unneeded;
         };
         let is_busy = connection.http2.open_streams() > 0;
-        let life = &mut connection.life;
-        let (keepalive, presence) = life.keepalive.look(&rules, now, life.heard_at, is_busy);
+        let life = &mut connection.lifetime;
+        let (keepalive, presence) = life
+            .keepalive
+            .look(&rules, now, life.last_received, is_busy);
         life.keepalive = keepalive;
         presence
     }
@@ -203,9 +205,9 @@ impl Engine {
         };
         let opened = connection.http2.streams_opened();
         let is_busy = connection.http2.open_streams() > 0
-            || opened != connection.life.streams_opened
+            || opened != connection.lifetime.streams_opened
             || !connection.output().is_empty();
-        let life = &mut connection.life;
+        let life = &mut connection.lifetime;
         life.streams_opened = opened;
         life.is_resting = !is_busy && !is_asked;
         life.rests_since = (!is_busy).then(|| life.rests_since.unwrap_or(now));
@@ -219,7 +221,7 @@ impl Engine {
     /// When a connection without streams is closed, unless it is ending already.
     fn idle_at(&self, connection: &Connection) -> Option<Tick> {
         let idle = self.lifetimes_of(connection).idle?;
-        let since = connection.life.rests_since?;
+        let since = connection.lifetime.rests_since?;
         is_open(connection).then(|| since + idle)
     }
 
@@ -239,7 +241,7 @@ impl Engine {
     }
 
     /// Between two looks at a connection in use: short against every limit that a look sees to.
-    fn look_interval(&self, id: ConnectionId) -> Duration {
+    fn maintenance_interval(&self, id: ConnectionId) -> Duration {
         let Lifetimes { stalled, idle, .. } = self.lifetimes(id);
         let idle = idle.map(|idle| (idle / LOOKS_PER_STALL).max(IDLE_LOOK_MIN));
         let every = self.keepalive_rules(id).map(|rules| rules.every);
@@ -248,28 +250,28 @@ impl Engine {
     }
 
     /// Arms the next look: at `soon`, or when the first of the far limits is reached.
-    fn schedule_look(&mut self, id: ConnectionId, soon: Option<Tick>) {
+    fn schedule_maintenance(&mut self, id: ConnectionId, soon: Option<Tick>) {
         let Some(connection) = self.connection(id) else {
             return;
         };
         let due = soon.into_iter().chain(self.far_dues(connection)).min();
         // The end of time does not come.
         let due = due.filter(|due| *due < Tick::MAX);
-        let armed = connection.life.look;
+        let armed = connection.lifetime.look;
         if armed.map(|(at, _)| at) == due {
             return;
         }
         if let Some((_, timer)) = armed {
             self.timers.cancel(timer);
         }
-        let look = due.map(|due| (due, self.timers.arm(due, Timer::Look(id))));
+        let look = due.map(|due| (due, self.timers.arm(due, Timer::Maintain(id))));
         if let Some(connection) = self.connection_mut(id) {
-            connection.life.look = look;
+            connection.lifetime.look = look;
         }
     }
 
     fn far_dues(&self, connection: &Connection) -> impl Iterator<Item = Tick> + use<> {
-        let life = &connection.life;
+        let life = &connection.lifetime;
         let idle_at = self.idle_at(connection).filter(|_| life.is_resting);
         let replaced_at = life.replace.map(|(at, _)| at);
         let expires_at = self.expires_at(life);
@@ -279,11 +281,11 @@ impl Engine {
     }
 
     /// The timers of a connection's life, given back when it goes.
-    pub(crate) fn end_life(&mut self, id: ConnectionId) {
+    pub(crate) fn end_lifetime(&mut self, id: ConnectionId) {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        let life = &mut connection.life;
+        let life = &mut connection.lifetime;
         let look = life.look.take().map(|(_, timer)| timer);
         let block = life.block.take().map(|block| block.timer);
         for timer in look.into_iter().chain(block) {
@@ -302,7 +304,7 @@ const IDLE_LOOK_MIN: Duration = Duration::from_millis(100);
 fn is_open(connection: &Connection) -> bool {
     let told = match &connection.role {
         Role::Downstream { drain, .. } => *drain != DrainStep::Open,
-        Role::Upstream(upstream) => upstream.stage == crate::connection::Stage::Retired,
+        Role::Upstream(upstream) => upstream.stage == crate::net::connection::Stage::Retired,
     };
     !told && !connection.closing
 }

@@ -12,10 +12,9 @@ use rustc_hash::FxHashMap;
 
 use super::trust::share;
 use crate::cluster::ClusterState;
-use crate::connection::{Role, Upstream};
-use crate::contain::Subject;
-use crate::contract::ConnectionId;
 use crate::engine::Engine;
+use crate::ids::{ConnectionId, Scope};
+use crate::net::connection::{Role, Upstream};
 use crate::record::EndCause;
 
 /// Longest that a connection outlives an age that it has passed.
@@ -24,40 +23,44 @@ const OVERDUE_MAX: Duration = Duration::from_secs(1);
 impl Engine {
     /// The configuration has been replaced; `before` was said of what is accepted here, and of the own
     /// application.
-    pub(crate) fn follow(&mut self, before: &Lifetimes) {
+    pub(crate) fn apply_lifetimes(&mut self, before: &Lifetimes) {
         let is_changed_here = *before != self.snapshot.lifetimes;
         let clusters = &self.clusters;
-        let changed = |(slot, it): (usize, &mut crate::connection::Connection)| {
+        let changed = |(slot, it): (usize, &mut crate::net::connection::Connection)| {
             let is_changed = match &mut it.role {
-                Role::Upstream(upstream) if !upstream.cluster.is_app => upstream.follow(clusters),
+                Role::Upstream(upstream) if !upstream.cluster.is_app => {
+                    upstream.apply_lifetimes(clusters)
+                }
                 Role::Upstream(_) | Role::Downstream { .. } => is_changed_here,
             };
             is_changed.then(|| it.id(slot))
         };
         let changed: Vec<_> = self.connections.iter_mut().filter_map(changed).collect();
         for id in changed {
-            self.about(Subject::Connection(id), |engine| engine.count_again(id));
+            self.in_scope(Scope::Connection(id), |engine| {
+                engine.reschedule_maintenance(id)
+            });
         }
     }
 
-    fn count_again(&mut self, id: ConnectionId) {
+    fn reschedule_maintenance(&mut self, id: ConnectionId) {
         self.time_beginning(id);
-        self.age_again(id);
-        let Some(connection) = self.connection(id).filter(|it| it.life.begun) else {
+        self.reschedule_replacement(id);
+        let Some(connection) = self.connection(id).filter(|it| it.lifetime.begun) else {
             return;
         };
-        let block = connection.life.block;
+        let block = connection.lifetime.block;
         self.watch_block(id, block.map(|block| (block.number, block.began_at)));
         let now = self.now;
-        self.schedule_look(id, Some(now));
+        self.schedule_maintenance(id, Some(now));
     }
 
-    fn age_again(&mut self, id: ConnectionId) {
+    fn reschedule_replacement(&mut self, id: ConnectionId) {
         let (now, age) = (self.now, self.lifetimes(id).age);
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        let life = &mut connection.life;
+        let life = &mut connection.lifetime;
         // Else it is on its way out already.
         let (Some(span), Some(_)) = (life.span, life.replace) else {
             return;
@@ -72,7 +75,7 @@ impl Engine {
 
 impl Upstream {
     /// Takes the newest word on its cluster; `true`: it says something else of this connection.
-    fn follow(&mut self, clusters: &FxHashMap<Arc<str>, Rc<ClusterState>>) -> bool {
+    fn apply_lifetimes(&mut self, clusters: &FxHashMap<Arc<str>, Rc<ClusterState>>) -> bool {
         let Some(newest) = clusters.get(&self.cluster.name) else {
             return false;
         };

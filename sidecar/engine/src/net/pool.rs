@@ -11,14 +11,15 @@ use std::time::Duration;
 use outrider_http2 as http2;
 use outrider_policy::{Admission, Class};
 
-use crate::call::{AttemptError, CallId, Kind, Waited};
+use crate::call::{AttemptError, WaitKind, Waited};
 use crate::cluster::{ClusterState, EndpointState};
 use crate::config::Transport as Protection;
-use crate::connection::{Connection, Role, Stage, Upstream};
-use crate::contract::{Action, ConnectFailure, ConnectionId};
+use crate::contract::{Action, ConnectFailure};
 use crate::engine::Engine;
+use crate::ids::{CallId, ConnectionId};
+use crate::net::connection::{Connection, Role, Stage, Upstream};
+use crate::net::tls::Transport;
 use crate::refusal::Reason;
-use crate::tls::Transport;
 
 /// How long no connection is added to those that an endpoint has when one could not be made: it
 /// takes no more of them, and calls wait for what they have.
@@ -78,7 +79,7 @@ impl Engine {
         if let Some(cluster) = &call.cluster {
             cluster.load.waiting.set(cluster.load.waiting.get() + 1);
         }
-        self.waiting[Kind::Connection as usize] += 1;
+        self.waiting[WaitKind::Connection as usize] += 1;
         if let Some(upstream) = self.upstream_mut(connection) {
             upstream.waiters.push_back(id);
         }
@@ -183,7 +184,7 @@ impl Engine {
             upstream.stage = Stage::Ready;
             (Rc::clone(&upstream.cluster), Rc::clone(&upstream.endpoint))
         });
-        self.begin_life(id);
+        self.begin_lifetime(id);
         self.mark_dirty(id);
         self.send_waiting(id);
         if let Some((cluster, endpoint)) = reached {
@@ -211,25 +212,25 @@ impl Engine {
         };
         waiters.sort_by_key(held);
         for call in waiters {
-            self.tell(call, |engine| {
+            self.for_call(call, |engine| {
                 engine.end_connection_wait(call, Waited::Answered);
                 engine.send(call, id);
             });
         }
-        self.place(others);
+        self.attempt_each(others);
     }
 
     /// The calls that waited for this connection find another.
-    pub(crate) fn place_waiting(&mut self, id: ConnectionId) {
+    pub(crate) fn attempt_waiters(&mut self, id: ConnectionId) {
         let waiters = self.take_waiters(id);
-        self.place(waiters);
+        self.attempt_each(waiters);
     }
 
-    fn place(&mut self, waiters: Vec<CallId>) {
+    fn attempt_each(&mut self, waiters: Vec<CallId>) {
         for call in waiters {
-            self.tell(call, |engine| {
+            self.for_call(call, |engine| {
                 engine.end_connection_wait(call, Waited::Answered);
-                engine.place_anew(call);
+                engine.attempt_elsewhere(call);
             });
         }
     }
@@ -252,7 +253,7 @@ impl Engine {
             .connections
             .borrow_mut()
             .retain(|known| *known != id);
-        self.place_waiting(id);
+        self.attempt_waiters(id);
         self.room_behind(id);
         // Nothing was said on it: there is nothing to say goodbye to.
         if unused {
@@ -291,14 +292,14 @@ impl Engine {
         let is_upstream = connection.upstream().is_some();
         let waiters = self.give_up_upstream(id);
         for (_, call) in calls {
-            self.tell(call, |engine| match is_upstream {
+            self.for_call(call, |engine| match is_upstream {
                 true => engine.attempt_failed(call, error),
                 false => engine.cancelled(call),
             });
         }
         let unprocessed = error.clone().unprocessed();
         for call in waiters {
-            self.tell(call, |engine| {
+            self.for_call(call, |engine| {
                 engine.end_connection_wait(call, Waited::InVain);
                 engine.attempt_failed(call, &unprocessed);
             });
@@ -322,14 +323,14 @@ impl Engine {
             .borrow_mut()
             .retain(|known| *known != id);
         if !was_made && self.other_family(&cluster, &endpoint) {
-            self.place_waiting(id);
+            self.attempt_waiters(id);
             return Vec::new();
         }
         if was_made || !self.has_ready(&endpoint) {
             return self.take_waiters(id);
         }
         endpoint.no_more_until.set(now + NO_MORE_FOR);
-        self.place_waiting(id);
+        self.attempt_waiters(id);
         Vec::new()
     }
 

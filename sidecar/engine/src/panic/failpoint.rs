@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 /// Where a panic strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+pub enum Failpoint {
     /// While an event of a call is handled.
     Call,
     /// Inside a connection's HTTP/2, in the middle of a field block among others.
@@ -21,22 +21,22 @@ pub enum At {
 /// How often each place may still be passed before it panics, and after that, and so on. Its clones
 /// burn together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fuse {
+pub(crate) struct Failpoints {
     #[cfg(any(test, feature = "simulation"))]
     left: Rc<[RefCell<VecDeque<u32>>; 2]>,
 }
 
-impl Fuse {
+impl Failpoints {
     /// This place is passed once more; panics if that was once too often.
     #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn burn(&self, at: At) {
+    pub(crate) fn hit(&self, at: Failpoint) {
         let mut left = self.left[at as usize].borrow_mut();
         if let Some(first) = left.front_mut() {
             *first = first.saturating_sub(1);
             if *first == 0 {
                 left.pop_front();
                 drop(left);
-                std::panic::panic_any(Injected);
+                std::panic::panic_any(InjectedPanic);
             }
         }
     }
@@ -44,11 +44,11 @@ impl Fuse {
     /// Nothing burns outside of tests.
     #[cfg(not(any(test, feature = "simulation")))]
     #[inline(always)]
-    pub(crate) fn burn(&self, _: At) {}
+    pub(crate) fn hit(&self, _: Failpoint) {}
 
     /// Panics the `counts[0]`th time from now that `at` is passed, the `counts[1]`th after that...
     #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn light(&self, at: At, counts: &[u32]) {
+    pub(crate) fn arm(&self, at: Failpoint, counts: &[u32]) {
         self.left[at as usize].replace(counts.iter().copied().collect());
     }
 }
@@ -56,4 +56,4 @@ impl Fuse {
 /// What an injected panic carries, so that a hook can tell it from a real one.
 #[cfg(any(test, feature = "simulation"))]
 #[derive(Clone, Copy, Debug)]
-pub struct Injected;
+pub struct InjectedPanic;

@@ -4,6 +4,9 @@
 //! configuration makes a new [`ClusterState`] around the same [`EndpointState`]s, so calls in flight
 //! keep what they hold and nothing learned is lost.
 
+pub(crate) mod lines;
+pub(crate) mod shared_budget;
+
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
@@ -15,10 +18,10 @@ use outrider_policy::{
     Tick, Turn, Usual,
 };
 
+use crate::cluster::lines::ClusterLines;
 use crate::config::{Cluster, INBOUND_STREAMS_DEFAULT, Transport};
-use crate::contract::ConnectionId;
-use crate::families::{self, Families};
-use crate::lines::ClusterLines;
+use crate::ids::ConnectionId;
+use crate::net::families::{self, Families};
 use crate::random::Random;
 use crate::record::{ClusterGauge, EndpointGauge};
 
