@@ -146,7 +146,7 @@ pub(crate) fn app_policy() -> ClusterPolicy {
 
 /// Default for [`Settings::outbound_streams_max`]. An application's own library lets calls above it
 /// wait, where nobody sees them: so it is more than an ordinary burst on one connection. Each stream
-/// costs some 1.3 KiB.
+/// costs some 1.5 KiB.
 pub const OUTBOUND_STREAMS_DEFAULT: u32 = 8_000;
 
 /// Default for [`Settings::inbound_streams_max`]. A caller makes another connection when one is full.
