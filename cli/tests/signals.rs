@@ -172,6 +172,41 @@ async fn a_log_that_was_renamed_away_is_opened_again() {
     sidecar.ends_well(Signal::SIGTERM).await;
 }
 
+/// Longer than a folder is not read where no notice of a change arrives. 10 s (`shared/host/src/folder/watch.rs`).
+const RESCAN: Duration = Duration::from_secs(10);
+
+/// Of the configuration in force, by the page of a sidecar.
+fn version(page: &str) -> Value {
+    let page: Value = serde_json::from_str(page).expect("JSON");
+    page["version"].clone()
+}
+
+#[tokio::test]
+async fn documents_are_read_again_at_sighup_although_no_notice_tells_of_a_change() {
+    let (documents, elsewhere) = (folder(), folder());
+    let sidecar = sidecar(&documents, Path::new("/dev/null")).await;
+    let document = documents.path().join("orders.yaml");
+    let text = fs::read_to_string(&document).expect("it is there");
+    // The system gives notice only of what is changed by a name in the watched folder.
+    let other_name = elsewhere.path().join("orders.yaml");
+    fs::hard_link(&document, &other_name).expect("it gets a second name");
+    let admin = sidecar.admin();
+    let rereading = async {
+        for endpoint in ["127.0.0.1:10", "127.0.0.1:11"] {
+            let changed = text.replace("127.0.0.1:9", endpoint);
+            let before = version(&admin.page("/config").await.1);
+            fs::write(&other_name, changed).expect("it is written");
+            sidecar.signal(Signal::SIGHUP);
+            let is_new = |_, page: &str| version(page) != before;
+            admin.until("/config", is_new).await;
+        }
+    };
+    // A rescan alone finds at most one of the two changes in this time.
+    let reread = timeout(RESCAN, rereading).await;
+    reread.expect("they are not read again");
+    sidecar.ends_well(Signal::SIGTERM).await;
+}
+
 /// A pipe that has no reader.
 fn gone_reader() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
