@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
+use super::name_news::log_news;
 use super::names::{Name, Names};
 use super::resolve::{self, Files, Stamps};
 use super::status::{ConfigurationStatus, NameStatus};
@@ -229,7 +230,7 @@ impl Configuration {
         let changed = self.names.record(self.clock.now(), &host, answer);
         let after = self.names.find(&host);
         let has_other_cause = after.is_some_and(|after| {
-            log_change(&host, &before, after);
+            log_news(&host, &before, after);
             after.addresses.is_empty() && after.problem != before.problem
         });
         let names = self.names.iter().map(name_status).collect();
@@ -247,32 +248,6 @@ fn discovery(absent: Option<&BTreeSet<String>>) -> Discovery {
     absent.map_or(Discovery::Complete, |absent| Discovery::OnDemand {
         absent: absent.clone(),
     })
-}
-
-/// A name that begins not to resolve is said once, however often it is asked for.
-fn log_change(host: &str, before: &Name, after: &Name) {
-    let lost = !before.addresses.is_empty() && after.addresses.is_empty();
-    match (&before.problem, &after.problem) {
-        (None, Some(problem)) if after.addresses.is_empty() => {
-            tracing::warn!(host, problem, "the name of an endpoint does not resolve");
-        }
-        (None, Some(problem)) => {
-            tracing::warn!(
-                host,
-                problem,
-                "the name of an endpoint does not resolve: its last addresses stay"
-            );
-        }
-        (Some(_), Some(problem)) if lost => {
-            tracing::warn!(
-                host,
-                problem,
-                "the name of an endpoint stands for no address any more"
-            );
-        }
-        (Some(_), None) => tracing::info!(host, "the name of an endpoint resolves again"),
-        (Some(_), Some(_)) | (None, None) => {}
-    }
 }
 
 /// Why names stand for nothing, for the callers of a cluster without endpoints.

@@ -2,8 +2,9 @@
 //!
 //! Reading order: `configuration` (from what a source says to the workers), `documents_source` and
 //! `documents` (one of the sources; the other is `member`), `change` (what may not replace what),
-//! `names`, `answer` and `resolve` (what names stand for), `identity_watch` and `identity` (certificates),
-//! `status` (what the admin pages are told). `outrider_host::folder` tells of changes.
+//! `names`, `answer` and `resolve` (what names stand for), `name_news` (what of it is logged),
+//! `identity_watch` and `identity` (certificates), `status` (what the admin pages are told).
+//! `outrider_host::folder` tells of changes.
 
 pub mod configuration;
 pub mod documents_source;
@@ -14,6 +15,7 @@ pub mod answer;
 mod change;
 mod documents;
 pub mod identity;
+mod name_news;
 pub mod names;
 pub mod resolve;
 
