@@ -57,7 +57,7 @@ fn two_processes_cannot_have_it() {
     assert!(matches!(second, Err(StoreError::Taken)));
 }
 
-/// What a disk does that is full is tried with a real one, in `cli/tests/full_disk.rs`.
+/// What a disk does that is full is tried with a real one, in `cli/tests/full_disk/`.
 #[test]
 fn while_it_cannot_be_written_it_is_read_and_goes_on_by_itself() {
     let folder = tempfile::tempdir().expect("a temporary folder");
