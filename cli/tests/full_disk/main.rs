@@ -13,6 +13,9 @@ use std::env;
 use disk::mounted;
 use plane::{Plane, check_refused};
 
+/// What the system says.
+const FULL: &str = "No space left on device";
+
 /// Of how many cycles one has a kill -9 and a start on the full disk.
 const CYCLES_PER_KILL: usize = 5;
 
@@ -29,7 +32,6 @@ fn check_kept(acknowledged: &[u64], kept: &[u64]) {
 
 #[tokio::test]
 async fn a_full_disk_refuses_changes_and_nothing_else_and_loses_nothing() {
-    const FULL: &str = "No space left on device";
     let Some(disk) = mounted() else { return };
     let mut plane = Plane::start(&disk).await;
     let mut acknowledged = vec![plane.apply(0).await.expect("there is room")];
@@ -43,6 +45,8 @@ async fn a_full_disk_refuses_changes_and_nothing_else_and_loses_nothing() {
         if cycle % CYCLES_PER_KILL == 0 {
             drop(plane);
             plane = Plane::start(&disk).await;
+            // Before anything has been refused.
+            plane.check_not_ready(FULL).await;
             check_kept(&acknowledged, &plane.versions().await);
         }
         disk.free();

@@ -113,12 +113,17 @@ impl Plane {
         let refused = self.client.create_token(request).await;
         check_refused(&refused.expect_err("no token is made"), cause);
         assert_eq!(self.admin.page("/livez").await.0, 200);
-        let (status, text) = self.admin.page("/readyz").await;
-        assert!(status == 503 && text.contains(cause), "{status} {text}");
+        self.check_not_ready(cause).await;
         let unwritable = "outrider_control_plane_store_unwritable";
         assert_eq!(self.admin.metric(unwritable).await as u64, 1);
         let tokens = self.client.list_tokens(v1::ListTokensRequest {}).await;
         tokens.expect("tokens are read");
+    }
+
+    /// It says why it takes no changes.
+    pub async fn check_not_ready(&self, cause: &str) {
+        let (status, text) = self.admin.page("/readyz").await;
+        assert!(status == 503 && text.contains(cause), "{status} {text}");
     }
 
     /// It takes writes again, soon.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use nix::sys::statvfs::statvfs;
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, StorageBackend, StorageError, TableError};
 
@@ -33,15 +34,32 @@ pub fn lock(folder: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-/// Opens the file to be written, makes it if there is none; writes to it only if this is another
-/// version of Outrider than wrote it last.
+/// Room on the disk below which only a probe tells whether it takes writes. Bytes; 1 MiB: some
+/// times what a probe writes. Free blocks alone do not tell: the file has pages that it uses again.
+const ROOM_MIN: u64 = 1 << 20;
+
+/// When opening tries whether the disk takes a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    Always,
+    /// So that a start on a disk with room writes nothing.
+    IfNearlyFull,
+}
+
+/// Opens the file to be written, makes it if there is none. Beside the probe it writes to it only if
+/// another version of Outrider wrote it last.
 ///
 /// # Errors
 /// [`StoreError::Unwritable`]: it is there, and the disk does not take what opening writes.
-pub fn open(folder: &Path) -> Result<Database, StoreError> {
+pub fn open(folder: &Path, probe: Probe) -> Result<Database, StoreError> {
     let path = folder.join(FILE);
     let is_there = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-    let opened = open_file(&path);
+    let opened = open_file(&path).and_then(|database| {
+        if probe == Probe::Always || is_nearly_full(folder) {
+            format::probe(&database)?;
+        }
+        Ok(database)
+    });
     opened.map_err(|error| match error {
         StoreError::Failed(redb::Error::Io(error)) if is_there && is_of_the_disk(&error) => {
             StoreError::Unwritable(error.to_string().into())
@@ -106,6 +124,14 @@ fn opening(error: DatabaseError) -> StoreError {
         }
         error => redb::Error::from(error).into(),
     }
+}
+
+/// `false` also where the system does not say.
+fn is_nearly_full(folder: &Path) -> bool {
+    statvfs(folder).is_ok_and(|disk| {
+        let room = disk.blocks_available().saturating_mul(disk.fragment_size());
+        room < ROOM_MIN
+    })
 }
 
 /// Not: whoever started us may not have the file, or gave us something else.

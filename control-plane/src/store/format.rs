@@ -22,6 +22,11 @@ const NUMBER: &str = "format";
 const WRITTEN_BY: &str = "written_by";
 const PROBE: &str = "probe";
 
+/// What a probe writes. Bytes; 200 KiB, for which redb takes a page of 256 KiB: more than a usual
+/// change of documents, so that the disk is not said to take writes when it takes only small ones.
+/// A larger change may still be refused.
+const PROBE_BYTES: usize = 200 << 10;
+
 /// The format of a store, and who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -63,12 +68,13 @@ pub fn stamp(database: &Database) -> Result<(), StoreError> {
     Ok(put(database, &[(NUMBER, &format), (WRITTEN_BY, VERSION)])?)
 }
 
-/// Writes something, so that it is known that the disk takes it.
+/// Writes [`PROBE_BYTES`] and takes them out again, so that it is known that the disk takes writes.
 ///
 /// # Errors
 /// It does not.
 pub fn probe(database: &Database) -> Result<(), StoreError> {
-    Ok(put(database, &[(PROBE, VERSION)])?)
+    put(database, &[(PROBE, &" ".repeat(PROBE_BYTES))])?;
+    Ok(put(database, &[(PROBE, "")])?)
 }
 
 fn put(database: &Database, rows: &[(&str, &str)]) -> Result<(), redb::Error> {

@@ -8,9 +8,8 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use redb::Database;
-
-use super::{Shared, StoreError, file, format};
+use super::Shared;
+use super::file::{self, Probe};
 use crate::clock;
 
 /// Shortest time between two tries. 500 ms.
@@ -46,7 +45,7 @@ fn run(shared: &Weak<Shared>, unwanted: &Receiver<()>) {
             return;
         };
         let began = clock::now();
-        match open(&shared) {
+        match file::open(&shared.folder, Probe::Always) {
             Ok(database) => return shared.mended(database),
             Err(error) => tracing::debug!(%error, "the store is not written yet"),
         }
@@ -54,10 +53,4 @@ fn run(shared: &Weak<Shared>, unwanted: &Receiver<()>) {
         let took = clock::now().duration_since(began);
         pause = (took * 10).clamp(PAUSE_MIN, PAUSE_MAX);
     }
-}
-
-fn open(shared: &Shared) -> Result<Database, StoreError> {
-    let database = file::open(&shared.folder)?;
-    format::probe(&database)?;
-    Ok(database)
 }

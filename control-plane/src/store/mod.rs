@@ -22,6 +22,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, TransactionError, WriteT
 use tokio::sync::watch;
 
 pub use error::StoreError;
+use file::Probe;
 pub use file::{FILE, existing, lock};
 pub use said::record_health;
 
@@ -70,7 +71,7 @@ impl Store {
     /// cannot be read.
     pub fn open(data: &Path) -> Result<Store, StoreError> {
         let folder_lock = lock(data)?;
-        let (held, failing) = match file::open(data) {
+        let (held, failing) = match file::open(data, Probe::IfNearlyFull) {
             Err(StoreError::Unwritable(reason)) => (Held::unmended(data, &reason)?, Some(reason)),
             opened => (Held::File(opened?), None),
         };
