@@ -63,10 +63,7 @@ impl Fields {
 
     /// Appends a field.
     pub fn push(&mut self, field: Field<'_>) {
-        if self.spans.is_empty() {
-            self.bytes.reserve(BYTES_AT_FIRST);
-            self.spans.reserve(FIELDS_AT_FIRST);
-        }
+        self.make_room();
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(field.name);
         let value = self.bytes.len() as u32;
@@ -138,7 +135,7 @@ impl Fields {
 
     /// Begins a field behind the last one, to be written in place.
     pub(crate) fn draft(&mut self) -> Draft<'_> {
-        self.reserve();
+        self.make_room();
         let start = self.bytes.len();
         Draft {
             bytes: &mut self.bytes,
@@ -157,10 +154,11 @@ impl Fields {
         self.bytes.truncate(span.start as usize);
     }
 
-    fn reserve(&mut self) {
-        if self.spans.is_empty() {
-            self.bytes.reserve(BYTES_AT_FIRST);
-            self.spans.reserve(FIELDS_AT_FIRST);
+    /// Allocates with the first field.
+    fn make_room(&mut self) {
+        if self.spans.capacity() == 0 {
+            self.bytes = Vec::with_capacity(BYTES_AT_FIRST);
+            self.spans = Vec::with_capacity(FIELDS_AT_FIRST);
         }
     }
 }
