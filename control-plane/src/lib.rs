@@ -1,55 +1,41 @@
-//! The control plane: what exists, who may see it, and how it reaches the sidecars.
+//! The control plane: which services exist, who may see them, and how sidecars get them.
 //!
 //! Knows documents and xDS; knows nothing of a sidecar's code.
 
-mod error;
-mod options;
-mod parts;
-mod process;
-mod restore;
-mod running;
+// Process: options, parts, tasks.
+mod serve;
 
+// Identity: certificates, join tokens, TLS.
 pub mod authority;
 pub mod tls;
 pub mod tokens;
 
-mod operator;
-
-pub mod ads;
-
-pub mod mesh;
-
-pub mod refusals;
-
+// Configuration and discovery: documents and registrations, joined and sent over ADS.
+mod document_store;
 pub mod registry;
 
-pub mod publish;
+mod publish;
 
-pub mod ads_service;
-pub mod metrics;
-pub mod sidecars;
+pub mod ads;
+mod ads_service;
+
+// Who is connected, what is kept, what is shown.
+pub mod members;
+mod storage;
 
 pub mod admin;
-mod allowance;
-pub mod caller;
-mod descriptors;
-pub mod member;
-mod streams;
+mod metrics;
+mod operator;
 
 pub mod clock;
-mod dependents;
-pub mod desk;
-pub mod journal;
-mod store;
 mod text;
 
-pub use error::StartupError;
-pub use options::{CERTIFICATE_LIFE_SECONDS, FLAGS, Options};
-pub use parts::Parts;
-pub use process::Addresses;
-pub use restore::{RestoreError, Unreadable, restore};
-pub use running::{Running, run, start};
-
-pub use caller::{Caller, Identity, Workload};
-pub use member::MemberId;
-pub use store::{Store, StoreError};
+pub use members::MemberId;
+pub use members::caller::{Caller, Identity, Workload};
+pub use serve::error::StartupError;
+pub use serve::options::{CERTIFICATE_LIFE_SECONDS, FLAGS, Options};
+pub use serve::parts::Parts;
+pub use serve::process::Addresses;
+pub use serve::running::{Running, run, start};
+pub use storage::restore::{RestoreError, Unreadable, restore};
+pub use storage::store::{Store, StoreError};

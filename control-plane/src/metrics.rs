@@ -6,8 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::sidecars::Protocol;
-use crate::store::Health;
+use crate::members::sidecars::Protocol;
+use crate::storage::store::Health;
 use crate::tls::Census;
 
 /// All metrics of a control plane.

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::ads::Catalogue;
 use crate::authority::Bundle;
-use crate::desk::Desired;
+use crate::document_store::Desired;
 use crate::metrics::Metrics;
 use crate::registry::Publication;
 

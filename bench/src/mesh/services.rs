@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use outrider_control_plane::mesh::Tasks;
+use outrider_control_plane::members::mesh::Tasks;
 use outrider_control_plane::registry::{Announced, Cause, Proof, Said, ServiceName, Taken};
 use outrider_control_plane::{MemberId, Options, Parts, admin};
 use serde_json::{Value, json};

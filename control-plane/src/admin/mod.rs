@@ -19,10 +19,10 @@ use outrider_host::AdminListener;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use crate::members::sidecars::Protocol;
 use crate::metrics::Levels;
-use crate::parts::Parts;
 use crate::registry::Counts;
-use crate::sidecars::Protocol;
+use crate::serve::parts::Parts;
 pub use status::status;
 use status::{Gathered, Status};
 
@@ -147,7 +147,7 @@ mod tests {
     use tokio::sync::watch;
     use tower::ServiceExt;
 
-    use crate::options::Options;
+    use crate::serve::options::Options;
 
     const OWN: &str = "127.0.0.1:15014";
 

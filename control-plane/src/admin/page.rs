@@ -254,8 +254,8 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dependents::Dependents;
-    use crate::desk::DeskStatus;
+    use crate::document_store::DeskStatus;
+    use crate::members::old_root::Dependents;
 
     /// A mesh in which every text is an attack.
     fn hostile() -> Status {

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::ads::{Answer, Standing as AdsStanding};
 use crate::clock;
-use crate::dependents::Dependents;
-use crate::desk::DeskStatus;
-use crate::parts::Parts;
+use crate::document_store::DeskStatus;
+use crate::members::old_root::Dependents;
+use crate::members::sidecars::Sidecar;
 use crate::registry::{Listed, Report, ServiceName, Standing};
-use crate::sidecars::Sidecar;
+use crate::serve::parts::Parts;
 
 /// State of a lease that an earlier process left and no instance has announced since: whether its
 /// instance lives is not known.

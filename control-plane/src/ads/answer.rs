@@ -9,7 +9,7 @@ use outrider_proto::envoy::discovery::ResourceError;
 use outrider_proto::google::Status;
 use outrider_proto::unpack;
 
-use crate::journal::TEXT_BYTES_MAX;
+use crate::storage::journal::TEXT_BYTES_MAX;
 use crate::text::clean;
 
 /// What became of a resource at the client.

@@ -7,7 +7,7 @@ use outrider_proto::envoy::discovery::{
 use outrider_proto::google::Status;
 
 use crate::ads::{DeltaStream, Standing, View, WorldStream};
-use crate::sidecars::Protocol;
+use crate::members::sidecars::Protocol;
 
 /// One of the two, with the state of one stream.
 pub trait Dialect: Sized + Send + 'static {

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::dialect::Dialect;
 use super::stream::{AdsStream, Context};
 use crate::ads::{DeltaStream, WorldStream};
-use crate::caller;
+use crate::members::caller;
 
 /// Responses that wait for the connection to take them. 4; the others wait in their stream.
 const WAITING: usize = 4;

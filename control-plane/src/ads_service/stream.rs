@@ -20,13 +20,13 @@ use tonic::Status;
 use super::dialect::{Dialect, Head};
 use super::visibility::sees;
 use crate::ads::View;
-use crate::caller::{self, Workload};
 use crate::clock;
-use crate::journal::{EventKind, Journal};
+use crate::members::caller::{self, Workload};
+use crate::members::sidecars::{Connected, Hello, Progress, Sidecars};
+use crate::members::streams::{StreamPlace, Streams};
 use crate::metrics::Metrics;
 use crate::publish::Published;
-use crate::sidecars::{Connected, Hello, Progress, Sidecars};
-use crate::streams::{StreamPlace, Streams};
+use crate::storage::journal::{EventKind, Journal};
 
 /// Most names a client may subscribe to on one stream, of all kinds together, and most others that
 /// one request may mention. 10,000: what one application calls is tens.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tonic::Status;
 
-use crate::store::StoreError;
+use crate::storage::store::StoreError;
 
 /// Why the authority did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use super::bundle::Bundle;
 use super::error::AuthorityError;
 use super::rollover::Roots;
 use super::root::Root;
-use crate::store::existing;
+use crate::storage::store::existing;
 
 /// The trust domain, and numbers as text: [`PROMOTED`] and [`LONGEST_LIFE`].
 const AUTHORITY: TableDefinition<'_, &str, &str> = TableDefinition::new("authority");

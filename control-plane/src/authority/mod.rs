@@ -26,8 +26,8 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use crate::member::MemberId;
-use crate::store::{Store, StoreError};
+use crate::members::MemberId;
+use crate::storage::store::{Store, StoreError};
 
 pub use bundle::Bundle;
 pub use credentials::{OPERATOR_FOLDER, OperatorFolder, run};

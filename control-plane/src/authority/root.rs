@@ -15,7 +15,7 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::AuthorityError;
-use crate::member::MemberId;
+use crate::members::MemberId;
 
 /// How long a root is believed: ten years. Its end is the end of the mesh unless a rollover came
 /// before.

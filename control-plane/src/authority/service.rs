@@ -14,14 +14,15 @@ use rcgen::{PublicKeyData, SubjectPublicKeyInfo};
 use tonic::{Code, Request, Response, Status};
 
 use super::{Authority, random_member, requested_key};
-use crate::allowance::{Allowances, Rate};
-use crate::journal::{EventKind, Journal};
-use crate::member::MemberId;
+use crate::clock;
+use crate::members::MemberId;
+use crate::members::caller;
+use crate::members::join_refusals::{Refusals, Tried};
+use crate::members::rate_limit::{Allowances, Rate};
 use crate::metrics::Metrics;
-use crate::parts::Parts;
-use crate::refusals::{Refusals, Tried};
+use crate::serve::parts::Parts;
+use crate::storage::journal::{EventKind, Journal};
 use crate::tokens::{Joining, Tokens};
-use crate::{caller, clock};
 
 /// Largest request that is read. Bytes; 64 KiB: anybody may send one, and a token and a request
 /// for a certificate are below 1 KiB.

@@ -5,8 +5,8 @@ use outrider_proto::v1;
 use tokio::task::spawn_blocking;
 use tonic::Status;
 
-use crate::caller;
-use crate::parts::Parts;
+use crate::members::caller;
+use crate::serve::parts::Parts;
 
 /// Octets of a message. 1 MiB: a client takes four.
 const PART_BYTES: usize = 1 << 20;

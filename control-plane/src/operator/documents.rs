@@ -8,7 +8,7 @@ use outrider_proto::v1;
 use tonic::Status;
 
 use super::refused::refused;
-use crate::desk::{Applied, Changed, Desk, Document, Source, Terms, Version};
+use crate::document_store::{Applied, Changed, Desk, Document, Source, Terms, Version};
 use crate::text::clean;
 
 /// Longest name of an author that is kept. Bytes; 256.

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tonic::Status;
 
 use crate::clock;
-use crate::journal::{Event, EventKind, Filter, Journal};
+use crate::storage::journal::{Event, EventKind, Filter, Journal};
 
 /// Events of the past where no limit is said.
 const PAST_DEFAULT: usize = 1_000;
@@ -98,7 +98,7 @@ fn wire(event: Event) -> v1::MeshEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::storage::store::Store;
 
     async fn numbers(events: &mut Events, count: usize) -> Vec<u64> {
         let events = events.take(count).collect::<Vec<_>>().await;

@@ -15,9 +15,10 @@ use tonic::{Request, Response, Status};
 
 use self::backup::Backup;
 use self::events::Events;
-use crate::journal::EventKind;
-use crate::parts::Parts;
-use crate::{admin, caller, clock};
+use crate::members::caller;
+use crate::serve::parts::Parts;
+use crate::storage::journal::EventKind;
+use crate::{admin, clock};
 
 /// Largest request. Bytes; 64 MiB: all documents of a mesh in one.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;

@@ -6,7 +6,7 @@
 use outrider_documents::DocumentError;
 use tonic::Status;
 
-use crate::desk::{DeskError, Refusal};
+use crate::document_store::{DeskError, Refusal};
 
 /// Longest text of all problems together. Bytes; 4,096, at most three times as many on the wire;
 /// hyper's client takes 16 KiB of trailers.

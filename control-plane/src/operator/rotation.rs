@@ -10,9 +10,9 @@ use outrider_proto::v1::RotationStep;
 use tonic::Status;
 
 use crate::clock;
-use crate::dependents::Dependents;
-use crate::journal::EventKind;
-use crate::parts::Parts;
+use crate::members::old_root::Dependents;
+use crate::serve::parts::Parts;
+use crate::storage::journal::EventKind;
 
 /// Takes a step; `from` is where it was asked for.
 ///

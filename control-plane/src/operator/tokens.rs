@@ -7,8 +7,9 @@ use tokio::task::spawn_blocking;
 use tonic::Status;
 
 use crate::authority::AuthorityError;
-use crate::parts::Parts;
-use crate::{caller, clock};
+use crate::clock;
+use crate::members::caller;
+use crate::serve::parts::Parts;
 
 /// Every token, with the reason if nobody can join with it any more.
 pub async fn list(parts: &Parts) -> Result<v1::ListTokensResponse, Status> {

@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use outrider_proto::v1::{Announcement, Observation};
 
 use super::change::{Announced, ServiceName};
-use crate::caller::Workload;
-use crate::journal::EventKind;
+use crate::members::caller::Workload;
+use crate::storage::journal::EventKind;
 use crate::text::clean;
 
 /// Longest name of an instance. Bytes; 64: a UUID has 36.
@@ -117,7 +117,7 @@ pub fn observed(by: &Workload, observation: &Observation) -> Option<(EventKind, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::member::MemberId;
+    use crate::members::MemberId;
 
     fn orders() -> Workload {
         Workload {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::member::MemberId;
+use crate::members::MemberId;
 
 /// Most changes of one member in a [`WINDOW`] after which it may still join. 5: an application that
 /// restarts twice, and is then looked at by somebody.

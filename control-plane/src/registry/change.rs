@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::member::MemberId;
+use crate::members::MemberId;
 
 /// A service, as the certificates of its sidecars name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::change::{Announced, Change, Registration, ServiceName};
-use crate::member::MemberId;
-use crate::store::{Store, StoreError, existing};
+use crate::members::MemberId;
+use crate::storage::store::{Store, StoreError, existing};
 
 /// (service, namespace) to its rank among those of its name: the time it was first known, in
 /// milliseconds since 1970-01-01 UTC, or one more than the greatest rank before it.

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use outrider_documents::Registered;
 
+use super::address_check::Proof;
 use super::budget::{ChangeBudget, changed_too_often};
 use super::change::{Announced, Cause, Change, Registration, ServiceName};
-use super::proof::Proof;
 use super::standing::Standing;
 use super::unready::UnreadyInstances;
-use crate::member::MemberId;
+use crate::members::MemberId;
 
 /// How long an announcement holds. 5 s; sidecars announce every third of it.
 pub const LEASE: Duration = Duration::from_secs(5);

@@ -12,17 +12,17 @@ use outrider_documents::Registered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use super::address_check::Proof;
 use super::change::{Announced, Cause, Change, ServiceName};
 use super::kept;
 use super::lease::{Leases, Refused};
-use super::proof::Proof;
 use super::shown::{Counts, Listed};
 use super::sweep;
 use super::unready::Unready;
 use super::writer::{self, Batch};
 use crate::clock;
-use crate::journal::{EventKind, Journal};
-use crate::store::{Store, StoreError};
+use crate::storage::journal::{EventKind, Journal};
+use crate::storage::store::{Store, StoreError};
 
 /// Announcements that may wait; whoever would add another waits itself. 1,024.
 const WAITING: usize = 1_024;
@@ -319,7 +319,7 @@ mod tests {
     use redb::TableDefinition;
 
     use super::*;
-    use crate::member::MemberId;
+    use crate::members::MemberId;
     use crate::registry::change::ServiceName;
 
     fn announced() -> Announced {

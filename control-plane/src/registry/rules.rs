@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::address_check::Proof;
 use super::change::{Announced, Cause, Change, Registration, ServiceName};
 use super::lease::Leases;
-use super::proof::Proof;
 use super::standing::Standing;
 use super::sweep;
-use crate::member::MemberId;
+use crate::members::MemberId;
 
 mod members;
 

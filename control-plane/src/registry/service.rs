@@ -1,7 +1,7 @@
 //! Announcements over gRPC: a stream for each instance, and a lease for each announcement.
 //!
 //! The end of a stream says little of the instance: it is looked for once, and unless its own
-//! machine says that nobody listens there ([`super::proof`]) its lease runs on to its own end. A
+//! machine says that nobody listens there ([`super::address_check`]) its lease runs on to its own end. A
 //! withdrawal is answered when everybody who is connected has been told.
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,18 +17,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::address_check::{Claim, Proof, Proofs};
 use super::announcement::{observed, parse, reason};
 use super::change::{Announced, Cause};
 use super::lease::{LEASE, Refused};
-use super::proof::{Claim, Proof, Proofs};
 use super::registrar::{Registry, Said, Stopped, Taken};
-use crate::caller::{self, Workload};
 use crate::clock;
-use crate::desk::Desired;
-use crate::journal::Journal;
+use crate::document_store::Desired;
+use crate::members::caller::{self, Workload};
+use crate::members::sidecars::Sidecars;
+use crate::members::streams::{StreamPlace, Streams};
 use crate::metrics::Metrics;
-use crate::sidecars::Sidecars;
-use crate::streams::{StreamPlace, Streams};
+use crate::storage::journal::Journal;
 
 /// Longest time that a withdrawal waits for others to be told. 500 ms: those who stop have
 /// better things to do, and whoever was not told by then finds the door closed and tries another.
@@ -282,8 +282,8 @@ fn status_of(refused: Refused) -> Status {
 mod tests {
     use super::*;
     use crate::authority::Authority;
-    use crate::member::MemberId;
-    use crate::store::Store;
+    use crate::members::MemberId;
+    use crate::storage::store::Store;
     use crate::tls::Prover;
 
     fn announcement(address: SocketAddr) -> Announcement {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::change::{Announced, ServiceName};
 use super::lease::{LEASE, LEASES_MAX, Leases};
-use crate::member::MemberId;
+use crate::members::MemberId;
 
 /// An instance that takes no calls.
 #[derive(Clone, Debug, PartialEq, Eq)]

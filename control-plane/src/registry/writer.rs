@@ -12,7 +12,7 @@ use super::change::Change;
 use super::kept::{self, Unwritten};
 use super::lease::Refused;
 use super::registrar::Taken;
-use crate::store::{Store, StoreError};
+use crate::storage::store::{Store, StoreError};
 
 /// Most batches in one write. 1,024.
 const BATCHES_MAX: usize = 1_024;

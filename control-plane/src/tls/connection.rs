@@ -14,8 +14,8 @@ use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::guests::{Gone, Seat};
-use crate::caller::{Caller, Identity, Workload};
+use super::connection_limits::{Gone, Seat};
+use crate::members::caller::{Caller, Identity, Workload};
 
 /// How long somebody without a certificate may stay. 10 s: to ask for the bundle and to join takes
 /// less than one.
@@ -143,7 +143,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::member::MemberId;
+    use crate::members::MemberId;
 
     #[test]
     fn a_sidecars_connection_lasts_as_long_as_its_certificate() {

@@ -5,14 +5,14 @@
 //! Nothing is resumed: a root that has retired is believed by no handshake after it. TLS 1.3 only.
 //! Reference: SPIFFE X.509-SVID 5, RFC 8446.
 
-mod census;
 mod client;
 mod connection;
-mod door;
-mod guests;
+mod connection_counts;
+mod connection_limits;
+mod listener;
 mod name;
-mod proof;
 mod trust;
+mod verify_address;
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use tokio::sync::watch;
 
 use crate::authority::Authority;
 
-pub use census::{Census, TurnedAway};
 pub use client::{ClientError, Credential, client_config};
 pub use connection::Connection;
-pub use door::Door;
-pub use guests::{Ceilings, Guests};
-pub use proof::Prover;
+pub use connection_counts::{Census, TurnedAway};
+pub use connection_limits::{Ceilings, Guests};
+pub use listener::Door;
+pub use verify_address::Prover;
 
 use trust::Roots;
 

@@ -5,8 +5,8 @@
 use outrider_identity::{IdentityError, Svid};
 use outrider_proto::token::is_label;
 
-use crate::caller::{Identity, Workload};
-use crate::member::MemberId;
+use crate::members::MemberId;
+use crate::members::caller::{Identity, Workload};
 
 /// The caller that the certificate names in `trust_domain`.
 ///

@@ -14,7 +14,7 @@ use super::name::identity_of;
 use super::provider;
 use crate::authority::Bundle;
 use crate::clock;
-use crate::member::MemberId;
+use crate::members::MemberId;
 
 /// How long a connection lasts after its root has retired: for the answer to whoever retired it.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use outrider_proto::token::TokenError;
 use tonic::Status;
 
-use crate::store::StoreError;
+use crate::storage::store::StoreError;
 
 /// Why a token was not made, not found, or does not count.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::allowance::{Allowances, Rate};
+use crate::members::rate_limit::{Allowances, Rate};
 
 /// Joins with one token. 50 in a second: a service of 200 instances is there after four; each costs a
 /// signature and an event.

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::authority::Bundle;
 use crate::clock;
-use crate::store::{Store, StoreError};
+use crate::storage::store::{Store, StoreError};
 
 pub use error::TokensError;
 use joins::Joins;

@@ -8,7 +8,7 @@ use redb::{Error, ReadTransaction, ReadableTable, Table, TableDefinition, WriteT
 use serde::{Deserialize, Serialize};
 
 use super::{KEPT_SECONDS, TokensError};
-use crate::store::existing;
+use crate::storage::store::existing;
 
 /// Id to a [`Record`] in JSON.
 const TOKENS: TableDefinition<'_, [u8; 8], &[u8]> = TableDefinition::new("tokens");

@@ -15,14 +15,14 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Streaming};
 
 use crate::authority::{Authority, Bundle};
-use crate::caller::{Caller, Identity, Workload};
 use crate::clock;
-use crate::desk::Desired;
-use crate::journal::Journal;
-use crate::member::MemberId;
-use crate::mesh::{Mesh, Opening};
-use crate::sidecars::Sidecar;
-use crate::store::Store;
+use crate::document_store::Desired;
+use crate::members::MemberId;
+use crate::members::caller::{Caller, Identity, Workload};
+use crate::members::mesh::{Mesh, Opening};
+use crate::members::sidecars::Sidecar;
+use crate::storage::journal::Journal;
+use crate::storage::store::Store;
 use crate::tls::Prover;
 
 const DOCUMENTS: &str = "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: { name: pay }\n\

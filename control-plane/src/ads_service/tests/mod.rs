@@ -17,7 +17,7 @@ use tonic::Code;
 
 use self::bed::{Bed, caller, desired, orders};
 use crate::ads::Answer;
-use crate::caller::Identity;
+use crate::members::caller::Identity;
 use crate::metrics::Levels;
 
 fn owned(names: &[&str]) -> Vec<String> {

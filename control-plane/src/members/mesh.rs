@@ -1,0 +1,142 @@
+//! The mesh as sidecars are told of it: who is registered, what is published, who is connected.
+//!
+//! Puts the parts of that together, and no more: each decides for itself.
+
+use std::sync::Arc;
+
+use outrider_proto::envoy::discovery::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
+use outrider_proto::v1::registry_server::RegistryServer;
+use tokio::sync::watch;
+
+use crate::ads_service::{Ads, Context};
+use crate::authority::Bundle;
+use crate::document_store::Desired;
+use crate::members::sidecars::Sidecars;
+use crate::members::streams::Streams;
+use crate::metrics::Metrics;
+use crate::publish::{Published, Publisher, Sources};
+use crate::registry::{Announcements, Proofs, Registrar, Registry};
+use crate::storage::journal::Journal;
+use crate::storage::store::{Store, StoreError};
+use crate::tls::Prover;
+
+/// Largest announcement that is read. Bytes; 64 KiB: 64 observations, and a sidecar sends no more at
+/// once, are 8 KiB.
+const ANNOUNCEMENT_BYTES_MAX: usize = 64 << 10;
+
+/// Largest request that is read. Bytes; 4 MiB, gRPC's own default.
+const REQUEST_BYTES_MAX: usize = 4 << 20;
+
+/// The mesh, for whoever serves it or shows it. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Mesh {
+    /// Who is registered.
+    pub registry: Registry,
+    /// What is published.
+    pub published: watch::Receiver<Arc<Published>>,
+    /// Who is connected.
+    pub sidecars: Sidecars,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    journal: Journal,
+    desired: watch::Receiver<Arc<Desired>>,
+    proofs: Proofs,
+    streams: Streams,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What the mesh is made from.
+#[derive(Debug)]
+pub struct Opening<'o> {
+    /// Where registrations are kept.
+    pub store: &'o Store,
+    /// Where events are written down.
+    pub journal: &'o Journal,
+    /// What is desired of it.
+    pub desired: watch::Receiver<Arc<Desired>>,
+    /// Whom its members believe.
+    pub bundle: watch::Receiver<Arc<Bundle>>,
+    /// How its members are looked for.
+    pub prover: Prover,
+    /// Becomes true when the process stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// What has to run for it to live.
+#[derive(Debug)]
+pub struct Tasks {
+    /// Owns the leases.
+    pub registrar: Registrar,
+    /// Publishes what changes.
+    pub publisher: Publisher,
+}
+
+impl Mesh {
+    /// Opens it; it lives while the tasks run.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn open(opening: Opening<'_>) -> Result<(Mesh, Tasks), StoreError> {
+        let Opening {
+            store,
+            journal,
+            desired,
+            bundle,
+            prover,
+            stopping,
+        } = opening;
+        let metrics = Arc::new(Metrics::new());
+        let (registry, registrar) = Registry::open(store, journal)?;
+        let proofs = Proofs::new(prover, Arc::clone(&metrics));
+        let sources = Sources {
+            desired: desired.clone(),
+            registry: registry.published(),
+            bundle,
+        };
+        let (publisher, published) = Publisher::new(sources, Arc::clone(&metrics));
+        let mesh = Mesh {
+            registry,
+            published,
+            sidecars: Sidecars::default(),
+            metrics,
+            journal: journal.clone(),
+            desired,
+            proofs,
+            streams: Streams::default(),
+            stopping,
+        };
+        let tasks = Tasks {
+            registrar,
+            publisher,
+        };
+        Ok((mesh, tasks))
+    }
+
+    /// ADS for its members.
+    pub fn ads(&self) -> AggregatedDiscoveryServiceServer<Ads> {
+        let ads = Ads::new(Context {
+            published: self.published.clone(),
+            sidecars: self.sidecars.clone(),
+            journal: self.journal.clone(),
+            metrics: Arc::clone(&self.metrics),
+            streams: self.streams.clone(),
+            stopping: self.stopping.clone(),
+        });
+        AggregatedDiscoveryServiceServer::new(ads).max_decoding_message_size(REQUEST_BYTES_MAX)
+    }
+
+    /// Announcements of its members.
+    pub fn announcements(&self) -> RegistryServer<Announcements> {
+        let announcements = Announcements {
+            registry: self.registry.clone(),
+            sidecars: self.sidecars.clone(),
+            journal: self.journal.clone(),
+            metrics: Arc::clone(&self.metrics),
+            proofs: self.proofs.clone(),
+            desired: self.desired.clone(),
+            streams: self.streams.clone(),
+            stopping: self.stopping.clone(),
+        };
+        RegistryServer::new(announcements).max_decoding_message_size(ANNOUNCEMENT_BYTES_MAX)
+    }
+}

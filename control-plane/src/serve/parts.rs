@@ -1,0 +1,102 @@
+//! What everybody in the process shares: opened once, in order, before anything runs.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use tokio::sync::watch;
+
+use crate::authority::{self, Authority};
+use crate::clock;
+use crate::document_store::{Desk, Opening};
+use crate::members::mesh::{self, Mesh};
+use crate::serve::descriptors;
+use crate::serve::error::StartupError;
+use crate::serve::options::Options;
+use crate::storage::journal::Journal;
+use crate::storage::store::{Store, StoreError};
+use crate::tls::{Ceilings, Guests, Prover};
+use crate::tokens::Tokens;
+
+/// What everybody in the process shares. Clones share it too.
+#[derive(Clone)]
+pub struct Parts {
+    /// What the process was told.
+    pub options: Options,
+    /// What survives it.
+    pub store: Store,
+    /// What happened.
+    pub journal: Journal,
+    /// What is desired.
+    pub desk: Desk,
+    /// Who may call itself what.
+    pub authority: Authority,
+    /// Who may join.
+    pub tokens: Tokens,
+    /// What sidecars are told.
+    pub mesh: Mesh,
+    /// Who is connected, and who had to go.
+    pub guests: Guests,
+    /// Becomes true when the process stops: streams that would never end, end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Parts {
+    /// Opens all of them, and what has to run for the mesh to live. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`StartupError`]: which part, and what to change.
+    pub fn open(
+        options: Options,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<(Parts, mesh::Tasks), StartupError> {
+        make_folder(&options.data).map_err(|source| StartupError::Data {
+            folder: options.data.clone(),
+            source,
+        })?;
+        let unusable = |source: StoreError| StartupError::Store {
+            folder: options.data.clone(),
+            source,
+        };
+        let store = Store::open(&options.data).map_err(unusable)?;
+        let journal = Journal::open(&store).map_err(unusable)?;
+        // A trust domain is settled once: by the documents of the first start.
+        let desk = Desk::open(Opening {
+            store: store.clone(),
+            journal: journal.clone(),
+            folder: options.documents.clone(),
+            trust_domain: authority::kept_trust_domain(&store)?,
+        })?;
+        let trust_domain = desk.desired().borrow().documents.trust_domain().to_owned();
+        let (life, now) = (options.certificate_life, clock::unix_seconds());
+        let authority = Authority::open(&store, &trust_domain, life, now)?;
+        let tokens = Tokens::open(&store, authority.trust_domain(), authority.bundle());
+        let (mesh, tasks) = Mesh::open(mesh::Opening {
+            store: &store,
+            journal: &journal,
+            desired: desk.desired(),
+            bundle: authority.bundle(),
+            prover: Prover::new(&authority),
+            stopping: stopping.clone(),
+        })
+        .map_err(unusable)?;
+        let parts = Parts {
+            options,
+            store,
+            journal,
+            desk,
+            authority,
+            tokens,
+            mesh,
+            guests: Guests::new(Ceilings::new(descriptors::connections_max())),
+            stopping,
+        };
+        Ok((parts, tasks))
+    }
+}
+
+/// Keys are kept in it: a new one is its owner's alone.
+pub(crate) fn make_folder(data: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data)
+}
