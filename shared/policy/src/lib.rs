@@ -8,6 +8,8 @@
 //! waits, sends and stores; this crate says what to do next. Modules stand in the order in
 //! which a call meets them.
 
+pub mod order;
+
 mod random;
 mod tick;
 

@@ -14,30 +14,78 @@ use outrider_policy::{
     CallPolicy, HealthRules, Route, RouteIndex, RouteMatch, Tick, WeightedCluster,
 };
 
-use crate::call::RouteState;
 use crate::cluster::{ClusterState, EndpointState};
 use crate::config::{Cluster, Endpoint, Snapshot, Transport, app_policy};
 use crate::engine::Engine;
 use crate::ids::{ConnectionId, Scope};
 
+/// A route on first use, with the clusters it leads to.
+pub(crate) struct RouteState {
+    pub(crate) route: Route,
+    pub(crate) name: Arc<str>,
+    /// By position of `route.clusters`; `None` where the configuration names no such cluster.
+    pub(crate) clusters: Vec<Option<Rc<ClusterState>>>,
+}
+
+/// The configuration in force, and what is made of it on first use.
+pub(crate) struct Configuration {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// By route index of the snapshot.
+    routes: Vec<Option<Rc<RouteState>>>,
+    /// The one route of the inbound listener, to the own application.
+    pub(crate) app_route: Option<Rc<RouteState>>,
+    /// Clusters in use, by name.
+    pub(crate) clusters: FxHashMap<Arc<str>, Rc<ClusterState>>,
+}
+
+/// What a swap leaves to do.
+struct Swapped {
+    before: Arc<Snapshot>,
+    /// Connections to endpoints that the new configuration no longer names.
+    removed: Vec<ConnectionId>,
+}
+
 impl Engine {
-    /// New configuration. Calls that waited for something in it go on; all others keep the policy they started with; endpoints, breakers and
-    /// connections whose cluster did not change survive.
+    /// New configuration. Calls that waited for something in it go on; all others keep the policy they
+    /// started with; endpoints, breakers and connections whose cluster did not change survive.
     pub fn configure(&mut self, now: Tick, snapshot: Arc<Snapshot>) {
         self.now = now;
         self.scope = Scope::None;
         self.guarded(|engine| engine.swap(snapshot));
     }
 
-    /// All that could fail is made beside what is in force; after that nothing is half of each.
     fn swap(&mut self, snapshot: Arc<Snapshot>) {
+        let Swapped { before, removed } = self.configuration.swap(snapshot, self.now);
+        self.apply_lifetimes(&before.lifetimes);
+        // Last, because calls that waited for one of these go where the new configuration says.
+        for id in removed {
+            self.in_scope(Scope::Connection(id), |engine| engine.retire(id));
+        }
+        self.configured_lines();
+        self.resume_discovered();
+    }
+}
+
+impl Configuration {
+    /// No services; with an application, its route.
+    pub(crate) fn new(app: Option<SocketAddr>) -> Configuration {
+        Configuration {
+            snapshot: Arc::default(),
+            routes: Vec::new(),
+            app_route: app.map(|app| Rc::new(app_route(app))),
+            clusters: FxHashMap::default(),
+        }
+    }
+
+    /// All that could fail is made beside what is in force; after that nothing is half of each.
+    fn swap(&mut self, snapshot: Arc<Snapshot>, now: Tick) -> Swapped {
         let mut removed = Vec::new();
         let mut clusters = FxHashMap::default();
         for (name, known) in &self.clusters {
             let next = snapshot
                 .clusters
                 .get(&**name)
-                .map(|config| renewed(known, config, self.now));
+                .map(|config| renewed(known, config, now));
             removed.extend(removed_connections(known, next.as_deref()));
             if let Some(next) = next {
                 clusters.insert(Arc::clone(name), next);
@@ -47,13 +95,7 @@ impl Engine {
         self.routes.clear();
         self.routes.resize_with(snapshot.routes.len(), || None);
         let before = std::mem::replace(&mut self.snapshot, snapshot);
-        self.apply_lifetimes(&before.lifetimes);
-        // Last, because calls that waited for one of these go where the new configuration says.
-        for id in removed {
-            self.in_scope(Scope::Connection(id), |engine| engine.retire(id));
-        }
-        self.configured_lines();
-        self.resume_discovered();
+        Swapped { before, removed }
     }
 
     /// The state of a route, made on its first use.
@@ -150,7 +192,7 @@ fn apply_health_rules(next: &ClusterState, before: &HealthRules, now: Tick) {
 }
 
 /// The inbound side's only route: everything to the own application, in plaintext on loopback.
-pub(crate) fn app_route(address: SocketAddr) -> RouteState {
+fn app_route(address: SocketAddr) -> RouteState {
     let name = "app".to_owned();
     let config = Cluster {
         name: name.clone(),

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use outrider_eviction::Handshakes;
@@ -14,14 +13,12 @@ use outrider_http2 as http2;
 #[cfg(any(test, feature = "simulation"))]
 use outrider_identity::SpiffeId;
 use outrider_policy::{Pressure, Tick};
-use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::call::{AttemptError, Call, RouteState, WaitKind};
-use crate::cluster::ClusterState;
+use crate::call::{AttemptError, Call, WaitKind};
 use crate::cluster::lines::Lines;
-use crate::config::{Settings, Snapshot};
-use crate::configuration::app_route;
+use crate::config::Settings;
+use crate::configuration::Configuration;
 use crate::contract::{Action, CloseCause, ConnectFailure};
 use crate::ids::{ConnectionId, Scope, Side};
 use crate::net::codec::Codec;
@@ -38,13 +35,7 @@ pub struct Engine {
     pub(crate) now: Tick,
     pub(crate) settings: Settings,
     pub(crate) material: Option<Arc<TlsMaterial>>,
-    pub(crate) snapshot: Arc<Snapshot>,
-    /// By route index of the snapshot, made on first use.
-    pub(crate) routes: Vec<Option<Rc<RouteState>>>,
-    /// The one route of the inbound listener, to the own application.
-    pub(crate) app_route: Option<Rc<RouteState>>,
-    /// Clusters in use, by name.
-    pub(crate) clusters: FxHashMap<Arc<str>, Rc<ClusterState>>,
+    pub(crate) configuration: Configuration,
     pub(crate) connections: Slab<Connection>,
     serials: u32,
     /// Boxed, so that a burst is not copied while the slab grows, and leaves little behind.
@@ -81,14 +72,10 @@ impl Engine {
     ///
     /// `seed` feeds the engine's only source of randomness (trace ids, jitter, balancing).
     pub fn new(settings: Settings, seed: u64) -> Engine {
-        let app_route = settings.app.map(|app| Rc::new(app_route(app)));
         Engine {
             now: Tick::ZERO,
             material: None,
-            snapshot: Arc::default(),
-            routes: Vec::new(),
-            app_route,
-            clusters: FxHashMap::default(),
+            configuration: Configuration::new(settings.app),
             connections: Slab::new(),
             serials: 0,
             calls: Slab::new(),

@@ -30,9 +30,9 @@ impl Engine {
             usable.map_or(0, |found| found.http2.room())
         };
         let gauge = |cluster: &Rc<ClusterState>| cluster.gauge(self.now, room);
-        gauges.clusters = self.clusters.values().map(gauge).collect();
+        gauges.clusters = self.configuration.clusters.values().map(gauge).collect();
         gauges.clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        let app = self.app_route.as_ref();
+        let app = self.configuration.app_route.as_ref();
         let app = app.and_then(|route| route.clusters.first()?.as_ref());
         gauges.app = app.map(gauge);
         gauges

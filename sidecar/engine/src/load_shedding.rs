@@ -22,9 +22,6 @@ const HELD_BYTES_MIN: usize = 4 << 10;
 /// A connection with as much unsent output as this has a peer that takes nothing. Bytes.
 const UNSENT_BYTES_MIN: usize = 64 << 10;
 
-/// The probe by which the mesh and its operators learn that we live (gRPC health checking).
-const HEALTH: &[u8] = b"/grpc.health.v1.Health/Check";
-
 /// What could be given up.
 struct Buffered {
     what: Owner,
@@ -73,19 +70,6 @@ impl Engine {
             }
             held = held.saturating_sub(holding.bytes);
             self.evict(holding.what);
-        }
-    }
-
-    /// A new call under pressure is refused before it costs more than its head.
-    pub(crate) fn check_memory(&self, call: &Call) -> Result<(), Refusal> {
-        let path = call.request.find(b":path").unwrap_or_default();
-        match self.pressure {
-            Pressure::Low => Ok(()),
-            Pressure::High | Pressure::Critical if path == HEALTH => Ok(()),
-            Pressure::High | Pressure::Critical => Err(Refusal::early(
-                Reason::MemoryLimit,
-                "this sidecar is near its memory limit and takes no new calls for now",
-            )),
         }
     }
 

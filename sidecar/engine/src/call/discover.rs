@@ -13,6 +13,7 @@
 use outrider_policy::Limits;
 
 use super::grammar::shown;
+use super::steps::deadline;
 use super::wait::{Missing, WaitKind};
 use super::{Call, Phase};
 use crate::cluster::lines::Ticket;
@@ -29,9 +30,9 @@ const WANTED_MAX: usize = 1_024;
 impl Engine {
     /// Nobody has told of the call's service: it is asked for, and the call waits for the answer.
     pub(super) fn await_service(&mut self, mut call: Box<Call>, name: String) {
-        let may_wait = self
-            .set_deadline(&mut call)
-            .and_then(|()| self.check_discovery(&name));
+        // Without a route: the caller's `grpc-timeout` alone.
+        let bounded = deadline::set(&self.context(), &mut call);
+        let may_wait = bounded.and_then(|()| self.check_discovery(&name));
         if let Err(refusal) = may_wait {
             return self.refuse(call, refusal);
         }
@@ -88,7 +89,7 @@ impl Engine {
     /// New configuration is in force: the calls for which it has the answer go on, the oldest
     /// first. Names that lead somewhere now are no longer wanted; when their routes go, they are wanted again.
     pub(crate) fn resume_discovered(&mut self) {
-        let routes = &self.snapshot.routes;
+        let routes = &self.configuration.snapshot.routes;
         self.wanted.retain(|name, _| !routes.knows(name));
         if self.waiting[WaitKind::Service as usize] == 0 {
             return;
@@ -109,10 +110,10 @@ impl Engine {
         let Phase::Waiting(wait) = &call.phase else {
             return false;
         };
-        match (&wait.missing, &self.snapshot.discovery) {
+        match (&wait.missing, &self.configuration.snapshot.discovery) {
             (Missing::Service(_), Discovery::Complete) => true,
             (Missing::Service(name), Discovery::OnDemand { absent }) => {
-                absent.contains(name) || self.snapshot.routes.knows(name)
+                absent.contains(name) || self.configuration.snapshot.routes.knows(name)
             }
             (Missing::Endpoint | Missing::Stream | Missing::Ready(_), _) => false,
         }

@@ -1,59 +1,8 @@
-//! What a request must be before anything looks at it twice: its grammar, whatever it asks for.
-
-use std::time::Duration;
+//! What makes a request gRPC, and how text of a peer is shown.
 
 use outrider_http2::Fields;
-use outrider_policy::{GrpcPath, check_plain_path, timeout};
-
-use super::Call;
-use crate::refusal::{Reason, Refusal};
 
 const GRPC: &[u8] = b"application/grpc";
-
-/// Refuses what is outside the grammar before anything looks at it twice.
-pub(super) fn check(call: &Call) -> Result<(), Refusal> {
-    // Two parsers could each believe another one, and one of them would not see gRPC.
-    let mut types = call.request.find_all(b"content-type");
-    if types.next().is_some_and(is_list) || types.next().is_some() {
-        return Err(Refusal::early(
-            Reason::BadRequest,
-            "the request has more than one content-type",
-        ));
-    }
-    let path = call.request.find(b":path").unwrap_or_default();
-    let good = match (call.is_grpc, path) {
-        (true, _) => GrpcPath::parse(path).map(drop),
-        // `OPTIONS *` (RFC 9110 7.1); HTTP/2 lets no other method ask for it.
-        (false, b"*") => Ok(()),
-        (false, _) => check_plain_path(path),
-    };
-    good.map_err(|why| {
-        Refusal::early(
-            Reason::BadRequest,
-            format!("the path {} is refused: {why}", shown(path)),
-        )
-    })
-}
-
-/// `grpc-timeout`. Two of them are none: which one counts is not said anywhere.
-pub(super) fn asked_timeout(call: &Call) -> Result<Option<Duration>, Refusal> {
-    let mut values = call.request.find_all(b"grpc-timeout");
-    let Some(value) = values.next().filter(|_| call.is_grpc) else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        let sentence = "the request has more than one grpc-timeout";
-        return Err(Refusal::early(Reason::BadTimeout, sentence));
-    }
-    let parsed = timeout::parse(value).map_err(|_| {
-        let sentence = format!(
-            "grpc-timeout {} is not 1 to 8 digits and a unit of HMSmun",
-            shown(value)
-        );
-        Refusal::early(Reason::BadTimeout, sentence)
-    })?;
-    Ok(Some(parsed))
-}
 
 /// A gRPC call is a POST of gRPC's content type.
 pub(super) fn is_grpc(request: &Fields) -> bool {
@@ -77,7 +26,7 @@ pub(super) fn is_grpc_type(value: &[u8]) -> bool {
 }
 
 /// Several values joined with commas, as no content type is: a comma stands in quotes there.
-fn is_list(value: &[u8]) -> bool {
+pub(super) fn is_list(value: &[u8]) -> bool {
     let mut is_quoted = false;
     let is_between = |octet: &u8| {
         is_quoted ^= *octet == b'"';

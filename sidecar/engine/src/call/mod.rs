@@ -31,6 +31,7 @@ mod malformed;
 mod reset;
 mod respond;
 mod retry;
+mod steps;
 mod wait;
 
 use std::net::SocketAddr;
@@ -40,10 +41,11 @@ use std::time::Duration;
 
 use outrider_http2::{Fields, StreamId};
 use outrider_identity::SpiffeId;
-use outrider_policy::{Admission, Route, Tick, TraceContext};
+use outrider_policy::{Admission, Tick, TraceContext};
 
 use crate::cluster::lines::Ticket;
 use crate::cluster::{ClusterState, EndpointState};
+use crate::configuration::RouteState;
 use crate::ids::{ConnectionId, Side};
 use crate::record::AttemptRecord;
 use crate::timers::TimerKey;
@@ -74,6 +76,8 @@ pub(crate) struct Call {
     pub(crate) made_request_id: Option<[u8; 36]>,
     pub(crate) route: Option<Rc<RouteState>>,
     pub(crate) cluster: Option<Rc<ClusterState>>,
+    /// Steps of admission that it has passed: its place in the list of its direction.
+    pub(crate) steps_passed: u8,
     pub(crate) phase: Phase,
     /// Its place among those that wait, drawn by its first wait.
     pub(crate) ticket: Option<Ticket>,
@@ -160,14 +164,6 @@ pub(crate) struct Attempt {
     pub(crate) per_try_timer: Option<TimerKey>,
     /// Request bytes its connection took.
     pub(crate) taken: usize,
-}
-
-/// A route on first use, with the clusters it leads to.
-pub(crate) struct RouteState {
-    pub(crate) route: Route,
-    pub(crate) name: Arc<str>,
-    /// By position of `route.clusters`; `None` where the configuration names no such cluster.
-    pub(crate) clusters: Vec<Option<Rc<ClusterState>>>,
 }
 
 impl Call {

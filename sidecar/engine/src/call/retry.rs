@@ -143,7 +143,7 @@ impl Engine {
         if cluster.is_app {
             return Some(cluster);
         }
-        let newest = self.cluster_state(&cluster.name);
+        let newest = self.configuration.cluster_state(&cluster.name);
         match &newest {
             Some(newest) => {
                 self.move_load(id, &cluster, newest);

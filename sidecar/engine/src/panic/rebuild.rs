@@ -176,10 +176,12 @@ impl Engine {
             .iter()
             .filter_map(|(_, call)| call.cluster.clone());
         let app = self
+            .configuration
             .app_route
             .iter()
             .flat_map(|route| route.clusters.iter().flatten().cloned());
-        self.clusters
+        self.configuration
+            .clusters
             .values()
             .cloned()
             .chain(app)

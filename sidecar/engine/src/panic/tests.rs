@@ -179,7 +179,12 @@ impl Bed {
         assert_eq!(gauges.calls, 0, "{context}");
         let connections = gauges.downstream.iter().sum::<usize>() + gauges.upstream;
         assert!(gauges.timers <= connections, "{context}: {gauges:?}");
-        let route = self.engine.app_route.as_ref().expect("an application");
+        let route = self
+            .engine
+            .configuration
+            .app_route
+            .as_ref()
+            .expect("an application");
         let cluster = route.clusters[0].as_ref().expect("its cluster");
         let load = [cluster.load.calls.get(), cluster.load.waiting.get()];
         assert_eq!(load, [0, 0], "{context}");

@@ -24,8 +24,8 @@ impl Engine {
     /// The configuration has been replaced; `before` was said of what is accepted here, and of the own
     /// application.
     pub(crate) fn apply_lifetimes(&mut self, before: &Lifetimes) {
-        let is_changed_here = *before != self.snapshot.lifetimes;
-        let clusters = &self.clusters;
+        let is_changed_here = *before != self.configuration.snapshot.lifetimes;
+        let clusters = &self.configuration.clusters;
         let changed = |(slot, it): (usize, &mut crate::net::connection::Connection)| {
             let is_changed = match &mut it.role {
                 Role::Upstream(upstream) if !upstream.cluster.is_app => {

@@ -227,7 +227,9 @@ impl Engine {
 
     pub(super) fn lifetimes(&self, id: ConnectionId) -> Lifetimes {
         let connection = self.connection(id);
-        *connection.map_or(&self.snapshot.lifetimes, |it| self.lifetimes_of(it))
+        *connection.map_or(&self.configuration.snapshot.lifetimes, |it| {
+            self.lifetimes_of(it)
+        })
     }
 
     /// What holds for a connection: its cluster's word, or the own service's.
@@ -236,7 +238,7 @@ impl Engine {
             Role::Upstream(upstream) if !upstream.cluster.is_app => {
                 &upstream.cluster.config.policy.lifetimes
             }
-            Role::Upstream(_) | Role::Downstream { .. } => &self.snapshot.lifetimes,
+            Role::Upstream(_) | Role::Downstream { .. } => &self.configuration.snapshot.lifetimes,
         }
     }
 
