@@ -56,7 +56,7 @@ pub struct Config {
     pub gathers: bool,
     /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Its own cost nothing
     /// when the stream is 10 ms old or its answer has begun. Each stream that ends normally, and not
-    /// by an answer of the owner ([`Connection::settle`](crate::Connection::settle)), earns two, never
+    /// by an answer of the owner ([`Connection::mark_local_reply`](crate::Connection::mark_local_reply)), earns two, never
     /// above the burst. When it is spent new streams are held until they are 10 ms old
     /// ([`Connection::held_until`](crate::Connection::held_until)); a peer that makes *us* reset is
     /// closed. Default 200, 50 a second. At worst an application of any library cancels all that it

@@ -76,7 +76,7 @@ impl Engine {
         let Some(http2) = self.http2(call.downstream) else {
             return;
         };
-        http2.settle(stream);
+        http2.mark_local_reply(stream);
         if let (Side::Inbound, Some(code)) = (call.side, refusal.reset) {
             // The caller's sidecar makes a status of it, by the same rules as of any endpoint's reset.
             return http2.reset(stream, code);

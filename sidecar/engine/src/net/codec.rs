@@ -74,8 +74,8 @@ impl Codec {
         self.step(|http2, failpoints| http2.head(stream, burning(fields, failpoints), end));
     }
 
-    pub(crate) fn settle(&mut self, stream: StreamId) {
-        self.step(|http2, _| http2.settle(stream));
+    pub(crate) fn mark_local_reply(&mut self, stream: StreamId) {
+        self.step(|http2, _| http2.mark_local_reply(stream));
     }
 
     pub(crate) fn data(&mut self, stream: StreamId, bytes: &[u8], end: bool) {

@@ -60,7 +60,7 @@ impl Connection {
             self.announce(id, update);
         }
         if data_len > 0 {
-            self.budgets.earn_for_data_received();
+            self.budgets.deposit_for_data_received();
             self.body = Some(Body { stream: id, end });
         }
         Ok(None)

@@ -8,12 +8,12 @@
 
 use std::time::Duration;
 
-use super::resets::{Resets, Stake};
+use super::resets::{ResetCharge, Resets};
 use crate::{Budget, Config};
 
 /// How many bursts may have been earned and not spent: a peer answers work later than it was done, and
 /// much of it at once. 5,000 streams with 10 messages each, read after a pause, are 100,000 updates.
-const EARNED_BURSTS: u32 = 100;
+const DEPOSIT_BURSTS_MAX: u32 = 100;
 
 /// A budget in use.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Bucket {
     pub(super) fn new(rules: Budget) -> Bucket {
         let strict = Bucket::strict(rules);
         Bucket {
-            most: strict.most.saturating_mul(EARNED_BURSTS),
+            most: strict.most.saturating_mul(DEPOSIT_BURSTS_MAX),
             ..strict
         }
     }
@@ -67,7 +67,7 @@ impl Bucket {
         self.tokens >= self.rules.burst
     }
 
-    pub(super) fn earn(&mut self, tokens: u32) {
+    pub(super) fn deposit(&mut self, tokens: u32) {
         self.tokens = self.tokens.saturating_add(tokens).min(self.most);
     }
 
@@ -121,35 +121,35 @@ impl Budgets {
 
     /// A stream was opened. It may be answered with updates before its first octet, and end with frames
     /// that cross ours on the way: a 1xx head, late DATA, late trailers, a second reset.
-    pub(super) fn earn_for_stream(&mut self) {
-        self.pings.earn(1);
-        self.settings.earn(1);
-        self.window_updates.earn(10);
-        self.idle_frames.earn(5);
-        self.empty_data.earn(10);
+    pub(super) fn deposit_for_stream(&mut self) {
+        self.pings.deposit(1);
+        self.settings.deposit(1);
+        self.window_updates.deposit(10);
+        self.idle_frames.deposit(5);
+        self.empty_data.deposit(10);
     }
 
     /// A stream ended well. With an answer that is not ours it pays for a hundred that are cancelled
     /// while they are held, two frames each: a caller that cancels nearly all its calls is not cut off.
-    pub(super) fn earn_for_end(&mut self, stake: Stake) {
-        self.resets.earn(stake);
-        let was_answered = stake != Stake::Settled;
-        self.idle_frames.earn(u32::from(was_answered) * 200);
+    pub(super) fn deposit_for_end(&mut self, reset_charge: ResetCharge) {
+        self.resets.note_normal_end(reset_charge);
+        let was_answered = reset_charge != ResetCharge::Exempt;
+        self.idle_frames.deposit(u32::from(was_answered) * 200);
     }
 
     /// A DATA frame with octets was received.
-    pub(super) fn earn_for_data_received(&mut self) {
-        self.pings.earn(1);
-        self.window_updates.earn(2);
-        self.empty_data.earn(10);
+    pub(super) fn deposit_for_data_received(&mut self) {
+        self.pings.deposit(1);
+        self.window_updates.deposit(2);
+        self.empty_data.deposit(10);
     }
 
     /// A DATA frame of so many octets was sent. Envoy allows ten window updates for a frame, too; the
     /// reader of a gRPC message of five octets or more may send one for each message.
-    pub(super) fn earn_for_data_sent(&mut self, octets: usize) {
-        self.pings.earn(1);
+    pub(super) fn deposit_for_data_sent(&mut self, octets: usize) {
+        self.pings.deposit(1);
         self.window_updates
-            .earn(10 + octets as u32 / MESSAGE_BYTES_MIN);
+            .deposit(10 + octets as u32 / MESSAGE_BYTES_MIN);
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
         let mut bucket = spent(3, 50);
         assert!((0..3).all(|_| bucket.spend(900_000 * MS)));
         assert!(!bucket.spend(900_000 * MS));
-        bucket.earn(1_000);
+        bucket.deposit(1_000);
         assert!((0..300).all(|_| bucket.spend(900_000 * MS)));
         assert!(!bucket.spend(900_000 * MS));
     }
@@ -196,7 +196,7 @@ mod tests {
             burst: 3,
             refill_per_second: 50,
         });
-        bucket.earn(100);
+        bucket.deposit(100);
         assert!((0..3).all(|_| bucket.spend(Duration::ZERO)));
         assert!(!bucket.spend(Duration::ZERO));
     }
@@ -205,7 +205,7 @@ mod tests {
     fn without_refill_only_work_earns() {
         let mut bucket = spent(1, 0);
         assert!(!bucket.spend(Duration::MAX));
-        bucket.earn(1);
+        bucket.deposit(1);
         assert!(bucket.spend(Duration::MAX));
     }
 }

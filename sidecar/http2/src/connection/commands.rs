@@ -4,7 +4,7 @@
 //! event may still be on its way to it.
 
 use super::role::Role;
-use super::{Connection, STREAMS_BEFORE_SETTINGS, Stake};
+use super::{Connection, ResetCharge, STREAMS_BEFORE_SETTINGS};
 use crate::frame::write;
 use crate::stream::{BodyQueue, ReceiveWindow, Receiving, Sending, Stream};
 use crate::{ErrorCode, Field, StreamId};
@@ -50,7 +50,7 @@ impl Connection {
         write::headers(self.output.tail(), id, end, |out| {
             self.encoder.encode(fields, out)
         });
-        self.budgets.earn_for_stream();
+        self.budgets.deposit_for_stream();
         let sending = if end { Sending::Ended } else { Sending::Body };
         let mut stream = Stream {
             is_head_request,
@@ -91,12 +91,12 @@ impl Connection {
         }
     }
 
-    /// The answer that comes is the owner's own, not that of whom the stream was for: its normal end
-    /// earns the peer no reset.
-    pub fn settle(&mut self, stream: StreamId) {
+    /// Marks the response as local (not from the upstream), so finishing it does not refill the
+    /// peer's reset budget.
+    pub fn mark_local_reply(&mut self, stream: StreamId) {
         if let Some(found) = self.streams.find_mut(stream) {
-            let stake = std::mem::replace(&mut found.stake, Stake::Settled);
-            self.budgets.resets.settle(stake);
+            let reset_charge = std::mem::replace(&mut found.reset_charge, ResetCharge::Exempt);
+            self.budgets.resets.refund(reset_charge);
         }
     }
 
@@ -155,7 +155,7 @@ impl Connection {
         let Some(found) = self.forget(stream) else {
             return;
         };
-        self.budgets.resets.settle(found.stake);
+        self.budgets.resets.refund(found.reset_charge);
         write::rst_stream(self.output.tail(), stream, code);
         self.closed.note_reset(stream, found.receive_window.open());
     }
@@ -262,7 +262,7 @@ impl Connection {
             unanswered: 0,
             is_gathering: false,
             is_head_request: false,
-            stake: Stake::Unpaid { opened: self.now },
+            reset_charge: ResetCharge::OnReset { opened: self.now },
         }
     }
 }

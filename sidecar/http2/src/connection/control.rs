@@ -2,7 +2,7 @@
 
 use super::Connection;
 use super::counters::Flood;
-use super::resets::ByPeer;
+use super::resets::PeerReset;
 use super::role::Role;
 use crate::frame::{FrameHead, PeerSettings, flag, number, write};
 use crate::stream::{Sending, Stream};
@@ -102,12 +102,16 @@ impl Connection {
     /// for it as for one that ends.
     fn pay_for_reset(&mut self, gone: &Stream) -> Result<(), ConnectionError> {
         match gone.sending {
-            Sending::Head => match self.budgets.resets.note_by_peer(self.now, gone.stake) {
-                ByPeer::Taken => Ok(()),
-                ByPeer::TookBackHeld => self.spend_idle_pair(),
+            Sending::Head => match self
+                .budgets
+                .resets
+                .note_by_peer(self.now, gone.reset_charge)
+            {
+                PeerReset::Counted => Ok(()),
+                PeerReset::OfHeldStream => self.spend_idle_pair(),
             },
             Sending::Body | Sending::Ending | Sending::Ended => {
-                self.budgets.resets.settle(gone.stake);
+                self.budgets.resets.refund(gone.reset_charge);
                 Ok(())
             }
         }

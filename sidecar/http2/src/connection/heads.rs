@@ -6,7 +6,7 @@
 use super::closed::Gone;
 use super::counters::Flood;
 use super::role::Role;
-use super::{Connection, Stake};
+use super::{Connection, ResetCharge};
 use crate::frame::{FrameHead, HeadersPayload, flag, write};
 use crate::hpack::{DecodeError, Decoded};
 use crate::octets::{self, Octets};
@@ -169,7 +169,7 @@ impl Connection {
             mut list,
             ..
         } = head;
-        let Some(stake) = self.admit(id)? else {
+        let Some(reset_charge) = self.admit(id)? else {
             return Ok(None);
         };
         let judged = judged.and_then(|()| list.check_octets());
@@ -177,17 +177,28 @@ impl Connection {
         let judged = judged.and_then(|request| check_length(request.content_length, end));
         let length = match judged {
             Ok(length) => length,
-            Err(why) => return Ok(Some(self.take_malformed_head(id, end, stake, list, why))),
+            Err(why) => {
+                return Ok(Some(self.take_malformed_head(
+                    id,
+                    end,
+                    reset_charge,
+                    list,
+                    why,
+                )));
+            }
         };
-        // On probation only what is answered earns anything.
-        if matches!(stake, Stake::Unpaid { .. }) {
-            self.budgets.earn_for_stream();
+        // A throttled peer earns tokens for answered streams only.
+        if matches!(reset_charge, ResetCharge::OnReset { .. }) {
+            self.budgets.deposit_for_stream();
         }
         if self.streams.len() >= MANY_STREAMS {
             list.fields.compact();
         }
         let stream = self.new_stream(id, Receiving::body(length), Sending::Head);
-        self.streams.insert(Stream { stake, ..stream });
+        self.streams.insert(Stream {
+            reset_charge,
+            ..stream
+        });
         if end {
             self.end_receiving(id);
         }
@@ -199,12 +210,15 @@ impl Connection {
         &mut self,
         stream: StreamId,
         end: bool,
-        stake: Stake,
+        reset_charge: ResetCharge,
         list: Decoded,
         why: Malformed,
     ) -> Event<'static> {
         let entry = self.new_stream(stream, Receiving::Malformed, Sending::Head);
-        self.streams.insert(Stream { stake, ..entry });
+        self.streams.insert(Stream {
+            reset_charge,
+            ..entry
+        });
         let mut fields = list.fields;
         fields.retain(|field| octets::judge(field) != Octets::Forbidden);
         Event::HeadMalformed {
@@ -216,7 +230,7 @@ impl Connection {
     }
 
     /// Whether a new stream of the peer is taken; if not, it is refused or ignored.
-    fn admit(&mut self, id: StreamId) -> Result<Option<Stake>, ConnectionError> {
+    fn admit(&mut self, id: StreamId) -> Result<Option<ResetCharge>, ConnectionError> {
         if id > self.goaway_last {
             self.closed.note_reset(id, self.config.initial_window);
             self.spend_idle_frame()?;
@@ -227,14 +241,14 @@ impl Connection {
             self.counters.refused_over_limit += 1;
             return self.refuse(id);
         }
-        let stake = self.budgets.resets.admit(self.now);
-        self.counters.held_for_resets += u64::from(stake.held_until().is_some());
-        Ok(Some(stake))
+        let reset_charge = self.budgets.resets.admit(self.now);
+        self.counters.held_for_resets += u64::from(reset_charge.held_until().is_some());
+        Ok(Some(reset_charge))
     }
 
     /// The stream is surely not processed: the peer may try elsewhere. One that only tries here
     /// is closed in the end.
-    fn refuse(&mut self, id: StreamId) -> Result<Option<Stake>, ConnectionError> {
+    fn refuse(&mut self, id: StreamId) -> Result<Option<ResetCharge>, ConnectionError> {
         self.output
             .answer(|out| write::rst_stream(out, id, ErrorCode::RefusedStream));
         self.closed.note_reset(id, self.config.initial_window);

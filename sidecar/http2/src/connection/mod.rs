@@ -22,7 +22,7 @@ mod watch;
 
 pub use commands::{CannotOpen, GoawayKind};
 pub use counters::{Counters, Flood};
-pub(crate) use resets::Stake;
+pub(crate) use resets::ResetCharge;
 pub use send::Taken;
 
 use std::collections::VecDeque;
@@ -235,7 +235,7 @@ impl Connection {
     /// The peer has taken back so many streams at once that this one waits: until then the owner tells
     /// nobody of it. `None`: it may go on. To be asked when its head comes.
     pub fn held_until(&self, stream: StreamId) -> Option<Duration> {
-        self.streams.find(stream)?.stake.held_until()
+        self.streams.find(stream)?.reset_charge.held_until()
     }
 
     /// Octets that wait with the stream, not yet framed. 0 after the end was given means that
@@ -307,10 +307,10 @@ impl Connection {
     /// Both ends ended: forgets the stream, which earns the peer a reset.
     fn forget_if_over(&mut self, id: StreamId) {
         let over = self.streams.find(id).filter(|stream| stream.is_over());
-        if let Some(stake) = over.map(|stream| stream.stake) {
+        if let Some(reset_charge) = over.map(|stream| stream.reset_charge) {
             self.forget(id);
             self.closed.note_ended(id);
-            self.budgets.earn_for_end(stake);
+            self.budgets.deposit_for_end(reset_charge);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::closed::Gone;
 use super::counters::Flood;
 use super::role::Role;
-use super::{Connection, Stake};
+use super::{Connection, ResetCharge};
 use crate::frame::{FrameHead, Kind, Piece, flag, write};
 use crate::stream::Receiving;
 use crate::{ConnectionError, ErrorCode, Event, Foreign, Malformed, ResetCause, StreamId};
@@ -140,7 +140,7 @@ impl Connection {
         Ok(known.map(|stream| {
             stream.receiving = Receiving::Malformed;
             // What the stream paid is not given back when its owner answers and resets.
-            stream.stake = Stake::Settled;
+            stream.reset_charge = ResetCharge::Exempt;
             Event::Malformed { stream: id, why }
         }))
     }

@@ -152,7 +152,7 @@ impl Connection {
                 rest = later;
                 let is_end = rest.is_empty() && stream.sending == Sending::Ending;
                 let is_new = self.output.data(id, now, is_end);
-                self.budgets.earn_for_data_sent(share);
+                self.budgets.deposit_for_data_sent(share);
                 self.sender.charge(stream, share);
                 if is_new && !is_end {
                     self.sender.small.note_sent(stream, share);
@@ -182,7 +182,7 @@ impl Connection {
         }
         if needs_frame {
             self.output.data(id, &[], true);
-            self.budgets.earn_for_data_sent(0);
+            self.budgets.deposit_for_data_sent(0);
         }
         self.end_sending(id);
     }
@@ -227,7 +227,7 @@ impl Connection {
             let is_end = is_last && stream.trailers.is_none();
             let octets = &stream.queue.front()[..share];
             let is_new = self.output.data(id, octets, is_end);
-            self.budgets.earn_for_data_sent(share);
+            self.budgets.deposit_for_data_sent(share);
             stream.queue.consume(share);
             stream.stuck_since = None;
             self.sender.charge(stream, share);

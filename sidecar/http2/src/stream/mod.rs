@@ -14,7 +14,7 @@ pub(crate) use table::Streams;
 
 use std::time::Duration;
 
-use crate::connection::Stake;
+use crate::connection::ResetCharge;
 use crate::{Fields, StreamId};
 
 pub(crate) struct Stream {
@@ -41,7 +41,7 @@ pub(crate) struct Stream {
     /// The request was HEAD: its answer's content-length promises no body.
     pub(crate) is_head_request: bool,
     /// What it has to do with the budget of resets.
-    pub(crate) stake: Stake,
+    pub(crate) reset_charge: ResetCharge,
 }
 
 impl Stream {

@@ -179,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    use crate::connection::Stake;
+    use crate::connection::ResetCharge;
 
     fn stream(id: u32) -> Stream {
         Stream {
@@ -196,7 +196,7 @@ mod tests {
             unanswered: 0,
             is_gathering: false,
             is_head_request: false,
-            stake: Stake::Settled,
+            reset_charge: ResetCharge::Exempt,
         }
     }
 

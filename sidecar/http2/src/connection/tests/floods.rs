@@ -82,7 +82,7 @@ fn answers_of_the_owner_pay_for_no_resets() {
         bed.post(cancelled, false);
         bed.rst(cancelled);
         bed.told();
-        bed.connection.settle(id(refused));
+        bed.connection.mark_local_reply(id(refused));
         let answer = list(&[(":status", "404")]);
         bed.connection.head(id(refused), &answer, true);
     }
@@ -170,7 +170,7 @@ fn malformed_requests_of_a_trusted_peer_go_on_no_faster_than_its_budget_refills(
         went_on += u32::from(bed.connection.held_until(id(stream)).is_none());
         bed.data(stream, b"two", false);
         bed.told();
-        bed.connection.settle(id(stream));
+        bed.connection.mark_local_reply(id(stream));
         bed.connection
             .head(id(stream), &list(&[(":status", "400")]), true);
         bed.connection.reset(id(stream), ErrorCode::NoError);
