@@ -51,9 +51,9 @@ pub struct Config {
     pub peer_is_trusted: bool,
     /// Client: small pieces of requests that nobody answers wait for more, so that a server holds few
     /// small frames unread. The owner must call
-    /// [`Connection::send_gathered`](crate::Connection::send_gathered) some milliseconds after there are
+    /// [`Connection::send_coalesced`](crate::Connection::send_coalesced) some milliseconds after there are
     /// any, or they wait for ever. Default false.
-    pub gathers: bool,
+    pub coalesces: bool,
     /// Resets the peer makes or makes us make (CVE-2023-44487, CVE-2025-8671). Its own cost nothing
     /// when the stream is 10 ms old or its answer has begun. Each stream that ends normally, and not
     /// by an answer of the owner ([`Connection::mark_local_reply`](crate::Connection::mark_local_reply)), earns two, never
@@ -111,7 +111,7 @@ impl Default for Config {
             output_bytes_max: 256 << 10,
             control_frames_max: 1_000,
             peer_is_trusted: false,
-            gathers: false,
+            coalesces: false,
             resets: Budget {
                 burst: 200,
                 refill_per_second: 50,

@@ -126,7 +126,7 @@ impl ConnectionError {
         }
     }
 
-    pub(crate) const fn calm(reason: &'static str) -> ConnectionError {
+    pub(crate) const fn enhance_your_calm(reason: &'static str) -> ConnectionError {
         ConnectionError {
             code: ErrorCode::EnhanceYourCalm,
             reason,

@@ -21,7 +21,7 @@ mod validate;
 mod window_pool;
 
 pub use config::{Budget, Config};
-pub use connection::{CannotOpen, Connection, Counters, Flood, GoawayKind, Taken};
+pub use connection::{CannotOpen, Connection, Counters, Flood, FramedData, GoawayKind};
 pub use error::{ConnectionError, ErrorCode};
 pub use event::{Event, ResetCause};
 pub use fields::{Field, Fields, FieldsIter};

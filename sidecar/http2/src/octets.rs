@@ -32,7 +32,7 @@ impl Part {
 }
 
 /// Judges the octets of a field.
-pub(crate) fn judge(field: Field<'_>) -> Octets {
+pub(crate) fn classify(field: Field<'_>) -> Octets {
     let pseudo = field.name.strip_prefix(b":");
     if !is_name(pseudo.unwrap_or(field.name)) || has_control(field.value) {
         return Octets::Forbidden;
@@ -146,7 +146,7 @@ mod tests {
         ];
         for (name, value, expected) in cases {
             let field = Field::new(name.as_bytes(), value.as_bytes());
-            assert_eq!(judge(field), expected, "{name}: {value:?}");
+            assert_eq!(classify(field), expected, "{name}: {value:?}");
             let is_found = find_forbidden(field).is_some();
             let is_nameless = matches!(name, "" | ":");
             assert!(is_found || expected != Forbidden || is_nameless, "{name}");

@@ -52,7 +52,7 @@ pub(crate) fn request(fields: &mut Fields, is_whole: bool) -> Result<Request, Ma
         host: regular.host,
     };
     let (content_length, repeats) = (regular.content_length, regular.repeats_length);
-    match hosts.judge()? {
+    match hosts.check()? {
         Keep::All => {}
         Keep::NoHost => fields.retain(|field| field.name != b"host"),
         Keep::HostAsAuthority => *fields = with_host_as_authority(fields),
@@ -216,7 +216,7 @@ enum Keep {
 }
 
 impl Hosts<'_> {
-    fn judge(&self) -> Result<Keep, Malformed> {
+    fn check(&self) -> Result<Keep, Malformed> {
         match (self.authority, self.host) {
             (_, None) => Ok(Keep::All),
             (Some(authority), Some(host)) if self.is_same(authority, host) => Ok(Keep::NoHost),

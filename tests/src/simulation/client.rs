@@ -263,7 +263,7 @@ impl World {
         let send = to_network(&mut self.network, &mut self.agenda, self.now, (link, 0));
         connection.slip.send(http2, send);
         let mut framed = Vec::new();
-        while let Some(taken) = http2.next_taken() {
+        while let Some(taken) = http2.next_framed() {
             if let Some(call) = connection.streams.get(&taken.stream) {
                 self.calls[*call].framed += taken.bytes;
                 framed.push(*call);

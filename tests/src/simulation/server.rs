@@ -159,7 +159,7 @@ impl World {
         let send = to_network(&mut self.network, &mut self.agenda, self.now, (link, 1));
         connection.slip.send(http2, send);
         let mut framed = Vec::new();
-        while let Some(taken) = http2.next_taken() {
+        while let Some(taken) = http2.next_framed() {
             if let Some(exchange) = connection.exchanges.get(&taken.stream) {
                 let (call, delivery) = (exchange.call, exchange.delivery);
                 self.calls[call].deliveries[delivery].framed += taken.bytes;

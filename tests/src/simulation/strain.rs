@@ -180,7 +180,7 @@ impl World {
 
     fn slip(&mut self, server: usize, link: usize, frame: &Frame) {
         if let Some(connection) = self.servers[server].connections.get_mut(&link)
-            && connection.http2.has_greeted()
+            && connection.http2.has_sent_settings()
         {
             connection.slip.add(frame);
         }
@@ -194,7 +194,7 @@ impl World {
             return;
         };
         // It speaks when it was spoken to: SETTINGS are its first frame.
-        if connection.last.is_some() || !connection.http2.has_greeted() {
+        if connection.last.is_some() || !connection.http2.has_sent_settings() {
             return;
         }
         let untouched: Vec<StreamId> = connection

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use outrider_http2::{
-    CannotOpen, Connection, ErrorCode, Event, Field, GoawayKind, StreamId, Taken,
+    CannotOpen, Connection, ErrorCode, Event, Field, FramedData, GoawayKind, StreamId,
 };
 
 use crate::panic::failpoint::{Failpoint, Failpoints};
@@ -122,16 +122,16 @@ impl Codec {
         self.step(|http2, _| http2.written(bytes));
     }
 
-    pub(crate) fn send_gathered(&mut self) {
-        self.step(|http2, _| http2.send_gathered());
+    pub(crate) fn send_coalesced(&mut self) {
+        self.step(|http2, _| http2.send_coalesced());
     }
 
-    pub(crate) fn next_taken(&mut self) -> Option<Taken> {
+    pub(crate) fn next_framed(&mut self) -> Option<FramedData> {
         // No burning here: it is asked after every flush, and says nothing that could be torn.
         if self.torn {
             return None;
         }
-        self.http2.next_taken()
+        self.http2.next_framed()
     }
 
     pub(crate) fn stalled(&mut self, now: Duration, longest: Duration) -> Vec<StreamId> {

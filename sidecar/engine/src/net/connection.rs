@@ -190,7 +190,7 @@ impl Connection {
 
     /// May a new stream be opened here now, and would its body move?
     pub(crate) fn is_usable(&self) -> bool {
-        self.may_move() && !self.http2.is_send_narrow()
+        self.may_move() && !self.http2.is_send_window_low()
     }
 
     /// May a new stream be opened here now, and would its body move soon, as far as is known? Not where
@@ -198,7 +198,7 @@ impl Connection {
     pub(crate) fn may_move(&self) -> bool {
         self.can_open()
             && self.upstream().is_some_and(|upstream| !upstream.blocked)
-            && !self.http2.is_send_heavy()
+            && !self.http2.has_many_small_frames()
     }
 
     /// May a new stream be opened here now?

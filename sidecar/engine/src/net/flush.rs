@@ -16,7 +16,7 @@ use crate::timers::Timer;
 
 /// A peer's connection window that is narrow this long sends new calls elsewhere.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
-/// Small pieces of requests that nobody answers wait so long for more (`outrider_http2`, `gather.rs`).
+/// Small pieces of requests that nobody answers wait so long for more (`outrider_http2`, `coalesce.rs`).
 /// Longer would be felt by who only sends; at a tenth of it a body that is not read makes too many frames.
 const GATHERED_AFTER: Duration = Duration::from_millis(10);
 /// A connection that closes has at least this long to take its last bytes.
@@ -116,7 +116,7 @@ impl Engine {
     /// Bytes this connection's peer will get were framed: their sources get window back.
     fn return_credit(&mut self, id: ConnectionId) {
         while let Some(connection) = self.connection_mut(id) {
-            let Some(taken) = connection.http2.next_taken() else {
+            let Some(taken) = connection.http2.next_framed() else {
                 break;
             };
             let Some(call) = connection.streams.get(&taken.stream).copied() else {
@@ -140,9 +140,9 @@ impl Engine {
         let Some(upstream) = connection.upstream() else {
             return;
         };
-        let gathers_more = connection.http2.is_gathering() && upstream.gather_timer.is_none();
+        let gathers_more = connection.http2.is_coalescing() && upstream.gather_timer.is_none();
         let is_watched = upstream.blocked || upstream.blocked_timer.is_some();
-        match connection.http2.is_send_narrow() {
+        match connection.http2.is_send_window_low() {
             true if !is_watched => self.watch_narrow(id),
             false if is_watched || !upstream.waiters.is_empty() => self.resume_waiters(id),
             true | false => {}
@@ -167,7 +167,7 @@ impl Engine {
             upstream.gather_timer = None;
         }
         if let Some(http2) = self.http2(id) {
-            http2.send_gathered();
+            http2.send_coalesced();
         }
     }
 

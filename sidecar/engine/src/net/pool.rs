@@ -93,7 +93,7 @@ impl Engine {
         let config = http2::Config {
             peer_is_trusted: cluster.is_secured(),
             // A sidecar bears as many small frames as there are, and passes them on.
-            gathers: !cluster.is_secured(),
+            coalesces: !cluster.is_secured(),
             ..self.settings.http2.clone()
         };
         let http2 = http2::Connection::client(config, &self.window_pool);

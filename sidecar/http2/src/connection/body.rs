@@ -4,7 +4,7 @@
 //! length. Then its octets pass through as they come. Connection credit is returned here and
 //! now, whatever becomes of the frame: only streams hold memory.
 
-use super::closed::Gone;
+use super::closed::ClosedState;
 use super::counters::Flood;
 use super::{CONNECTION_WINDOW, Connection};
 use crate::frame::{FrameHead, flag, write};
@@ -40,7 +40,7 @@ impl Connection {
         match stream.take_data(head.length, data_len, end) {
             Ok(()) => {}
             Err(ResetCause::Malformed(why)) => return self.take_malformed(id, why),
-            Err(cause) => return self.violate(id, cause),
+            Err(cause) => return self.reset_for_violation(id, cause),
         }
         if stream.receiving == Receiving::Malformed {
             return Ok(None);
@@ -107,7 +107,7 @@ impl Connection {
         if data_len > 0 || end || self.budgets.empty_data.spend(self.now) {
             return Ok(());
         }
-        Err(self.calm(Flood::EmptyData))
+        Err(self.flood_error(Flood::EmptyData))
     }
 
     fn take_late_data(
@@ -116,18 +116,20 @@ impl Connection {
         length: u32,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         match self.closed.find(id) {
-            gone @ (Gone::ByUs | Gone::ByPeer) => {
+            state @ (ClosedState::ResetByUs | ClosedState::ResetByPeer) => {
                 if !self.closed.take_late_data(id, length) {
                     return Err(ConnectionError::flow_control(
                         "DATA above the window of a reset stream",
                     ));
                 }
-                match gone {
-                    Gone::ByUs => Ok(None),
-                    Gone::ByPeer | Gone::Ended | Gone::Unknown => self.take_late(id, gone),
+                match state {
+                    ClosedState::ResetByUs => Ok(None),
+                    ClosedState::ResetByPeer | ClosedState::Ended | ClosedState::Unknown => {
+                        self.take_late(id, state)
+                    }
                 }
             }
-            gone @ (Gone::Ended | Gone::Unknown) => self.take_late(id, gone),
+            state @ (ClosedState::Ended | ClosedState::Unknown) => self.take_late(id, state),
         }
     }
 }

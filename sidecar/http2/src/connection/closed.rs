@@ -12,19 +12,19 @@ use crate::StreamId;
 
 /// What may come on a stream that is gone.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Gone {
+pub(super) enum ClosedState {
     /// We reset it: late frames are ignored.
-    ByUs,
+    ResetByUs,
     /// The peer had ended its side, then our side ended.
     Ended,
     /// The peer reset it.
-    ByPeer,
+    ResetByPeer,
     /// Long ago, or its number was skipped.
     Unknown,
 }
 
 #[derive(Default)]
-pub(super) struct Closed {
+pub(super) struct ClosedStreams {
     resets: VecDeque<Reset>,
     ended: VecDeque<StreamId>,
 }
@@ -41,7 +41,7 @@ struct Reset {
 const RESETS_MAX: usize = 1_024;
 const ENDED_MAX: usize = 64;
 
-impl Closed {
+impl ClosedStreams {
     /// We reset it; the peer had so much window on it.
     pub(super) fn note_reset(&mut self, stream: StreamId, window: u32) {
         self.note(Reset {
@@ -85,13 +85,13 @@ impl Closed {
         }
     }
 
-    pub(super) fn find(&self, id: StreamId) -> Gone {
+    pub(super) fn find(&self, id: StreamId) -> ClosedState {
         let reset = self.resets.iter().rev().find(|reset| reset.stream == id);
         match reset.map(|reset| reset.by_peer) {
-            Some(false) => Gone::ByUs,
-            Some(true) => Gone::ByPeer,
-            None if self.ended.iter().rev().any(|ended| *ended == id) => Gone::Ended,
-            None => Gone::Unknown,
+            Some(false) => ClosedState::ResetByUs,
+            Some(true) => ClosedState::ResetByPeer,
+            None if self.ended.iter().rev().any(|ended| *ended == id) => ClosedState::Ended,
+            None => ClosedState::Unknown,
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn late_data_is_bounded_by_the_window() {
-        let mut closed = Closed::default();
+        let mut closed = ClosedStreams::default();
         closed.note_reset(StreamId::new(1), 10);
         assert!(closed.take_late_data(StreamId::new(1), 10));
         assert!(!closed.take_late_data(StreamId::new(1), 1));
@@ -126,25 +126,25 @@ mod tests {
 
     #[test]
     fn late_data_behind_a_reset_of_the_peer_is_bounded_by_the_window_too() {
-        let mut closed = Closed::default();
+        let mut closed = ClosedStreams::default();
         closed.note_reset_by_peer(StreamId::new(1), 10);
-        assert_eq!(closed.find(StreamId::new(1)), Gone::ByPeer);
+        assert_eq!(closed.find(StreamId::new(1)), ClosedState::ResetByPeer);
         assert!(closed.take_late_data(StreamId::new(1), 10));
         assert!(!closed.take_late_data(StreamId::new(1), 1));
     }
 
     #[test]
     fn resets_cross_once() {
-        let mut closed = Closed::default();
+        let mut closed = ClosedStreams::default();
         closed.note_reset(StreamId::new(1), 10);
         assert!(closed.take_crossing_reset(StreamId::new(1)));
         assert!(!closed.take_crossing_reset(StreamId::new(1)));
-        assert_eq!(closed.find(StreamId::new(1)), Gone::ByPeer);
+        assert_eq!(closed.find(StreamId::new(1)), ClosedState::ResetByPeer);
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut closed = Closed::default();
+        let mut closed = ClosedStreams::default();
         for id in 1..10_000 {
             closed.note_reset(StreamId::new(id), 0);
             closed.note_ended(StreamId::new(id + 10_000));
@@ -153,8 +153,8 @@ mod tests {
             (closed.resets.len(), closed.ended.len()),
             (RESETS_MAX, ENDED_MAX)
         );
-        assert_eq!(closed.find(StreamId::new(1)), Gone::Unknown);
-        assert_eq!(closed.find(StreamId::new(9_999)), Gone::ByUs);
-        assert_eq!(closed.find(StreamId::new(19_999)), Gone::Ended);
+        assert_eq!(closed.find(StreamId::new(1)), ClosedState::Unknown);
+        assert_eq!(closed.find(StreamId::new(9_999)), ClosedState::ResetByUs);
+        assert_eq!(closed.find(StreamId::new(19_999)), ClosedState::Ended);
     }
 }

@@ -112,7 +112,7 @@ impl Connection {
         if end {
             found.sending = Sending::Ending;
         }
-        if !self.gather(stream, bytes) {
+        if !self.coalesce(stream, bytes) {
             self.send_or_queue(stream, bytes);
         }
     }
@@ -128,7 +128,7 @@ impl Connection {
         if !found.queue.is_empty() {
             found.sending = Sending::Ending;
             found.trailers = Some(Box::new(fields.into_iter().collect()));
-            return self.end_gathering(stream);
+            return self.end_coalescing(stream);
         }
         write::headers(self.output.tail(), stream, true, |out| {
             self.encoder.encode(fields, out)
@@ -143,8 +143,8 @@ impl Connection {
             return;
         };
         found.queue = BodyQueue::default();
-        if std::mem::replace(&mut found.is_in_round, false) {
-            self.sender.leave_round(stream);
+        if std::mem::replace(&mut found.is_scheduled, false) {
+            self.sender.unschedule(stream);
         }
         self.trailers(stream, fields);
     }
@@ -179,20 +179,20 @@ impl Connection {
             GoawayKind::Notice => StreamId::MAX,
             GoawayKind::Final => self.role.last_of_peer(),
         };
-        self.say_goaway(last, code, "");
+        self.send_goaway(last, code, "");
     }
 
     /// A last id that was said is never raised (RFC 9113 6.8): the peer may have opened the streams
     /// above it elsewhere.
-    pub(super) fn say_goaway(&mut self, last: StreamId, code: ErrorCode, reason: &str) {
-        self.greet();
+    pub(super) fn send_goaway(&mut self, last: StreamId, code: ErrorCode, reason: &str) {
+        self.send_settings();
         self.goaway_last = self.goaway_last.min(last);
         write::goaway(self.output.tail(), self.goaway_last, code, reason);
     }
 
     /// Answers a peer that speaks something else ([`Event::Foreign`]): the octets go out as they are.
     pub fn answer_foreign(&mut self, octets: &[u8]) {
-        if !self.has_greeted {
+        if !self.has_sent_settings {
             self.output.tail().extend_from_slice(octets);
         }
     }
@@ -200,7 +200,7 @@ impl Connection {
     /// Asks for a [`Pong`](crate::Event::Pong) with the same payload.
     pub fn ping(&mut self, payload: [u8; 8]) {
         if !self.is_failed {
-            self.greet();
+            self.send_settings();
             write::ping(self.output.tail(), payload, 0);
         }
     }
@@ -255,12 +255,12 @@ impl Connection {
             receive_window: ReceiveWindow::new(self.config.initial_window),
             send_window: i64::from(self.peer_initial_window),
             queue: BodyQueue::default(),
-            is_unbegun: false,
+            awaits_body: false,
             stuck_since: None,
             trailers: None,
-            is_in_round: false,
+            is_scheduled: false,
             unanswered: 0,
-            is_gathering: false,
+            is_coalescing: false,
             is_head_request: false,
             reset_charge: ResetCharge::OnReset { opened: self.now },
         }

@@ -19,7 +19,7 @@ impl Connection {
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         on_connection(head)?;
         if !self.budgets.settings.spend(self.now) {
-            return Err(self.calm(Flood::Settings));
+            return Err(self.flood_error(Flood::Settings));
         }
         if head.has(flag::ACK) {
             return match payload {
@@ -31,7 +31,7 @@ impl Connection {
         }
         self.apply(PeerSettings::parse(payload)?)?;
         self.output.answer(write::settings_ack);
-        self.send_round();
+        self.send_scheduled();
         Ok(Some(Event::SettingsChanged))
     }
 
@@ -63,7 +63,7 @@ impl Connection {
         let size = ConnectionError::frame_size("PING is not 8 octets");
         let payload: [u8; 8] = payload.try_into().map_err(|_| size)?;
         if !self.budgets.pings.spend(self.now) {
-            return Err(self.calm(Flood::Pings));
+            return Err(self.flood_error(Flood::Pings));
         }
         if head.has(flag::ACK) {
             return Ok(Some(Event::Pong { payload }));
@@ -100,18 +100,18 @@ impl Connection {
 
     /// Cancelling an answer that has begun, such as a watch, is part of ordinary use: as much was done
     /// for it as for one that ends.
-    fn pay_for_reset(&mut self, gone: &Stream) -> Result<(), ConnectionError> {
-        match gone.sending {
+    fn pay_for_reset(&mut self, removed: &Stream) -> Result<(), ConnectionError> {
+        match removed.sending {
             Sending::Head => match self
                 .budgets
                 .resets
-                .note_by_peer(self.now, gone.reset_charge)
+                .note_by_peer(self.now, removed.reset_charge)
             {
                 PeerReset::Counted => Ok(()),
                 PeerReset::OfHeldStream => self.spend_idle_pair(),
             },
             Sending::Body | Sending::Ending | Sending::Ended => {
-                self.budgets.resets.refund(gone.reset_charge);
+                self.budgets.resets.refund(removed.reset_charge);
                 Ok(())
             }
         }
@@ -126,13 +126,13 @@ impl Connection {
             .collect();
         above.sort_unstable();
         for &id in &above {
-            if let Some(gone) = self.forget(id) {
+            if let Some(removed) = self.forget(id) {
                 self.closed
-                    .note_reset_by_peer(id, gone.receive_window.open());
+                    .note_reset_by_peer(id, removed.receive_window.open());
             }
         }
         self.unprocessed.extend(above);
-        self.send_round();
+        self.send_scheduled();
     }
 
     pub(super) fn take_window_update(
@@ -148,7 +148,7 @@ impl Connection {
             return Err(ConnectionError::protocol("WINDOW_UPDATE on an idle stream"));
         }
         if !self.budgets.window_updates.spend(self.now) {
-            return Err(self.calm(Flood::WindowUpdates));
+            return Err(self.flood_error(Flood::WindowUpdates));
         }
         let increment = number(payload) & 0x7fff_ffff;
         if id.is_connection() {
@@ -158,7 +158,7 @@ impl Connection {
             return Ok(None);
         }
         if increment == 0 {
-            return self.violate(
+            return self.reset_for_violation(
                 id,
                 ResetCause::Violation(ErrorCode::ProtocolError, "WINDOW_UPDATE of 0"),
             );
@@ -166,9 +166,9 @@ impl Connection {
         if !self.widen_stream(id, increment) {
             let cause =
                 ResetCause::Violation(ErrorCode::FlowControlError, "stream window above 2^31-1");
-            return self.violate(id, cause);
+            return self.reset_for_violation(id, cause);
         }
-        self.send_round();
+        self.send_scheduled();
         Ok(None)
     }
 
@@ -184,7 +184,7 @@ impl Connection {
                 "connection window above 2^31-1",
             ));
         }
-        self.send_round();
+        self.send_scheduled();
         Ok(None)
     }
 
@@ -200,7 +200,7 @@ impl Connection {
         if id.is_connection() || self.role.is_idle(id) {
             return Err(ConnectionError::protocol("RST_STREAM on an idle stream"));
         }
-        let Some(gone) = self.forget(id) else {
+        let Some(removed) = self.forget(id) else {
             let is_crossing = self.closed.take_crossing_reset(id);
             return if is_crossing {
                 Ok(None)
@@ -209,12 +209,12 @@ impl Connection {
             };
         };
         self.closed
-            .note_reset_by_peer(id, gone.receive_window.open());
+            .note_reset_by_peer(id, removed.receive_window.open());
         self.counters.resets_received += 1;
-        self.send_round();
+        self.send_scheduled();
         // A server's resets are answers; what they cost is bounded by what we ask.
         if matches!(self.role, Role::Server { .. }) {
-            self.pay_for_reset(&gone)?;
+            self.pay_for_reset(&removed)?;
         }
         Ok(Some(Event::Reset {
             stream: id,
@@ -232,10 +232,10 @@ impl Connection {
             return Err(ConnectionError::protocol("PRIORITY on stream 0"));
         }
         if payload.len() != 5 {
-            return self.violate_or_fail(id, ErrorCode::FrameSizeError, "PRIORITY is not 5 octets");
+            return self.reset_or_fail(id, ErrorCode::FrameSizeError, "PRIORITY is not 5 octets");
         }
         if StreamId::new(number(payload)) == id {
-            return self.violate_or_fail(id, ErrorCode::ProtocolError, "stream depends on itself");
+            return self.reset_or_fail(id, ErrorCode::ProtocolError, "stream depends on itself");
         }
         self.spend_idle_frame()
     }

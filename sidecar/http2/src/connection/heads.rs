@@ -3,7 +3,7 @@
 //! Every block is decoded, wanted or not, because the compression state is the connection's.
 //! Only then is asked what it means to its stream.
 
-use super::closed::Gone;
+use super::closed::ClosedState;
 use super::counters::Flood;
 use super::role::Role;
 use super::{Connection, ResetCharge};
@@ -91,7 +91,7 @@ impl Connection {
         if block.continuations > self.config.continuation_frames_max
             || block.octets.len() > octets_max
         {
-            return Err(self.calm(Flood::FieldBlock));
+            return Err(self.flood_error(Flood::FieldBlock));
         }
         if head.has(flag::END_HEADERS) {
             return self.take_block(
@@ -114,7 +114,7 @@ impl Connection {
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         let list = self.decoder.decode(octets).map_err(|error| match error {
             DecodeError::Compression(reason) => ConnectionError::compression(reason),
-            DecodeError::WayTooLarge => self.calm(Flood::FieldList),
+            DecodeError::WayTooLarge => self.flood_error(Flood::FieldList),
         })?;
         self.counters.heads_too_large += u64::from(!list.is_whole);
         self.counters.values_stripped += list.flaws.stripped;
@@ -129,15 +129,15 @@ impl Connection {
             Some(Receiving::Head) => self.take_response(head),
             Some(Receiving::Body { octets_left }) => self.take_trailers(head, octets_left),
             Some(Receiving::Malformed) => self.spend_idle_frame(),
-            Some(Receiving::Ended) => self.violate(
+            Some(Receiving::Ended) => self.reset_for_violation(
                 stream,
                 ResetCause::Violation(ErrorCode::StreamClosed, "HEADERS behind END_STREAM"),
             ),
-            None => self.take_on_new_or_gone(head),
+            None => self.take_on_new_or_closed(head),
         }
     }
 
-    fn take_on_new_or_gone(
+    fn take_on_new_or_closed(
         &mut self,
         head: Head,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
@@ -151,44 +151,39 @@ impl Connection {
                 "HEADERS on a stream that was not opened",
             )),
             Role::Server { .. } | Role::Client { .. } => match self.closed.find(id) {
-                Gone::Unknown if matches!(self.role, Role::Server { .. }) => Err(
+                ClosedState::Unknown if matches!(self.role, Role::Server { .. }) => Err(
                     ConnectionError::protocol("stream number used again or out of order"),
                 ),
-                gone @ (Gone::ByUs | Gone::Ended | Gone::ByPeer | Gone::Unknown) => {
-                    self.take_late(id, gone)
-                }
+                state @ (ClosedState::ResetByUs
+                | ClosedState::Ended
+                | ClosedState::ResetByPeer
+                | ClosedState::Unknown) => self.take_late(id, state),
             },
         }
     }
 
     fn take_request(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
-        let judged = head.check_priority();
+        let checked = head.check_priority();
         let Head {
             stream: id,
             end,
             mut list,
             ..
         } = head;
-        let Some(reset_charge) = self.admit(id)? else {
+        let Some(charge) = self.admit(id)? else {
             return Ok(None);
         };
-        let judged = judged.and_then(|()| list.check_octets());
-        let judged = judged.and_then(|()| validate::request(&mut list.fields, list.is_whole));
-        let judged = judged.and_then(|request| check_length(request.content_length, end));
-        let length = match judged {
+        let checked = checked.and_then(|()| list.check_octets());
+        let checked = checked.and_then(|()| validate::request(&mut list.fields, list.is_whole));
+        let checked = checked.and_then(|request| check_length(request.content_length, end));
+        let length = match checked {
             Ok(length) => length,
             Err(why) => {
-                return Ok(Some(self.take_malformed_head(
-                    id,
-                    end,
-                    reset_charge,
-                    list,
-                    why,
-                )));
+                return Ok(Some(self.take_malformed_head(id, end, charge, list, why)));
             }
         };
         // A throttled peer earns tokens for answered streams only.
-        if matches!(reset_charge, ResetCharge::OnReset { .. }) {
+        if matches!(charge, ResetCharge::OnReset { .. }) {
             self.budgets.deposit_for_stream();
         }
         if self.streams.len() >= MANY_STREAMS {
@@ -196,7 +191,7 @@ impl Connection {
         }
         let stream = self.new_stream(id, Receiving::body(length), Sending::Head);
         self.streams.insert(Stream {
-            reset_charge,
+            reset_charge: charge,
             ..stream
         });
         if end {
@@ -210,17 +205,17 @@ impl Connection {
         &mut self,
         stream: StreamId,
         end: bool,
-        reset_charge: ResetCharge,
+        charge: ResetCharge,
         list: Decoded,
         why: Malformed,
     ) -> Event<'static> {
         let entry = self.new_stream(stream, Receiving::Malformed, Sending::Head);
         self.streams.insert(Stream {
-            reset_charge,
+            reset_charge: charge,
             ..entry
         });
         let mut fields = list.fields;
-        fields.retain(|field| octets::judge(field) != Octets::Forbidden);
+        fields.retain(|field| octets::classify(field) != Octets::Forbidden);
         Event::HeadMalformed {
             stream,
             fields,
@@ -241,9 +236,9 @@ impl Connection {
             self.counters.refused_over_limit += 1;
             return self.refuse(id);
         }
-        let reset_charge = self.budgets.resets.admit(self.now);
-        self.counters.held_for_resets += u64::from(reset_charge.held_until().is_some());
-        Ok(Some(reset_charge))
+        let charge = self.budgets.resets.admit(self.now);
+        self.counters.held_for_resets += u64::from(charge.held_until().is_some());
+        Ok(Some(charge))
     }
 
     /// The stream is surely not processed: the peer may try elsewhere. One that only tries here
@@ -258,7 +253,7 @@ impl Connection {
     }
 
     fn take_response(&mut self, head: Head) -> Result<Option<Event<'static>>, ConnectionError> {
-        let judged = head.check_priority();
+        let checked = head.check_priority();
         let Head {
             stream: id,
             end,
@@ -266,10 +261,10 @@ impl Connection {
             mut list,
         } = head;
         if !list.is_whole {
-            return self.violate(id, ResetCause::TooLarge);
+            return self.reset_for_violation(id, ResetCause::TooLarge);
         }
-        let judged = judged.and_then(|()| list.check_octets());
-        let response = match judged.and_then(|()| validate::response(&mut list.fields)) {
+        let checked = checked.and_then(|()| list.check_octets());
+        let response = match checked.and_then(|()| validate::response(&mut list.fields)) {
             Ok(response) => response,
             Err(why) => return self.take_malformed(id, why),
         };
@@ -318,7 +313,7 @@ impl Connection {
         head: Head,
         octets_left: Option<u64>,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
-        let judged = head.check_priority();
+        let checked = head.check_priority();
         let Head {
             stream: id,
             end,
@@ -332,9 +327,9 @@ impl Connection {
         if !list.is_whole {
             return self.take_large_trailers(id, &list);
         }
-        let judged = judged.and_then(|()| check_length(octets_left, end));
-        let judged = judged.and_then(|_| list.check_octets());
-        if let Err(why) = judged.and_then(|()| validate::trailers(&mut list.fields)) {
+        let checked = checked.and_then(|()| check_length(octets_left, end));
+        let checked = checked.and_then(|_| list.check_octets());
+        if let Err(why) = checked.and_then(|()| validate::trailers(&mut list.fields)) {
             return self.take_malformed(id, why);
         }
         self.end_receiving(id);
@@ -354,7 +349,7 @@ impl Connection {
         list: &Decoded,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         if let Role::Client { .. } = self.role {
-            return self.violate(id, ResetCause::TooLarge);
+            return self.reset_for_violation(id, ResetCause::TooLarge);
         }
         self.end_receiving(id);
         Ok(Some(Event::TrailersTooLarge {

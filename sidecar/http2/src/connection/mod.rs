@@ -6,24 +6,24 @@
 mod body;
 mod budget;
 mod closed;
+mod coalesce;
 mod commands;
 mod control;
 mod counters;
-mod gather;
 mod heads;
 mod output;
+mod progress;
 mod receive;
 mod resets;
 mod role;
 mod send;
 #[cfg(test)]
 mod tests;
-mod watch;
 
 pub use commands::{CannotOpen, GoawayKind};
 pub use counters::{Counters, Flood};
 pub(crate) use resets::ResetCharge;
-pub use send::Taken;
+pub use send::FramedData;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use crate::hpack::{Decoder, Encoder, ListLimits};
 use crate::stream::{Stream, Streams, Update};
 use crate::{Config, ConnectionError, Event, ResetCause, StreamId, WindowPool};
 use budget::Budgets;
-use closed::Closed;
+use closed::ClosedStreams;
 use output::Output;
 use role::Role;
 use send::Sender;
@@ -66,9 +66,9 @@ pub struct Connection {
     body: Option<body::Body>,
     /// What the peer may still send on the connection.
     receive_window: u32,
-    has_settings: bool,
+    has_peer_settings: bool,
     /// Our SETTINGS are in the output, or were.
-    has_greeted: bool,
+    has_sent_settings: bool,
     /// Frames that began so far; tells one unfinished frame from the next.
     frames: u64,
     budgets: Budgets,
@@ -76,7 +76,7 @@ pub struct Connection {
     unprocessed: VecDeque<StreamId>,
 
     streams: Streams,
-    closed: Closed,
+    closed: ClosedStreams,
 
     encoder: Encoder,
     sender: Sender,
@@ -99,9 +99,9 @@ impl Connection {
             next: Some(StreamId::new(1)),
         };
         let mut connection = Connection::new(role, Reader::of_server(), config, pool);
-        connection.sender.small.counts = connection.config.gathers;
+        connection.sender.small.counts = connection.config.coalesces;
         connection.output.tail().extend_from_slice(PREFACE);
-        connection.greet();
+        connection.send_settings();
         connection
     }
 
@@ -115,8 +115,8 @@ impl Connection {
     }
 
     /// Says SETTINGS, which are the first frame (RFC 9113 3.4).
-    fn greet(&mut self) {
-        if std::mem::replace(&mut self.has_greeted, true) {
+    fn send_settings(&mut self) {
+        if std::mem::replace(&mut self.has_sent_settings, true) {
             return;
         }
         let of_role = match self.role {
@@ -144,13 +144,13 @@ impl Connection {
             block: None,
             body: None,
             receive_window: CONNECTION_WINDOW,
-            has_settings: false,
-            has_greeted: false,
+            has_peer_settings: false,
+            has_sent_settings: false,
             frames: 0,
             budgets: Budgets::new(&config),
             unprocessed: VecDeque::new(),
             streams: Streams::default(),
-            closed: Closed::default(),
+            closed: ClosedStreams::default(),
             encoder: Encoder::new(),
             sender: Sender::new(CONNECTION_WINDOW_AT_FIRST),
             output: Output::new(config.control_frames_max),
@@ -221,7 +221,7 @@ impl Connection {
     /// stream.
     pub fn written(&mut self, bytes: usize) {
         self.output.written(bytes);
-        self.send_round();
+        self.send_scheduled();
         if self.streams.is_empty() {
             self.output.rest();
         }
@@ -271,8 +271,8 @@ impl Connection {
     }
 
     /// Our SETTINGS are in the output, or were: until then nothing else may be said.
-    pub fn has_greeted(&self) -> bool {
-        self.has_greeted
+    pub fn has_sent_settings(&self) -> bool {
+        self.has_sent_settings
     }
 
     /// [`Event::Failed`] was told.
@@ -281,7 +281,7 @@ impl Connection {
     }
 
     fn fail<'b>(&mut self, error: ConnectionError) -> Event<'b> {
-        self.say_goaway(self.role.last_of_peer(), error.code, error.reason);
+        self.send_goaway(self.role.last_of_peer(), error.code, error.reason);
         self.is_failed = true;
         self.block = None;
         self.body = None;
@@ -294,12 +294,12 @@ impl Connection {
     /// Takes the stream out of the table and everything that follows from it.
     fn forget(&mut self, id: StreamId) -> Option<Stream> {
         let mut stream = self.streams.remove(id)?;
-        self.sender.note_begun(&mut stream);
+        self.sender.note_body_begun(&mut stream);
         self.sender.small.note_answered(&mut stream);
         self.pool
             .give_back(stream.receive_window.grown(self.config.initial_window));
-        if stream.is_in_round {
-            self.sender.leave_round(id);
+        if stream.is_scheduled {
+            self.sender.unschedule(id);
         }
         Some(stream)
     }

@@ -1,6 +1,6 @@
 //! Frames by type: which one goes where, and what breaks the order of frames.
 
-use super::closed::Gone;
+use super::closed::ClosedState;
 use super::counters::Flood;
 use super::role::Role;
 use super::{Connection, ResetCharge};
@@ -15,10 +15,10 @@ impl Connection {
     ) -> Result<Option<Event<'b>>, ConnectionError> {
         match piece {
             Piece::Preface => {
-                self.greet();
+                self.send_settings();
                 Ok(None)
             }
-            Piece::Foreign(foreign) => self.meet(foreign),
+            Piece::Foreign(foreign) => self.take_foreign(foreign),
             Piece::DataBytes { bytes, is_last } => Ok(self.take_body_octets(bytes, is_last)),
             Piece::Data { head, data_len } => {
                 self.check_order(&head)?;
@@ -33,9 +33,12 @@ impl Connection {
 
     /// The peer speaks something else. Nothing of HTTP/2 was said to it yet: its owner may answer in its
     /// own words.
-    fn meet(&mut self, foreign: Foreign) -> Result<Option<Event<'static>>, ConnectionError> {
+    fn take_foreign(
+        &mut self,
+        foreign: Foreign,
+    ) -> Result<Option<Event<'static>>, ConnectionError> {
         match foreign {
-            Foreign::Http1 { .. } | Foreign::Tls if !self.has_greeted => {
+            Foreign::Http1 { .. } | Foreign::Tls if !self.has_sent_settings => {
                 self.is_failed = true;
                 Ok(Some(Event::Foreign(foreign)))
             }
@@ -49,11 +52,11 @@ impl Connection {
     /// (RFC 9113 6.10).
     fn check_order(&mut self, head: &FrameHead) -> Result<(), ConnectionError> {
         self.frames += 1;
-        if !self.has_settings {
+        if !self.has_peer_settings {
             if head.kind != Kind::Settings || head.has(flag::ACK) {
                 return Err(ConnectionError::protocol("the first frame is not SETTINGS"));
             }
-            self.has_settings = true;
+            self.has_peer_settings = true;
         }
         match (&self.block, head.kind) {
             (Some(block), Kind::Continuation) if block.stream == head.stream => Ok(()),
@@ -88,7 +91,7 @@ impl Connection {
         if self.budgets.idle_frames.spend(self.now) {
             return Ok(None);
         }
-        Err(self.calm(Flood::IdleFrames))
+        Err(self.flood_error(Flood::IdleFrames))
     }
 
     /// Two frames were of no use: one that opens a stream, one that ends it. A member of the mesh does
@@ -104,7 +107,7 @@ impl Connection {
     /// The peer broke a rule on one stream: resets it out of the reset budget, because a peer
     /// that makes us reset costs as much as one that resets itself (CVE-2025-8671). Told only
     /// if the owner knows the stream.
-    pub(super) fn violate(
+    pub(super) fn reset_for_violation(
         &mut self,
         id: StreamId,
         cause: ResetCause,
@@ -132,7 +135,7 @@ impl Connection {
         why: Malformed,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         if let Role::Client { .. } = self.role {
-            return self.violate(id, ResetCause::Malformed(why));
+            return self.reset_for_violation(id, ResetCause::Malformed(why));
         }
         self.counters.resets_for_violations += 1;
         self.spend_reset(true)?;
@@ -151,18 +154,18 @@ impl Connection {
         if is_ours || self.budgets.resets.note_violation(self.now) || self.config.peer_is_trusted {
             return Ok(());
         }
-        Err(self.calm(Flood::Resets))
+        Err(self.flood_error(Flood::Resets))
     }
 
     /// The peer did more of this than its budget allows.
-    pub(super) fn calm(&mut self, flood: Flood) -> ConnectionError {
+    pub(super) fn flood_error(&mut self, flood: Flood) -> ConnectionError {
         self.counters.note_flood(flood);
-        ConnectionError::calm(flood.reason())
+        ConnectionError::enhance_your_calm(flood.reason())
     }
 
-    /// As [`violate`](Self::violate), but on a stream that was never opened it is the
+    /// As [`reset_for_violation`](Self::reset_for_violation), but on a stream that was never opened it is the
     /// connection's error: there is nothing to reset.
-    pub(super) fn violate_or_fail(
+    pub(super) fn reset_or_fail(
         &mut self,
         id: StreamId,
         code: ErrorCode,
@@ -171,7 +174,7 @@ impl Connection {
         if self.role.is_idle(id) {
             return Err(ConnectionError { code, reason });
         }
-        self.violate(id, ResetCause::Violation(code, reason))
+        self.reset_for_violation(id, ResetCause::Violation(code, reason))
     }
 
     /// DATA or HEADERS came on a stream that is gone (RFC 9113 5.1, "closed"). On one that the peer
@@ -179,14 +182,16 @@ impl Connection {
     pub(super) fn take_late(
         &mut self,
         id: StreamId,
-        gone: Gone,
+        state: ClosedState,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
-        match gone {
-            Gone::ByUs => self.spend_idle_frame(),
+        match state {
+            ClosedState::ResetByUs => self.spend_idle_frame(),
             // A client skips no numbers: this is a stream it had, perhaps reset long ago.
-            Gone::Unknown if matches!(self.role, Role::Client { .. }) => self.spend_idle_frame(),
-            Gone::Ended => Err(ConnectionError::stream_closed("frame behind END_STREAM")),
-            Gone::ByPeer | Gone::Unknown => {
+            ClosedState::Unknown if matches!(self.role, Role::Client { .. }) => {
+                self.spend_idle_frame()
+            }
+            ClosedState::Ended => Err(ConnectionError::stream_closed("frame behind END_STREAM")),
+            ClosedState::ResetByPeer | ClosedState::Unknown => {
                 self.output
                     .answer(|out| write::rst_stream(out, id, ErrorCode::StreamClosed));
                 self.spend_idle_frame()

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use super::Connection;
-use super::gather::Small;
+use super::coalesce::SmallFrames;
 use crate::StreamId;
 use crate::frame::{PAYLOAD_MAX, write};
 use crate::stream::{Sending, Stream};
@@ -25,7 +25,7 @@ const BEGINNING_BYTES: usize = 1 << 10;
 
 /// Bytes given to [`Connection::data`] that have now been framed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub struct Taken {
+pub struct FramedData {
     /// The stream they were given for.
     pub stream: StreamId,
     /// How many.
@@ -35,23 +35,23 @@ pub struct Taken {
 pub(super) struct Sender {
     /// What the peer lets us send on the connection. 0..=2^31-1.
     window: u32,
-    /// Streams with `is_in_round`, each once, in the order of their turns. Empty or the output
+    /// Streams with `is_scheduled`, each once, in the order of their turns. Empty or the output
     /// is full or `window` is 0 or left to others.
-    round: VecDeque<StreamId>,
-    /// How many streams have `is_unbegun`.
-    unbegun: usize,
-    pub(super) small: Small,
-    taken: VecDeque<Taken>,
+    scheduled: VecDeque<StreamId>,
+    /// How many streams have `awaits_body`.
+    awaiting_body: usize,
+    pub(super) small: SmallFrames,
+    taken: VecDeque<FramedData>,
 }
 
 impl Sender {
     pub(super) fn new(window: u32) -> Sender {
-        let mut small = Small::default();
+        let mut small = SmallFrames::default();
         small.note_window(window);
         Sender {
             window,
-            round: VecDeque::new(),
-            unbegun: 0,
+            scheduled: VecDeque::new(),
+            awaiting_body: 0,
             small,
             taken: VecDeque::new(),
         }
@@ -64,26 +64,26 @@ impl Sender {
         self.window <= i32::MAX as u32
     }
 
-    pub(super) fn leave_round(&mut self, id: StreamId) {
-        self.round.retain(|&other| other != id);
+    pub(super) fn unschedule(&mut self, id: StreamId) {
+        self.scheduled.retain(|&other| other != id);
     }
 
     pub(super) fn stop(&mut self) {
-        self.round.clear();
-        self.unbegun = 0;
+        self.scheduled.clear();
+        self.awaiting_body = 0;
         self.small.stop();
     }
 
     /// The server has the head of a request, and will have a body.
     pub(super) fn note_head(&mut self, stream: &mut Stream) {
-        stream.is_unbegun = true;
-        self.unbegun += 1;
+        stream.awaits_body = true;
+        self.awaiting_body += 1;
     }
 
     /// Its body has begun, or will not.
-    pub(super) fn note_begun(&mut self, stream: &mut Stream) {
-        let was_unbegun = std::mem::take(&mut stream.is_unbegun);
-        self.unbegun -= usize::from(was_unbegun);
+    pub(super) fn note_body_begun(&mut self, stream: &mut Stream) {
+        let was_unbegun = std::mem::take(&mut stream.awaits_body);
+        self.awaiting_body -= usize::from(was_unbegun);
     }
 
     /// Octets of `waiting` that the next frame of `stream` may carry.
@@ -97,10 +97,10 @@ impl Sender {
     /// begin.
     fn room(&self, stream: &Stream, wanted: usize) -> usize {
         let all = self.window as usize;
-        let others = self.unbegun - usize::from(stream.is_unbegun);
+        let others = self.awaiting_body - usize::from(stream.awaits_body);
         let left = all.saturating_sub((others * BEGINNING_BYTES).min(RESERVE_BYTES));
         let is_small = others > 0 && left < wanted.min(BEGINNING_BYTES);
-        match (stream.is_unbegun, is_small) {
+        match (stream.awaits_body, is_small) {
             (true, _) => left.max(all.min(BEGINNING_BYTES)),
             (false, true) => 0,
             (false, false) => left,
@@ -108,12 +108,12 @@ impl Sender {
     }
 
     fn charge(&mut self, stream: &mut Stream, bytes: usize) {
-        self.note_begun(stream);
+        self.note_body_begun(stream);
         stream.send_window -= bytes as i64;
         self.window -= bytes as u32;
         match self.taken.back_mut() {
             Some(last) if last.stream == stream.id => last.bytes += bytes,
-            Some(_) | None => self.taken.push_back(Taken {
+            Some(_) | None => self.taken.push_back(FramedData {
                 stream: stream.id,
                 bytes,
             }),
@@ -124,13 +124,13 @@ impl Sender {
 impl Connection {
     /// The next report of framed body octets: the owner credits them at their source. Octets
     /// dropped by a reset are not reported.
-    pub fn next_taken(&mut self) -> Option<Taken> {
+    pub fn next_framed(&mut self) -> Option<FramedData> {
         self.sender.taken.pop_front()
     }
 
     /// The peer's connection window has less than a full frame left: streams hold the rest, and
     /// what is begun now may not move. A peer that reads gives back what it took well before.
-    pub fn is_send_narrow(&self) -> bool {
+    pub fn is_send_window_low(&self) -> bool {
         self.sender.window < PAYLOAD_MAX as u32
     }
 
@@ -142,7 +142,7 @@ impl Connection {
             return;
         };
         let mut rest = bytes;
-        if stream.queue.is_empty() && (self.sender.round.is_empty() || stream.is_unbegun) {
+        if stream.queue.is_empty() && (self.sender.scheduled.is_empty() || stream.awaits_body) {
             while self.output.len() < self.config.output_bytes_max {
                 let share = self.sender.share(stream, rest.len());
                 if share == 0 {
@@ -163,10 +163,10 @@ impl Connection {
             return self.end_behind(id, bytes.is_empty());
         }
         stream.queue.append(rest);
-        let was_gathering = std::mem::take(&mut stream.is_gathering);
-        self.join_round(id);
-        if was_gathering {
-            self.send_round();
+        let was_coalescing = std::mem::take(&mut stream.is_coalescing);
+        self.schedule(id);
+        if was_coalescing {
+            self.send_scheduled();
         }
     }
 
@@ -187,39 +187,39 @@ impl Connection {
         self.end_sending(id);
     }
 
-    pub(super) fn join_round(&mut self, id: StreamId) {
+    pub(super) fn schedule(&mut self, id: StreamId) {
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
-        if stream.is_ready() && !stream.is_in_round {
-            stream.is_in_round = true;
-            self.sender.round.push_back(id);
+        if stream.is_ready() && !stream.is_scheduled {
+            stream.is_scheduled = true;
+            self.sender.scheduled.push_back(id);
         }
     }
 
     /// Streams take turns while there is room.
-    pub(super) fn send_round(&mut self) {
-        let mut turns = self.sender.round.len();
+    pub(super) fn send_scheduled(&mut self) {
+        let mut turns = self.sender.scheduled.len();
         while turns > 0
             && self.sender.window > 0
             && self.output.len() < self.config.output_bytes_max
-            && let Some(id) = self.sender.round.pop_front()
+            && let Some(id) = self.sender.scheduled.pop_front()
         {
             let window = self.sender.window;
-            self.take_turn(id);
+            self.send_turn(id);
             turns = match self.sender.window == window {
                 true => turns - 1,
-                false => self.sender.round.len(),
+                false => self.sender.scheduled.len(),
             };
         }
     }
 
-    fn take_turn(&mut self, id: StreamId) {
+    fn send_turn(&mut self, id: StreamId) {
         let waiting = self.queued(id);
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
-        stream.is_in_round = false;
+        stream.is_scheduled = false;
         let in_one_piece = stream.queue.front().len();
         let share = self.sender.share(stream, in_one_piece);
         let is_last = share == waiting && stream.sending == Sending::Ending;
@@ -236,7 +236,7 @@ impl Connection {
             }
         }
         if !is_last {
-            return self.join_round(id);
+            return self.schedule(id);
         }
         if let Some(fields) = stream.trailers.take() {
             write::headers(self.output.tail(), id, true, |out| {
@@ -250,7 +250,7 @@ impl Connection {
     pub(super) fn end_sending(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.find_mut(id) {
             stream.sending = Sending::Ended;
-            self.sender.note_begun(stream);
+            self.sender.note_body_begun(stream);
             self.forget_if_over(id);
         }
     }
@@ -264,7 +264,7 @@ impl Connection {
         if stream.send_window > i64::from(i32::MAX) {
             return false;
         }
-        self.join_round(id);
+        self.schedule(id);
         self.note_answered(id);
         true
     }
@@ -279,12 +279,12 @@ impl Connection {
         for stream in self.streams.iter_mut() {
             stream.send_window += delta;
             fits &= stream.send_window <= i64::from(i32::MAX);
-            if stream.is_ready() && !stream.is_in_round {
+            if stream.is_ready() && !stream.is_scheduled {
                 ready.push(stream.id);
             }
         }
         ready.sort_unstable();
-        ready.into_iter().for_each(|id| self.join_round(id));
+        ready.into_iter().for_each(|id| self.schedule(id));
         fits
     }
 }

@@ -1,7 +1,7 @@
 //! Cuts a byte stream into frames, however it is chunked.
 //!
-//! DATA is passed on as it comes and never gathered. Other frames are handed out whole: in
-//! place when they lie in the input in one piece, else gathered here (at most 16 KiB).
+//! DATA is passed on as it comes and never buffered. Other frames are handed out whole: in
+//! place when they lie in the input in one piece, else buffered here (at most 16 KiB).
 
 use std::borrow::Cow;
 
@@ -36,7 +36,7 @@ enum State {
     Foreign(FirstOctets),
     /// So many octets of a frame head have come.
     Head([u8; HEAD_LEN], usize),
-    /// A frame that is being gathered.
+    /// A frame that is being buffered.
     Payload(FrameHead, Vec<u8>),
     /// A padded DATA frame whose first octet is to come.
     PadLength(FrameHead),
@@ -105,8 +105,8 @@ impl Reader {
                     };
                     self.begin(head, input)?
                 }
-                State::Payload(head, gathered) => {
-                    let Some(piece) = gather(*head, gathered, input) else {
+                State::Payload(head, buffered) => {
+                    let Some(piece) = buffer_frame(*head, buffered, input) else {
                         return Ok(None);
                     };
                     self.state = NEXT_HEAD;
@@ -215,11 +215,15 @@ fn skip(octets: u32) -> State {
 }
 
 /// The frame, once its last octet is there.
-fn gather<'b>(head: FrameHead, gathered: &mut Vec<u8>, input: &mut &[u8]) -> Option<Piece<'b>> {
+fn buffer_frame<'b>(
+    head: FrameHead,
+    buffered: &mut Vec<u8>,
+    input: &mut &[u8],
+) -> Option<Piece<'b>> {
     let length = head.length as usize;
-    gathered.extend_from_slice(take(input, length - gathered.len()));
-    let is_whole = gathered.len() == length;
-    is_whole.then(|| Piece::Frame(head, Cow::Owned(std::mem::take(gathered))))
+    buffered.extend_from_slice(take(input, length - buffered.len()));
+    let is_whole = buffered.len() == length;
+    is_whole.then(|| Piece::Frame(head, Cow::Owned(std::mem::take(buffered))))
 }
 
 /// Up to `most` octets off the front.

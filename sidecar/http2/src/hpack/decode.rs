@@ -154,7 +154,7 @@ impl Decoder {
         take_string(input, draft.bytes())?;
         let (name, value) = draft.parts();
         let field = Field::new(name, value);
-        let (size, octets) = (field.size(), octets::judge(field));
+        let (size, octets) = (field.size(), octets::classify(field));
         if kind == Kind::Indexing {
             self.table.insert(field, octets);
         }

@@ -219,7 +219,7 @@ impl Ours {
     }
 
     fn work(&mut self) {
-        while let Some(taken) = self.connection.next_taken() {
+        while let Some(taken) = self.connection.next_framed() {
             if let Some(call) = self.calls.get_mut(&taken.stream) {
                 call.untaken = call
                     .untaken

@@ -17,7 +17,7 @@ pub const POST: [(&str, &str); 4] = [
 
 /// An event without its borrow.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Told {
+pub enum EventSummary {
     Head {
         stream: u32,
         end: bool,
@@ -48,47 +48,47 @@ pub enum Told {
     Failed(ErrorCode),
 }
 
-pub fn told(event: Event<'_>) -> Told {
+pub fn summarize(event: Event<'_>) -> EventSummary {
     match event {
-        Event::Head { stream, end, .. } => Told::Head {
+        Event::Head { stream, end, .. } => EventSummary::Head {
             stream: stream.value(),
             end,
         },
-        Event::Interim { stream, .. } => Told::Interim(stream.value()),
-        Event::Data { stream, bytes, end } => Told::Data {
+        Event::Interim { stream, .. } => EventSummary::Interim(stream.value()),
+        Event::Data { stream, bytes, end } => EventSummary::Data {
             stream: stream.value(),
             bytes: bytes.to_vec(),
             end,
         },
-        Event::Trailers { stream, .. } => Told::Trailers(stream.value()),
+        Event::Trailers { stream, .. } => EventSummary::Trailers(stream.value()),
         Event::HeadTooLarge {
             stream,
             fields,
             count,
             ..
-        } => Told::TooLarge {
+        } => EventSummary::TooLarge {
             stream: stream.value(),
             kept: fields.len(),
             count,
         },
-        Event::TrailersTooLarge { stream, .. } => Told::TrailersTooLarge(stream.value()),
-        Event::HeadMalformed { stream, .. } => Told::HeadMalformed(stream.value()),
-        Event::Malformed { stream, .. } => Told::Malformed(stream.value()),
-        Event::Reset { stream, cause } => Told::Reset(stream.value(), cause),
-        Event::Goaway { last, code, .. } => Told::Goaway {
+        Event::TrailersTooLarge { stream, .. } => EventSummary::TrailersTooLarge(stream.value()),
+        Event::HeadMalformed { stream, .. } => EventSummary::HeadMalformed(stream.value()),
+        Event::Malformed { stream, .. } => EventSummary::Malformed(stream.value()),
+        Event::Reset { stream, cause } => EventSummary::Reset(stream.value(), cause),
+        Event::Goaway { last, code, .. } => EventSummary::Goaway {
             last: last.value(),
             code,
         },
-        Event::SettingsChanged => Told::SettingsChanged,
-        Event::Pong { payload } => Told::Pong(payload),
-        Event::Foreign(foreign) => Told::Foreign(foreign),
-        Event::Failed(error) => Told::Failed(error.code),
+        Event::SettingsChanged => EventSummary::SettingsChanged,
+        Event::Pong { payload } => EventSummary::Pong(payload),
+        Event::Foreign(foreign) => EventSummary::Foreign(foreign),
+        Event::Failed(error) => EventSummary::Failed(error.code),
     }
 }
 
 /// A frame that the connection said.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Said {
+pub struct SentFrame {
     pub kind: Kind,
     pub flags: u8,
     pub stream: u32,
@@ -116,8 +116,8 @@ impl Bed {
         );
         bed.input.extend_from_slice(PREFACE);
         bed.settings(&[]);
-        assert_eq!(bed.told(), [Told::SettingsChanged]);
-        bed.said();
+        assert_eq!(bed.events(), [EventSummary::SettingsChanged]);
+        bed.sent_frames();
         bed
     }
 
@@ -126,9 +126,9 @@ impl Bed {
         let pool = WindowPool::default();
         let mut bed = Bed::new(Connection::client(config, &pool), pool);
         bed.settings(&[]);
-        assert_eq!(bed.told(), [Told::SettingsChanged]);
+        assert_eq!(bed.events(), [EventSummary::SettingsChanged]);
         bed.connection.written(PREFACE.len());
-        bed.said();
+        bed.sent_frames();
         bed
     }
 
@@ -189,7 +189,7 @@ impl Bed {
     }
 
     /// The connection reads everything.
-    pub fn told(&mut self) -> Vec<Told> {
+    pub fn events(&mut self) -> Vec<EventSummary> {
         let input = std::mem::take(&mut self.input);
         let mut input = &input[..];
         let mut all = Vec::new();
@@ -198,24 +198,24 @@ impl Bed {
                 // What an owner owes.
                 self.connection.reset(stream, ErrorCode::ProtocolError);
             }
-            all.push(told(event));
+            all.push(summarize(event));
         }
         assert!(input.is_empty());
         all
     }
 
     /// Everything that the connection has to say, until it has no more.
-    pub fn said(&mut self) -> Vec<Said> {
+    pub fn sent_frames(&mut self) -> Vec<SentFrame> {
         let mut reader = Reader::of_server();
-        let mut all: Vec<Said> = Vec::new();
+        let mut all: Vec<SentFrame> = Vec::new();
         while !self.connection.output().is_empty() {
             let output = self.connection.output().to_vec();
             self.connection.written(output.len());
             let mut input = &output[..];
             while let Some(piece) = reader.next(&mut input).unwrap() {
                 match piece {
-                    Piece::Frame(head, payload) => all.push(said(&head, &payload)),
-                    Piece::Data { head, .. } => all.push(said(&head, &[])),
+                    Piece::Frame(head, payload) => all.push(sent_frame(&head, &payload)),
+                    Piece::Data { head, .. } => all.push(sent_frame(&head, &[])),
                     Piece::Preface | Piece::Foreign(_) => unreachable!("no server's"),
                     Piece::DataBytes { bytes, .. } => {
                         all.last_mut().unwrap().payload.extend_from_slice(bytes);
@@ -227,7 +227,7 @@ impl Bed {
     }
 
     /// The field list of a HEADERS frame that was said. In order: the table is shared.
-    pub fn fields(&mut self, said: &Said) -> Fields {
+    pub fn fields(&mut self, said: &SentFrame) -> Fields {
         self.decoder.decode(&said.payload).unwrap().fields
     }
 
@@ -236,31 +236,31 @@ impl Bed {
     }
 
     /// Codes of the RST_STREAM frames said.
-    pub fn resets_said(&mut self) -> Vec<(u32, ErrorCode)> {
-        let code = |said: &Said| ErrorCode::from_u32(crate::frame::number(&said.payload));
+    pub fn resets_sent(&mut self) -> Vec<(u32, ErrorCode)> {
+        let code = |said: &SentFrame| ErrorCode::from_u32(crate::frame::number(&said.payload));
         let resets = self
-            .said()
+            .sent_frames()
             .into_iter()
             .filter(|said| said.kind == Kind::RstStream);
         resets.map(|said| (said.stream, code(&said))).collect()
     }
 
     pub fn fails_with(&mut self) -> Option<ErrorCode> {
-        self.told().into_iter().find_map(|told| match told {
-            Told::Failed(code) => Some(code),
+        self.events().into_iter().find_map(|events| match events {
+            EventSummary::Failed(code) => Some(code),
             _ => None,
         })
     }
 }
 
-fn said(head: &FrameHead, payload: &[u8]) -> Said {
+fn sent_frame(head: &FrameHead, payload: &[u8]) -> SentFrame {
     let FrameHead {
         kind,
         flags,
         stream,
         ..
     } = *head;
-    Said {
+    SentFrame {
         kind,
         flags,
         stream: stream.value(),

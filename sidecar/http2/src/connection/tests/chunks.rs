@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::bed::{Bed, POST, Told, server_config, told};
+use super::bed::{Bed, EventSummary, POST, server_config, summarize};
 use crate::frame::PREFACE;
 use crate::{Connection, WindowPool};
 
@@ -67,27 +67,27 @@ fn octets(steps: &[Step]) -> Vec<u8> {
 }
 
 /// Events with the parts of a body joined, and the output.
-fn run(octets: &[u8], chunks: &[usize]) -> (Vec<Told>, Vec<u8>) {
+fn run(octets: &[u8], chunks: &[usize]) -> (Vec<EventSummary>, Vec<u8>) {
     let mut connection = Connection::server(server_config(), &WindowPool::default());
-    let mut all: Vec<Told> = Vec::new();
+    let mut all: Vec<EventSummary> = Vec::new();
     let mut sizes = chunks.iter().cycle();
     let mut rest = octets;
     while !rest.is_empty() {
         let (mut chunk, later) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
         rest = later;
         while let Some(event) = connection.receive(Duration::ZERO, &mut chunk) {
-            join(&mut all, told(event));
+            join(&mut all, summarize(event));
         }
         assert!(chunk.is_empty());
     }
     (all, connection.output().to_vec())
 }
 
-fn join(all: &mut Vec<Told>, told: Told) {
-    match (all.last_mut(), told) {
+fn join(all: &mut Vec<EventSummary>, events: EventSummary) {
+    match (all.last_mut(), events) {
         (
-            Some(Told::Data { stream, bytes, end }),
-            Told::Data {
+            Some(EventSummary::Data { stream, bytes, end }),
+            EventSummary::Data {
                 stream: same,
                 bytes: more,
                 end: now,
@@ -96,7 +96,7 @@ fn join(all: &mut Vec<Told>, told: Told) {
             bytes.extend(more);
             *end = now;
         }
-        (_, told) => all.push(told),
+        (_, events) => all.push(events),
     }
 }
 

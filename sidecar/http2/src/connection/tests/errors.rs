@@ -1,6 +1,6 @@
 //! Which code and which level: the connection's errors (RFC 9113 5.1, 5.4, 6).
 
-use super::bed::{Bed, Told, server_config};
+use super::bed::{Bed, EventSummary, server_config};
 use crate::frame::flag;
 use crate::{Config, Connection, ErrorCode, ResetCause, WindowPool};
 
@@ -54,7 +54,7 @@ fn breaches_of_the_connection_have_their_codes() {
         ("field block of index 0", CompressionError, &|bed| bed.raw(1, END, 3, &[0x80])),
         ("HEADERS on an ended stream", StreamClosed, &|bed| {
             bed.post(3, true);
-            bed.told();
+            bed.events();
             let ok = super::bed::list(&[(":status", "200")]);
             bed.connection.head(super::bed::id(3), &ok, true);
             bed.post(3, true);
@@ -63,14 +63,14 @@ fn breaches_of_the_connection_have_their_codes() {
     for (case, code, says) in cases {
         let mut bed = Bed::server(server_config());
         bed.post(1, false);
-        bed.told();
+        bed.events();
         says(&mut bed);
         assert_eq!(bed.fails_with(), Some(code), "{case}");
-        let said = bed.said();
+        let said = bed.sent_frames();
         let goaway = said.last().unwrap();
         assert_eq!(goaway.payload[4..8], code.as_u32().to_be_bytes(), "{case}");
         bed.post(11, true);
-        assert_eq!(bed.told(), [], "{case}: nothing more is said");
+        assert_eq!(bed.events(), [], "{case}: nothing more is said");
         assert_eq!(bed.connection.open_streams(), 0, "{case}");
     }
 }
@@ -99,24 +99,24 @@ fn breaches_of_a_stream_reset_only_the_stream() {
     for (case, code, says) in cases {
         let mut bed = Bed::server(server_config());
         bed.post(1, false);
-        bed.told();
+        bed.events();
         says(&mut bed);
         bed.post(3, true);
-        let told = bed.told();
-        let reset = told.iter().find_map(|told| match told {
-            Told::Reset(1, ResetCause::Violation(code, _)) => Some(*code),
+        let events = bed.events();
+        let reset = events.iter().find_map(|events| match events {
+            EventSummary::Reset(1, ResetCause::Violation(code, _)) => Some(*code),
             _ => None,
         });
         assert_eq!(reset, Some(code), "{case}");
         assert_eq!(
-            told.last(),
-            Some(&Told::Head {
+            events.last(),
+            Some(&EventSummary::Head {
                 stream: 3,
                 end: true
             }),
             "{case}"
         );
-        assert_eq!(bed.resets_said(), [(1, code)], "{case}");
+        assert_eq!(bed.resets_sent(), [(1, code)], "{case}");
     }
 }
 
@@ -126,13 +126,13 @@ fn a_list_whose_stream_depends_on_itself_is_told_as_malformed() {
     for end in [0, flag::END_STREAM] {
         let mut bed = Bed::server(server_config());
         bed.raw(1, END | end | flag::PRIORITY, 1, &itself(1));
-        assert_eq!(bed.told(), [Told::HeadMalformed(1)]);
-        assert_eq!(bed.resets_said(), [], "its owner answers first");
+        assert_eq!(bed.events(), [EventSummary::HeadMalformed(1)]);
+        assert_eq!(bed.resets_sent(), [], "its owner answers first");
     }
     let mut bed = Bed::server(server_config());
     bed.post(1, false);
     bed.raw(1, END | 1 | flag::PRIORITY, 1, &itself(1));
-    assert_eq!(bed.told()[1..], [Told::Malformed(1)]);
+    assert_eq!(bed.events()[1..], [EventSummary::Malformed(1)]);
 }
 
 #[test]
@@ -141,8 +141,8 @@ fn data_after_a_peers_own_reset_is_answered_stream_closed() {
     bed.post(1, false);
     bed.rst(1);
     bed.data(1, b"x", false);
-    bed.told();
-    assert_eq!(bed.resets_said(), [(1, ErrorCode::StreamClosed)]);
+    bed.events();
+    assert_eq!(bed.resets_sent(), [(1, ErrorCode::StreamClosed)]);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn settings_come_first() {
     let mut input = &b"\0\0\x08\x06\0\0\0\0\0abcdefgh"[..];
     let event = connection.receive(std::time::Duration::ZERO, &mut input);
     assert_eq!(
-        event.map(super::bed::told),
-        Some(Told::Failed(ErrorCode::ProtocolError))
+        event.map(super::bed::summarize),
+        Some(EventSummary::Failed(ErrorCode::ProtocolError))
     );
 }

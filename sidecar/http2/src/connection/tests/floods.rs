@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bed::{Bed, POST, Told, id, list, server_config};
+use super::bed::{Bed, EventSummary, POST, id, list, server_config};
 use crate::frame::flag;
 use crate::{Config, ErrorCode, Flood, ResetCause};
 
@@ -14,8 +14,8 @@ fn gone_on(bed: &mut Bed, count: u32) -> (usize, Option<ErrorCode>) {
     for at in 0..count {
         let stream = 2 * at + 1;
         bed.post(stream, false);
-        let told = bed.told();
-        let is_open = matches!(told[..], [Told::Head { .. }]);
+        let events = bed.events();
+        let is_open = matches!(events[..], [EventSummary::Head { .. }]);
         gone_on += usize::from(is_open && bed.connection.held_until(id(stream)).is_none());
         bed.rst(stream);
         if let Some(code) = bed.fails_with() {
@@ -41,7 +41,7 @@ fn a_burst_of_cancels_and_a_slow_stream_of_them_are_served() {
         bed.now += Duration::from_millis(20);
         bed.post(2 * at + 1, false);
         bed.rst(2 * at + 1);
-        assert_eq!(bed.told().len(), 2, "{at}");
+        assert_eq!(bed.events().len(), 2, "{at}");
     }
 }
 
@@ -55,7 +55,7 @@ fn a_trusted_peer_is_held_and_never_closed() {
     assert_eq!(bed.connection.counters().held_for_resets, 4_800);
     bed.now += Duration::from_secs(1);
     bed.post(20_001, false);
-    assert_eq!(bed.told().len(), 1);
+    assert_eq!(bed.events().len(), 1);
     assert_eq!(bed.connection.held_until(id(20_001)), None);
 }
 
@@ -67,7 +67,7 @@ fn streams_that_end_normally_earn_resets() {
         bed.post(whole, true);
         bed.post(cancelled, false);
         bed.rst(cancelled);
-        assert_eq!(bed.told().len(), 3);
+        assert_eq!(bed.events().len(), 3);
         bed.connection
             .head(id(whole), &list(&[(":status", "200")]), true);
     }
@@ -81,13 +81,13 @@ fn answers_of_the_owner_pay_for_no_resets() {
         bed.post(refused, true);
         bed.post(cancelled, false);
         bed.rst(cancelled);
-        bed.told();
+        bed.events();
         bed.connection.mark_local_reply(id(refused));
         let answer = list(&[(":status", "404")]);
         bed.connection.head(id(refused), &answer, true);
     }
     bed.post(1_601, true);
-    bed.told();
+    bed.events();
     assert!(bed.connection.held_until(id(1_601)).is_some());
 }
 
@@ -100,10 +100,10 @@ fn a_thousand_calls_that_held_their_place_are_cancelled_for_nothing() {
     for round in 0..5 {
         let streams: Vec<u32> = (0..1_000).map(|at| 2 * (1_000 * round + at) + 1).collect();
         streams.iter().for_each(|stream| bed.post(*stream, false));
-        assert_eq!(bed.told().len(), 1_000, "{round}");
+        assert_eq!(bed.events().len(), 1_000, "{round}");
         bed.now += Duration::from_millis(20);
         streams.iter().for_each(|stream| bed.rst(*stream));
-        assert_eq!(bed.told().len(), 1_000, "{round}");
+        assert_eq!(bed.events().len(), 1_000, "{round}");
     }
     assert_eq!(bed.connection.counters().held_for_resets, 0);
 }
@@ -138,16 +138,16 @@ fn resets_that_the_peer_makes_us_send_count_as_its_own() {
     for (form, abuse) in forms {
         let mut bed = Bed::server(server_config());
         (0..2_000).for_each(|at| abuse(&mut bed, 2 * at + 1));
-        let told = bed.told();
-        let heads = told
+        let events = bed.events();
+        let heads = events
             .iter()
-            .filter(|told| matches!(told, Told::Head { .. }))
+            .filter(|events| matches!(events, EventSummary::Head { .. }))
             .count();
         // The last is held when it comes.
         assert!(heads <= 201, "{form}: {heads}");
         assert_eq!(
-            told.last(),
-            Some(&Told::Failed(ErrorCode::EnhanceYourCalm)),
+            events.last(),
+            Some(&EventSummary::Failed(ErrorCode::EnhanceYourCalm)),
             "{form}"
         );
     }
@@ -166,10 +166,10 @@ fn malformed_requests_of_a_trusted_peer_go_on_no_faster_than_its_budget_refills(
         let stream = 2 * at + 1;
         bed.now += Duration::from_millis(1);
         bed.head(stream, &length_of_1, false);
-        bed.told();
+        bed.events();
         went_on += u32::from(bed.connection.held_until(id(stream)).is_none());
         bed.data(stream, b"two", false);
-        bed.told();
+        bed.events();
         bed.connection.mark_local_reply(id(stream));
         bed.connection
             .head(id(stream), &list(&[(":status", "400")]), true);
@@ -186,10 +186,13 @@ fn more_streams_than_announced_are_refused_then_the_connection_closes() {
         ..Config::default()
     });
     (0..3).for_each(|at| bed.post(2 * at + 1, false));
-    assert_eq!(bed.told().len(), 2);
-    assert_eq!(bed.resets_said(), [(5, ErrorCode::RefusedStream)]);
+    assert_eq!(bed.events().len(), 2);
+    assert_eq!(bed.resets_sent(), [(5, ErrorCode::RefusedStream)]);
     (3..2_000).for_each(|at| bed.post(2 * at + 1, false));
-    assert_eq!(bed.told(), [Told::Failed(ErrorCode::EnhanceYourCalm)]);
+    assert_eq!(
+        bed.events(),
+        [EventSummary::Failed(ErrorCode::EnhanceYourCalm)]
+    );
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn a_continuation_flood_ends_within_ten_frames() {
     let mut bed = Bed::server(server_config());
     bed.raw(1, 0, 1, &[]);
     (0..10).for_each(|_| bed.raw(9, 0, 1, &[]));
-    assert_eq!(bed.told(), []);
+    assert_eq!(bed.events(), []);
     bed.raw(9, 0, 1, &[]);
     assert_eq!(bed.fails_with(), CALM);
 }
@@ -210,7 +213,7 @@ fn a_field_block_ends_at_four_times_the_list_limit() {
     });
     bed.raw(1, 0, 1, &[0x82; 16_384]);
     bed.raw(9, 0, 1, &[0x82; 16_384]);
-    assert_eq!(bed.told(), []);
+    assert_eq!(bed.events(), []);
     bed.raw(9, 0, 1, &[0x82; 16_384]);
     assert_eq!(bed.fails_with(), CALM);
 }
@@ -235,7 +238,7 @@ fn floods_of_frames_without_use_close_the_connection() {
         bed.post(1, false);
         bed.post(3, false);
         bed.rst(3);
-        bed.told();
+        bed.events();
         // Time does not pass, so there is the burst, and what two streams earn.
         (0..allowed - 10).for_each(|_| frame(&mut bed));
         assert_eq!(bed.fails_with(), None, "{flood}: within the burst");
@@ -252,9 +255,9 @@ fn reading_stops_while_answers_are_unsent() {
     });
     for times in 1..=2 {
         (0..7).for_each(|_| bed.raw(6, 0, 0, &[0; 8]));
-        assert_eq!(bed.told(), []);
+        assert_eq!(bed.events(), []);
         assert!(!bed.connection.wants_read());
-        bed.said();
+        bed.sent_frames();
         assert!(bed.connection.wants_read());
         assert_eq!(bed.connection.counters().answers_unsent, times);
     }
@@ -264,12 +267,15 @@ fn reading_stops_while_answers_are_unsent() {
 fn late_data_on_a_reset_stream_is_bounded_by_its_window() {
     let mut bed = Bed::server(server_config());
     bed.post(1, false);
-    bed.told();
+    bed.events();
     bed.connection.reset(id(1), ErrorCode::Cancel);
     (0..3).for_each(|_| bed.data(1, &[0; 16_384], false));
-    assert_eq!(bed.told(), [], "the peer did not know yet");
+    assert_eq!(bed.events(), [], "the peer did not know yet");
     (0..2).for_each(|_| bed.data(1, &[0; 16_384], false));
-    assert_eq!(bed.told(), [Told::Failed(ErrorCode::FlowControlError)]);
+    assert_eq!(
+        bed.events(),
+        [EventSummary::Failed(ErrorCode::FlowControlError)]
+    );
 }
 
 #[test]
@@ -291,25 +297,25 @@ fn a_list_over_the_limits_is_told_and_one_far_over_them_closes() {
         &[&POST[..], &[("a", "b".repeat(40_000).as_str())]].concat(),
         true,
     );
-    let told = bed.told();
+    let events = bed.events();
     assert_eq!(
-        told[0],
-        Told::TooLarge {
+        events[0],
+        EventSummary::TooLarge {
             stream: 1,
             kept: 128,
             count: 129
         }
     );
     assert_eq!(
-        told[1],
-        Told::Head {
+        events[1],
+        EventSummary::Head {
             stream: 3,
             end: true
         }
     );
     assert_eq!(
-        told[2],
-        Told::TooLarge {
+        events[2],
+        EventSummary::TooLarge {
             stream: 5,
             kept: 4,
             count: 5
@@ -324,8 +330,8 @@ fn large_trailers_are_told_and_reset_nothing() {
     let mut bed = Bed::server(server_config());
     bed.post(1, false);
     bed.head(1, &vec![("a", "b"); 129], true);
-    assert_eq!(bed.told()[1..], [Told::TrailersTooLarge(1)]);
-    assert_eq!(bed.resets_said(), []);
+    assert_eq!(bed.events()[1..], [EventSummary::TrailersTooLarge(1)]);
+    assert_eq!(bed.resets_sent(), []);
     assert_eq!(bed.connection.open_streams(), 1, "for the answer");
 }
 
@@ -341,14 +347,14 @@ fn a_large_response_head_resets_only_its_stream() {
     );
     bed.head(3, &[(":status", "200")], true);
     assert_eq!(
-        bed.told(),
+        bed.events(),
         [
-            Told::Reset(1, ResetCause::TooLarge),
-            Told::Head {
+            EventSummary::Reset(1, ResetCause::TooLarge),
+            EventSummary::Head {
                 stream: 3,
                 end: true
             }
         ]
     );
-    assert_eq!(bed.resets_said(), [(1, ErrorCode::EnhanceYourCalm)]);
+    assert_eq!(bed.resets_sent(), [(1, ErrorCode::EnhanceYourCalm)]);
 }

@@ -1,6 +1,6 @@
 //! Who comes first, and peers that begin as no client of HTTP/2 does (RFC 9113 3.4).
 
-use super::bed::{Bed, Told};
+use super::bed::{Bed, EventSummary};
 use crate::frame::Kind;
 use crate::{ErrorCode, Foreign, GoawayKind};
 
@@ -15,11 +15,11 @@ fn a_peer_of_http1_or_tls_hears_the_owner_alone() {
     ] {
         let mut bed = Bed::fresh();
         bed.input.extend_from_slice(hello);
-        assert_eq!(bed.told(), [Told::Foreign(foreign)]);
+        assert_eq!(bed.events(), [EventSummary::Foreign(foreign)]);
         bed.connection.answer_foreign(b"in its words");
         assert_eq!(bed.connection.output(), b"in its words");
         bed.input.extend_from_slice(b"more");
-        assert_eq!(bed.told(), []);
+        assert_eq!(bed.events(), []);
     }
 }
 
@@ -27,8 +27,11 @@ fn a_peer_of_http1_or_tls_hears_the_owner_alone() {
 fn unknown_octets_fail_and_settings_are_the_first_frame() {
     let mut bed = Bed::fresh();
     bed.input.extend_from_slice(b"PRI * HTTP/2.0\r\n\r\nXX");
-    assert_eq!(bed.told(), [Told::Failed(ErrorCode::ProtocolError)]);
-    let kinds: Vec<_> = bed.said().iter().map(|said| said.kind).collect();
+    assert_eq!(
+        bed.events(),
+        [EventSummary::Failed(ErrorCode::ProtocolError)]
+    );
+    let kinds: Vec<_> = bed.sent_frames().iter().map(|said| said.kind).collect();
     let greeting = [Kind::Settings, Kind::WindowUpdate, Kind::Goaway];
     assert_eq!(kinds, greeting);
 
@@ -36,7 +39,7 @@ fn unknown_octets_fail_and_settings_are_the_first_frame() {
     bed.connection
         .goaway(ErrorCode::NoError, GoawayKind::Notice);
     assert_eq!(
-        bed.said()[0].kind,
+        bed.sent_frames()[0].kind,
         Kind::Settings,
         "a drain comes behind it"
     );

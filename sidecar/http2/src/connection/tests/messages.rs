@@ -1,11 +1,11 @@
 //! Heads, bodies and trailers, and how streams end (RFC 9113 8.1).
 
-use super::bed::{Bed, POST, Told, id, list, server_config};
+use super::bed::{Bed, EventSummary, POST, id, list, server_config};
 use crate::frame::{Kind, flag};
 use crate::{CannotOpen, Config, ErrorCode, GoawayKind, ResetCause};
 
-fn data(stream: u32, bytes: &[u8], end: bool) -> Told {
-    Told::Data {
+fn data(stream: u32, bytes: &[u8], end: bool) -> EventSummary {
+    EventSummary::Data {
         stream,
         bytes: bytes.to_vec(),
         end,
@@ -23,14 +23,14 @@ fn a_whole_call_leaves_nothing_behind() {
     bed.data(1, b"abc", false);
     bed.head(1, &[("x", "y")], true);
     assert_eq!(
-        bed.told(),
+        bed.events(),
         [
-            Told::Head {
+            EventSummary::Head {
                 stream: 1,
                 end: false
             },
             data(1, b"abc", false),
-            Told::Trailers(1)
+            EventSummary::Trailers(1)
         ]
     );
     bed.connection
@@ -42,7 +42,7 @@ fn a_whole_call_leaves_nothing_behind() {
     bed.connection
         .trailers(id(1), &list(&[("grpc-status", "0")]));
     assert_eq!(bed.connection.open_streams(), 0);
-    let said = bed.said();
+    let said = bed.sent_frames();
     let kinds: Vec<_> = said.iter().map(|said| (said.kind, said.flags)).collect();
     let last = flag::END_HEADERS | flag::END_STREAM;
     assert_eq!(
@@ -84,15 +84,19 @@ fn malformed_requests_are_no_requests_and_wait_for_an_answer() {
         bed.data(1, b"more", true);
         bed.head(1, &[("x", "y")], true);
         bed.post(3, true);
-        let good = Told::Head {
+        let good = EventSummary::Head {
             stream: 3,
             end: true,
         };
-        assert_eq!(bed.told(), [Told::HeadMalformed(1), good], "{case}");
+        assert_eq!(
+            bed.events(),
+            [EventSummary::HeadMalformed(1), good],
+            "{case}"
+        );
         bed.connection
             .head(id(1), &list(&[(":status", "400")]), true);
         bed.connection.reset(id(1), ErrorCode::ProtocolError);
-        let said: Vec<_> = bed.said().iter().map(|said| said.kind).collect();
+        let said: Vec<_> = bed.sent_frames().iter().map(|said| said.kind).collect();
         assert_eq!(said, [Kind::Headers, Kind::RstStream], "{case}");
         assert_eq!(bed.connection.open_streams(), 1);
     }
@@ -106,8 +110,11 @@ fn a_forbidden_octet_is_remembered_with_its_table_entry() {
     let literal_len = bed.input.len();
     bed.head(3, &bad, true);
     assert!(bed.input.len() - literal_len < literal_len, "by index now");
-    let malformed = [Told::HeadMalformed(1), Told::HeadMalformed(3)];
-    assert_eq!(bed.told(), malformed);
+    let malformed = [
+        EventSummary::HeadMalformed(1),
+        EventSummary::HeadMalformed(3),
+    ];
+    assert_eq!(bed.events(), malformed);
 }
 
 #[test]
@@ -116,16 +123,20 @@ fn a_body_that_differs_from_content_length_is_told_once() {
         let mut bed = Bed::server(server_config());
         bed.head(1, &with(&[("content-length", "3")]), false);
         bed.data(1, body, end);
-        assert_eq!(bed.told()[1..], [Told::Malformed(1)], "{case}");
+        assert_eq!(bed.events()[1..], [EventSummary::Malformed(1)], "{case}");
         bed.data(1, b"more", true);
         bed.head(1, &[("x", "y")], true);
-        assert_eq!(bed.told(), [], "{case}");
-        assert_eq!(bed.resets_said(), [(1, ErrorCode::ProtocolError)], "{case}");
+        assert_eq!(bed.events(), [], "{case}");
+        assert_eq!(bed.resets_sent(), [(1, ErrorCode::ProtocolError)], "{case}");
     }
     let mut bed = Bed::server(server_config());
     bed.head(1, &with(&[("content-length", "3")]), false);
     bed.head(1, &[("x", "y")], true);
-    assert_eq!(bed.told()[1..], [Told::Malformed(1)], "trailers too early");
+    assert_eq!(
+        bed.events()[1..],
+        [EventSummary::Malformed(1)],
+        "trailers too early"
+    );
 }
 
 #[test]
@@ -138,7 +149,11 @@ fn malformed_trailers_are_told() {
         let mut bed = Bed::server(server_config());
         bed.post(1, false);
         bed.head(1, &[fields], end);
-        assert_eq!(bed.told()[1..], [Told::Malformed(1)], "{fields:?}");
+        assert_eq!(
+            bed.events()[1..],
+            [EventSummary::Malformed(1)],
+            "{fields:?}"
+        );
     }
 }
 
@@ -150,10 +165,10 @@ fn a_client_is_told_interim_and_final_heads() {
     bed.head(1, &[(":status", "200"), ("content-length", "1")], false);
     bed.data(1, b"x", true);
     assert_eq!(
-        bed.told(),
+        bed.events(),
         [
-            Told::Interim(1),
-            Told::Head {
+            EventSummary::Interim(1),
+            EventSummary::Head {
                 stream: 1,
                 end: false
             },
@@ -183,14 +198,14 @@ fn malformed_answers_reset_their_stream_only() {
         bed.opens(true);
         says(&mut bed);
         bed.head(3, &[(":status", "200")], true);
-        let told = bed.told();
+        let events = bed.events();
         assert!(
-            matches!(told[0], Told::Reset(1, ResetCause::Malformed(_))),
+            matches!(events[0], EventSummary::Reset(1, ResetCause::Malformed(_))),
             "{case}"
         );
         assert_eq!(
-            told[1],
-            Told::Head {
+            events[1],
+            EventSummary::Head {
                 stream: 3,
                 end: true
             },
@@ -207,8 +222,8 @@ fn an_answer_to_head_has_a_length_and_no_body() {
     bed.connection.open(&list(&head), true).unwrap();
     bed.head(1, &[(":status", "200"), ("content-length", "9")], true);
     assert_eq!(
-        bed.told(),
-        [Told::Head {
+        bed.events(),
+        [EventSummary::Head {
             stream: 1,
             end: true
         }]
@@ -219,15 +234,19 @@ fn an_answer_to_head_has_a_length_and_no_body() {
 fn an_early_answer_may_stop_the_request() {
     let mut bed = Bed::server(server_config());
     bed.post(1, false);
-    bed.told();
+    bed.events();
     bed.connection
         .head(id(1), &list(&[(":status", "200")]), true);
     bed.data(1, b"late", false);
-    assert_eq!(bed.told(), [data(1, b"late", false)], "the request goes on");
+    assert_eq!(
+        bed.events(),
+        [data(1, b"late", false)],
+        "the request goes on"
+    );
     bed.connection.reset(id(1), ErrorCode::NoError);
     bed.data(1, b"later", true);
-    assert_eq!(bed.told(), []);
-    assert_eq!(bed.resets_said(), [(1, ErrorCode::NoError)]);
+    assert_eq!(bed.events(), []);
+    assert_eq!(bed.resets_sent(), [(1, ErrorCode::NoError)]);
 }
 
 #[test]
@@ -237,16 +256,18 @@ fn a_reset_is_told_once_and_not_after_the_end() {
     bed.post(3, true);
     bed.rst(1);
     bed.rst(1);
-    bed.told();
+    bed.events();
     bed.connection
         .head(id(3), &list(&[(":status", "200")]), true);
     bed.rst(3);
-    assert_eq!(bed.told(), []);
+    assert_eq!(bed.events(), []);
     bed.connection.data(id(1), b"x", true);
     bed.connection.credit(id(1), 5);
     bed.connection.trailers(id(7), &list(&[]));
     assert!(
-        bed.said().iter().all(|said| said.kind == Kind::Headers),
+        bed.sent_frames()
+            .iter()
+            .all(|said| said.kind == Kind::Headers),
         "commands do nothing"
     );
 }
@@ -260,15 +281,15 @@ fn a_goaway_tells_the_streams_it_leaves_out() {
     bed.raw(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
     bed.head(1, &[(":status", "200")], true);
     assert_eq!(
-        bed.told(),
+        bed.events(),
         [
-            Told::Goaway {
+            EventSummary::Goaway {
                 last: 1,
                 code: ErrorCode::NoError
             },
-            Told::Reset(3, ResetCause::AboveGoaway),
-            Told::Reset(5, ResetCause::AboveGoaway),
-            Told::Head {
+            EventSummary::Reset(3, ResetCause::AboveGoaway),
+            EventSummary::Reset(5, ResetCause::AboveGoaway),
+            EventSummary::Head {
                 stream: 1,
                 end: true
             }
@@ -288,18 +309,18 @@ fn our_goaway_has_two_steps() {
     bed.connection
         .goaway(ErrorCode::NoError, GoawayKind::Notice);
     bed.post(3, false);
-    assert_eq!(bed.told().len(), 2, "still taken");
+    assert_eq!(bed.events().len(), 2, "still taken");
     bed.connection.goaway(ErrorCode::NoError, GoawayKind::Final);
     bed.post(5, false);
     bed.data(5, b"x", true);
     bed.data(3, b"y", true);
     assert_eq!(
-        bed.told(),
+        bed.events(),
         [data(3, b"y", true)],
         "ignored, and its fields decoded"
     );
     let lasts: Vec<_> = bed
-        .said()
+        .sent_frames()
         .iter()
         .map(|said| said.payload[..4].to_vec())
         .collect();
@@ -310,17 +331,21 @@ fn our_goaway_has_two_steps() {
 fn a_last_id_that_was_said_is_never_raised() {
     let mut bed = Bed::server(server_config());
     bed.post(1, false);
-    bed.told();
+    bed.events();
     let steps = [GoawayKind::Final, GoawayKind::Final, GoawayKind::Notice];
     for (kind, stream) in steps.into_iter().zip([3, 5, 7]) {
         bed.connection.goaway(ErrorCode::NoError, kind);
         bed.post(stream, true);
-        assert_eq!(bed.told(), [], "{stream} is ignored");
+        assert_eq!(bed.events(), [], "{stream} is ignored");
     }
     // A PING of 7 octets: the connection fails.
     bed.raw(6, 0, 0, &[0; 7]);
-    bed.told();
-    let lasts: Vec<_> = bed.said().iter().map(|said| said.payload[3]).collect();
+    bed.events();
+    let lasts: Vec<_> = bed
+        .sent_frames()
+        .iter()
+        .map(|said| said.payload[3])
+        .collect();
     assert_eq!(lasts, [1, 1, 1, 1]);
 }
 
@@ -328,7 +353,7 @@ fn a_last_id_that_was_said_is_never_raised() {
 fn opens_no_more_than_the_peer_takes() {
     let mut bed = Bed::client(Config::default());
     bed.settings(&[(3, 1)]);
-    bed.told();
+    bed.events();
     assert!(bed.connection.can_open());
     bed.opens(true);
     assert_eq!(
@@ -336,7 +361,7 @@ fn opens_no_more_than_the_peer_takes() {
         Err(CannotOpen::Full)
     );
     bed.head(1, &[(":status", "200")], true);
-    bed.told();
+    bed.events();
     assert!(bed.connection.can_open());
 }
 
@@ -346,9 +371,9 @@ fn pings_are_answered_and_pongs_told() {
     bed.connection.ping(*b"12345678");
     bed.raw(6, 0, 0, b"abcdefgh");
     bed.raw(6, flag::ACK, 0, b"12345678");
-    assert_eq!(bed.told(), [Told::Pong(*b"12345678")]);
+    assert_eq!(bed.events(), [EventSummary::Pong(*b"12345678")]);
     let said: Vec<_> = bed
-        .said()
+        .sent_frames()
         .into_iter()
         .map(|said| (said.flags, said.payload))
         .collect();
@@ -365,9 +390,9 @@ fn answers_on_streams_cancelled_long_ago_are_ignored() {
         let stream = bed.opens(true);
         bed.connection.reset(stream, ErrorCode::Cancel);
     }
-    bed.said();
+    bed.sent_frames();
     bed.head(1, &[(":status", "200")], false);
     bed.data(1, b"x", true);
-    assert_eq!(bed.told(), []);
-    assert_eq!(bed.said(), []);
+    assert_eq!(bed.events(), []);
+    assert_eq!(bed.sent_frames(), []);
 }

@@ -9,19 +9,19 @@ fn trailers_wait_behind_queued_data() {
     let mut bed = Bed::server(server_config());
     bed.settings(&[(4, 5)]);
     bed.post(1, true);
-    bed.told();
+    bed.events();
     bed.connection
         .head(id(1), &list(&[(":status", "200")]), false);
     bed.connection.data(id(1), b"0123456789", false);
     bed.connection
         .trailers(id(1), &list(&[("grpc-status", "0")]));
     bed.connection.data(id(1), b"too late", true);
-    let first: Vec<_> = bed.said().iter().map(|said| said.kind).collect();
+    let first: Vec<_> = bed.sent_frames().iter().map(|said| said.kind).collect();
     assert_eq!(first, [Kind::Settings, Kind::Headers, Kind::Data]);
     bed.widen(1, 5);
-    bed.told();
+    bed.events();
     let second: Vec<_> = bed
-        .said()
+        .sent_frames()
         .iter()
         .map(|said| (said.kind, said.flags))
         .collect();
@@ -36,25 +36,25 @@ fn an_answer_cut_short_ends_at_once_without_what_waited() {
     bed.settings(&[(4, 5)]);
     for stream in [1, 3] {
         bed.post(stream, true);
-        bed.told();
+        bed.events();
         bed.connection
             .head(id(stream), &list(&[(":status", "200")]), false);
         bed.connection.data(id(stream), b"0123456789", false);
     }
-    bed.said();
+    bed.sent_frames();
     bed.connection
         .cut_short(id(1), &list(&[("grpc-status", "4")]));
     let last = flag::END_HEADERS | flag::END_STREAM;
     let said: Vec<_> = bed
-        .said()
+        .sent_frames()
         .iter()
         .map(|said| (said.kind, said.stream, said.flags))
         .collect();
     assert_eq!(said, [(Kind::Headers, 1, last)]);
     bed.widen(1, 5);
     bed.widen(3, 5);
-    bed.told();
-    let said: Vec<_> = bed.said().iter().map(|said| said.stream).collect();
+    bed.events();
+    let said: Vec<_> = bed.sent_frames().iter().map(|said| said.stream).collect();
     assert_eq!(said, [3], "the others go on");
 }
 
@@ -66,7 +66,7 @@ fn a_long_head_continues_in_more_frames() {
     bed.connection
         .open(&list(&[&POST[..], &[("long", &long)]].concat()), true)
         .unwrap();
-    let said = bed.said();
+    let said = bed.sent_frames();
     assert_eq!(
         (said[0].kind, said[0].flags),
         (Kind::Headers, flag::END_STREAM)
@@ -85,9 +85,9 @@ fn a_smaller_peer_table_is_obeyed() {
     let mut bed = Bed::client(Config::default());
     bed.opens(true);
     bed.settings(&[(1, 0)]);
-    bed.told();
+    bed.events();
     bed.opens(true);
-    let said = bed.said();
+    let said = bed.sent_frames();
     let heads: Vec<_> = said
         .iter()
         .filter(|said| said.kind == Kind::Headers)
@@ -103,9 +103,12 @@ fn a_failed_connection_says_goaway_and_nothing_more() {
     let mut bed = Bed::client(Config::default());
     let stream = bed.opens(false);
     bed.widen(0, 0);
-    bed.told();
+    bed.events();
     assert!(bed.connection.is_failed());
-    assert_eq!(bed.said().last().map(|said| said.kind), Some(Kind::Goaway));
+    assert_eq!(
+        bed.sent_frames().last().map(|said| said.kind),
+        Some(Kind::Goaway)
+    );
     bed.connection.data(stream, b"x", true);
     bed.connection.reset(stream, ErrorCode::Cancel);
     bed.connection.ping([0; 8]);
@@ -113,7 +116,7 @@ fn a_failed_connection_says_goaway_and_nothing_more() {
         bed.connection.open(&list(&POST), true),
         Err(CannotOpen::Failed)
     );
-    assert_eq!(bed.said(), []);
+    assert_eq!(bed.sent_frames(), []);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Small pieces of a body: as few frames as can be, and no message waits that somebody waits for.
 
-use super::bed::{Bed, Said, id};
+use super::bed::{Bed, SentFrame, id};
 use crate::frame::Kind;
 use crate::{Config, StreamId};
 
@@ -8,26 +8,26 @@ use crate::{Config, StreamId};
 fn client(streams: u32) -> (Bed, Vec<StreamId>) {
     let (mut bed, streams) = narrow_client(streams);
     bed.widen(0, 1 << 20);
-    bed.told();
+    bed.events();
     (bed, streams)
 }
 
 /// The same with the window that every connection begins with.
 fn narrow_client(streams: u32) -> (Bed, Vec<StreamId>) {
     let mut bed = Bed::client(Config {
-        gathers: true,
+        coalesces: true,
         ..Config::default()
     });
     let streams = (0..streams).map(|_| bed.opens(false)).collect();
-    bed.said();
+    bed.sent_frames();
     (bed, streams)
 }
 
 /// Lengths of the DATA frames that were said.
 fn frames(bed: &mut Bed) -> Vec<usize> {
-    let said = bed.said();
+    let said = bed.sent_frames();
     let data = said.iter().filter(|said| said.kind == Kind::Data);
-    data.map(|said: &Said| said.payload.len()).collect()
+    data.map(|said: &SentFrame| said.payload.len()).collect()
 }
 
 /// Says an octet so often, each sent before the next is said; how many frames that made.
@@ -58,7 +58,7 @@ fn pieces_that_nothing_was_sent_of_go_as_one_frame() {
 
     bed.connection.data(streams[0], b"last", false);
     bed.connection.data(streams[0], &[], true);
-    let said = bed.said();
+    let said = bed.sent_frames();
     let ends: Vec<_> = said
         .iter()
         .map(|said| (said.payload.len(), said.flags))
@@ -91,16 +91,16 @@ fn a_frame_that_is_sent_in_part_is_not_made_longer() {
 fn a_body_in_single_octets_that_nobody_answers_makes_few_frames() {
     let (mut bed, streams) = client(1);
     assert_eq!(dribble(&mut bed, streams[0], 256), 256);
-    assert!(!bed.connection.is_gathering());
+    assert!(!bed.connection.is_coalescing());
     assert_eq!(dribble(&mut bed, streams[0], 255), 0);
-    assert!(bed.connection.is_gathering());
+    assert!(bed.connection.is_coalescing());
     assert_eq!(dribble(&mut bed, streams[0], 1), 1, "256 are together");
     assert_eq!(dribble(&mut bed, streams[0], 5_120), 20);
 
     assert_eq!(dribble(&mut bed, streams[0], 3), 0);
-    bed.connection.send_gathered();
+    bed.connection.send_coalesced();
     assert_eq!(frames(&mut bed), [3], "waited long enough");
-    assert!(!bed.connection.is_gathering());
+    assert!(!bed.connection.is_coalescing());
 }
 
 #[test]
@@ -120,18 +120,21 @@ fn what_is_many_follows_from_the_window_and_half_of_it_is_heavy() {
     for stream in &streams[1..12] {
         dribble(&mut bed, *stream, 4);
     }
-    assert!(!bed.connection.is_send_heavy(), "59 are out");
+    assert!(!bed.connection.has_many_small_frames(), "59 are out");
     dribble(&mut bed, streams[12], 4);
-    assert!(bed.connection.is_send_heavy(), "63 are out");
+    assert!(bed.connection.has_many_small_frames(), "63 are out");
     bed.head(streams[0].value(), &[(":status", "200")], false);
-    bed.told();
-    assert!(!bed.connection.is_send_heavy(), "15 were answered");
+    bed.events();
+    assert!(!bed.connection.has_many_small_frames(), "15 were answered");
 
     let (mut bed, streams) = client(90);
     streams.iter().for_each(|stream| {
         dribble(&mut bed, *stream, 4);
     });
-    assert!(!bed.connection.is_send_heavy(), "360 of 2,176 are out");
+    assert!(
+        !bed.connection.has_many_small_frames(),
+        "360 of 2,176 are out"
+    );
 }
 
 #[test]
@@ -152,11 +155,11 @@ fn a_word_of_the_peer_lets_go_what_waits_and_what_follows() {
         );
         assert_eq!(dribble(&mut bed, streams[0], 4), 0, "{what}");
         word(&mut bed);
-        bed.told();
+        bed.events();
         assert_eq!(frames(&mut bed), [4], "{what}");
         // The frame that went was the first of the next few.
         bed.widen(1, 1);
-        bed.told();
+        bed.events();
     }
 }
 
@@ -172,7 +175,7 @@ fn what_waits_goes_with_the_end() {
             }
             false => bed.connection.data(streams[0], b"z", true),
         }
-        let said = bed.said();
+        let said = bed.sent_frames();
         assert_eq!(said[0].payload.len(), if trailers { 4 } else { 5 });
         assert_eq!(said.last().map(|said| said.flags & 1), Some(1));
         assert_eq!(bed.connection.queued(streams[0]), 0);
@@ -183,20 +186,20 @@ fn what_waits_goes_with_the_end() {
 fn a_stream_that_is_gone_leaves_room_for_others() {
     let (mut bed, streams) = client(2);
     dribble(&mut bed, streams[0], 300);
-    assert!(bed.connection.is_gathering());
+    assert!(bed.connection.is_coalescing());
     bed.connection.reset(id(1), crate::ErrorCode::Cancel);
-    bed.connection.send_gathered();
-    bed.said();
+    bed.connection.send_coalesced();
+    bed.sent_frames();
     assert_eq!(dribble(&mut bed, streams[1], 256), 256);
 }
 
 #[test]
-fn answers_are_never_gathered() {
+fn responses_are_never_coalesced() {
     let mut bed = Bed::server(super::bed::server_config());
     bed.post(1, true);
-    bed.told();
+    bed.events();
     let head = super::bed::list(&[(":status", "200")]);
     bed.connection.head(id(1), &head, false);
-    bed.said();
+    bed.sent_frames();
     assert_eq!(dribble(&mut bed, id(1), 1_000), 1_000);
 }

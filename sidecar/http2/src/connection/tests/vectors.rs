@@ -35,7 +35,7 @@ fn cases() -> Vec<Case> {
 fn refusal(mut bed: Bed, wire: &[u8]) -> Option<ErrorCode> {
     bed.input.extend_from_slice(wire);
     let failed = bed.fails_with();
-    failed.or_else(|| bed.resets_said().first().map(|(_, code)| *code))
+    failed.or_else(|| bed.resets_sent().first().map(|(_, code)| *code))
 }
 
 #[test]
@@ -109,14 +109,14 @@ fn every_good_frame_is_read_as_it_was_meant() {
     let mut count = 0;
     for case in cases().iter().filter(|case| case.rest[0] != "error") {
         let (head, payload) = read(&case.wire);
-        let told = [
+        let events = [
             head.length,
             case.wire[3].into(),
             head.flags.into(),
             head.stream.value(),
         ];
         assert_eq!(
-            told.map(|part| part.to_string())[..],
+            events.map(|part| part.to_string())[..],
             case.rest[..4],
             "{}",
             case.name

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::bed::{Bed, Told, id, list, server_config};
+use super::bed::{Bed, EventSummary, id, list, server_config};
 use crate::{Config, ErrorCode};
 
 /// The reason a bed failed, if it did.
 fn goes_on(bed: &mut Bed, what: &str) {
     assert_eq!(bed.fails_with(), None, "{what}");
-    bed.said();
+    bed.sent_frames();
 }
 
 /// A server with so many streams whose requests are over, each answered with `body` and left open.
@@ -20,11 +20,11 @@ fn answering(streams: u32, body: &[u8]) -> Bed {
     for at in 0..streams {
         let stream = 2 * at + 1;
         bed.post(stream, true);
-        assert_eq!(bed.told().len(), 1);
+        assert_eq!(bed.events().len(), 1);
         bed.connection
             .head(id(stream), &list(&[(":status", "200")]), false);
         bed.connection.data(id(stream), body, false);
-        bed.said();
+        bed.sent_frames();
     }
     bed
 }
@@ -55,8 +55,8 @@ fn each_frame_that_is_carried_may_be_probed_with_a_ping() {
         bed.raw(6, 0, 0, &[0; 8]);
         bed.raw(6, 1, 0, &[0; 8]);
         bed.widen(1, 6);
-        bed.told();
-        bed.said();
+        bed.events();
+        bed.sent_frames();
     }
     bed.raw(6, 0, 0, &[0; 8]);
     goes_on(&mut bed, "grpc-go: a probe for each frame");
@@ -87,7 +87,7 @@ fn streams_that_are_opened_pay_for_their_settings_priorities_and_empty_frames() 
             ..server_config()
         });
         (0..5_000).for_each(|at| bed.post(2 * at + 1, false));
-        assert_eq!(bed.told().len(), 5_000, "{what}");
+        assert_eq!(bed.events().len(), 5_000, "{what}");
         (0..5_000).for_each(|at| noise(&mut bed, 2 * at + 1));
         goes_on(&mut bed, what);
     }
@@ -105,12 +105,12 @@ fn what_comes_late_on_streams_that_the_peer_reset_ends_nothing() {
         bed.widen(cancelled, 6);
         bed.head(cancelled, &[("a", "b")], true);
         bed.rst(cancelled);
-        let told = bed.told();
-        assert_eq!(told.len(), 3, "{told:?}");
+        let events = bed.events();
+        assert_eq!(events.len(), 3, "{events:?}");
         bed.connection
             .head(id(whole), &list(&[(":status", "200")]), true);
         let late = [(cancelled, ErrorCode::StreamClosed); 2];
-        assert_eq!(bed.resets_said(), late);
+        assert_eq!(bed.resets_sent(), late);
     }
     assert_eq!(bed.connection.counters().resets_for_violations, 0);
     assert_eq!(bed.connection.counters().held_for_resets, 0);
@@ -125,8 +125,8 @@ fn what_a_server_sends_behind_its_own_reset_ends_nothing_either() {
         bed.rst(stream);
         bed.data(stream, &[0; 6], false);
         bed.head(stream, &[("grpc-status", "0")], true);
-        assert_eq!(bed.told().len(), 1);
-        bed.said();
+        assert_eq!(bed.events().len(), 1);
+        bed.sent_frames();
     }
 }
 
@@ -151,8 +151,11 @@ fn rules_that_a_server_breaks_on_our_streams_are_bounded_by_what_we_ask() {
     for at in 0..5_000 {
         bed.opens(true);
         bed.head(2 * at + 1, &[(":status", "none")], true);
-        assert!(matches!(bed.told()[..], [Told::Reset(..)]), "{at}");
-        bed.said();
+        assert!(
+            matches!(bed.events()[..], [EventSummary::Reset(..)]),
+            "{at}"
+        );
+        bed.sent_frames();
     }
 }
 
@@ -168,15 +171,17 @@ fn of_a_hundred_streams_one_that_is_not_taken_back_is_answered() {
             stream += 2;
         }
         bed.post(stream, true);
-        let told = bed.told();
-        let refused = told.iter().find(|told| matches!(told, Told::Failed(_)));
+        let events = bed.events();
+        let refused = events
+            .iter()
+            .find(|events| matches!(events, EventSummary::Failed(_)));
         assert_eq!(refused, None, "{round}");
         let held = bed.connection.held_until(id(stream));
         assert!(held.is_none_or(|until| until <= bed.now + Duration::from_millis(10)));
         bed.now += Duration::from_millis(10);
         bed.connection
             .head(id(stream), &list(&[(":status", "200")]), true);
-        bed.said();
+        bed.sent_frames();
         stream += 2;
     }
 }

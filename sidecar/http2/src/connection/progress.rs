@@ -9,7 +9,7 @@ use super::role::Role;
 use crate::StreamId;
 
 impl Connection {
-    /// A header block, or another frame that is gathered, has begun and is not whole. The number is
+    /// A header block, or another frame that is coalesced, has begun and is not whole. The number is
     /// another one for each, so that an owner can tell one slow block from many quick ones.
     pub fn unfinished(&self) -> Option<u64> {
         match &self.block {

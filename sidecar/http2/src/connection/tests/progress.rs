@@ -12,23 +12,23 @@ fn a_frame_is_unfinished_until_its_last_octet_and_a_block_until_its_last_frame()
     assert_eq!(bed.connection.unfinished(), None);
     // HEADERS without END_HEADERS, :method GET.
     bed.raw(1, 0, 1, &[0x82]);
-    bed.told();
+    bed.events();
     let block = bed.connection.unfinished();
     assert!(block.is_some());
     // CONTINUATION, still without.
     bed.raw(9, 0, 1, &[0x84]);
-    bed.told();
+    bed.events();
     assert_eq!(bed.connection.unfinished(), block, "the same one");
     bed.raw(9, 4, 1, &[0x86, 0x41, 1, b'a']);
-    bed.told();
+    bed.events();
     assert_eq!(bed.connection.unfinished(), None);
     // Five octets of a PING.
     bed.input.extend_from_slice(&[0, 0, 8, 6, 0]);
-    bed.told();
+    bed.events();
     let ping = bed.connection.unfinished();
     assert!(ping.is_some() && ping != block);
     bed.input.extend_from_slice(&[0; 12]);
-    bed.told();
+    bed.events();
     assert_eq!(bed.connection.unfinished(), None);
 }
 
@@ -38,7 +38,7 @@ fn octets_of_a_body_are_never_unfinished() {
     bed.post(1, false);
     bed.input
         .extend_from_slice(&[0, 0, 9, 0, 0, 0, 0, 0, 1, b'x']);
-    bed.told();
+    bed.events();
     assert_eq!(bed.connection.unfinished(), None);
 }
 
@@ -49,7 +49,7 @@ fn a_stream_is_stalled_when_none_of_its_octets_went_for_so_long() {
     bed.settings(&[(4, 0)]);
     bed.post(1, true);
     bed.post(3, true);
-    bed.told();
+    bed.events();
     for stream in [1, 3] {
         let head = list(&[(":status", "200")]);
         bed.connection.head(id(stream), &head, false);
@@ -60,7 +60,7 @@ fn a_stream_is_stalled_when_none_of_its_octets_went_for_so_long() {
     assert_eq!(stalled(&mut bed, 109), []);
     // The peer takes one octet of stream 3.
     bed.widen(3, 1);
-    bed.told();
+    bed.events();
     assert_eq!(stalled(&mut bed, 110), [id(1)]);
     assert_eq!(stalled(&mut bed, 119), [id(1)]);
     assert_eq!(stalled(&mut bed, 120), [id(1), id(3)]);
