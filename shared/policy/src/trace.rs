@@ -107,10 +107,10 @@ pub fn request_id(random: u128) -> [u8; 36] {
 
 /// Writes `octets` as lower-case digits into `text` from `start`.
 fn write_hex(text: &mut [u8], start: usize, octets: &[u8]) {
-    let places = text.iter_mut().skip(start);
-    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xf]);
-    for (place, digit) in places.zip(digits) {
-        *place = HEX_DIGITS[usize::from(digit)];
+    let digits = text.get_mut(start..).unwrap_or_default();
+    for (pair, octet) in digits.chunks_exact_mut(2).zip(octets) {
+        pair[0] = HEX_DIGITS[usize::from(octet >> 4)];
+        pair[1] = HEX_DIGITS[usize::from(octet & 0xf)];
     }
 }
 

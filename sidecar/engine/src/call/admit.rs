@@ -126,6 +126,7 @@ impl Engine {
             caller,
             // Known at once, because a refusal needs it.
             is_grpc: is_grpc(&request),
+            is_to_loopback: false,
             request,
             started: self.now,
             deadline: None,

@@ -4,7 +4,7 @@
 //! the edge so that nobody can forge them, and written from what this hop knows.
 
 use outrider_http2::{Field, Fields};
-use outrider_policy::{Authority, deadline, timeout};
+use outrider_policy::{deadline, timeout};
 
 use super::Call;
 use crate::engine::Engine;
@@ -74,15 +74,8 @@ fn attempts_of_caller(request: &Fields) -> u32 {
 
 /// A call addressed to localhost goes on under the name of the service it was routed to.
 fn service_authority(call: &Call) -> Option<String> {
-    if call.side == Side::Inbound {
-        return None;
-    }
-    let authority = Authority::parse(call.request.find(b":authority")?).ok()?;
-    authority.is_loopback().then(|| {
-        call.cluster
-            .as_ref()
-            .map(|cluster| cluster.name.to_string())
-    })?
+    let cluster = call.cluster.as_ref().filter(|_| call.is_to_loopback)?;
+    Some(cluster.name.to_string())
 }
 
 /// The head of an attempt: the request's fields in order, then what this hop adds.

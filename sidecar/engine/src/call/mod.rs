@@ -67,6 +67,8 @@ pub(crate) struct Call {
     /// The request head as it came; each attempt's head is made from it.
     pub(crate) request: Fields,
     pub(crate) is_grpc: bool,
+    /// The authority of an outbound call is a loopback address, so its gRPC service was routed by.
+    pub(crate) is_to_loopback: bool,
     pub(crate) started: Tick,
     pub(crate) deadline: Option<Tick>,
     pub(crate) deadline_timer: Option<TimerKey>,

@@ -46,10 +46,11 @@ fn enter(context: &mut Context<'_>, call: &mut Call, route: Rc<RouteState>) -> R
     refusal.map_or(Ok(()), Err)
 }
 
-fn find(configuration: &mut Configuration, call: &Call) -> Result<Rc<RouteState>, Stop> {
+fn find(configuration: &mut Configuration, call: &mut Call) -> Result<Rc<RouteState>, Stop> {
     let authority = call.request.find(b":authority").unwrap_or_default();
     let path = call.request.find(b":path").unwrap_or_default();
     let parsed = Authority::parse(authority).map_err(|_| bad_authority(authority))?;
+    call.is_to_loopback = parsed.is_loopback();
     let target = Target {
         authority: &parsed,
         // Of a gRPC call the path was parsed by the step `Grammar`.
