@@ -134,7 +134,7 @@ fn run(command: Command) -> ExitCode {
         Command::Restore(args) => restore::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Probe(args) => probe::run(&args),
-        Command::Demo(args) => demo::run(&args),
+        Command::Demo(args) => demo::run(args),
         Command::DemoService(args) => return demo_service::run(&args),
         Command::DemoCall(args) => demo_call::run(&args),
     };

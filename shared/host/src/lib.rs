@@ -12,6 +12,7 @@ mod memory;
 mod panics;
 mod ready;
 mod signals;
+mod stdout;
 
 pub use admin_host::refuse_foreign;
 pub use exposition::metrics_response;
@@ -21,3 +22,4 @@ pub use memory::keep_memory_private;
 pub use panics::withhold_panics;
 pub use ready::print_ready;
 pub use signals::{Rereads, forward_signals};
+pub use stdout::print;

@@ -213,6 +213,7 @@ pub const PARTS: &[Part] = &[
             "outrider-causes",
             "outrider-control-plane",
             "outrider-daemon",
+            "outrider-demo",
             "outrider-documents",
             "outrider-examples",
             "outrider-host",
@@ -220,6 +221,13 @@ pub const PARTS: &[Part] = &[
         ],
         others: Others::AllBut(&["h2", "hyper"]),
         banned: &[],
+    },
+    Part {
+        folder: "examples/demo",
+        mesh: &["outrider-causes", "outrider-examples", "outrider-host"],
+        // hyper-util: reads metrics pages.
+        others: Others::AllBut(&["h2", "hyper"]),
+        banned: &["outrider_daemon", "outrider_engine", "outrider_proto"],
     },
     Part {
         folder: "examples",

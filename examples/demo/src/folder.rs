@@ -8,7 +8,7 @@ use std::{fs, io};
 use tempfile::TempDir;
 use tonic::transport::Uri;
 
-use super::documents;
+use crate::documents;
 
 /// A folder of the demo's own.
 pub struct Folder {

@@ -11,7 +11,7 @@ use outrider_examples::{Upstream, origin, upstream};
 use tokio::{task::JoinSet, time::Instant, time::MissedTickBehavior};
 use tonic::{Code, Request, Status, Streaming};
 
-use super::{scenes::Scene, tally::Tallies};
+use crate::{scenes::Scene, tally::Tallies};
 
 /// 200 calls a second.
 const CALL_EVERY: Duration = Duration::from_millis(5);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::endpoints::{self, Endpoint};
-use super::mesh::Mesh;
-use super::observe::{Counts, Observer};
-use super::scenes::Scene;
-use super::table::{Act, Progress};
-use super::tally::Tallies;
-use crate::failure::Failure;
+use crate::endpoints::{self, Endpoint};
+use crate::error::DemoError;
+use crate::mesh::Mesh;
+use crate::observe::{Counts, Observer};
+use crate::scenes::Scene;
+use crate::table::{Act, Progress};
+use crate::tally::Tallies;
 
 /// How often the sidecars are asked for their counts.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl Play<'_> {
     ///
     /// # Errors
     /// When a process does not do what it is told.
-    pub async fn all(&mut self) -> Result<(), Failure> {
+    pub async fn all(&mut self) -> Result<(), DemoError> {
         let played = self.acts().await;
         self.scene.set(None);
         played
@@ -53,7 +53,7 @@ impl Play<'_> {
     ///
     /// # Errors
     /// When it does not run.
-    pub async fn orders(&self) -> Result<Vec<Endpoint>, Failure> {
+    pub async fn orders(&self) -> Result<Vec<Endpoint>, DemoError> {
         let frontend = self.mesh.sidecar("frontend")?;
         let page = self
             .observer
@@ -65,7 +65,7 @@ impl Play<'_> {
         }))
     }
 
-    async fn acts(&mut self) -> Result<(), Failure> {
+    async fn acts(&mut self) -> Result<(), DemoError> {
         let mut acts = Vec::new();
         for scene in Scene::ALL {
             self.scene.set(Some(scene));

@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal};
 
 use comfy_table::{Table, presets};
+use outrider_host::print;
 
-use super::Format;
-use super::endpoints::Endpoint;
-use super::observe::Counts;
-use super::report::Report;
-use super::scenes::Scene;
-use super::tally::{Ends, Tallies};
-use crate::output;
+use crate::Format;
+use crate::endpoints::Endpoint;
+use crate::observe::Counts;
+use crate::report::Report;
+use crate::scenes::Scene;
+use crate::tally::{Ends, Tallies};
 
 /// Where the progress of the demo goes.
 pub enum Progress {
@@ -49,10 +49,10 @@ impl Act {
 
 impl Progress {
     /// Live if standard output is a terminal and is not needed for a report.
-    pub fn new(report: Option<Format>) -> Progress {
-        match report {
-            None if io::stdout().is_terminal() => Progress::Live { lines: 0 },
-            None | Some(Format::Json) => Progress::Plain,
+    pub fn new(format: Format) -> Progress {
+        match format {
+            Format::Text if io::stdout().is_terminal() => Progress::Live { lines: 0 },
+            Format::Text | Format::Json => Progress::Plain,
         }
     }
 
@@ -68,7 +68,7 @@ impl Progress {
                     format!("\x1b[{lines}A\x1b[J")
                 };
                 // The reader may be gone; the verdict does not depend on it.
-                let _ = output::print_line(&format!("{up}{table}"));
+                let _ = print(&format!("{up}{table}\n"));
                 *lines = table.lines().count();
             }
             Progress::Plain => {}
@@ -190,7 +190,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::demo::load::{Ended, Kind};
+    use crate::load::{Ended, Kind};
 
     #[test]
     fn the_table_fits_80_columns() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use outrider_examples::shop::Behaviour;
 
-use super::{documents::Weights, load::Kind, mesh::Mesh};
-use crate::failure::Failure;
+use crate::error::DemoError;
+use crate::{documents::Weights, load::Kind, mesh::Mesh};
 
 /// Deadline of calls that are expected to succeed.
 const PATIENT: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl Scene {
     ///
     /// # Errors
     /// When a process does not do what it is told.
-    pub async fn begin(self, mesh: &mut Mesh) -> Result<(), Failure> {
+    pub async fn begin(self, mesh: &mut Mesh) -> Result<(), DemoError> {
         match self {
             Scene::AllWell => Ok(()),
             Scene::SlowInstance => mesh.behave("orders-2", slow(SLOW_MS, "")).await,
@@ -106,7 +106,7 @@ impl Scene {
     ///
     /// # Errors
     /// When a process does not do what it is told.
-    pub async fn turn(self, mesh: &mut Mesh) -> Result<(), Failure> {
+    pub async fn turn(self, mesh: &mut Mesh) -> Result<(), DemoError> {
         match self {
             Scene::KilledInstance => mesh.restart("orders-3").await,
             Scene::ControlPlaneKilled | Scene::SidecarRestarted => mesh.start_control_plane().await,
@@ -122,7 +122,7 @@ impl Scene {
     ///
     /// # Errors
     /// When a process does not do what it is told.
-    pub async fn end(self, mesh: &mut Mesh) -> Result<(), Failure> {
+    pub async fn end(self, mesh: &mut Mesh) -> Result<(), DemoError> {
         match self {
             Scene::SlowInstance => mesh.behave("orders-2", Behaviour::default()).await,
             Scene::FailingInstance => mesh.behave("orders-1", Behaviour::default()).await,

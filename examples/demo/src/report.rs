@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
-use super::control_plane;
-use super::endpoints::Endpoint;
-use super::observe::Counts;
-use super::scenes::Scene;
-use super::tally::{Ends, Tallies, Tally, milliseconds};
-use crate::failure::Failure;
+use crate::control_plane;
+use crate::endpoints::Endpoint;
+use crate::error::DemoError;
+use crate::observe::Counts;
+use crate::scenes::Scene;
+use crate::tally::{Ends, Tallies, Tally, milliseconds};
 
 /// Latest end of a call after its deadline. Milliseconds; 50 on a quiet machine, but the demo
 /// also runs where others do.
@@ -147,7 +147,7 @@ impl Report {
     ///
     /// # Errors
     /// One sentence for each promise that was not kept.
-    pub fn verdict(&self) -> Result<(), Failure> {
+    pub fn verdict(&self) -> Result<(), DemoError> {
         let plaintext = self.plaintext_connections_between_sidecars;
         let broken: Vec<String> = [
             (self.calls == 0).then(|| "no call was made".to_owned()),
@@ -186,7 +186,7 @@ impl Report {
         .collect();
         match broken.is_empty() {
             true => Ok(()),
-            false => Err(Failure::Runtime(format!(
+            false => Err(DemoError::new(format!(
                 "the mesh did not keep its word: {}",
                 broken.join("; ")
             ))),

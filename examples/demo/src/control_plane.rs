@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::folder::Folder;
-use super::observe::{self, Observer};
-use super::processes::{self, Ports, Process};
-use crate::failure::Failure;
+use crate::error::DemoError;
+use crate::folder::Folder;
+use crate::observe::{self, Observer};
+use crate::processes::{self, Ports, Process};
 
 /// The control plane, running or not.
 pub struct ControlPlane {
@@ -34,7 +34,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// When there are no free ports.
-    pub fn new(ports: &mut Ports) -> Result<ControlPlane, Failure> {
+    pub fn new(ports: &mut Ports) -> Result<ControlPlane, DemoError> {
         Ok(ControlPlane {
             listen: ports.free()?,
             admin: ports.free()?,
@@ -54,7 +54,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// When it does not become ready.
-    pub async fn start(&mut self, folder: &Folder) -> Result<(), Failure> {
+    pub async fn start(&mut self, folder: &Folder) -> Result<(), DemoError> {
         let mut flags = vec!["control-plane".to_owned(), "--exit-with-stdin".to_owned()];
         let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
         flag("--documents", folder.documents().display().to_string());
@@ -75,7 +75,7 @@ impl ControlPlane {
         &self,
         folder: &Folder,
         services: BTreeSet<&'static str>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DemoError> {
         let credential = folder.data("control-plane").join("operator");
         let mut words = vec!["token".to_owned(), "create".to_owned()];
         let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
@@ -92,12 +92,13 @@ impl ControlPlane {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub async fn kill(&mut self) -> Result<(), Failure> {
+    pub async fn kill(&mut self) -> Result<(), DemoError> {
         // What a killed process has counted would be lost.
         self.look().await;
         if let Some(mut process) = self.process.take() {
             let killed = process.kill().await;
-            killed.map_err(|error| Failure::runtime("cannot kill the control plane", &error))?;
+            killed
+                .map_err(|error| DemoError::caused_by("cannot kill the control plane", &error))?;
         }
         self.before = self.total();
         self.now = Counts::default();

@@ -6,12 +6,12 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use outrider_examples::shop::Behaviour;
 use tonic::transport::Uri;
 
-use super::control_plane::{ControlPlane, Counts as ControlPlaneCounts};
-use super::documents::{self, Weights};
-use super::folder::Folder;
-use super::member::{Member, Role, Sidecar};
-use super::processes::Ports;
-use crate::failure::Failure;
+use crate::control_plane::{ControlPlane, Counts as ControlPlaneCounts};
+use crate::documents::{self, Weights};
+use crate::error::DemoError;
+use crate::folder::Folder;
+use crate::member::{Member, Role, Sidecar};
+use crate::processes::Ports;
 
 #[rustfmt::skip] // A table: one instance a line; callees first, as they are started.
 const CAST: [Role; 8] = [
@@ -41,13 +41,13 @@ impl Mesh {
     ///
     /// # Errors
     /// When a file cannot be written or a process does not start.
-    pub async fn start(collector: Option<Uri>) -> Result<Mesh, Failure> {
+    pub async fn start(collector: Option<Uri>) -> Result<Mesh, DemoError> {
         let mut ports = Ports::new();
         let mut control_plane = ControlPlane::new(&mut ports)?;
         let members = CAST.iter().map(|role| Member::new(*role, &mut ports));
         let members = members.collect::<Result<Vec<_>, _>>()?;
         let folder = Folder::prepare(collector)
-            .map_err(|error| Failure::runtime("cannot prepare the demo's folder", &error))?;
+            .map_err(|error| DemoError::caused_by("cannot prepare the demo's folder", &error))?;
         control_plane.start(&folder).await?;
         let services: BTreeSet<_> = CAST.iter().map(|role| role.service).collect();
         control_plane.make_tokens(&folder, services).await?;
@@ -73,7 +73,7 @@ impl Mesh {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub async fn kill_control_plane(&mut self) -> Result<(), Failure> {
+    pub async fn kill_control_plane(&mut self) -> Result<(), DemoError> {
         self.control_plane.kill().await
     }
 
@@ -81,7 +81,7 @@ impl Mesh {
     ///
     /// # Errors
     /// When it does not become ready.
-    pub async fn start_control_plane(&mut self) -> Result<(), Failure> {
+    pub async fn start_control_plane(&mut self) -> Result<(), DemoError> {
         self.control_plane.start(&self.folder).await
     }
 
@@ -89,7 +89,7 @@ impl Mesh {
     ///
     /// # Errors
     /// When it does not run, does not end, or does not become ready again.
-    pub async fn restart_sidecar(&mut self, name: &str) -> Result<(), Failure> {
+    pub async fn restart_sidecar(&mut self, name: &str) -> Result<(), DemoError> {
         let url = self.control_plane.url();
         let mut members = self.members.iter_mut();
         let member = members.find(|member| member.role.name == name);
@@ -106,7 +106,7 @@ impl Mesh {
     ///
     /// # Errors
     /// When it does not run.
-    pub fn sidecar(&self, name: &str) -> Result<Sidecar, Failure> {
+    pub fn sidecar(&self, name: &str) -> Result<Sidecar, DemoError> {
         self.member(name)?.sidecar().ok_or_else(|| unknown(name))
     }
 
@@ -120,7 +120,7 @@ impl Mesh {
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn behave(&self, name: &str, behaviour: Behaviour) -> Result<(), Failure> {
+    pub async fn behave(&self, name: &str, behaviour: Behaviour) -> Result<(), DemoError> {
         self.member(name)?.behave(behaviour).await
     }
 
@@ -128,17 +128,17 @@ impl Mesh {
     ///
     /// # Errors
     /// When it does not run.
-    pub async fn kill(&mut self, name: &str) -> Result<(), Failure> {
+    pub async fn kill(&mut self, name: &str) -> Result<(), DemoError> {
         self.late_work += self.member(name)?.late_work().await?;
         let killed = self.member_mut(name)?.kill().await;
-        killed.map_err(|error| Failure::runtime(&format!("cannot kill {name}"), &error))
+        killed.map_err(|error| DemoError::caused_by(&format!("cannot kill {name}"), &error))
     }
 
     /// Starts an instance and its sidecar again, at the addresses they had.
     ///
     /// # Errors
     /// When a process does not become ready.
-    pub async fn restart(&mut self, name: &str) -> Result<(), Failure> {
+    pub async fn restart(&mut self, name: &str) -> Result<(), DemoError> {
         let member = self
             .members
             .iter_mut()
@@ -152,16 +152,16 @@ impl Mesh {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn weigh(&self, weights: Weights) -> Result<(), Failure> {
+    pub fn weigh(&self, weights: Weights) -> Result<(), DemoError> {
         documents::weigh(&self.folder.documents(), weights)
-            .map_err(|error| Failure::runtime("cannot change a document", &error))
+            .map_err(|error| DemoError::caused_by("cannot change a document", &error))
     }
 
     /// Time that all instances together have spent on calls after their callers' deadlines.
     ///
     /// # Errors
     /// When an instance does not answer.
-    pub async fn late_work(&self) -> Result<Duration, Failure> {
+    pub async fn late_work(&self) -> Result<Duration, DemoError> {
         let mut total = self.late_work;
         for member in &self.members {
             total += member.late_work().await?;
@@ -173,24 +173,24 @@ impl Mesh {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub async fn stop(mut self) -> Result<(), Failure> {
+    pub async fn stop(mut self) -> Result<(), DemoError> {
         for member in &mut self.members {
             let killed = member.kill().await;
             killed.map_err(|error| {
-                Failure::runtime(&format!("cannot stop {}", member.role.name), &error)
+                DemoError::caused_by(&format!("cannot stop {}", member.role.name), &error)
             })?;
         }
         self.control_plane.kill().await
     }
 
-    fn member(&self, name: &str) -> Result<&Member, Failure> {
+    fn member(&self, name: &str) -> Result<&Member, DemoError> {
         self.members
             .iter()
             .find(|member| member.role.name == name)
             .ok_or_else(|| unknown(name))
     }
 
-    fn member_mut(&mut self, name: &str) -> Result<&mut Member, Failure> {
+    fn member_mut(&mut self, name: &str) -> Result<&mut Member, DemoError> {
         self.members
             .iter_mut()
             .find(|member| member.role.name == name)
@@ -198,6 +198,6 @@ impl Mesh {
     }
 }
 
-fn unknown(name: &str) -> Failure {
-    Failure::Runtime(format!("{name} is not a running instance of the demo"))
+fn unknown(name: &str) -> DemoError {
+    DemoError::new(format!("{name} is not a running instance of the demo"))
 }

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use tonic::codegen::Bytes;
 use tonic::transport::Uri;
 
-use super::member::Sidecar;
+use crate::member::Sidecar;
 
 /// Counts of one sidecar or of all together, since their starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use outrider_examples::shop::{Behaviour, ReportRequest, backstage_client::Backst
 use serde::Deserialize;
 use tonic::{Status, transport::Channel, transport::Uri};
 
-use super::folder::Folder;
-use super::processes::{Ports, Process};
-use crate::failure::Failure;
+use crate::error::DemoError;
+use crate::folder::Folder;
+use crate::processes::{Ports, Process};
 
 /// What an instance is.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ impl Member {
     ///
     /// # Errors
     /// When there are no free ports.
-    pub fn new(role: Role, ports: &mut Ports) -> Result<Member, Failure> {
+    pub fn new(role: Role, ports: &mut Ports) -> Result<Member, DemoError> {
         let (app, inbound, outbound) = (ports.free()?, ports.free()?, ports.free()?);
         Ok(Member {
             role,
@@ -92,7 +92,7 @@ impl Member {
     ///
     /// # Errors
     /// When one of them does not become ready.
-    pub async fn start(&mut self, folder: &Folder, control_plane: &str) -> Result<(), Failure> {
+    pub async fn start(&mut self, folder: &Folder, control_plane: &str) -> Result<(), DemoError> {
         let (sidecar, ready) = self.start_sidecar(folder, control_plane).await?;
         let log = folder.log(self.role.name, "application");
         let application = match self.role.program {
@@ -117,13 +117,13 @@ impl Member {
         &mut self,
         folder: &Folder,
         control_plane: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DemoError> {
         let name = self.role.name;
         let Some(mut running) = self.running.take() else {
-            return Err(Failure::Runtime(format!("{name} does not run")));
+            return Err(DemoError::new(format!("{name} does not run")));
         };
         let stopped = running.sidecar.stop().await;
-        stopped.map_err(|error| Failure::runtime(&format!("cannot stop {name}"), &error))?;
+        stopped.map_err(|error| DemoError::caused_by(&format!("cannot stop {name}"), &error))?;
         let (sidecar, ready) = self.start_sidecar(folder, control_plane).await?;
         self.starts += 1;
         self.running = Some(Running {
@@ -157,7 +157,7 @@ impl Member {
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn behave(&self, behaviour: Behaviour) -> Result<(), Failure> {
+    pub async fn behave(&self, behaviour: Behaviour) -> Result<(), DemoError> {
         let told = self.backstage().behave(behaviour).await;
         told.map(|_| ()).map_err(|status| self.silent(&status))
     }
@@ -166,7 +166,7 @@ impl Member {
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn late_work(&self) -> Result<Duration, Failure> {
+    pub async fn late_work(&self) -> Result<Duration, DemoError> {
         if self.role.program.is_none() {
             return Ok(Duration::ZERO);
         }
@@ -179,13 +179,13 @@ impl Member {
         &self,
         folder: &Folder,
         control_plane: &str,
-    ) -> Result<(Process, Ready), Failure> {
+    ) -> Result<(Process, Ready), DemoError> {
         let name = format!("the sidecar of {}", self.role.name);
         let log = folder.log(self.role.name, "sidecar");
         let flags = self.flags(folder, control_plane);
         let (sidecar, line) = Process::start(&name, &flags, &[], &log).await?;
         let ready = serde_json::from_str(&line)
-            .map_err(|error| Failure::runtime(&format!("{name} said {line:?}"), &error))?;
+            .map_err(|error| DemoError::caused_by(&format!("{name} said {line:?}"), &error))?;
         Ok((sidecar, ready))
     }
 
@@ -194,7 +194,7 @@ impl Member {
         program: &str,
         ready: Ready,
         log: &Path,
-    ) -> Result<Process, Failure> {
+    ) -> Result<Process, DemoError> {
         let arguments = ["demo-service", "--exit-with-stdin", program].map(str::to_owned);
         let variables = [
             ("SHOP_NAME", self.role.name.to_owned()),
@@ -241,8 +241,8 @@ impl Member {
         BackstageClient::new(Channel::builder(uri.build().unwrap_or_default()).connect_lazy())
     }
 
-    fn silent(&self, status: &Status) -> Failure {
-        Failure::runtime(
+    fn silent(&self, status: &Status) -> DemoError {
+        DemoError::caused_by(
             &format!("{} does not answer backstage", self.role.name),
             status,
         )

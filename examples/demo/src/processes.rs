@@ -1,7 +1,7 @@
 //! Starts real processes of this very executable and sees to it that none is left behind.
 //!
 //! A child ends with us in three ways: [`Process::kill`], being dropped, and the end of its
-//! standard input, which is what remains if we are killed ourselves (see `parent`).
+//! standard input, which is what remains if we are killed ourselves (`--exit-with-stdin`).
 
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
-use crate::failure::Failure;
+use crate::error::DemoError;
 
 /// A child that has not said that it is ready by then never will.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -43,8 +43,9 @@ impl Process {
         arguments: &[String],
         variables: &[(&str, String)],
         log: &Path,
-    ) -> Result<(Process, String), Failure> {
-        let failed = |error: io::Error| Failure::runtime(&format!("cannot start {name}"), &error);
+    ) -> Result<(Process, String), DemoError> {
+        let failed =
+            |error: io::Error| DemoError::caused_by(&format!("cannot start {name}"), &error);
         let mut child = spawn(arguments, variables, log).map_err(failed)?;
         let stdout = child
             .stdout
@@ -91,8 +92,8 @@ impl Process {
 ///
 /// # Errors
 /// When it cannot be started or fails, with the end of its log.
-pub async fn run(name: &str, arguments: &[String], log: &Path) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::runtime(&format!("cannot run {name}"), &error);
+pub async fn run(name: &str, arguments: &[String], log: &Path) -> Result<(), DemoError> {
+    let failed = |error: io::Error| DemoError::caused_by(&format!("cannot run {name}"), &error);
     let mut child = spawn(arguments, &[], log).map_err(failed)?;
     match child.wait().await.map_err(failed)?.success() {
         true => Ok(()),
@@ -115,11 +116,11 @@ fn spawn(arguments: &[String], variables: &[(&str, String)], log: &Path) -> io::
         .spawn()
 }
 
-fn not_ready(name: &str, what: &str, log: &Path) -> Failure {
+fn not_ready(name: &str, what: &str, log: &Path) -> DemoError {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
-    Failure::Runtime(format!("{name} {what}; the end of its log:\n  {last}"))
+    DemoError::new(format!("{name} {what}; the end of its log:\n  {last}"))
 }
 
 /// Hands out ports of the loopback address that nobody listens on, each once.
@@ -142,14 +143,14 @@ impl Ports {
     ///
     /// # Errors
     /// When there is none left.
-    pub fn free(&mut self) -> Result<SocketAddr, Failure> {
+    pub fn free(&mut self) -> Result<SocketAddr, DemoError> {
         let mut addresses = self
             .left
             .by_ref()
             .map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         addresses
             .find(|address| TcpListener::bind(address).is_ok())
-            .ok_or_else(|| Failure::Runtime("no port is free between 20000 and 32000".to_owned()))
+            .ok_or_else(|| DemoError::new("no port is free between 20000 and 32000".to_owned()))
     }
 }
 

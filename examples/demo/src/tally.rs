@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use tonic::Code;
 
-use super::load::{Ended, Kind};
-use super::scenes::Scene;
+use crate::load::{Ended, Kind};
+use crate::scenes::Scene;
 
 /// One tally for each scene.
 #[derive(Debug, Default)]
