@@ -254,7 +254,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document_store::DeskStatus;
+    use crate::document_store::DocumentStoreStatus;
     use crate::members::old_root::Dependents;
 
     /// A mesh in which every text is an attack.
@@ -264,7 +264,7 @@ mod tests {
             time_unix: 0,
             trust_domain: evil(),
             version: evil(),
-            documents: DeskStatus {
+            documents: DocumentStoreStatus {
                 version: 3,
                 folder: None,
                 folder_refused: Some(evil()),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::ads::{Answer, Standing as AdsStanding};
 use crate::clock;
-use crate::document_store::DeskStatus;
+use crate::document_store::DocumentStoreStatus;
 use crate::members::old_root::Dependents;
 use crate::members::sidecars::Sidecar;
 use crate::registry::{Listed, Report, ServiceName, Standing};
@@ -25,7 +25,7 @@ pub struct Status {
     pub time_unix: i64,
     pub trust_domain: String,
     pub version: String,
-    pub documents: DeskStatus,
+    pub documents: DocumentStoreStatus,
     pub grace_seconds: u64,
     /// Why the disk takes no writes; `None`: it does.
     pub store_unwritable: Option<String>,
@@ -132,7 +132,7 @@ impl Gathered {
 
     /// The status; in a large mesh some milliseconds of work.
     pub fn status(&self, parts: &Parts) -> Status {
-        let desired = parts.desk.desired().borrow().clone();
+        let desired = parts.documents.desired().borrow().clone();
         let registry = parts.mesh.registry.published().borrow().clone();
         let published = parts.mesh.published.borrow().clone();
         let now_ms = clock::unix_ms();
@@ -147,7 +147,7 @@ impl Gathered {
             time_unix: now_ms / 1_000,
             trust_domain: parts.authority.trust_domain().to_owned(),
             version: published.version.clone(),
-            documents: parts.desk.status(),
+            documents: parts.documents.status(),
             grace_seconds: self.report.grace.as_secs(),
             store_unwritable: failing.map(|reason| reason.to_string()),
             rollover: self.rollover,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use outrider_documents::{DocumentError, DocumentName, Written, split};
 use outrider_host::folder::Files;
 
-use super::document_set::{Changed, Document, Set, Source, changes};
+use super::document_set::{Document, DocumentChange, DocumentSet, Source, changes};
 use super::refusal::Refusal;
 
 /// What somebody wants changed.
@@ -22,7 +22,7 @@ pub enum Change {
     /// Without these.
     Delete(Vec<DocumentName>),
     /// As it was.
-    Rollback(Set),
+    Rollback(DocumentSet),
     /// The whole of the watched folder, and what was applied.
     Folder(Files),
 }
@@ -39,9 +39,9 @@ impl Change {
 
 /// A set that is wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct WantedSet {
     /// The set, numbered as the next version; what is the same as before keeps its version.
-    pub set: Set,
+    pub set: DocumentSet,
     /// The files that are being written, for problems to have their places.
     pub files: Files,
     /// What is written in them.
@@ -56,7 +56,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// What needs no look at the other documents to be refused.
-pub fn wanted(set: &Set, change: Change) -> Result<Wanted, Refusal> {
+pub fn wanted(set: &DocumentSet, change: Change) -> Result<WantedSet, Refusal> {
     match change {
         Change::Apply(files) => Ok(apply(set, files)),
         Change::Replace(files) => replace(set, files),
@@ -66,8 +66,8 @@ pub fn wanted(set: &Set, change: Change) -> Result<Wanted, Refusal> {
     }
 }
 
-fn apply(set: &Set, files: Files) -> Wanted {
-    let mut wanted = Wanted::after(set, |_| true);
+fn apply(set: &DocumentSet, files: Files) -> WantedSet {
+    let mut wanted = WantedSet::after(set, |_| true);
     for file in &files {
         for document in wanted.read(file) {
             let kept = set.documents.get(&document.name);
@@ -84,11 +84,11 @@ fn apply(set: &Set, files: Files) -> Wanted {
             wanted.insert(set, document.name, document.text, Source::Applied);
         }
     }
-    Wanted { files, ..wanted }
+    WantedSet { files, ..wanted }
 }
 
-fn folder(set: &Set, files: Files) -> Result<Wanted, Refusal> {
-    let mut wanted = Wanted::after(set, |document| document.source == Source::Applied);
+fn folder(set: &DocumentSet, files: Files) -> Result<WantedSet, Refusal> {
+    let mut wanted = WantedSet::after(set, |document| document.source == Source::Applied);
     for file in &files {
         let documents = wanted.read(file);
         refuse_emptied(set, &file.0, &documents)?;
@@ -105,10 +105,10 @@ fn folder(set: &Set, files: Files) -> Result<Wanted, Refusal> {
             wanted.insert(set, document.name, document.text, source);
         }
     }
-    Ok(Wanted { files, ..wanted })
+    Ok(WantedSet { files, ..wanted })
 }
 
-fn replace(set: &Set, files: Files) -> Result<Wanted, Refusal> {
+fn replace(set: &DocumentSet, files: Files) -> Result<WantedSet, Refusal> {
     let mut wanted = apply(set, files);
     if wanted.written.is_empty() && wanted.unreadable.is_empty() {
         return Err(Refusal::NothingStays);
@@ -125,7 +125,7 @@ fn replace(set: &Set, files: Files) -> Result<Wanted, Refusal> {
 }
 
 /// A file that has lost all its documents is rather one that is being written.
-fn refuse_emptied(set: &Set, file: &str, documents: &[Written]) -> Result<(), Refusal> {
+fn refuse_emptied(set: &DocumentSet, file: &str, documents: &[Written]) -> Result<(), Refusal> {
     let mut in_force = set.documents.values();
     if documents.is_empty() && in_force.any(|document| file_of(document) == Some(file)) {
         let file = file.to_owned();
@@ -134,8 +134,8 @@ fn refuse_emptied(set: &Set, file: &str, documents: &[Written]) -> Result<(), Re
     Ok(())
 }
 
-fn delete(set: &Set, names: &[DocumentName]) -> Result<Wanted, Refusal> {
-    let mut wanted = Wanted::after(set, |_| true);
+fn delete(set: &DocumentSet, names: &[DocumentName]) -> Result<WantedSet, Refusal> {
+    let mut wanted = WantedSet::after(set, |_| true);
     for name in names {
         let deleted = set.documents.get(name);
         let deleted = deleted.ok_or_else(|| Refusal::NoDocument(name.clone()))?;
@@ -145,9 +145,9 @@ fn delete(set: &Set, names: &[DocumentName]) -> Result<Wanted, Refusal> {
     Ok(wanted)
 }
 
-fn rollback(set: &Set, target: &Set) -> Result<Wanted, Refusal> {
-    let mut wanted = Wanted::after(set, |_| true);
-    for Changed {
+fn rollback(set: &DocumentSet, target: &DocumentSet) -> Result<WantedSet, Refusal> {
+    let mut wanted = WantedSet::after(set, |_| true);
+    for DocumentChange {
         name,
         before,
         after,
@@ -179,15 +179,15 @@ fn file_of(document: &Arc<Document>) -> Option<&str> {
     document.source.file()
 }
 
-impl Wanted {
+impl WantedSet {
     /// The version after `set`, with what is to stay of it.
-    fn after(set: &Set, stays: impl Fn(&Document) -> bool) -> Wanted {
+    fn after(set: &DocumentSet, stays: impl Fn(&Document) -> bool) -> WantedSet {
         let mut documents = set.documents.clone();
         documents.retain(|_, document| stays(document));
         let version = set.version + 1;
-        Wanted {
-            set: Set { version, documents },
-            ..Wanted::default()
+        WantedSet {
+            set: DocumentSet { version, documents },
+            ..WantedSet::default()
         }
     }
 
@@ -210,7 +210,7 @@ impl Wanted {
         self.collisions.push(error);
     }
 
-    fn insert(&mut self, before: &Set, name: DocumentName, text: String, source: Source) {
+    fn insert(&mut self, before: &DocumentSet, name: DocumentName, text: String, source: Source) {
         let same = before
             .documents
             .get(&name)

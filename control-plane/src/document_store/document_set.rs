@@ -9,7 +9,7 @@ use outrider_documents::DocumentName;
 
 /// A set of documents. The first one is of version 0 and empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Set {
+pub struct DocumentSet {
     /// One counter for all documents together.
     pub version: u64,
     /// Each document by its name.
@@ -53,7 +53,7 @@ impl Source {
 
 /// What became of a document from one set to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub struct DocumentChange {
     /// Which document.
     pub name: DocumentName,
     /// `None`: it is new.
@@ -62,7 +62,7 @@ pub struct Changed {
     pub after: Option<Arc<Document>>,
 }
 
-impl Changed {
+impl DocumentChange {
     /// What became of it, in one word.
     pub fn word(&self) -> &'static str {
         match (&self.before, &self.after) {
@@ -74,19 +74,21 @@ impl Changed {
 }
 
 /// The documents whose text is not the same in both, in the order of their names.
-pub fn changes(before: &Set, after: &Set) -> Vec<Changed> {
+pub fn changes(before: &DocumentSet, after: &DocumentSet) -> Vec<DocumentChange> {
     let names: BTreeSet<&DocumentName> = before
         .documents
         .keys()
         .chain(after.documents.keys())
         .collect();
-    let changed = names.into_iter().map(|name| Changed {
+    let changed = names.into_iter().map(|name| DocumentChange {
         name: name.clone(),
         before: before.documents.get(name).cloned(),
         after: after.documents.get(name).cloned(),
     });
     changed
-        .filter(|Changed { before, after, .. }| text(before.as_ref()) != text(after.as_ref()))
+        .filter(|DocumentChange { before, after, .. }| {
+            text(before.as_ref()) != text(after.as_ref())
+        })
         .collect()
 }
 
@@ -94,9 +96,9 @@ fn text(document: Option<&Arc<Document>>) -> Option<&str> {
     document.map(|document| document.text.as_str())
 }
 
-impl Set {
+impl DocumentSet {
     /// Hands the documents of a folder that is watched no more to `outrider apply`.
-    pub fn without_folder(mut self) -> Set {
+    pub fn without_folder(mut self) -> DocumentSet {
         for document in self.documents.values_mut() {
             Arc::make_mut(document).source = Source::Applied;
         }

@@ -1,20 +1,20 @@
-//! The desk: where documents come in, are kept, and become what is desired of the mesh.
+//! The document store: where documents come in, are kept, and become what is desired of the mesh.
 //!
 //! Reading order: `document_set` (the documents as values), `change` and `step` (what a change makes of
-//! them; pure), `refusal` (why not), `version_table` (where they are kept), `open` (the start), `follow`
-//! (the watched folder), `terms` (what an apply may ask). Here the steps meet the store: a change is checked, written, published and
+//! them; pure), `refusal` (why not), `version_table` (where they are kept), `startup` (the start), `watch_folder`
+//! (the watched folder), `apply_options` (what an apply may ask). Here the steps meet the store: a change is checked, written, published and
 //! only then answered. Knows no caller and no sidecar.
 
+mod apply_options;
 mod change;
 mod document_set;
-mod follow;
-mod open;
 mod refusal;
+mod startup;
 mod step;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod version_table;
+mod watch_folder;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,18 +25,18 @@ use serde::Serialize;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, spawn_blocking};
 
+use self::apply_options::Apply;
 use self::change::Change;
-use self::terms::Apply;
-use self::version_table::Shelf;
+use self::version_table::VersionTable;
 use crate::clock;
 use crate::storage::journal::{EventKind, Journal};
 use crate::storage::store::{Store, StoreError};
 
-pub use self::document_set::{Changed, Document, Set, Source};
-pub use self::open::Opening;
+pub use self::apply_options::ApplyOptions;
+pub use self::document_set::{Document, DocumentChange, DocumentSet, Source};
 pub use self::refusal::Refusal;
-pub use self::step::Next;
-pub use self::terms::Terms;
+pub use self::startup::DocumentStoreInputs;
+pub use self::step::NextSet;
 pub use self::version_table::Version;
 
 /// Longest name of an author that is kept. Bytes; 256: a person and a pipeline fit.
@@ -47,7 +47,7 @@ const AUTHOR_BYTES_MAX: usize = 256;
 /// # Errors
 /// The store cannot be read.
 pub fn kept_version(store: &Store) -> Result<u64, StoreError> {
-    Ok(Shelf::new(store.clone()).current()?.version)
+    Ok(VersionTable::new(store.clone()).current()?.version)
 }
 
 /// What is desired of the mesh.
@@ -65,12 +65,12 @@ pub struct Applied {
     /// The version in force.
     pub version: u64,
     /// What became of which document. Empty: nothing changed, and there is no new version.
-    pub changed: Vec<Changed>,
+    pub changed: Vec<DocumentChange>,
 }
 
-/// How the desk is, for people.
+/// How the document store is, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DeskStatus {
+pub struct DocumentStoreStatus {
     /// The version in force.
     pub version: u64,
     /// The watched folder.
@@ -79,9 +79,9 @@ pub struct DeskStatus {
     pub folder_refused: Option<String>,
 }
 
-/// Why a request to the desk failed.
+/// Why a request to the document store failed.
 #[derive(Debug, thiserror::Error)]
-pub enum DeskError {
+pub enum DocumentStoreError {
     /// It was refused, and nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -93,26 +93,26 @@ pub enum DeskError {
     Ended(#[from] JoinError),
 }
 
-/// The desk; clones are the same one.
+/// The document store; clones are the same one.
 #[derive(Clone, Debug)]
-pub struct Desk {
-    shelf: Shelf,
+pub struct DocumentStore {
+    versions: VersionTable,
     journal: Journal,
     folder: Option<PathBuf>,
     trust_domain: Arc<str>,
     // Held for the whole of a change: one at a time.
-    set: Arc<Mutex<Set>>,
+    set: Arc<Mutex<DocumentSet>>,
     desired: watch::Sender<Arc<Desired>>,
     folder_refused: watch::Sender<Option<Refusal>>,
 }
 
 /// Who changes, and what they call it.
-struct By<'a> {
-    author: &'a str,
+struct Author<'a> {
+    name: &'a str,
     cause: String,
 }
 
-impl Desk {
+impl DocumentStore {
     /// What is desired, now and from now on.
     pub fn desired(&self) -> watch::Receiver<Arc<Desired>> {
         self.desired.subscribe()
@@ -121,27 +121,31 @@ impl Desk {
     /// Takes documents, given as (file name, text), beside those that are there.
     ///
     /// # Errors
-    /// See [`DeskError`]; all files or none are taken.
+    /// See [`DocumentStoreError`]; all files or none are taken.
     pub async fn apply(
         &self,
         files: Files,
         author: &str,
-        terms: Terms,
-    ) -> Result<Applied, DeskError> {
-        let by = By::new(author, "apply");
-        self.change(by, terms.change(files), terms).await
+        options: ApplyOptions,
+    ) -> Result<Applied, DocumentStoreError> {
+        let author = Author::new(author, "apply");
+        self.change(author, options.change(files), options).await
     }
 
-    /// What [`Desk::apply`] would do; changes nothing.
+    /// What [`DocumentStore::apply`] would do; changes nothing.
     ///
     /// # Errors
-    /// See [`DeskError`].
-    pub async fn check(&self, files: Files, terms: Terms) -> Result<Applied, DeskError> {
+    /// See [`DocumentStoreError`].
+    pub async fn check(
+        &self,
+        files: Files,
+        options: ApplyOptions,
+    ) -> Result<Applied, DocumentStoreError> {
         let set = self.set.lock().await.clone();
-        let desk = self.clone();
+        let store = self.clone();
         let checked = spawn_blocking(move || {
-            terms.check(set.version)?;
-            let next = step::step(Some(&desk.trust_domain), &set, terms.change(files))?;
+            options.check(set.version)?;
+            let next = step::step(Some(&store.trust_domain), &set, options.change(files))?;
             Ok(Applied {
                 version: set.version,
                 changed: next.changed,
@@ -153,25 +157,29 @@ impl Desk {
     /// Ends documents: all of these or none.
     ///
     /// # Errors
-    /// See [`DeskError`].
+    /// See [`DocumentStoreError`].
     pub async fn delete(
         &self,
         names: Vec<DocumentName>,
         author: &str,
-    ) -> Result<Applied, DeskError> {
-        let by = By::new(author, "delete");
-        self.change(by, Change::Delete(names), Terms::default())
+    ) -> Result<Applied, DocumentStoreError> {
+        let author = Author::new(author, "delete");
+        self.change(author, Change::Delete(names), ApplyOptions::default())
             .await
     }
 
     /// Brings back the documents of `version`, as a new version.
     ///
     /// # Errors
-    /// See [`DeskError`].
-    pub async fn rollback(&self, version: u64, author: &str) -> Result<Applied, DeskError> {
-        let by = By::new(author, &format!("rollback to {version}"));
+    /// See [`DocumentStoreError`].
+    pub async fn rollback(
+        &self,
+        version: u64,
+        author: &str,
+    ) -> Result<Applied, DocumentStoreError> {
+        let author = Author::new(author, &format!("rollback to {version}"));
         let target = self.documents(Some(version)).await?;
-        self.change(by, Change::Rollback(target), Terms::default())
+        self.change(author, Change::Rollback(target), ApplyOptions::default())
             .await
     }
 
@@ -179,12 +187,12 @@ impl Desk {
     ///
     /// # Errors
     /// There is no such version, or the store cannot be read.
-    pub async fn documents(&self, version: Option<u64>) -> Result<Set, DeskError> {
+    pub async fn documents(&self, version: Option<u64>) -> Result<DocumentSet, DocumentStoreError> {
         let Some(version) = version else {
             return Ok(self.set.lock().await.clone());
         };
-        let shelf = self.shelf.clone();
-        let set = spawn_blocking(move || shelf.at(version)).await??;
+        let versions = self.versions.clone();
+        let set = spawn_blocking(move || versions.at(version)).await??;
         let set = set.ok_or(Refusal::NoVersion(version))?;
         Ok(match self.folder {
             Some(_) => set,
@@ -196,7 +204,11 @@ impl Desk {
     ///
     /// # Errors
     /// There is no such version, or the store cannot be read.
-    pub async fn diff(&self, from: u64, to: Option<u64>) -> Result<Vec<Changed>, DeskError> {
+    pub async fn diff(
+        &self,
+        from: u64,
+        to: Option<u64>,
+    ) -> Result<Vec<DocumentChange>, DocumentStoreError> {
         let from = self.documents(Some(from)).await?;
         let to = self.documents(to).await?;
         Ok(document_set::changes(&from, &to))
@@ -206,25 +218,30 @@ impl Desk {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn history(&self, limit: usize) -> Result<Vec<Version>, DeskError> {
-        let shelf = self.shelf.clone();
-        Ok(spawn_blocking(move || shelf.history(limit)).await??)
+    pub async fn history(&self, limit: usize) -> Result<Vec<Version>, DocumentStoreError> {
+        let versions = self.versions.clone();
+        Ok(spawn_blocking(move || versions.history(limit)).await??)
     }
 
-    /// How the desk is.
-    pub fn status(&self) -> DeskStatus {
+    /// How the document store is.
+    pub fn status(&self) -> DocumentStoreStatus {
         let refused = self.folder_refused.borrow();
-        DeskStatus {
+        DocumentStoreStatus {
             version: self.desired.borrow().version,
             folder: self.folder.clone(),
             folder_refused: refused.as_ref().map(Refusal::to_string),
         }
     }
 
-    async fn change(&self, by: By<'_>, change: Change, terms: Terms) -> Result<Applied, DeskError> {
-        let what = format!("{} by {}", by.cause, by.author);
-        let outcome = self.commit(by, change, terms).await;
-        if let Err(DeskError::Refused(refusal)) = &outcome {
+    async fn change(
+        &self,
+        author: Author<'_>,
+        change: Change,
+        options: ApplyOptions,
+    ) -> Result<Applied, DocumentStoreError> {
+        let what = format!("{} by {}", author.cause, author.name);
+        let outcome = self.commit(author, change, options).await;
+        if let Err(DocumentStoreError::Refused(refusal)) = &outcome {
             let summary = refusal.summary();
             tracing::warn!(change = what, problem = summary, "documents refused");
             self.journal.record(EventKind::Rejected, &what, &summary);
@@ -233,18 +250,23 @@ impl Desk {
     }
 
     // On a thread that nobody cancels: a caller that goes away leaves a whole change behind.
-    async fn commit(&self, by: By<'_>, change: Change, terms: Terms) -> Result<Applied, DeskError> {
-        let version = by.version();
+    async fn commit(
+        &self,
+        author: Author<'_>,
+        change: Change,
+        options: ApplyOptions,
+    ) -> Result<Applied, DocumentStoreError> {
+        let version = author.version();
         let set = Arc::clone(&self.set).lock_owned().await;
-        let desk = self.clone();
-        spawn_blocking(move || desk.commit_blocking(set, version, change, &terms)).await?
+        let store = self.clone();
+        spawn_blocking(move || store.commit_blocking(set, version, change, &options)).await?
     }
 
     /// What an apply of the same id and content came to, if there was one.
-    fn repeated(&self, apply: &Apply) -> Result<Option<Applied>, DeskError> {
+    fn repeated(&self, apply: &Apply) -> Result<Option<Applied>, DocumentStoreError> {
         // A later one was never in force: the disk failed while it was written.
         let in_force = self.desired.borrow().version;
-        let found = self.shelf.find(apply)?;
+        let found = self.versions.find(apply)?;
         let Some((version, is_same)) = found.filter(|(version, _)| *version <= in_force) else {
             return Ok(None);
         };
@@ -252,28 +274,29 @@ impl Desk {
             let id = apply.id.clone();
             return Err(Refusal::UsedId { id, version }.into());
         }
-        let at = |version| Ok::<_, DeskError>(self.shelf.at(version)?.unwrap_or_default());
+        let at =
+            |version| Ok::<_, DocumentStoreError>(self.versions.at(version)?.unwrap_or_default());
         let changed = document_set::changes(&at(version - 1)?, &at(version)?);
         Ok(Some(Applied { version, changed }))
     }
 
     fn commit_blocking(
         &self,
-        mut set: OwnedMutexGuard<Set>,
+        mut set: OwnedMutexGuard<DocumentSet>,
         version: Version,
         change: Change,
-        terms: &Terms,
-    ) -> Result<Applied, DeskError> {
-        let apply = terms.apply(change.files())?;
+        options: &ApplyOptions,
+    ) -> Result<Applied, DocumentStoreError> {
+        let apply = options.apply(change.files())?;
         let before = apply.as_ref().map(|apply| self.repeated(apply));
         if let Some(applied) = before.transpose()?.flatten() {
             return Ok(applied);
         }
-        terms.check(set.version)?;
+        options.check(set.version)?;
         let next = step::step(Some(&self.trust_domain), &set, change)?;
         if !next.changed.is_empty() {
             let version = version.of(&next);
-            self.shelf.add(&version, &next.changed, apply.as_ref())?;
+            self.versions.add(&version, &next.changed, apply.as_ref())?;
             announce(&self.journal, &version, &next.changed);
             self.desired.send_replace(Arc::new(Desired {
                 documents: next.documents,
@@ -291,7 +314,7 @@ impl Desk {
 /// Most documents of a change that are named; of more they are counted.
 const NAMED_MAX: usize = 3;
 
-fn announce(journal: &Journal, version: &Version, changed: &[Changed]) {
+fn announce(journal: &Journal, version: &Version, changed: &[DocumentChange]) {
     let Version {
         version,
         author,
@@ -305,7 +328,7 @@ fn announce(journal: &Journal, version: &Version, changed: &[Changed]) {
 }
 
 /// "Service/default/orders", or "900 documents: 1 created, 899 changed".
-fn summary(changed: &[Changed]) -> String {
+fn summary(changed: &[DocumentChange]) -> String {
     if changed.len() <= NAMED_MAX {
         let names: Vec<String> = changed.iter().map(|it| it.name.to_string()).collect();
         return names.join(", ");
@@ -324,15 +347,15 @@ fn summary(changed: &[Changed]) -> String {
     format!("{} documents: {}", changed.len(), kinds.join(", "))
 }
 
-impl By<'_> {
+impl Author<'_> {
     /// Whoever does not say who they are is the operator.
-    fn new<'a>(author: &'a str, cause: &str) -> By<'a> {
-        let author = match author {
+    fn new<'a>(name: &'a str, cause: &str) -> Author<'a> {
+        let name = match name {
             "" => "operator",
-            author => &author[..author.floor_char_boundary(AUTHOR_BYTES_MAX)],
+            name => &name[..name.floor_char_boundary(AUTHOR_BYTES_MAX)],
         };
-        By {
-            author,
+        Author {
+            name,
             cause: cause.to_owned(),
         }
     }
@@ -342,7 +365,7 @@ impl By<'_> {
         Version {
             version: 0,
             time_unix: clock::unix_seconds(),
-            author: self.author.to_owned(),
+            author: self.name.to_owned(),
             cause: self.cause,
             changed: Vec::new(),
         }
@@ -350,7 +373,7 @@ impl By<'_> {
 }
 
 impl Version {
-    fn of(self, next: &Next) -> Version {
+    fn of(self, next: &NextSet) -> Version {
         let changed = next.changed.iter().map(|changed| changed.name.clone());
         Version {
             version: next.set.version,

@@ -6,17 +6,17 @@ use std::collections::BTreeSet;
 
 use outrider_documents::{DocumentName, Documents, load};
 
-use super::change::{Change, Wanted, wanted};
-use super::document_set::{Changed, Set, Source, changes};
+use super::change::{Change, WantedSet, wanted};
+use super::document_set::{DocumentChange, DocumentSet, Source, changes};
 use super::refusal::Refusal;
 
 /// What a change comes to.
 #[derive(Clone, Debug)]
-pub struct Next {
+pub struct NextSet {
     /// The set; of the same version as before if no text changed.
-    pub set: Set,
+    pub set: DocumentSet,
     /// What became of which document. Empty: nothing changed.
-    pub changed: Vec<Changed>,
+    pub changed: Vec<DocumentChange>,
     /// The set, checked.
     pub documents: Documents,
 }
@@ -25,7 +25,11 @@ pub struct Next {
 ///
 /// # Errors
 /// Why nothing changes.
-pub fn step(trust_domain: Option<&str>, set: &Set, change: Change) -> Result<Next, Refusal> {
+pub fn step(
+    trust_domain: Option<&str>,
+    set: &DocumentSet,
+    change: Change,
+) -> Result<NextSet, Refusal> {
     let deleted = match &change {
         Change::Delete(names) => names.clone(),
         Change::Apply(_) | Change::Replace(_) | Change::Rollback(_) | Change::Folder(_) => {
@@ -39,7 +43,7 @@ pub fn step(trust_domain: Option<&str>, set: &Set, change: Change) -> Result<Nex
     if changed.is_empty() {
         wanted.set.version = set.version;
     }
-    Ok(Next {
+    Ok(NextSet {
         set: wanted.set,
         changed,
         documents,
@@ -47,7 +51,7 @@ pub fn step(trust_domain: Option<&str>, set: &Set, change: Change) -> Result<Nex
 }
 
 /// What is wrong without the documents that would be deleted, and is right with them, needs them.
-fn in_use(set: &Set, deleted: Vec<DocumentName>, refusal: Refusal) -> Refusal {
+fn in_use(set: &DocumentSet, deleted: Vec<DocumentName>, refusal: Refusal) -> Refusal {
     let Refusal::Documents(errors) = &refusal else {
         return refusal;
     };
@@ -68,17 +72,17 @@ fn in_use(set: &Set, deleted: Vec<DocumentName>, refusal: Refusal) -> Refusal {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn check_stored(trust_domain: Option<&str>, set: &Set) -> Result<Documents, Refusal> {
-    let stored = Wanted {
+pub fn check_stored(trust_domain: Option<&str>, set: &DocumentSet) -> Result<Documents, Refusal> {
+    let stored = WantedSet {
         set: set.clone(),
-        ..Wanted::default()
+        ..WantedSet::default()
     };
     let documents = check(&stored)?;
     keep_trust_domain(trust_domain, &documents)?;
     Ok(documents)
 }
 
-fn check(wanted: &Wanted) -> Result<Documents, Refusal> {
+fn check(wanted: &WantedSet) -> Result<Documents, Refusal> {
     let stored = wanted.set.documents.iter();
     let others = stored.filter(|(name, _)| !wanted.written.contains(name));
     let others: Vec<(String, String)> = others
@@ -98,8 +102,11 @@ fn check(wanted: &Wanted) -> Result<Documents, Refusal> {
 
 /// The files as they are checked. Of two documents that clash the later one is refused, so what is
 /// new comes last.
-fn oldest_first<'w>(wanted: &'w Wanted, others: &'w [(String, String)]) -> Vec<(&'w str, &'w str)> {
-    let Set { version, documents } = &wanted.set;
+fn oldest_first<'w>(
+    wanted: &'w WantedSet,
+    others: &'w [(String, String)],
+) -> Vec<(&'w str, &'w str)> {
+    let DocumentSet { version, documents } = &wanted.set;
     let new = documents.values().filter(|it| it.version == *version);
     let new: BTreeSet<&str> = new.filter_map(|it| it.source.file()).collect();
     let (new, old): (Vec<_>, Vec<_>) = wanted

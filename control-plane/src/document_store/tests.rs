@@ -1,7 +1,7 @@
-//! The desk over a real store and a real folder: what is acknowledged stays, what is refused
+//! The document store over a real store and a real folder: what is acknowledged stays, what is refused
 //! changes nothing.
 
-mod terms;
+mod apply_options;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,10 @@ use outrider_documents::DocumentName;
 use outrider_host::Rereads;
 use tokio::task::JoinHandle;
 
-use super::{Applied, Changed, Desired, Desk, DeskError, Opening, Refusal, Source, Terms};
+use super::{
+    Applied, ApplyOptions, Desired, DocumentChange, DocumentStore, DocumentStoreError,
+    DocumentStoreInputs, Refusal, Source,
+};
 use crate::storage::journal::{Event, EventKind, Journal};
 use crate::storage::store::Store;
 
@@ -32,9 +35,9 @@ fn file(name: &str, text: &str) -> Vec<(String, String)> {
     vec![(name.to_owned(), text.to_owned())]
 }
 
-fn opening(data: &Path, folder: Option<&Path>) -> Opening {
+fn opening(data: &Path, folder: Option<&Path>) -> DocumentStoreInputs {
     let store = Store::open(data).expect("a store");
-    Opening {
+    DocumentStoreInputs {
         journal: Journal::open(&store).expect("a journal"),
         store,
         folder: folder.map(Path::to_owned),
@@ -42,8 +45,8 @@ fn opening(data: &Path, folder: Option<&Path>) -> Opening {
     }
 }
 
-fn open(data: &Path, folder: Option<&Path>) -> Desk {
-    Desk::open(opening(data, folder)).expect("the desk opens")
+fn open(data: &Path, folder: Option<&Path>) -> DocumentStore {
+    DocumentStore::open(opening(data, folder)).expect("the store opens")
 }
 
 /// Written aside and renamed, as editors do.
@@ -52,46 +55,47 @@ fn put(folder: &Path, name: &str, text: &str) {
     std::fs::rename(folder.join(".new"), folder.join(name)).expect("a file is renamed");
 }
 
-fn services(desk: &Desk) -> (u64, Vec<String>) {
-    let desired = desk.desired().borrow().clone();
+fn services(store: &DocumentStore) -> (u64, Vec<String>) {
+    let desired = store.desired().borrow().clone();
     let names = desired.documents.service_names().map(str::to_owned);
     (desired.version, names.collect())
 }
 
-async fn apply(desk: &Desk, service_name: &str) -> Applied {
+async fn apply(store: &DocumentStore, service_name: &str) -> Applied {
     let files = file("f.yaml", &service(service_name));
-    desk.apply(files, "ada", Terms::default())
+    store
+        .apply(files, "ada", ApplyOptions::default())
         .await
         .expect("it is right")
 }
 
-fn refusal<T: std::fmt::Debug>(outcome: Result<T, DeskError>) -> Refusal {
+fn refusal<T: std::fmt::Debug>(outcome: Result<T, DocumentStoreError>) -> Refusal {
     match outcome.expect_err("it is refused") {
-        DeskError::Refused(refusal) => refusal,
-        error @ (DeskError::Store(_) | DeskError::Ended(_)) => panic!("{error}"),
+        DocumentStoreError::Refused(refusal) => refusal,
+        error @ (DocumentStoreError::Store(_) | DocumentStoreError::Ended(_)) => panic!("{error}"),
     }
 }
 
-fn follow(desk: &Desk) -> JoinHandle<()> {
-    let desk = desk.clone();
-    tokio::spawn(async move { desk.follow_folder(Rereads::never()).await })
+fn follow(store: &DocumentStore) -> JoinHandle<()> {
+    let store = store.clone();
+    tokio::spawn(async move { store.follow_folder(Rereads::never()).await })
 }
 
 #[tokio::test]
 async fn what_was_applied_is_in_force_and_is_there_after_a_restart() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let desk = open(data.path(), None);
-    assert_eq!(services(&desk), (0, vec![]));
-    assert_eq!(apply(&desk, "orders").await.version, 1);
-    assert_eq!(apply(&desk, "payments").await.version, 2);
+    let store = open(data.path(), None);
+    assert_eq!(services(&store), (0, vec![]));
+    assert_eq!(apply(&store, "orders").await.version, 1);
+    assert_eq!(apply(&store, "payments").await.version, 2);
     let both = (2, vec!["orders".to_owned(), "payments".to_owned()]);
-    assert_eq!(services(&desk), both);
-    let before = desk.documents(None).await.expect("they are there");
-    drop(desk);
-    let desk = open(data.path(), None);
-    assert_eq!(services(&desk), both);
-    assert_eq!(desk.documents(None).await.expect("they are there"), before);
-    let history = desk.history(10).await.expect("it is kept");
+    assert_eq!(services(&store), both);
+    let before = store.documents(None).await.expect("they are there");
+    drop(store);
+    let store = open(data.path(), None);
+    assert_eq!(services(&store), both);
+    assert_eq!(store.documents(None).await.expect("they are there"), before);
+    let history = store.history(10).await.expect("it is kept");
     let told = history.iter().map(|v| (v.version, &*v.author, &*v.cause));
     assert_eq!(
         told.collect::<Vec<_>>(),
@@ -103,24 +107,24 @@ async fn what_was_applied_is_in_force_and_is_there_after_a_restart() {
 #[tokio::test]
 async fn what_changes_nothing_makes_no_version() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let desk = open(data.path(), None);
-    apply(&desk, "orders").await;
-    let again = apply(&desk, "orders").await;
+    let store = open(data.path(), None);
+    apply(&store, "orders").await;
+    let again = apply(&store, "orders").await;
     assert_eq!((again.version, again.changed), (1, vec![]));
     let files = file("f.yaml", &service("payments"));
-    let checked = desk
-        .check(files, Terms::default())
+    let checked = store
+        .check(files, ApplyOptions::default())
         .await
         .expect("it is right");
     assert_eq!((checked.version, checked.changed.len()), (1, 1));
-    assert_eq!(services(&desk), (1, vec!["orders".to_owned()]));
+    assert_eq!(services(&store), (1, vec!["orders".to_owned()]));
 }
 
 #[tokio::test]
 async fn a_refused_set_changes_nothing_and_says_where() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let desk = open(data.path(), None);
-    let mut events = desk.journal.follow();
+    let store = open(data.path(), None);
+    let mut events = store.journal.follow();
     let files = [
         ("good.yaml".to_owned(), service("orders")),
         (
@@ -128,14 +132,16 @@ async fn a_refused_set_changes_nothing_and_says_where() {
             service("payments").replace("spec", "specs"),
         ),
     ];
-    let Refusal::Documents(errors) =
-        refusal(desk.apply(files.to_vec(), "ada", Terms::default()).await)
-    else {
+    let Refusal::Documents(errors) = refusal(
+        store
+            .apply(files.to_vec(), "ada", ApplyOptions::default())
+            .await,
+    ) else {
         panic!("the documents are wrong");
     };
     assert_eq!((&*errors[0].file, errors[0].line), ("bad.yaml", 4));
-    assert_eq!(services(&desk), (0, vec![]));
-    assert_eq!(desk.history(10).await.expect("it is kept"), []);
+    assert_eq!(services(&store), (0, vec![]));
+    assert_eq!(store.history(10).await.expect("it is kept"), []);
     let Event { kind, subject, .. } = events.recv().await.expect("it is told");
     assert_eq!((kind, &*subject), (EventKind::Rejected, "apply by ada"));
 }
@@ -150,13 +156,21 @@ async fn of_two_that_clash_the_one_that_came_last_is_refused() {
     let cases = [("orders", "before"), ("before", "orders")];
     for (first, last) in cases {
         let data = tempfile::tempdir().expect("a temporary folder");
-        let desk = open(data.path(), None);
-        let kept = desk
-            .apply(file("a.yaml", &claiming(first)), "ada", Terms::default())
+        let store = open(data.path(), None);
+        let kept = store
+            .apply(
+                file("a.yaml", &claiming(first)),
+                "ada",
+                ApplyOptions::default(),
+            )
             .await;
         kept.expect("it is right");
-        let refused = desk
-            .apply(file("z.yaml", &claiming(last)), "ada", Terms::default())
+        let refused = store
+            .apply(
+                file("z.yaml", &claiming(last)),
+                "ada",
+                ApplyOptions::default(),
+            )
             .await;
         let Refusal::Documents(errors) = refusal(refused) else {
             panic!("they clash");
@@ -172,8 +186,8 @@ async fn of_two_files_of_a_folder_that_clash_the_one_that_came_last_is_refused()
     put(folder.path(), "z.yaml", &claiming("orders"));
     drop(open(data.path(), Some(folder.path())));
     put(folder.path(), "a.yaml", &claiming("payments"));
-    let desk = open(data.path(), Some(folder.path()));
-    let refused = desk.folder_refused.borrow().clone();
+    let store = open(data.path(), Some(folder.path()));
+    let refused = store.folder_refused.borrow().clone();
     let Some(Refusal::Documents(errors)) = refused else {
         panic!("they clash");
     };
@@ -184,10 +198,10 @@ async fn of_two_files_of_a_folder_that_clash_the_one_that_came_last_is_refused()
 async fn a_document_of_the_folder_may_be_applied_as_it_is() {
     let [data, folder] = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
     put(folder.path(), "a.yaml", &service("orders"));
-    let desk = open(data.path(), Some(folder.path()));
-    let again = apply(&desk, "orders").await;
+    let store = open(data.path(), Some(folder.path()));
+    let again = apply(&store, "orders").await;
     assert_eq!((again.version, again.changed), (1, vec![]));
-    let set = desk.documents(None).await.expect("they are there");
+    let set = store.documents(None).await.expect("they are there");
     let source = &set.documents[&name("orders")].source;
     assert_eq!(source.file(), Some("a.yaml"));
 }
@@ -195,15 +209,15 @@ async fn a_document_of_the_folder_may_be_applied_as_it_is() {
 #[tokio::test]
 async fn a_document_that_another_needs_cannot_go() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let desk = open(data.path(), None);
+    let store = open(data.path(), None);
     let policy = "apiVersion: outrider.dev/v1\nkind: TrafficPolicy\nmetadata: { name: orders }\n\
                   spec:\n  targetRefs: [ { kind: Service, name: orders } ]\n";
     let text = format!("{}---\n{policy}", service("orders"));
-    let applied = desk
-        .apply(file("f.yaml", &text), "ada", Terms::default())
+    let applied = store
+        .apply(file("f.yaml", &text), "ada", ApplyOptions::default())
         .await;
     assert_eq!(applied.expect("it is right").changed.len(), 2);
-    let refused = refusal(desk.delete(vec![name("orders")], "ada").await);
+    let refused = refusal(store.delete(vec![name("orders")], "ada").await);
     let expected = "Service/default/orders cannot be deleted, because it is in use by \
                     TrafficPolicy/default/orders (line 5): change or delete that first";
     assert_eq!(refused.to_string(), expected);
@@ -212,26 +226,27 @@ async fn a_document_that_another_needs_cannot_go() {
 #[tokio::test]
 async fn any_version_comes_back_as_a_new_one() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let desk = open(data.path(), None);
-    apply(&desk, "orders").await;
-    apply(&desk, "payments").await;
-    desk.delete(vec![name("orders")], "ada")
+    let store = open(data.path(), None);
+    apply(&store, "orders").await;
+    apply(&store, "payments").await;
+    store
+        .delete(vec![name("orders")], "ada")
         .await
         .expect("it ends");
-    assert_eq!(services(&desk), (3, vec!["payments".to_owned()]));
-    let back = desk.rollback(1, "bob").await.expect("it was right");
+    assert_eq!(services(&store), (3, vec!["payments".to_owned()]));
+    let back = store.rollback(1, "bob").await.expect("it was right");
     assert_eq!((back.version, back.changed.len()), (4, 2));
-    assert_eq!(services(&desk), (4, vec!["orders".to_owned()]));
-    let changed = desk.diff(3, None).await.expect("both were there");
-    let ended = |changed: &Changed| (changed.name.name.clone(), changed.after.is_none());
+    assert_eq!(services(&store), (4, vec!["orders".to_owned()]));
+    let changed = store.diff(3, None).await.expect("both were there");
+    let ended = |changed: &DocumentChange| (changed.name.name.clone(), changed.after.is_none());
     let expected = [("orders".to_owned(), false), ("payments".to_owned(), true)];
     assert_eq!(changed.iter().map(ended).collect::<Vec<_>>(), expected);
-    assert_eq!(desk.diff(1, Some(4)).await.expect("both were there"), []);
+    assert_eq!(store.diff(1, Some(4)).await.expect("both were there"), []);
     assert_eq!(
-        refusal(desk.rollback(5, "bob").await),
+        refusal(store.rollback(5, "bob").await),
         Refusal::NoVersion(5)
     );
-    let unknown = refusal(desk.delete(vec![name("payments")], "bob").await);
+    let unknown = refusal(store.delete(vec![name("payments")], "bob").await);
     assert_eq!(unknown, Refusal::NoDocument(name("payments")));
 }
 
@@ -240,11 +255,12 @@ async fn a_document_is_of_the_folder_or_applied_but_not_both() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let folder = tempfile::tempdir().expect("a temporary folder");
     put(folder.path(), "orders.yaml", &service("orders"));
-    let desk = open(data.path(), Some(folder.path()));
-    assert_eq!(services(&desk), (1, vec!["orders".to_owned()]));
+    let store = open(data.path(), Some(folder.path()));
+    assert_eq!(services(&store), (1, vec!["orders".to_owned()]));
     let text = format!("# Mine.\n{}", service("orders"));
     let Refusal::Documents(errors) = refusal(
-        desk.apply(file("f.yaml", &text), "ada", Terms::default())
+        store
+            .apply(file("f.yaml", &text), "ada", ApplyOptions::default())
             .await,
     ) else {
         panic!("it is the folder's");
@@ -258,10 +274,10 @@ async fn a_document_is_of_the_folder_or_applied_but_not_both() {
         file: "orders.yaml".to_owned(),
     };
     assert_eq!(
-        refusal(desk.delete(vec![name("orders")], "ada").await),
+        refusal(store.delete(vec![name("orders")], "ada").await),
         in_folder
     );
-    assert_eq!(refusal(desk.rollback(0, "ada").await), in_folder);
+    assert_eq!(refusal(store.rollback(0, "ada").await), in_folder);
 }
 
 #[tokio::test]
@@ -269,34 +285,37 @@ async fn the_folder_is_followed_and_its_mistakes_are_shown() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let folder = tempfile::tempdir().expect("a temporary folder");
     put(folder.path(), "orders.yaml", &service("orders"));
-    let desk = open(data.path(), Some(folder.path()));
-    apply(&desk, "payments").await;
-    let (mut desired, mut refused) = (desk.desired(), desk.folder_refused.subscribe());
-    let following = follow(&desk);
+    let store = open(data.path(), Some(folder.path()));
+    apply(&store, "payments").await;
+    let (mut desired, mut refused) = (store.desired(), store.folder_refused.subscribe());
+    let following = follow(&store);
     put(folder.path(), "more.yaml", &service("stock"));
     desired.changed().await.expect("it changes");
-    assert_eq!(services(&desk).1, ["orders", "payments", "stock"]);
-    let last = desk.history(1).await.expect("it is kept");
+    assert_eq!(services(&store).1, ["orders", "payments", "stock"]);
+    let last = store.history(1).await.expect("it is kept");
     assert_eq!((&*last[0].author, &*last[0].cause), ("folder", "folder"));
     put(folder.path(), "more.yaml", &service("payments"));
     let is_shown = |refusal: &Option<Refusal>| refusal.is_some();
-    refused.wait_for(is_shown).await.expect("the desk is there");
-    let shown = desk.status().folder_refused.expect("it is refused");
+    refused
+        .wait_for(is_shown)
+        .await
+        .expect("the store is there");
+    let shown = store.status().folder_refused.expect("it is refused");
     assert!(shown.contains("was applied (version 2)"), "{shown}");
-    assert_eq!(services(&desk).1, ["orders", "payments", "stock"]);
+    assert_eq!(services(&store).1, ["orders", "payments", "stock"]);
     std::fs::remove_file(folder.path().join("more.yaml")).expect("it was there");
     refused
         .wait_for(Option::is_none)
         .await
-        .expect("the desk is there");
-    assert_eq!(services(&desk).1, ["orders", "payments"]);
+        .expect("the store is there");
+    assert_eq!(services(&store).1, ["orders", "payments"]);
     put(folder.path(), "none.yaml", "# Nothing any more.\n");
     std::fs::remove_file(folder.path().join("orders.yaml")).expect("it was there");
     let only_applied = |now: &Arc<Desired>| now.documents.service_names().eq(["payments"]);
     desired
         .wait_for(only_applied)
         .await
-        .expect("the desk is there");
+        .expect("the store is there");
     following.abort();
 }
 
@@ -308,12 +327,12 @@ async fn a_bad_folder_at_the_start_leaves_the_last_good_set_in_force() {
     drop(open(data.path(), Some(folder.path())));
     for (rule, text) in [("broken", "kind: ["), ("emptied", "# Nothing.\n")] {
         put(folder.path(), "orders.yaml", text);
-        let desk = open(data.path(), Some(folder.path()));
-        assert_eq!(services(&desk), (1, vec!["orders".to_owned()]), "{rule}");
-        assert!(desk.status().folder_refused.is_some(), "{rule}");
+        let store = open(data.path(), Some(folder.path()));
+        assert_eq!(services(&store), (1, vec!["orders".to_owned()]), "{rule}");
+        assert!(store.status().folder_refused.is_some(), "{rule}");
     }
-    let desk = open(data.path(), None);
-    let set = desk.documents(None).await.expect("they are there");
+    let store = open(data.path(), None);
+    let set = store.documents(None).await.expect("they are there");
     assert_eq!(set.documents[&name("orders")].source, Source::Applied);
 }
 
@@ -322,14 +341,14 @@ fn a_bad_folder_at_the_first_start_is_no_start() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let folder = tempfile::tempdir().expect("a temporary folder");
     put(folder.path(), "orders.yaml", "kind: [");
-    let outcome = Desk::open(opening(data.path(), Some(folder.path())));
+    let outcome = DocumentStore::open(opening(data.path(), Some(folder.path())));
     assert!(matches!(refusal(outcome), Refusal::Documents(_)));
 }
 
 #[tokio::test]
 async fn the_trust_domain_stays() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let desk = open(data.path(), None);
+    let store = open(data.path(), None);
     let mesh = "apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: mesh }\n\
                 spec: { trustDomain: other.local }\n";
     let expected = Refusal::TrustDomain {
@@ -338,7 +357,8 @@ async fn the_trust_domain_stays() {
     };
     assert_eq!(
         refusal(
-            desk.apply(file("f.yaml", mesh), "ada", Terms::default())
+            store
+                .apply(file("f.yaml", mesh), "ada", ApplyOptions::default())
                 .await
         ),
         expected
@@ -348,10 +368,10 @@ async fn the_trust_domain_stays() {
 #[tokio::test]
 async fn a_change_whose_caller_goes_away_is_whole() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let desk = open(data.path(), None);
-    let mut desired = desk.desired();
+    let store = open(data.path(), None);
+    let mut desired = store.desired();
     // Holds the change up until its caller is gone.
-    let writing = desk.shelf.clone();
+    let writing = store.versions.clone();
     let (gone, is_gone) = std::sync::mpsc::channel::<()>();
     let (held, is_held) = tokio::sync::oneshot::channel();
     let holder = tokio::task::spawn_blocking(move || {
@@ -363,17 +383,17 @@ async fn a_change_whose_caller_goes_away_is_whole() {
     is_held.await.expect("the store is held");
     let files = file("f.yaml", &service("orders"));
     let caller = tokio::spawn({
-        let desk = desk.clone();
-        async move { desk.apply(files, "ada", Terms::default()).await }
+        let store = store.clone();
+        async move { store.apply(files, "ada", ApplyOptions::default()).await }
     });
     // The change has begun once the set is taken.
-    while desk.set.try_lock().is_ok() {
+    while store.set.try_lock().is_ok() {
         tokio::task::yield_now().await;
     }
     caller.abort();
     gone.send(()).expect("the store is held");
     holder.await.expect("the holder ends");
     desired.changed().await.expect("the change is published");
-    assert_eq!(desk.history(10).await.expect("it is kept").len(), 1);
-    assert_eq!(services(&desk), (1, vec!["orders".to_owned()]));
+    assert_eq!(store.history(10).await.expect("it is kept").len(), 1);
+    assert_eq!(services(&store), (1, vec!["orders".to_owned()]));
 }

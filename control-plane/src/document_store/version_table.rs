@@ -8,8 +8,8 @@ use std::sync::Arc;
 use outrider_documents::DocumentName;
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::document_set::{Changed, Document, Set, Source};
-use super::terms::{self, Apply};
+use super::apply_options::{self, Apply};
+use super::document_set::{Document, DocumentChange, DocumentSet, Source};
 use crate::storage::store::{Store, StoreError, existing};
 
 /// Version to (seconds since 1970-01-01 UTC, author, cause, names of what changed).
@@ -42,37 +42,37 @@ pub struct Version {
 
 /// The kept documents.
 #[derive(Clone, Debug)]
-pub struct Shelf {
+pub struct VersionTable {
     store: Store,
 }
 
-impl Shelf {
+impl VersionTable {
     /// What is kept in `store`.
-    pub fn new(store: Store) -> Shelf {
-        Shelf { store }
+    pub fn new(store: Store) -> VersionTable {
+        VersionTable { store }
     }
 
     /// Adds a version with what it changed, and the apply that made it; durable when it returns.
     pub fn add(
         &self,
         version: &Version,
-        changed: &[Changed],
+        changed: &[DocumentChange],
         apply: Option<&Apply>,
     ) -> Result<(), StoreError> {
         self.store.write(|transaction| {
             add(transaction, version, changed)?;
-            terms::remember(transaction, version.version, apply)
+            apply_options::remember(transaction, version.version, apply)
         })
     }
 
     /// The version that an apply of this id made, and whether it applied the same.
     pub fn find(&self, apply: &Apply) -> Result<Option<(u64, bool)>, StoreError> {
         self.store
-            .read(|transaction| terms::find(transaction, apply))
+            .read(|transaction| apply_options::find(transaction, apply))
     }
 
     /// The last version. Version 0, empty, before the first.
-    pub fn current(&self) -> Result<Set, StoreError> {
+    pub fn current(&self) -> Result<DocumentSet, StoreError> {
         self.store.read(|transaction| {
             let version = last_version(transaction)?;
             set_at(transaction, version)
@@ -80,7 +80,7 @@ impl Shelf {
     }
 
     /// The documents as they were at `version`; `None`: there is no such version yet.
-    pub fn at(&self, version: u64) -> Result<Option<Set>, StoreError> {
+    pub fn at(&self, version: u64) -> Result<Option<DocumentSet>, StoreError> {
         self.store.read(|transaction| {
             if version > last_version(transaction)? {
                 return Ok(None);
@@ -114,7 +114,7 @@ impl Shelf {
 }
 
 #[cfg(test)]
-impl Shelf {
+impl VersionTable {
     /// Keeps all writes waiting while `work` runs.
     pub fn hold(&self, work: impl FnOnce()) {
         let held = self.store.write(|_| {
@@ -128,7 +128,7 @@ impl Shelf {
 fn add(
     transaction: &WriteTransaction,
     version: &Version,
-    changed: &[Changed],
+    changed: &[DocumentChange],
 ) -> Result<(), redb::Error> {
     let mut versions = transaction.open_table(VERSIONS)?;
     let mut texts = transaction.open_table(TEXTS)?;
@@ -149,7 +149,7 @@ fn add(
         version,
         (*time_unix, author.as_str(), cause.as_str(), names),
     )?;
-    for Changed { name, after, .. } in changed {
+    for DocumentChange { name, after, .. } in changed {
         let (kind, namespace, name) = parts(name);
         let after = after.as_deref().map(stored);
         texts.insert((kind, namespace, name, *version), after)?;
@@ -175,10 +175,10 @@ fn last_version(transaction: &ReadTransaction) -> Result<u64, StoreError> {
 }
 
 /// Of each document the last text up to `version`, if it had not ended.
-fn set_at(transaction: &ReadTransaction, version: u64) -> Result<Set, StoreError> {
+fn set_at(transaction: &ReadTransaction, version: u64) -> Result<DocumentSet, StoreError> {
     let mut documents = BTreeMap::new();
     let Some(texts) = existing(transaction.open_table(TEXTS))? else {
-        return Ok(Set { version, documents });
+        return Ok(DocumentSet { version, documents });
     };
     for entry in texts.iter().map_err(redb::Error::from)? {
         let (key, text) = entry.map_err(redb::Error::from)?;
@@ -195,7 +195,7 @@ fn set_at(transaction: &ReadTransaction, version: u64) -> Result<Set, StoreError
             None => drop(documents.remove(&name((kind, namespace, own)))),
         }
     }
-    Ok(Set { version, documents })
+    Ok(DocumentSet { version, documents })
 }
 
 fn stored(document: &Document) -> (&str, u64, &str) {
@@ -241,7 +241,7 @@ mod tests {
     /// One document set to a text, or ended.
     type Step = (u8, Option<u8>);
 
-    fn after(before: &Set, (document, text): Step) -> Set {
+    fn after(before: &DocumentSet, (document, text): Step) -> DocumentSet {
         let mut next = before.clone();
         next.version += 1;
         let (kind, name) = ("Service".to_owned(), format!("s{document}"));
@@ -274,7 +274,7 @@ mod tests {
         next
     }
 
-    fn version(set: &Set, changed: &[Changed]) -> Version {
+    fn version(set: &DocumentSet, changed: &[DocumentChange]) -> Version {
         Version {
             version: set.version,
             time_unix: 1,
@@ -293,25 +293,25 @@ mod tests {
             steps in proptest::collection::vec((0..4_u8, proptest::option::of(0..9_u8)), 1..12),
         ) {
             let data = tempfile::tempdir().expect("a temporary folder");
-            let shelf = Shelf::new(Store::open(data.path()).expect("a store"));
-            let (mut sets, mut versions) = (vec![Set::default()], Vec::new());
+            let table = VersionTable::new(Store::open(data.path()).expect("a store"));
+            let (mut sets, mut versions) = (vec![DocumentSet::default()], Vec::new());
             for step in steps {
                 let before = &sets[sets.len() - 1];
                 let next = after(before, step);
                 let changed = changes(before, &next);
                 if !changed.is_empty() {
                     versions.insert(0, version(&next, &changed));
-                    shelf.add(&versions[0], &changed, None).expect("it is written");
+                    table.add(&versions[0], &changed, None).expect("it is written");
                     sets.push(next);
                 }
             }
             for set in &sets {
-                let kept = shelf.at(set.version).expect("it is readable");
+                let kept = table.at(set.version).expect("it is readable");
                 prop_assert_eq!(kept.as_ref(), Some(set));
             }
-            prop_assert_eq!(shelf.at(sets.len() as u64).expect("it is readable"), None);
-            prop_assert_eq!(Some(&shelf.current().expect("it is readable")), sets.last());
-            prop_assert_eq!(shelf.history(99).expect("it is readable"), versions);
+            prop_assert_eq!(table.at(sets.len() as u64).expect("it is readable"), None);
+            prop_assert_eq!(Some(&table.current().expect("it is readable")), sets.last());
+            prop_assert_eq!(table.history(99).expect("it is readable"), versions);
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Mesh {
 
 /// What the mesh is made from.
 #[derive(Debug)]
-pub struct Opening<'o> {
+pub struct MeshInputs<'o> {
     /// Where registrations are kept.
     pub store: &'o Store,
     /// Where events are written down.
@@ -76,8 +76,8 @@ impl Mesh {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn open(opening: Opening<'_>) -> Result<(Mesh, Tasks), StoreError> {
-        let Opening {
+    pub fn open(opening: MeshInputs<'_>) -> Result<(Mesh, Tasks), StoreError> {
+        let MeshInputs {
             store,
             journal,
             desired,

@@ -1,4 +1,4 @@
-//! What operators ask of the documents, between the wire and the desk.
+//! What operators ask of the documents, between the wire and the document store.
 //!
 //! Knows the messages and the defaults of their fields; decides nothing about documents.
 
@@ -7,8 +7,10 @@ use outrider_host::folder::Files;
 use outrider_proto::v1;
 use tonic::Status;
 
-use super::refused::refused;
-use crate::document_store::{Applied, Changed, Desk, Document, Source, Terms, Version};
+use super::refusal_status::refusal_status;
+use crate::document_store::{
+    Applied, ApplyOptions, Document, DocumentChange, DocumentStore, Source, Version,
+};
 use crate::text::clean;
 
 /// Longest name of an author that is kept. Bytes; 256.
@@ -22,7 +24,10 @@ fn named(author: &str) -> String {
     clean(author, AUTHOR_BYTES_MAX)
 }
 
-pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied, Status> {
+pub async fn apply(
+    store: &DocumentStore,
+    request: v1::ApplyRequest,
+) -> Result<v1::Applied, Status> {
     let v1::ApplyRequest {
         files,
         author,
@@ -31,7 +36,7 @@ pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied
         prune,
         if_version,
     } = request;
-    let terms = Terms {
+    let options = ApplyOptions {
         id,
         prune,
         if_version,
@@ -41,29 +46,40 @@ pub async fn apply(desk: &Desk, request: v1::ApplyRequest) -> Result<v1::Applied
         .map(|file| (file.name, file.text))
         .collect();
     let outcome = match dry_run {
-        true => desk.check(files, terms).await,
-        false => desk.apply(files, &named(&author), terms).await,
+        true => store.check(files, options).await,
+        false => store.apply(files, &named(&author), options).await,
     };
-    outcome.map(applied).map_err(refused)
+    outcome.map(applied).map_err(refusal_status)
 }
 
-pub async fn delete(desk: &Desk, request: v1::DeleteRequest) -> Result<v1::Applied, Status> {
+pub async fn delete(
+    store: &DocumentStore,
+    request: v1::DeleteRequest,
+) -> Result<v1::Applied, Status> {
     let v1::DeleteRequest { documents, author } = request;
     let names = documents.into_iter().map(name_of).collect();
-    let outcome = desk.delete(names, &named(&author)).await;
-    outcome.map(applied).map_err(refused)
+    let outcome = store.delete(names, &named(&author)).await;
+    outcome.map(applied).map_err(refusal_status)
 }
 
-pub async fn rollback(desk: &Desk, request: v1::RollbackRequest) -> Result<v1::Applied, Status> {
+pub async fn rollback(
+    store: &DocumentStore,
+    request: v1::RollbackRequest,
+) -> Result<v1::Applied, Status> {
     let v1::RollbackRequest { version, author } = request;
-    let outcome = desk.rollback(version, &named(&author)).await;
-    outcome.map(applied).map_err(refused)
+    let outcome = store.rollback(version, &named(&author)).await;
+    outcome.map(applied).map_err(refusal_status)
 }
 
-pub async fn get(desk: &Desk, request: v1::GetRequest) -> Result<v1::GetResponse, Status> {
+pub async fn get(
+    store: &DocumentStore,
+    request: v1::GetRequest,
+) -> Result<v1::GetResponse, Status> {
     let wanted = request.document.unwrap_or_default();
-    let set = desk.documents(version_in_force_if_0(request.version)).await;
-    let set = set.map_err(refused)?;
+    let set = store
+        .documents(version_in_force_if_0(request.version))
+        .await;
+    let set = set.map_err(refusal_status)?;
     let documents = set.documents.iter();
     let found = documents.filter(|(name, _)| is_wanted(&wanted, name));
     Ok(v1::GetResponse {
@@ -74,26 +90,33 @@ pub async fn get(desk: &Desk, request: v1::GetRequest) -> Result<v1::GetResponse
     })
 }
 
-pub async fn diff(desk: &Desk, request: v1::DiffRequest) -> Result<v1::DiffResponse, Status> {
+pub async fn diff(
+    store: &DocumentStore,
+    request: v1::DiffRequest,
+) -> Result<v1::DiffResponse, Status> {
     let v1::DiffRequest {
         from_version,
         to_version,
     } = request;
     let to_version = version_in_force_if_0(to_version);
-    let changed = desk.diff(from_version, to_version).await;
-    let changes = changed.map_err(refused)?.into_iter().map(change).collect();
+    let changed = store.diff(from_version, to_version).await;
+    let changes = changed
+        .map_err(refusal_status)?
+        .into_iter()
+        .map(change)
+        .collect();
     Ok(v1::DiffResponse { changes })
 }
 
 pub async fn history(
-    desk: &Desk,
+    store: &DocumentStore,
     request: v1::HistoryRequest,
 ) -> Result<v1::HistoryResponse, Status> {
     let limit = match request.limit {
         0 => HISTORY_DEFAULT,
         limit => limit as usize,
     };
-    let versions = desk.history(limit).await.map_err(refused)?;
+    let versions = store.history(limit).await.map_err(refusal_status)?;
     Ok(v1::HistoryResponse {
         versions: versions.into_iter().map(version).collect(),
     })
@@ -144,8 +167,8 @@ fn applied(applied: Applied) -> v1::Applied {
     }
 }
 
-fn change(changed: Changed) -> v1::Change {
-    let Changed {
+fn change(changed: DocumentChange) -> v1::Change {
+    let DocumentChange {
         name,
         before,
         after,

@@ -5,7 +5,7 @@
 mod backup;
 mod documents;
 mod events;
-mod refused;
+mod refusal_status;
 mod rotation;
 mod tokens;
 
@@ -47,7 +47,7 @@ impl server::Operator for Operator {
         request: Request<v1::ApplyRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::apply(&self.parts.desk, request.into_inner()).await?;
+        let answer = documents::apply(&self.parts.documents, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -56,7 +56,7 @@ impl server::Operator for Operator {
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::delete(&self.parts.desk, request.into_inner()).await?;
+        let answer = documents::delete(&self.parts.documents, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -65,7 +65,7 @@ impl server::Operator for Operator {
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::get(&self.parts.desk, request.into_inner()).await?;
+        let answer = documents::get(&self.parts.documents, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -74,7 +74,7 @@ impl server::Operator for Operator {
         request: Request<v1::DiffRequest>,
     ) -> Result<Response<v1::DiffResponse>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::diff(&self.parts.desk, request.into_inner()).await?;
+        let answer = documents::diff(&self.parts.documents, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -83,7 +83,7 @@ impl server::Operator for Operator {
         request: Request<v1::HistoryRequest>,
     ) -> Result<Response<v1::HistoryResponse>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::history(&self.parts.desk, request.into_inner()).await?;
+        let answer = documents::history(&self.parts.documents, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -92,7 +92,7 @@ impl server::Operator for Operator {
         request: Request<v1::RollbackRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::rollback(&self.parts.desk, request.into_inner()).await?;
+        let answer = documents::rollback(&self.parts.documents, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 

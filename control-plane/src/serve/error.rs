@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::authority::AuthorityError;
-use crate::document_store::DeskError;
+use crate::document_store::DocumentStoreError;
 use crate::storage::store::StoreError;
 
 /// Why a control plane did not start, or ended.
@@ -43,7 +43,7 @@ pub enum StartupError {
     },
     /// The documents are wrong, or cannot be read.
     #[error("the documents are not in force: {0}")]
-    Documents(#[from] DeskError),
+    Documents(#[from] DocumentStoreError),
     /// The certificate authority cannot be used.
     #[error(transparent)]
     Authority(#[from] AuthorityError),

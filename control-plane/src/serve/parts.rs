@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::authority::{self, Authority};
 use crate::clock;
-use crate::document_store::{Desk, Opening};
+use crate::document_store::{DocumentStore, DocumentStoreInputs};
 use crate::members::mesh::{self, Mesh};
 use crate::serve::descriptors;
 use crate::serve::error::StartupError;
@@ -29,7 +29,7 @@ pub struct Parts {
     /// What happened.
     pub journal: Journal,
     /// What is desired.
-    pub desk: Desk,
+    pub documents: DocumentStore,
     /// Who may call itself what.
     pub authority: Authority,
     /// Who may join.
@@ -62,20 +62,25 @@ impl Parts {
         let store = Store::open(&options.data).map_err(unusable)?;
         let journal = Journal::open(&store).map_err(unusable)?;
         // A trust domain is settled once: by the documents of the first start.
-        let desk = Desk::open(Opening {
+        let documents = DocumentStore::open(DocumentStoreInputs {
             store: store.clone(),
             journal: journal.clone(),
             folder: options.documents.clone(),
             trust_domain: authority::kept_trust_domain(&store)?,
         })?;
-        let trust_domain = desk.desired().borrow().documents.trust_domain().to_owned();
+        let trust_domain = documents
+            .desired()
+            .borrow()
+            .documents
+            .trust_domain()
+            .to_owned();
         let (life, now) = (options.certificate_life, clock::unix_seconds());
         let authority = Authority::open(&store, &trust_domain, life, now)?;
         let tokens = Tokens::open(&store, authority.trust_domain(), authority.bundle());
-        let (mesh, tasks) = Mesh::open(mesh::Opening {
+        let (mesh, tasks) = Mesh::open(mesh::MeshInputs {
             store: &store,
             journal: &journal,
-            desired: desk.desired(),
+            desired: documents.desired(),
             bundle: authority.bundle(),
             prover: Prover::new(&authority),
             stopping: stopping.clone(),
@@ -85,7 +90,7 @@ impl Parts {
             options,
             store,
             journal,
-            desk,
+            documents,
             authority,
             tokens,
             mesh,

@@ -125,9 +125,9 @@ fn start_tasks(
         "the renewal of credentials",
         authority::run(parts.authority.clone(), operator_folder),
     );
-    let desk = parts.desk.clone();
+    let documents = parts.documents.clone();
     tasks.spawn("the watch of documents", async move {
-        desk.follow_folder(rereads).await
+        documents.follow_folder(rereads).await
     });
     tasks.spawn(
         "the watch of the store",

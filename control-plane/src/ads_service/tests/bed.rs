@@ -19,7 +19,7 @@ use crate::clock;
 use crate::document_store::Desired;
 use crate::members::MemberId;
 use crate::members::caller::{Caller, Identity, Workload};
-use crate::members::mesh::{Mesh, Opening};
+use crate::members::mesh::{Mesh, MeshInputs};
 use crate::members::sidecars::Sidecar;
 use crate::storage::journal::Journal;
 use crate::storage::store::Store;
@@ -75,7 +75,7 @@ impl Bed {
         let (life, now) = (Duration::from_hours(1), clock::unix_seconds());
         let authority = Authority::open(&store, "outrider.local", life, now);
         let prover = Prover::new(&authority.expect("an authority"));
-        let opened = Mesh::open(Opening {
+        let opened = Mesh::open(MeshInputs {
             store: &store,
             journal: &journal,
             desired: desired.subscribe(),

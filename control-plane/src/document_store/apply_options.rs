@@ -23,7 +23,7 @@ const ID_BYTES_MAX: usize = 64;
 
 /// What an apply asks beside its documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct ApplyOptions {
     /// Which apply this is; empty: one without a name.
     pub id: String,
     /// End every applied document that is not among these.
@@ -41,7 +41,7 @@ pub struct Apply {
     pub sha256: [u8; 32],
 }
 
-impl Terms {
+impl ApplyOptions {
     /// What is to become of the documents.
     pub fn change(&self, files: Files) -> Change {
         match self.prune {

@@ -10,11 +10,11 @@ use outrider_host::folder::{Contents, Files, Others, Watch};
 use tokio::task::spawn_blocking;
 
 use super::change::Change;
-use super::open::{note_refused, read};
 use super::refusal::Refusal;
-use super::{By, Desk, DeskError, Terms};
+use super::startup::{note_refused, read};
+use super::{ApplyOptions, Author, DocumentStore, DocumentStoreError};
 
-impl Desk {
+impl DocumentStore {
     /// Follows the folder for ever; without a folder there is nothing to do. Needs a runtime.
     pub async fn follow_folder(&self, mut rereads: Rereads) {
         let Some(folder) = &self.folder else {
@@ -44,21 +44,21 @@ impl Desk {
         }
         let outcome = match files.clone() {
             Ok(files) => {
-                let (by, terms) = (By::folder(), Terms::default());
-                self.commit(by, Change::Folder(files), terms).await
+                let (author, options) = (Author::folder(), ApplyOptions::default());
+                self.commit(author, Change::Folder(files), options).await
             }
-            Err(refusal) => Err(DeskError::Refused(refusal)),
+            Err(refusal) => Err(DocumentStoreError::Refused(refusal)),
         };
         match outcome {
             Ok(_) => {
                 self.folder_refused.send_replace(None);
                 files.ok()
             }
-            Err(DeskError::Refused(refusal)) => {
+            Err(DocumentStoreError::Refused(refusal)) => {
                 self.refuse(refusal);
                 None
             }
-            Err(error @ (DeskError::Store(_) | DeskError::Ended(_))) => {
+            Err(error @ (DocumentStoreError::Store(_) | DocumentStoreError::Ended(_))) => {
                 tracing::error!(%error, "the folder's documents are not kept");
                 None
             }
@@ -81,9 +81,9 @@ async fn find(folder: &Path) -> Option<Result<Contents, Refusal>> {
     spawn_blocking(move || read(&folder)).await.ok()
 }
 
-impl By<'_> {
+impl Author<'_> {
     /// The watched folder.
-    pub fn folder() -> By<'static> {
-        By::new("folder", "folder")
+    pub fn folder() -> Author<'static> {
+        Author::new("folder", "folder")
     }
 }

@@ -1,4 +1,4 @@
-//! The start of the desk: what was kept, then what the folder says now.
+//! The start of the document store: what was kept, then what the folder says now.
 //!
 //! Decides what serves when the two do not fit: the last good set that is kept, with the refusal
 //! shown; never an empty mesh because of a bad file.
@@ -11,17 +11,17 @@ use outrider_host::folder::Contents;
 use tokio::sync::{Mutex, watch};
 
 use super::change::Change;
-use super::document_set::Set;
+use super::document_set::DocumentSet;
 use super::refusal::Refusal;
 use super::step::{check_stored, step};
-use super::version_table::Shelf;
-use super::{By, Desired, Desk, DeskError, announce};
+use super::version_table::VersionTable;
+use super::{Author, Desired, DocumentStore, DocumentStoreError, announce};
 use crate::storage::journal::{EventKind, Journal};
 use crate::storage::store::{Store, StoreError};
 
-/// What the desk is opened with.
+/// What the document store is opened with.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct DocumentStoreInputs {
     /// Where documents are kept.
     pub store: Store,
     /// Where changes are written down.
@@ -36,23 +36,23 @@ pub struct Opening {
 
 /// What serves from the start.
 struct Serving {
-    set: Set,
+    set: DocumentSet,
     documents: Documents,
     refused: Option<Refusal>,
 }
 
-impl Desk {
-    /// Opens the desk. Blocks for the disk; the documents are in force when it returns.
+impl DocumentStore {
+    /// Opens the document store. Blocks for the disk; the documents are in force when it returns.
     ///
     /// # Errors
     /// The store cannot be read or written. What the folder says is wrong and nothing was ever in
     /// force; or what is kept is wrong by the rules of this version.
-    pub fn open(opening: Opening) -> Result<Desk, DeskError> {
-        let shelf = Shelf::new(opening.store.clone());
-        let kept = shelf.current()?;
+    pub fn open(opening: DocumentStoreInputs) -> Result<DocumentStore, DocumentStoreError> {
+        let versions = VersionTable::new(opening.store.clone());
+        let kept = versions.current()?;
         let serving = match &opening.folder {
             None => kept_alone(&opening, kept)?,
-            Some(folder) => with_folder(&opening, &shelf, kept, folder)?,
+            Some(folder) => with_folder(&opening, &versions, kept, folder)?,
         };
         let Serving {
             set,
@@ -61,8 +61,8 @@ impl Desk {
         } = serving;
         let (trust_domain, version) = (documents.trust_domain().into(), set.version);
         let desired = Arc::new(Desired { documents, version });
-        Ok(Desk {
-            shelf,
+        Ok(DocumentStore {
+            versions,
             journal: opening.journal,
             folder: opening.folder,
             trust_domain,
@@ -73,7 +73,10 @@ impl Desk {
     }
 }
 
-fn kept_alone(opening: &Opening, kept: Set) -> Result<Serving, DeskError> {
+fn kept_alone(
+    opening: &DocumentStoreInputs,
+    kept: DocumentSet,
+) -> Result<Serving, DocumentStoreError> {
     let set = kept.without_folder();
     Ok(Serving {
         documents: check_stored(opening.trust_domain.as_deref(), &set)?,
@@ -83,19 +86,19 @@ fn kept_alone(opening: &Opening, kept: Set) -> Result<Serving, DeskError> {
 }
 
 fn with_folder(
-    opening: &Opening,
-    shelf: &Shelf,
-    kept: Set,
+    opening: &DocumentStoreInputs,
+    versions: &VersionTable,
+    kept: DocumentSet,
     folder: &Path,
-) -> Result<Serving, DeskError> {
+) -> Result<Serving, DocumentStoreError> {
     let trust_domain = opening.trust_domain.as_deref();
     let next =
         read(folder).and_then(|found| step(trust_domain, &kept, Change::Folder(found.files)));
     match next {
         Ok(next) => {
             if !next.changed.is_empty() {
-                let version = By::folder().version().of(&next);
-                match shelf.add(&version, &next.changed, None) {
+                let version = Author::folder().version().of(&next);
+                match versions.add(&version, &next.changed, None) {
                     // Looked at again, and taken, as soon as the disk takes it.
                     Err(StoreError::Unwritable(reason)) if kept.version > 0 => {
                         tracing::error!(%reason, "the folder's documents are not kept yet");
@@ -111,7 +114,7 @@ fn with_folder(
                 refused: None,
             })
         }
-        Err(refusal) if kept.version == 0 => Err(DeskError::Refused(refusal)),
+        Err(refusal) if kept.version == 0 => Err(DocumentStoreError::Refused(refusal)),
         Err(refusal) => {
             note_refused(&opening.journal, folder, &refusal);
             kept_with_folder(trust_domain, kept, Some(refusal))
@@ -121,9 +124,9 @@ fn with_folder(
 
 fn kept_with_folder(
     trust_domain: Option<&str>,
-    kept: Set,
+    kept: DocumentSet,
     refused: Option<Refusal>,
-) -> Result<Serving, DeskError> {
+) -> Result<Serving, DocumentStoreError> {
     Ok(Serving {
         documents: check_stored(trust_domain, &kept)?,
         set: kept,

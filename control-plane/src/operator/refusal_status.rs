@@ -1,4 +1,4 @@
-//! A refusal of the desk as a gRPC status.
+//! A refusal of the document store as a gRPC status.
 //!
 //! Its message travels in a trailer, percent-encoded, and a client takes only so much of these:
 //! so it tells as many problems as fit, and how many more there are.
@@ -6,17 +6,19 @@
 use outrider_documents::DocumentError;
 use tonic::Status;
 
-use crate::document_store::{DeskError, Refusal};
+use crate::document_store::{DocumentStoreError, Refusal};
 
 /// Longest text of all problems together. Bytes; 4,096, at most three times as many on the wire;
 /// hyper's client takes 16 KiB of trailers.
 const TEXT_BYTES_MAX: usize = 4_096;
 
 /// The status of what was not done.
-pub fn refused(error: DeskError) -> Status {
+pub fn refusal_status(error: DocumentStoreError) -> Status {
     match error {
-        DeskError::Refused(Refusal::Documents(errors)) => Status::invalid_argument(listed(&errors)),
-        DeskError::Refused(
+        DocumentStoreError::Refused(Refusal::Documents(errors)) => {
+            Status::invalid_argument(listed(&errors))
+        }
+        DocumentStoreError::Refused(
             refusal @ (Refusal::TrustDomain { .. }
             | Refusal::InFolder { .. }
             | Refusal::EmptyFile { .. }
@@ -26,14 +28,14 @@ pub fn refused(error: DeskError) -> Status {
             | Refusal::NothingStays
             | Refusal::Folder { .. }),
         ) => Status::failed_precondition(cut(&refusal.to_string())),
-        DeskError::Refused(refusal @ Refusal::LongId) => {
+        DocumentStoreError::Refused(refusal @ Refusal::LongId) => {
             Status::invalid_argument(refusal.to_string())
         }
-        DeskError::Refused(refusal @ (Refusal::NoDocument(_) | Refusal::NoVersion(_))) => {
+        DocumentStoreError::Refused(refusal @ (Refusal::NoDocument(_) | Refusal::NoVersion(_))) => {
             Status::not_found(cut(&refusal.to_string()))
         }
-        DeskError::Store(error) => error.into(),
-        error @ DeskError::Ended(_) => Status::unavailable(error.to_string()),
+        DocumentStoreError::Store(error) => error.into(),
+        error @ DocumentStoreError::Ended(_) => Status::unavailable(error.to_string()),
     }
 }
 
