@@ -8,7 +8,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::members::sidecars::Protocol;
 use crate::storage::store::Health;
-use crate::tls::Census;
+use crate::tls::ConnectionCounts;
 
 /// All metrics of a control plane.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub struct Levels {
     /// Events of the journal that were lost.
     pub events_lost: u64,
     /// Who is connected, and who had to go.
-    pub guests: Census,
+    pub connections: ConnectionCounts,
     /// Whether the store can be written.
     pub store: Health,
 }
@@ -202,7 +202,7 @@ impl Metrics {
             contested,
             documents_version,
             events_lost,
-            guests,
+            connections,
             store,
         } = levels;
         for (protocol, count) in [(Protocol::Delta, delta), (Protocol::StateOfTheWorld, world)] {
@@ -220,17 +220,17 @@ impl Metrics {
         raise(&self.events_lost, events_lost);
         self.store_unwritable.set(store.failing.is_some().into());
         raise(&self.store_failures, store.failures);
-        self.set_guests(&guests);
+        self.set_connections(&connections);
     }
 
-    fn set_guests(&self, guests: &Census) {
-        let Census {
+    fn set_connections(&self, connections: &ConnectionCounts) {
+        let ConnectionCounts {
             handshakes,
             anonymous,
             known,
             busiest,
-            turned_away,
-        } = guests;
+            refused,
+        } = connections;
         let present = [
             ("handshake", handshakes),
             ("anonymous", anonymous),
@@ -248,12 +248,12 @@ impl Metrics {
             let gauge = self.connections_by_address.get_or_create(&labels);
             gauge.set(level(*count as u64));
         }
-        let turned_away = [
-            ("handshake", turned_away.handshakes),
-            ("anonymous", turned_away.anonymous),
-            ("known", turned_away.known),
+        let refused = [
+            ("handshake", refused.handshakes),
+            ("anonymous", refused.anonymous),
+            ("known", refused.known),
         ];
-        for (client, count) in turned_away {
+        for (client, count) in refused {
             let labels = ClientLabels { client };
             raise(&self.connections_refused.get_or_create(&labels), count);
         }

@@ -103,7 +103,7 @@ fn levels(parts: &Parts, counts: Counts) -> Levels {
         contested: published.contested.len(),
         documents_version: published.documents_version,
         events_lost: parts.journal.dropped(),
-        guests: parts.guests.census(),
+        connections: parts.connections.counts(),
         store: parts.store.health().borrow().clone(),
     }
 }

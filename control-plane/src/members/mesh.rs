@@ -18,7 +18,7 @@ use crate::publish::{Published, Publisher, Sources};
 use crate::registry::{Announcements, Proofs, Registrar, Registry};
 use crate::storage::journal::Journal;
 use crate::storage::store::{Store, StoreError};
-use crate::tls::Prover;
+use crate::tls::AddressVerifier;
 
 /// Largest announcement that is read. Bytes; 64 KiB: 64 observations, and a sidecar sends no more at
 /// once, are 8 KiB.
@@ -57,7 +57,7 @@ pub struct MeshInputs<'o> {
     /// Whom its members believe.
     pub bundle: watch::Receiver<Arc<Bundle>>,
     /// How its members are looked for.
-    pub prover: Prover,
+    pub verifier: AddressVerifier,
     /// Becomes true when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -82,12 +82,12 @@ impl Mesh {
             journal,
             desired,
             bundle,
-            prover,
+            verifier,
             stopping,
         } = opening;
         let metrics = Arc::new(Metrics::new());
         let (registry, registrar) = Registry::open(store, journal)?;
-        let proofs = Proofs::new(prover, Arc::clone(&metrics));
+        let proofs = Proofs::new(verifier, Arc::clone(&metrics));
         let sources = Sources {
             desired: desired.clone(),
             registry: registry.published(),

@@ -25,7 +25,7 @@ use crate::members::MemberId;
 use crate::members::caller::Workload;
 use crate::members::rate_limit::{Allowances, Rate};
 use crate::metrics::Metrics;
-use crate::tls::Prover;
+use crate::tls::AddressVerifier;
 
 /// Longest look for a member. 500 ms: some round trips, and milliseconds of work at both ends.
 const LOOKING: Duration = Duration::from_millis(500);
@@ -57,7 +57,7 @@ pub enum Proof {
 /// What was found, and how to look. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Proofs {
-    prover: Prover,
+    verifier: AddressVerifier,
     metrics: Arc<Metrics>,
     found: Arc<Mutex<BTreeMap<(MemberId, SocketAddr), Found>>>,
     rate: Arc<Allowances<MemberId>>,
@@ -83,9 +83,9 @@ pub struct Claim<'c> {
 
 impl Proofs {
     /// Nothing found yet.
-    pub fn new(prover: Prover, metrics: Arc<Metrics>) -> Proofs {
+    pub fn new(verifier: AddressVerifier, metrics: Arc<Metrics>) -> Proofs {
         Proofs {
-            prover,
+            verifier,
             metrics,
             found: Arc::default(),
             rate: Arc::new(Allowances::new(LOOKS)),
@@ -112,7 +112,7 @@ impl Proofs {
         let answer = match self.may_look(claim) {
             true => {
                 let _place = self.places.acquire().await;
-                let looking = timeout(LOOKING, self.prover.look(address, workload)).await;
+                let looking = timeout(LOOKING, self.verifier.verify(address, workload)).await;
                 looking.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
             }
             false => Err(ErrorKind::PermissionDenied.into()),
@@ -224,7 +224,10 @@ mod tests {
         let life = Duration::from_hours(1);
         let authority = Authority::open(&store, "outrider.local", life, NOW).expect("a root");
         let metrics = Arc::new(Metrics::new());
-        (Proofs::new(Prover::new(&authority), metrics), folder)
+        (
+            Proofs::new(AddressVerifier::new(&authority), metrics),
+            folder,
+        )
     }
 
     #[test]

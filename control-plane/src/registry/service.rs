@@ -284,7 +284,7 @@ mod tests {
     use crate::authority::Authority;
     use crate::members::MemberId;
     use crate::storage::store::Store;
-    use crate::tls::Prover;
+    use crate::tls::AddressVerifier;
 
     fn announcement(address: SocketAddr) -> Announcement {
         Announcement {
@@ -313,7 +313,7 @@ mod tests {
         let (_stop, stopping) = watch::channel(false);
         let life = Duration::from_hours(1);
         let authority = Authority::open(&store, "outrider.local", life, clock::unix_seconds());
-        let prover = Prover::new(&authority.expect("an authority"));
+        let verifier = AddressVerifier::new(&authority.expect("an authority"));
         let metrics = Arc::new(Metrics::new());
         let desired = Desired {
             documents: outrider_documents::load(&[]).expect("none is right"),
@@ -323,7 +323,7 @@ mod tests {
             registry,
             sidecars: Sidecars::default(),
             journal,
-            proofs: Proofs::new(prover, Arc::clone(&metrics)),
+            proofs: Proofs::new(verifier, Arc::clone(&metrics)),
             desired: watch::channel(Arc::new(desired)).1,
             metrics,
             streams: Streams::default(),

@@ -39,7 +39,7 @@ const STALE_ALONE: Duration = Duration::from_hours(24);
 
 /// How many leases of a service stand how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Census {
+struct ConnectionCounts {
     live: usize,
     lapsed: usize,
     stale: usize,
@@ -109,8 +109,8 @@ impl Service {
         moved
     }
 
-    fn census(&self, now: Duration) -> Census {
-        let mut census = Census::default();
+    fn census(&self, now: Duration) -> ConnectionCounts {
+        let mut census = ConnectionCounts::default();
         for lease in self.leases.values() {
             match lease.standing {
                 Standing::Live { .. } if !lease.standing.has_run_out(now) => census.live += 1,
@@ -126,7 +126,7 @@ impl Service {
     }
 }
 
-impl Census {
+impl ConnectionCounts {
     /// Has more than half of the service run out?
     fn is_cut_off(self) -> bool {
         self.lapsed + self.stale > self.live

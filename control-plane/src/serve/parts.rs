@@ -16,7 +16,7 @@ use crate::serve::error::StartupError;
 use crate::serve::options::Options;
 use crate::storage::journal::Journal;
 use crate::storage::store::{Store, StoreError};
-use crate::tls::{Ceilings, Guests, Prover};
+use crate::tls::{AddressVerifier, ConnectionLimiter, ConnectionLimits};
 use crate::tokens::Tokens;
 
 /// What everybody in the process shares. Clones share it too.
@@ -37,7 +37,7 @@ pub struct Parts {
     /// What sidecars are told.
     pub mesh: Mesh,
     /// Who is connected, and who had to go.
-    pub guests: Guests,
+    pub connections: ConnectionLimiter,
     /// Becomes true when the process stops: streams that would never end, end then.
     pub stopping: watch::Receiver<bool>,
 }
@@ -82,7 +82,7 @@ impl Parts {
             journal: &journal,
             desired: documents.desired(),
             bundle: authority.bundle(),
-            prover: Prover::new(&authority),
+            verifier: AddressVerifier::new(&authority),
             stopping: stopping.clone(),
         })
         .map_err(unusable)?;
@@ -94,7 +94,9 @@ impl Parts {
             authority,
             tokens,
             mesh,
-            guests: Guests::new(Ceilings::new(descriptors::connections_max())),
+            connections: ConnectionLimiter::new(ConnectionLimits::new(
+                descriptors::connections_max(),
+            )),
             stopping,
         };
         Ok((parts, tasks))

@@ -32,7 +32,7 @@ use crate::serve::error::StartupError;
 use crate::serve::options::Options;
 use crate::serve::parts::Parts;
 use crate::storage::store;
-use crate::tls::{Connection, Door};
+use crate::tls::{Connection, Listener};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -139,30 +139,31 @@ fn start_tasks(
     Ok(tasks)
 }
 
-/// The gRPC server behind its door; ends when the process stops and all calls have ended.
+/// The gRPC server behind its TLS listener; ends when the process stops and all calls have ended.
 fn serve_grpc(
     parts: &Parts,
-    listener: TcpListener,
+    socket: TcpListener,
 ) -> Result<impl Future<Output = ()> + Send + use<>, StartupError> {
-    let door = Door::new(listener, parts.guests.clone(), &parts.authority);
-    let door = door.map_err(|error| StartupError::system("TLS", io::Error::other(error)))?;
+    let listener = Listener::new(socket, parts.connections.clone(), &parts.authority);
+    let listener =
+        listener.map_err(|error| StartupError::system("TLS", io::Error::other(error)))?;
     let (connections, incoming) = mpsc::channel(CONNECTIONS_WAITING);
     let incoming = ReceiverStream::new(incoming).map(Ok::<Connection, Infallible>);
-    let [server_stops, door_shuts] = [(); 2].map(|()| stopped(parts.stopping.clone()));
+    let [server_stops, listener_stops] = [(); 2].map(|()| stopped(parts.stopping.clone()));
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MAX)
         .add_routes(services(parts))
         .serve_with_incoming_shutdown(incoming, server_stops);
-    let door = async move {
+    let listening = async move {
         tokio::select! {
-            () = door.run(connections) => {}
-            () = door_shuts => {}
+            () = listener.run(connections) => {}
+            () = listener_stops => {}
         }
     };
     Ok(async move {
-        let (ended, ()) = tokio::join!(server, door);
+        let (ended, ()) = tokio::join!(server, listening);
         if let Err(error) = ended {
             tracing::error!(problem = explained(&error, None), "the gRPC server failed");
         }

@@ -1,7 +1,7 @@
-//! A connection whose other end is known, and which lasts no longer than what made it known.
+//! A connection of an authenticated caller. It lasts no longer than the caller's certificate.
 //!
 //! tonic puts the [`Caller`] into the extensions of every request; when the caller's certificate
-//! expires, or its root retires, the connection ends, and every stream on it.
+//! expires or its root retires, the connection and all its streams end.
 
 use std::io;
 use std::pin::Pin;
@@ -14,29 +14,28 @@ use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::connection_limits::{Gone, Seat};
+use super::connection_limits::{ConnectionSlot, Evicted};
 use crate::members::caller::{Caller, Identity, Workload};
 
-/// How long somebody without a certificate may stay. 10 s: to ask for the bundle and to join takes
+/// Longest life of a connection without a certificate. 10 s: asking for the bundle and joining take
 /// less than one.
 const ANONYMOUS_LIFE: Duration = Duration::from_secs(10);
 
-/// Longest life of an operator's connection: the life of its certificate, which it shows anew
-/// when it connects anew.
+/// Longest life of an operator's connection: the life of its certificate.
 const OPERATOR_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// A connection after its handshake.
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
-    /// Its place among the guests, until it is dropped.
-    _seat: Option<Seat>,
+    /// Freed when the connection is dropped.
+    _slot: Option<ConnectionSlot>,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Connection {
-    /// The connection of `caller`, who has shown its certificate at `now_ms`, until that expires
-    /// or `distrusted` says that it is believed no longer. Milliseconds since 1970-01-01 UTC.
+    /// The connection of `caller`, authenticated at `now_ms`. It ends when the certificate expires or
+    /// `distrusted` completes. Milliseconds since 1970-01-01 UTC.
     pub fn new(
         stream: TlsStream<TcpStream>,
         caller: Caller,
@@ -53,22 +52,22 @@ impl Connection {
         Connection {
             stream,
             caller,
-            _seat: None,
+            _slot: None,
             end,
         }
     }
 
-    /// The same, with a place at the door, until it has to go for others.
-    pub fn seated(self, seat: Seat, mut gone: Gone) -> Connection {
+    /// The same connection, which holds `slot` and also ends when it is evicted.
+    pub fn with_slot(self, slot: ConnectionSlot, mut evicted: Evicted) -> Connection {
         let before = self.end;
         let end = Box::pin(async move {
             tokio::select! {
                 () = before => {}
-                () = gone.wait() => {}
+                () = evicted.wait() => {}
             }
         });
-        let _seat = Some(seat);
-        Connection { _seat, end, ..self }
+        let _slot = Some(slot);
+        Connection { _slot, end, ..self }
     }
 }
 
@@ -100,9 +99,9 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Whoever serves a connection always reads it: to end the reading ends all of it.
+        // The server always reads from a connection, so an error here ends all of it.
         if self.end.as_mut().poll(cx).is_ready() {
-            let ended = "its certificate does not count any more, or others needed its place";
+            let ended = "its certificate is no longer accepted, or its place was needed for others";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, ended)));
         }
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));

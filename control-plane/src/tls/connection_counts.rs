@@ -1,32 +1,32 @@
-//! Who is connected, in numbers, for metrics.
+//! How many connections there are, by kind, for metrics.
 
 use std::net::IpAddr;
 
-/// Addresses that a [`Census`] names. 8.
+/// Addresses in [`ConnectionCounts::busiest`]. 8.
 pub const BUSIEST_MAX: usize = 8;
 
-/// Connections that had to go, since the start.
+/// Connections refused or closed because there were too many, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TurnedAway {
-    /// In their handshake, for others.
+pub struct RefusedConnections {
+    /// During the handshake.
     pub handshakes: u64,
-    /// Without a certificate, for others.
+    /// Without a certificate.
     pub anonymous: u64,
-    /// One too many of a member or of the operator, or without a descriptor.
+    /// With a certificate: too many of one member or operator, or no descriptors left.
     pub known: u64,
 }
 
-/// Who is inside, in numbers.
+/// Open connections, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct ConnectionCounts {
     /// Handshakes under way.
     pub handshakes: usize,
     /// Without a certificate.
     pub anonymous: usize,
-    /// With one.
+    /// With a certificate.
     pub known: usize,
     /// The addresses with the most connections, and how many.
     pub busiest: Vec<(IpAddr, usize)>,
-    /// Who had to go.
-    pub turned_away: TurnedAway,
+    /// Connections that were refused or closed.
+    pub refused: RefusedConnections,
 }

@@ -1,10 +1,10 @@
-//! Who has come in, and who gives way when there are too many.
+//! Which connections stay open when there are too many.
 //!
-//! A guest shakes hands, and is then nobody in particular or somebody whom its certificate names. Each
-//! class has its ceiling: of handshakes and of strangers the one that [`outrider_eviction`] names gives
-//! way, so that an address pushes out only itself; who has a certificate is refused one connection too
-//! many, and gives way only when descriptors run out and no address has more. Descriptors are kept back for the store, the admin pages and
-//! the looks at members, so that no crowd at this door stops them. Knows no TLS and no time.
+//! A connection is in its handshake, or anonymous, or has a certificate; each kind has a limit. Of too
+//! many handshakes or anonymous connections, [`outrider_eviction`] picks the one to close, so an address
+//! evicts only its own connections. A member over its limit is refused; its connections are evicted only
+//! when descriptors run out, from the busiest address first. Some descriptors are reserved for the
+//! store, the admin pages and address checks. Knows no TLS and no time.
 
 #![expect(
     clippy::disallowed_types,
@@ -18,101 +18,101 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use outrider_eviction::{Crowd, Handshakes};
 use tokio::sync::oneshot;
 
-use super::connection_counts::{BUSIEST_MAX, Census, TurnedAway};
+use super::connection_counts::{BUSIEST_MAX, ConnectionCounts, RefusedConnections};
 use crate::members::MemberId;
 use crate::members::caller::Identity;
 
-/// Handshakes at once. 512: some milliseconds of work each, done within their timeout by two cores.
+/// Handshakes at once. 512: each costs some milliseconds; two cores finish them within the timeout.
 const HANDSHAKES_MAX: usize = 512;
 
-/// Places that only handshakes have. 64.
-const HANDSHAKES_ROOM: usize = 64;
+/// Slots reserved for handshakes. 64.
+const HANDSHAKES_RESERVED: usize = 64;
 
-/// Connections without a certificate at once. 256: each is there to ask for the bundle and to join,
-/// and has ten seconds for it.
+/// Connections without a certificate at once. 256: each asks for the bundle or joins, and lasts 10 s at
+/// most.
 const ANONYMOUS_MAX: usize = 256;
 
-/// Connections of one member, or of the operator, at once. 64: a sidecar has one, and a few that it
-/// has lost and we have not noticed yet.
-const OF_ONE_MAX: usize = 64;
+/// Connections of one member, or of the operator, at once. 64: a sidecar has one, and a few broken ones
+/// that we have not noticed yet.
+const PER_MEMBER_MAX: usize = 64;
 
-/// Most guests of each class.
+/// Most connections of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ceilings {
-    /// All together: what the descriptors allow.
+pub struct ConnectionLimits {
+    /// Of all kinds: what the descriptors allow.
     pub all: usize,
-    /// Whose handshake is under way.
+    /// In their handshake.
     pub handshakes: usize,
     /// Without a certificate.
     pub anonymous: usize,
     /// Of one member, or of the operator.
-    pub of_one: usize,
+    pub per_member: usize,
 }
 
-impl Ceilings {
-    /// The usual ones, where so many connections may be open.
-    pub fn new(all: usize) -> Ceilings {
-        Ceilings {
+impl ConnectionLimits {
+    /// The usual limits; `all` is how many connections may be open.
+    pub fn new(all: usize) -> ConnectionLimits {
+        ConnectionLimits {
             all,
             handshakes: HANDSHAKES_MAX,
             anonymous: ANONYMOUS_MAX,
-            of_one: OF_ONE_MAX,
+            per_member: PER_MEMBER_MAX,
         }
     }
 }
 
-/// Who is inside; clones are the same ones.
+/// The open connections. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Guests(Arc<Mutex<Inside>>);
+pub struct ConnectionLimiter(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-struct Inside {
-    ceilings: Ceilings,
+struct State {
+    limits: ConnectionLimits,
     last: u64,
-    places: BTreeMap<u64, Place>,
+    slots: BTreeMap<u64, Slot>,
     handshakes: Handshakes<u64>,
     anonymous: Crowd<u64>,
-    known: BTreeMap<Known, usize>,
+    known: BTreeMap<CertificateHolder, usize>,
     known_by_address: Crowd<u64>,
-    turned_away: TurnedAway,
+    refused: RefusedConnections,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Slot {
     from: IpAddr,
     stage: Stage,
-    /// Its end tells the guest to go.
-    _stays: oneshot::Sender<()>,
+    /// Dropped to evict the connection.
+    _alive: oneshot::Sender<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Handshake,
     Anonymous,
-    Known(Known),
+    Known(CertificateHolder),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Known {
+enum CertificateHolder {
     Operator,
     Member(MemberId),
 }
 
-/// A guest's right to be there; dropped, it leaves.
+/// The slot of an open connection. Dropped, the slot is free.
 #[derive(Debug)]
-pub struct Seat {
-    guests: Guests,
+pub struct ConnectionSlot {
+    limiter: ConnectionLimiter,
     number: u64,
 }
 
-/// Says that a guest has to go.
+/// Completes when the connection is evicted.
 #[derive(Debug)]
-pub struct Gone(oneshot::Receiver<()>);
+pub struct Evicted(oneshot::Receiver<()>);
 
-impl Gone {
-    /// Returns when it has to.
+impl Evicted {
+    /// Returns when the connection is evicted.
     pub async fn wait(&mut self) {
-        // Nobody sends: it is the end of the other end that is waited for.
+        // Nothing is ever sent: eviction drops the sender.
         let _ = (&mut self.0).await;
     }
 }
@@ -120,143 +120,143 @@ impl Gone {
 /// The member, or the operator, has too many connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this member has as many connections as it may have")]
-pub struct TooMany;
+pub struct TooManyConnections;
 
-impl Guests {
-    /// Nobody yet.
-    pub fn new(ceilings: Ceilings) -> Guests {
-        Guests(Arc::new(Mutex::new(Inside {
-            ceilings,
+impl ConnectionLimiter {
+    /// No connections yet.
+    pub fn new(limits: ConnectionLimits) -> ConnectionLimiter {
+        ConnectionLimiter(Arc::new(Mutex::new(State {
+            limits,
             last: 0,
-            places: BTreeMap::new(),
+            slots: BTreeMap::new(),
             handshakes: Handshakes::default(),
             anonymous: Crowd::default(),
             known: BTreeMap::new(),
             known_by_address: Crowd::default(),
-            turned_away: TurnedAway::default(),
+            refused: RefusedConnections::default(),
         })))
     }
 
-    /// Somebody connects from `from`. If there are too many, one has to go, perhaps this one.
-    pub fn arrive(&self, from: IpAddr) -> (Seat, Gone) {
-        let (stays, goes) = oneshot::channel();
-        let number = self.inside().arrive(from, stays);
-        let guests = self.clone();
-        (Seat { guests, number }, Gone(goes))
+    /// A connection from `from` begins. If there are too many, one is evicted, perhaps this one.
+    pub fn accept(&self, from: IpAddr) -> (ConnectionSlot, Evicted) {
+        let (alive, ended) = oneshot::channel();
+        let number = self.state().accept(from, alive);
+        let limiter = self.clone();
+        (ConnectionSlot { limiter, number }, Evicted(ended))
     }
 
-    /// Who is inside, in numbers.
-    pub fn census(&self) -> Census {
-        self.inside().census()
+    /// How many connections there are.
+    pub fn counts(&self) -> ConnectionCounts {
+        self.state().counts()
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        // What a panic left behind is counted all the same.
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The counts stay usable after a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
-    /// Its ClientHello has come.
-    pub fn spoke(&self) {
-        let mut inside = self.guests.inside();
-        if let Some(from) = inside.places.get(&self.number).map(|place| place.from) {
-            inside.handshakes.note_hello(from, self.number);
+impl ConnectionSlot {
+    /// The ClientHello has arrived.
+    pub fn hello_received(&self) {
+        let mut state = self.limiter.state();
+        if let Some(from) = state.slots.get(&self.number).map(|slot| slot.from) {
+            state.handshakes.note_hello(from, self.number);
         }
     }
 
-    /// Its handshake is over, and it is this one.
+    /// The handshake is over and has shown `identity`.
     ///
     /// # Errors
-    /// That one has too many connections already.
-    pub fn settle(&self, identity: &Identity) -> Result<(), TooMany> {
+    /// This identity has too many connections already.
+    pub fn identify(&self, identity: &Identity) -> Result<(), TooManyConnections> {
         let stage = match identity {
             Identity::Anonymous => Stage::Anonymous,
-            Identity::Operator => Stage::Known(Known::Operator),
-            Identity::Sidecar(workload) => Stage::Known(Known::Member(workload.member)),
+            Identity::Operator => Stage::Known(CertificateHolder::Operator),
+            Identity::Sidecar(workload) => Stage::Known(CertificateHolder::Member(workload.member)),
         };
-        self.guests.inside().settle(self.number, stage)
+        self.limiter.state().identify(self.number, stage)
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.guests.inside().leave(self.number);
+        self.limiter.state().remove(self.number);
     }
 }
 
-impl Inside {
-    fn arrive(&mut self, from: IpAddr, stays: oneshot::Sender<()>) -> u64 {
+impl State {
+    fn accept(&mut self, from: IpAddr, alive: oneshot::Sender<()>) -> u64 {
         self.last += 1;
-        let place = Place {
+        let slot = Slot {
             from,
             stage: Stage::Handshake,
-            _stays: stays,
+            _alive: alive,
         };
-        self.places.insert(self.last, place);
+        self.slots.insert(self.last, slot);
         self.handshakes.begin(from, self.last);
-        let others = self.places.len() - self.handshakes.count();
-        let room = self.ceilings.all.saturating_sub(others);
-        let most = self.ceilings.handshakes.min(room);
+        let others = self.slots.len() - self.handshakes.count();
+        let room = self.limits.all.saturating_sub(others);
+        let most = self.limits.handshakes.min(room);
         if let Some(surplus) = self.handshakes.take_surplus(most) {
-            self.turned_away.handshakes += 1;
-            self.leave(surplus);
+            self.refused.handshakes += 1;
+            self.remove(surplus);
         }
         self.last
     }
 
-    fn settle(&mut self, number: u64, stage: Stage) -> Result<(), TooMany> {
-        // Without a place it has to go already.
-        let Some(place) = self.places.get_mut(&number) else {
+    fn identify(&mut self, number: u64, stage: Stage) -> Result<(), TooManyConnections> {
+        // Without a slot it is evicted already.
+        let Some(slot) = self.slots.get_mut(&number) else {
             return Ok(());
         };
-        let from = place.from;
+        let from = slot.from;
         self.handshakes.end(from, number);
         if let Stage::Known(known) = stage {
             let count = self.known.entry(known).or_default();
-            if *count >= self.ceilings.of_one {
-                self.turned_away.known += 1;
-                self.places.remove(&number);
-                return Err(TooMany);
+            if *count >= self.limits.per_member {
+                self.refused.known += 1;
+                self.slots.remove(&number);
+                return Err(TooManyConnections);
             }
             *count += 1;
         }
-        place.stage = stage;
+        slot.stage = stage;
         match stage {
             Stage::Anonymous => self.anonymous.insert(from, number),
             Stage::Known(_) => self.known_by_address.insert(from, number),
             Stage::Handshake => {}
         }
-        self.make_room();
+        self.evict_surplus();
         Ok(())
     }
 
-    /// Of too many whose handshake is over one gives way: a stranger, if there is one. A quarter of
-    /// all, and at most 64, is for handshakes: whoever comes is looked at.
-    fn make_room(&mut self) {
-        let for_handshakes = (self.ceilings.all / 4).min(HANDSHAKES_ROOM);
-        let seated = self.places.len() - self.handshakes.count();
-        let is_full = seated > self.ceilings.all - for_handshakes;
-        if is_full || self.anonymous.count() > self.ceilings.anonymous {
+    /// Evicts one connection if too many have finished their handshake: an anonymous one if there is one.
+    /// A quarter of all slots, at most 64, is reserved for handshakes.
+    fn evict_surplus(&mut self) {
+        let for_handshakes = (self.limits.all / 4).min(HANDSHAKES_RESERVED);
+        let established = self.slots.len() - self.handshakes.count();
+        let is_full = established > self.limits.all - for_handshakes;
+        if is_full || self.anonymous.count() > self.limits.anonymous {
             if let Some(surplus) = self.anonymous.pop() {
-                self.turned_away.anonymous += 1;
-                self.leave(surplus);
+                self.refused.anonymous += 1;
+                self.remove(surplus);
             } else if let Some(surplus) = self.known_by_address.pop() {
-                self.turned_away.known += 1;
-                self.leave(surplus);
+                self.refused.known += 1;
+                self.remove(surplus);
             }
         }
     }
 
-    fn leave(&mut self, number: u64) {
-        let Some(place) = self.places.remove(&number) else {
+    fn remove(&mut self, number: u64) {
+        let Some(slot) = self.slots.remove(&number) else {
             return;
         };
-        match place.stage {
-            Stage::Handshake => self.handshakes.end(place.from, number),
-            Stage::Anonymous => drop(self.anonymous.remove(place.from, number)),
+        match slot.stage {
+            Stage::Handshake => self.handshakes.end(slot.from, number),
+            Stage::Anonymous => drop(self.anonymous.remove(slot.from, number)),
             Stage::Known(known) => {
-                self.known_by_address.remove(place.from, number);
+                self.known_by_address.remove(slot.from, number);
                 let count = self.known.entry(known).or_default();
                 *count = count.saturating_sub(1);
                 if *count == 0 {
@@ -266,17 +266,17 @@ impl Inside {
         }
     }
 
-    fn census(&self) -> Census {
+    fn counts(&self) -> ConnectionCounts {
         let mut by_address = Crowd::default();
-        for (number, place) in &self.places {
-            by_address.insert(place.from, *number);
+        for (number, slot) in &self.slots {
+            by_address.insert(slot.from, *number);
         }
-        Census {
+        ConnectionCounts {
             handshakes: self.handshakes.count(),
             anonymous: self.anonymous.count(),
             known: self.known.values().sum(),
             busiest: by_address.busiest(BUSIEST_MAX),
-            turned_away: self.turned_away,
+            refused: self.refused,
         }
     }
 }
@@ -288,11 +288,11 @@ mod tests {
     use super::*;
     use crate::members::caller::Workload;
 
-    const FEW: Ceilings = Ceilings {
+    const FEW: ConnectionLimits = ConnectionLimits {
         all: 12,
         handshakes: 4,
         anonymous: 3,
-        of_one: 2,
+        per_member: 2,
     };
 
     fn host(last: u8) -> IpAddr {
@@ -309,85 +309,85 @@ mod tests {
         })
     }
 
-    fn has_to_go((_, gone): &mut (Seat, Gone)) -> bool {
-        gone.wait().now_or_never().is_some()
+    fn is_evicted((_, evicted): &mut (ConnectionSlot, Evicted)) -> bool {
+        evicted.wait().now_or_never().is_some()
     }
 
     #[test]
-    fn silent_ones_of_one_address_push_out_only_themselves() {
-        let guests = Guests::new(FEW);
-        let mut honest = guests.arrive(host(9));
-        let flood: Vec<_> = (0..100).map(|_| guests.arrive(host(1))).collect();
-        assert!(!has_to_go(&mut honest));
-        assert_eq!(guests.census().handshakes, FEW.handshakes);
-        assert_eq!(guests.census().turned_away.handshakes, 97);
-        assert_eq!(guests.census().busiest, [(host(1), 3), (host(9), 1)]);
+    fn silent_handshakes_of_an_address_evict_only_its_own() {
+        let limiter = ConnectionLimiter::new(FEW);
+        let mut honest = limiter.accept(host(9));
+        let flood: Vec<_> = (0..100).map(|_| limiter.accept(host(1))).collect();
+        assert!(!is_evicted(&mut honest));
+        assert_eq!(limiter.counts().handshakes, FEW.handshakes);
+        assert_eq!(limiter.counts().refused.handshakes, 97);
+        assert_eq!(limiter.counts().busiest, [(host(1), 3), (host(9), 1)]);
         honest
             .0
-            .settle(&Identity::Anonymous)
-            .expect("a stranger may stay");
+            .identify(&Identity::Anonymous)
+            .expect("it may stay");
         drop((flood, honest));
-        let nobody = Census {
-            turned_away: guests.census().turned_away,
-            ..Census::default()
+        let none = ConnectionCounts {
+            refused: limiter.counts().refused,
+            ..ConnectionCounts::default()
         };
-        assert_eq!(guests.census(), nobody);
+        assert_eq!(limiter.counts(), none);
     }
 
     #[test]
-    fn strangers_are_few_and_push_out_only_their_like() {
-        let guests = Guests::new(FEW);
-        let stranger = |last| {
-            let seat = guests.arrive(host(last));
-            seat.0.settle(&Identity::Anonymous).expect("it may stay");
-            seat
+    fn anonymous_connections_evict_only_anonymous_ones() {
+        let limiter = ConnectionLimiter::new(FEW);
+        let anonymous = |last| {
+            let slot = limiter.accept(host(last));
+            slot.0.identify(&Identity::Anonymous).expect("it may stay");
+            slot
         };
-        let known = guests.arrive(host(1));
-        known.0.settle(&member(1)).expect("it may stay");
-        let mut honest = stranger(9);
-        let _flood: Vec<_> = (0..100).map(|_| stranger(1)).collect();
-        assert!(!has_to_go(&mut honest));
-        let census = guests.census();
-        assert_eq!((census.anonymous, census.known), (3, 1));
-        assert_eq!(census.turned_away.anonymous, 98);
+        let known = limiter.accept(host(1));
+        known.0.identify(&member(1)).expect("it may stay");
+        let mut honest = anonymous(9);
+        let _flood: Vec<_> = (0..100).map(|_| anonymous(1)).collect();
+        assert!(!is_evicted(&mut honest));
+        let counts = limiter.counts();
+        assert_eq!((counts.anonymous, counts.known), (3, 1));
+        assert_eq!(counts.refused.anonymous, 98);
     }
 
     #[test]
-    fn a_member_has_so_many_connections_and_others_theirs() {
-        let guests = Guests::new(FEW);
-        let come = |identity: &Identity| {
-            let seat = guests.arrive(host(1));
-            let settled = seat.0.settle(identity);
-            (seat, settled)
+    fn each_member_has_its_own_connection_limit() {
+        let limiter = ConnectionLimiter::new(FEW);
+        let connect = |identity: &Identity| {
+            let slot = limiter.accept(host(1));
+            let identified = slot.0.identify(identity);
+            (slot, identified)
         };
-        let first = come(&member(1));
-        let second = come(&member(1));
-        let third = come(&member(1));
+        let first = connect(&member(1));
+        let second = connect(&member(1));
+        let third = connect(&member(1));
         assert_eq!((first.1, second.1), (Ok(()), Ok(())));
-        assert_eq!(third.1, Err(TooMany));
-        assert_eq!(come(&member(2)).1, Ok(()));
-        assert_eq!(come(&Identity::Operator).1, Ok(()));
+        assert_eq!(third.1, Err(TooManyConnections));
+        assert_eq!(connect(&member(2)).1, Ok(()));
+        assert_eq!(connect(&Identity::Operator).1, Ok(()));
         drop(first);
-        assert_eq!(come(&member(1)).1, Ok(()));
-        assert_eq!(guests.census().turned_away.known, 1);
+        assert_eq!(connect(&member(1)).1, Ok(()));
+        assert_eq!(limiter.counts().refused.known, 1);
     }
 
     #[test]
-    fn without_descriptors_an_address_pushes_out_only_itself() {
-        let guests = Guests::new(FEW);
+    fn without_descriptors_an_address_evicts_only_its_own() {
+        let limiter = ConnectionLimiter::new(FEW);
         let mut flood = Vec::new();
-        let mut honest = guests.arrive(host(2));
-        honest.0.settle(&member(0)).expect("it may stay");
+        let mut honest = limiter.accept(host(2));
+        honest.0.identify(&member(0)).expect("it may stay");
         for number in 1..=100 {
-            let seat = guests.arrive(host(1));
-            seat.0.settle(&member(number)).expect("it is a member");
-            flood.push(seat);
+            let slot = limiter.accept(host(1));
+            slot.0.identify(&member(number)).expect("it is a member");
+            flood.push(slot);
         }
-        assert_eq!(guests.census().known, 9, "a quarter is for handshakes");
-        assert!(!has_to_go(&mut honest));
-        let mut late = guests.arrive(host(3));
-        late.0.settle(&Identity::Operator).expect("it may stay");
-        assert!(!has_to_go(&mut late));
-        assert_eq!(guests.census().turned_away.known, 93);
+        assert_eq!(limiter.counts().known, 9, "a quarter is for handshakes");
+        assert!(!is_evicted(&mut honest));
+        let mut late = limiter.accept(host(3));
+        late.0.identify(&Identity::Operator).expect("it may stay");
+        assert!(!is_evicted(&mut late));
+        assert_eq!(limiter.counts().refused.known, 93);
     }
 }

@@ -1,8 +1,7 @@
-//! Where connections come in: accepts, shakes hands, passes on who it is.
+//! The TLS listener: accepts connections, runs handshakes and passes authenticated connections on.
 //!
-//! Survives what a peer or the system does to it: a handshake has its time, each class of guests its
-//! number ([`super::connection_limits`]), and when there are no more descriptors all the same it waits until there
-//! are.
+//! A handshake has a timeout, each kind of connection a limit ([`super::connection_limits`]); when
+//! descriptors run out all the same, the listener pauses and tries again.
 
 use std::io;
 use std::net::IpAddr;
@@ -23,7 +22,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
-use super::connection_limits::{Guests, Seat};
+use super::connection_limits::{ConnectionLimiter, ConnectionSlot};
 use super::name::identity_of;
 use super::trust::Roots;
 use super::{roots, server_config};
@@ -32,11 +31,10 @@ use crate::clock;
 use crate::members::caller::{Caller, Identity};
 use crate::members::rate_limit::{Allowances, Rate};
 
-/// Longest time of a handshake. A slower client is no client of ours.
+/// Longest time of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Warnings of connections that were refused: 8 in 10 s. A sidecar that is not believed tries every few
-/// seconds.
+/// Warnings about refused connections: 8 in 10 s. A sidecar that is refused tries every few seconds.
 const WARNINGS: Rate = Rate {
     most: 8,
     window: Duration::from_secs(10),
@@ -45,29 +43,29 @@ const WARNINGS: Rate = Rate {
 /// Pause after an accept that failed, so that "too many open files" is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The listener and what it shows.
-pub struct Door {
-    listener: TcpListener,
-    guests: Guests,
+/// The listener.
+pub struct Listener {
+    socket: TcpListener,
+    limiter: ConnectionLimiter,
     config: Arc<ServerConfig>,
     roots: Roots,
     own: watch::Receiver<Arc<CertifiedKey>>,
     warnings: Arc<Allowances<()>>,
 }
 
-impl Door {
-    /// A door at `listener` for whom `authority` has given a certificate, and for strangers.
+impl Listener {
+    /// Listens at `socket` for clients with a certificate of `authority` and for anonymous ones.
     ///
     /// # Errors
     /// rustls does not know its own TLS 1.3, which would be our bug.
     pub fn new(
-        listener: TcpListener,
-        guests: Guests,
+        socket: TcpListener,
+        limiter: ConnectionLimiter,
         authority: &Authority,
-    ) -> Result<Door, rustls::Error> {
-        Ok(Door {
-            listener,
-            guests,
+    ) -> Result<Listener, rustls::Error> {
+        Ok(Listener {
+            socket,
+            limiter,
             config: server_config(authority)?,
             roots: roots(authority),
             own: authority.own(),
@@ -75,16 +73,16 @@ impl Door {
         })
     }
 
-    /// Lets connections in until nobody takes them.
+    /// Accepts connections until the receiver of `connections` is dropped.
     pub async fn run(self, connections: mpsc::Sender<Connection>) {
         let mut handshakes = JoinSet::new();
         loop {
             tokio::select! {
                 () = connections.closed() => return,
-                accepted = self.listener.accept() => match accepted {
+                accepted = self.socket.accept() => match accepted {
                     Ok((socket, from)) => {
                         let from = from.ip().to_canonical();
-                        handshakes.spawn(self.let_in(socket, from, connections.clone()));
+                        handshakes.spawn(self.admit(socket, from, connections.clone()));
                     }
                     Err(error) => self.pause(&error).await,
                 },
@@ -93,30 +91,30 @@ impl Door {
         }
     }
 
-    fn let_in(
+    fn admit(
         &self,
         socket: TcpStream,
         from: IpAddr,
         connections: mpsc::Sender<Connection>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (seat, mut gone) = self.guests.arrive(from);
+        let (slot, mut evicted) = self.limiter.accept(from);
         let (config, mut roots) = (Arc::clone(&self.config), self.roots.clone());
         let (own, warnings) = (self.own.clone(), Arc::clone(&self.warnings));
         async move {
-            // A root that retires from here on is noticed, also while hands are shaken.
+            // A root that retires from here on is noticed, also during the handshake.
             roots.bundle.mark_unchanged();
-            let shaking = shake_hands(config, &roots.trust_domain, socket, &seat);
-            let shaken = tokio::select! {
-                shaken = timeout(HANDSHAKE_TIMEOUT, shaking) => shaken,
-                () = gone.wait() => Ok(Err(io::Error::other("too many others are here"))),
+            let handshake = handshake(config, &roots.trust_domain, socket, &slot);
+            let outcome = tokio::select! {
+                outcome = timeout(HANDSHAKE_TIMEOUT, handshake) => outcome,
+                () = evicted.wait() => Ok(Err(io::Error::other("too many connections"))),
             };
-            match shaken {
+            match outcome {
                 Ok(Ok((stream, identity, chain))) => {
                     let caller = Caller { identity, from };
                     let distrusted = roots.until_distrusted(chain);
                     let connection = Connection::new(stream, caller, clock::unix_ms(), distrusted);
                     // Fails only when the process stops.
-                    drop(connections.send(connection.seated(seat, gone)).await);
+                    drop(connections.send(connection.with_slot(slot, evicted)).await);
                 }
                 Ok(Err(error)) => note_refused(from, &error, dates(&own), &warnings),
                 Err(_) => tracing::debug!(%from, "handshake too slow"),
@@ -130,14 +128,14 @@ impl Door {
     }
 }
 
-/// The dates of the certificate that we show.
+/// The dates of the control plane's certificate.
 fn dates(own: &watch::Receiver<Arc<CertifiedKey>>) -> Option<Dates> {
     let own = own.borrow();
     Dates::of(own.cert.first()?, clock::unix_seconds())
 }
 
-/// Who shows a certificate that is not believed, or does not believe ours, was meant to be a member: an
-/// operator should know. Anything else may be anybody.
+/// A client with a certificate that is not accepted, or that does not accept ours, was meant to be a
+/// member: the operator gets a warning. Other failures may come from any client.
 fn note_refused(from: IpAddr, error: &io::Error, own: Option<Dates>, warnings: &Allowances<()>) {
     let problem = cause(error, own);
     if is_disbelief(error) && warnings.take((), clock::now()) {
@@ -147,18 +145,18 @@ fn note_refused(from: IpAddr, error: &io::Error, own: Option<Dates>, warnings: &
     }
 }
 
-/// Who it is, and the chain that says so, leaf first.
-type Hands = (TlsStream<TcpStream>, Identity, Vec<CertificateDer<'static>>);
+/// The TLS stream, the client's identity and its certificate chain, leaf first.
+type Handshake = (TlsStream<TcpStream>, Identity, Vec<CertificateDer<'static>>);
 
-async fn shake_hands(
+async fn handshake(
     config: Arc<ServerConfig>,
     trust_domain: &str,
     socket: TcpStream,
-    seat: &Seat,
-) -> io::Result<Hands> {
+    slot: &ConnectionSlot,
+) -> io::Result<Handshake> {
     socket.set_nodelay(true)?;
     let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-    seat.spoke();
+    slot.hello_received();
     let stream = begun.into_stream(config).await?;
     let (_, tls) = stream.get_ref();
     let chain = tls.peer_certificates().unwrap_or_default().iter();
@@ -170,7 +168,7 @@ async fn shake_hands(
             identity_of(svid, trust_domain).map_err(io::Error::other)?
         }
     };
-    seat.settle(&identity)
+    slot.identify(&identity)
         .inspect_err(|error| tracing::warn!(?identity, %error, "connection refused"))
         .map_err(io::Error::other)?;
     Ok((stream, identity, chain))

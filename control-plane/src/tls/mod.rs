@@ -1,4 +1,4 @@
-//! TLS for everything that speaks to the control plane: who is at the other end, and for how long.
+//! TLS for all clients of the control plane: who they are, and how long that holds.
 //!
 //! A client may show no certificate, and is then [`Identity::Anonymous`](crate::Identity); one that it
 //! shows must lead to a root of the bundle of that moment and name exactly one SPIFFE id of ours.
@@ -27,10 +27,10 @@ use crate::authority::Authority;
 
 pub use client::{ClientError, Credential, client_config};
 pub use connection::Connection;
-pub use connection_counts::{Census, TurnedAway};
-pub use connection_limits::{Ceilings, Guests};
-pub use listener::Door;
-pub use verify_address::Prover;
+pub use connection_counts::{ConnectionCounts, RefusedConnections};
+pub use connection_limits::{ConnectionLimiter, ConnectionLimits};
+pub use listener::Listener;
+pub use verify_address::AddressVerifier;
 
 use trust::Roots;
 
@@ -54,7 +54,7 @@ fn server_config(authority: &Authority) -> Result<Arc<ServerConfig>, rustls::Err
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_cert_resolver(Arc::new(Own(authority.own())));
+        .with_cert_resolver(Arc::new(CurrentCertificate(authority.own())));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -66,11 +66,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// Our certificate as it is when it is asked for.
+/// The control plane's certificate at the moment of each handshake.
 #[derive(Debug)]
-struct Own(watch::Receiver<Arc<CertifiedKey>>);
+struct CurrentCertificate(watch::Receiver<Arc<CertifiedKey>>);
 
-impl ResolvesServerCert for Own {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.borrow()))
     }

@@ -16,8 +16,9 @@ use crate::authority::Bundle;
 use crate::clock;
 use crate::members::MemberId;
 
-/// How long a connection lasts after its root has retired: for the answer to whoever retired it.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long a connection lasts after its root has retired. 1 s: the operator who retired the root gets
+/// the answer.
+const LAST_ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// The roots in force, and their trust domain.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ impl Roots {
                     problem,
                     "connection ends: its certificate is no longer accepted"
                 );
-                return sleep(LAST_ANSWERS).await;
+                return sleep(LAST_ANSWER_TIME).await;
             }
         }
     }

@@ -1,5 +1,4 @@
-//! Whether a member listens at an address: a TLS handshake, in which it shows its certificate and we
-//! ours, and nothing after it.
+//! Verifies that a member listens at an address, by a mutual TLS handshake and nothing after it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,31 +15,31 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
 use super::trust::Roots;
-use super::{ALPN, Own, provider, roots};
+use super::{ALPN, CurrentCertificate, provider, roots};
 use crate::authority::Authority;
 use crate::members::caller::Workload;
 
-/// What looks are made with. Clones are alike.
+/// Verifies addresses of members.
 #[derive(Clone, Debug)]
-pub struct Prover {
+pub struct AddressVerifier {
     roots: Roots,
     own: watch::Receiver<Arc<CertifiedKey>>,
 }
 
-impl Prover {
-    /// Looks as the control plane of `authority`.
-    pub fn new(authority: &Authority) -> Prover {
-        Prover {
+impl AddressVerifier {
+    /// Verifies with the certificate and roots of `authority`.
+    pub fn new(authority: &Authority) -> AddressVerifier {
+        AddressVerifier {
             roots: roots(authority),
             own: authority.own(),
         }
     }
 
-    /// Connects to `address` and returns when the member has shown there that it is this one.
+    /// Connects to `address` and returns when `member` has shown its certificate there.
     ///
     /// # Errors
-    /// Nobody answers, or somebody else.
-    pub async fn look(&self, address: SocketAddr, member: &Workload) -> io::Result<()> {
+    /// No answer, or not this member.
+    pub async fn verify(&self, address: SocketAddr, member: &Workload) -> io::Result<()> {
         let config = self.config(member).map_err(io::Error::other)?;
         let socket = TcpStream::connect(address).await?;
         // No name is sent or compared: an identity is a URI.
@@ -58,7 +57,7 @@ impl Prover {
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(Arc::new(Own(self.own.clone())));
+            .with_client_cert_resolver(Arc::new(CurrentCertificate(self.own.clone())));
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = Resumption::disabled();
         config.enable_sni = false;
@@ -66,7 +65,7 @@ impl Prover {
     }
 }
 
-impl ResolvesClientCert for Own {
+impl ResolvesClientCert for CurrentCertificate {
     fn resolve(&self, _roots: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.borrow()))
     }

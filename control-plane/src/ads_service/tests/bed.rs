@@ -1,4 +1,4 @@
-//! A control plane without its door: everybody is who the test says.
+//! A control plane without TLS: the test chooses each caller's identity.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::members::mesh::{Mesh, MeshInputs};
 use crate::members::sidecars::Sidecar;
 use crate::storage::journal::Journal;
 use crate::storage::store::Store;
-use crate::tls::Prover;
+use crate::tls::AddressVerifier;
 
 const DOCUMENTS: &str = "apiVersion: outrider.dev/v1\nkind: Service\nmetadata: { name: pay }\n\
                          spec: { grpcServices: [shop.v1.Pay] }\n";
@@ -74,13 +74,13 @@ impl Bed {
         let bundle = watch::Sender::new(Arc::new(bundle()));
         let (life, now) = (Duration::from_hours(1), clock::unix_seconds());
         let authority = Authority::open(&store, "outrider.local", life, now);
-        let prover = Prover::new(&authority.expect("an authority"));
+        let verifier = AddressVerifier::new(&authority.expect("an authority"));
         let opened = Mesh::open(MeshInputs {
             store: &store,
             journal: &journal,
             desired: desired.subscribe(),
             bundle: bundle.subscribe(),
-            prover,
+            verifier,
             stopping: stop.subscribe(),
         });
         let (mesh, tasks) = opened.expect("a mesh");
