@@ -15,14 +15,14 @@ pub struct ControlPlane {
     process: Option<Process>,
     observer: Observer,
     /// Counted by processes that are gone.
-    before: Counts,
+    before: ControlPlaneCounts,
     /// Counted by the one that runs, when it was last asked.
-    now: Counts,
+    now: ControlPlaneCounts,
 }
 
 /// What the control plane has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ControlPlaneCounts {
     /// Configurations that it has published: each change of documents or endpoints makes one.
     pub config_versions: u64,
     /// Certificates that it has signed for sidecars.
@@ -40,8 +40,8 @@ impl ControlPlane {
             admin: ports.free()?,
             process: None,
             observer: Observer::new(),
-            before: Counts::default(),
-            now: Counts::default(),
+            before: ControlPlaneCounts::default(),
+            now: ControlPlaneCounts::default(),
         })
     }
 
@@ -101,12 +101,12 @@ impl ControlPlane {
                 .map_err(|error| DemoError::caused_by("cannot kill the control plane", &error))?;
         }
         self.before = self.total();
-        self.now = Counts::default();
+        self.now = ControlPlaneCounts::default();
         Ok(())
     }
 
     /// What it has counted since its first start.
-    pub async fn look(&mut self) -> Counts {
+    pub async fn look(&mut self) -> ControlPlaneCounts {
         if self.process.is_some()
             && let Some(page) = self.observer.fetch(self.admin, "/metrics").await
         {
@@ -115,8 +115,8 @@ impl ControlPlane {
         self.total()
     }
 
-    fn total(&self) -> Counts {
-        Counts {
+    fn total(&self) -> ControlPlaneCounts {
+        ControlPlaneCounts {
             config_versions: self.before.config_versions + self.now.config_versions,
             certificates_issued: self.before.certificates_issued + self.now.certificates_issued,
         }
@@ -124,8 +124,8 @@ impl ControlPlane {
 }
 
 /// The counts in a page of metrics; their names are explained in `docs/METRICS.md`.
-fn count(page: &str) -> Counts {
-    Counts {
+fn count(page: &str) -> ControlPlaneCounts {
+    ControlPlaneCounts {
         config_versions: observe::sum(page, "outrider_control_plane_publications_total", &[]),
         certificates_issued: observe::sum(
             page,

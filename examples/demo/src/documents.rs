@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, io, path::Path};
 
 /// How calls to `inventory` are shared between its two versions, in parts of 100.
 #[derive(Clone, Copy)]
-pub struct Weights {
+pub struct RouteWeights {
     pub old: u32,
     pub new: u32,
 }
@@ -50,14 +50,14 @@ pub fn write(folder: &Path) -> io::Result<()> {
     let file = folder.join(format!("{NEW_INVENTORY}.yaml"));
     fs::write(file, service(NEW_INVENTORY, None))?;
     fs::write(folder.join("mesh.yaml"), MESH)?;
-    weigh(folder, Weights { old: 100, new: 0 })
+    weigh(folder, RouteWeights { old: 100, new: 0 })
 }
 
 /// Replaces the document that shares the calls to `inventory`, in one step.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn weigh(folder: &Path, weights: Weights) -> io::Result<()> {
+pub fn weigh(folder: &Path, weights: RouteWeights) -> io::Result<()> {
     let unfinished = folder.join(".inventory-route");
     fs::write(&unfinished, route(weights))?;
     fs::rename(unfinished, folder.join("inventory-route.yaml"))
@@ -99,8 +99,8 @@ spec:
     )
 }
 
-fn route(weights: Weights) -> String {
-    let Weights { old, new } = weights;
+fn route(weights: RouteWeights) -> String {
+    let RouteWeights { old, new } = weights;
     format!(
         "apiVersion: gateway.networking.k8s.io/v1
 kind: GRPCRoute
@@ -137,7 +137,10 @@ mod tests {
     fn they_are_accepted_before_and_after_the_weights_change() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path()).unwrap();
-        for weights in [Weights { old: 100, new: 0 }, Weights { old: 50, new: 50 }] {
+        for weights in [
+            RouteWeights { old: 100, new: 0 },
+            RouteWeights { old: 50, new: 50 },
+        ] {
             weigh(folder.path(), weights).unwrap();
             let files = read(folder.path());
             let files: Vec<_> = files

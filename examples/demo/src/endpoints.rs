@@ -25,11 +25,11 @@ struct Worker {
 #[derive(Deserialize)]
 struct Cluster {
     name: String,
-    endpoints: Vec<Seen>,
+    endpoints: Vec<EndpointPage>,
 }
 
 #[derive(Deserialize)]
-struct Seen {
+struct EndpointPage {
     address: SocketAddr,
     out: bool,
     breaker: String,
@@ -44,7 +44,7 @@ pub fn parse(page: &str, service: &str, name_of: impl Fn(SocketAddr) -> String) 
         .filter(|cluster| cluster.name == service)
         .flat_map(|cluster| cluster.endpoints);
     seen.map(
-        |Seen {
+        |EndpointPage {
              address,
              out,
              breaker,

@@ -1,7 +1,7 @@
 //! The demo: the whole mesh on this machine, a steady load, and what can go wrong.
 //!
 //! Starts real processes ([`mesh`]), lets customers call ([`load`]) while it plays the [`scenes`],
-//! and tells what was seen ([`tally`], [`observe`], [`report`]). One thread, no locks: scenes and
+//! and tells what was seen ([`statistics`], [`observe`], [`report`]). One thread, no locks: scenes and
 //! load take turns in one task and share two cells. The processes are this executable with other
 //! arguments, so [`run`] works only within `outrider` itself.
 
@@ -15,12 +15,12 @@ mod load;
 mod member;
 mod mesh;
 mod observe;
-mod play;
 mod processes;
 mod report;
+mod run;
 mod scenes;
+mod statistics;
 mod table;
-mod tally;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -33,11 +33,11 @@ pub use call::look_up;
 pub use error::DemoError;
 use mesh::Mesh;
 use observe::Observer;
-use play::Play;
-use report::{Report, Seen};
+use report::{Observations, Report};
+use run::DemoRun;
 use scenes::Scene;
+use statistics::StatisticsByScene;
 use table::Progress;
-use tally::Tallies;
 
 /// How long, and what to print at the end.
 #[derive(Debug)]
@@ -98,26 +98,26 @@ async fn show(options: &Options) -> Result<Report, DemoError> {
     let mut mesh = Mesh::start(options.collector.clone()).await?;
     let entry = mesh.sidecar("load")?.outbound;
     let scene = Cell::new(Some(Scene::AllWell));
-    let tallies = RefCell::new(Tallies::default());
-    let mut play = Play {
+    let statistics = RefCell::new(StatisticsByScene::default());
+    let mut run = DemoRun {
         each: options.length / Scene::ALL.len() as u32,
         mesh: &mut mesh,
         observer: Observer::new(),
         progress: Progress::new(options.format),
         scene: &scene,
-        tallies: &tallies,
+        statistics: &statistics,
     };
-    let (played, ()) = tokio::join!(play.all(), load::run(entry, &scene, &tallies));
+    let (played, ()) = tokio::join!(run.all(), load::run(entry, &scene, &statistics));
     played?;
-    let (counts, orders) = (play.look().await, play.orders().await?);
+    let (counts, orders) = (run.look().await, run.orders().await?);
     let late_work = mesh.late_work().await?;
     let control_plane = mesh.control_plane_counts().await;
     mesh.stop().await?;
-    let seen = Seen {
+    let observations = Observations {
         counts,
         control_plane,
         orders,
         late_work,
     };
-    Ok(Report::new(&tallies.borrow(), seen))
+    Ok(Report::new(&statistics.borrow(), observations))
 }

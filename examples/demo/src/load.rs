@@ -11,7 +11,7 @@ use outrider_examples::{Upstream, origin, upstream};
 use tokio::{task::JoinSet, time::Instant, time::MissedTickBehavior};
 use tonic::{Code, Request, Status, Streaming};
 
-use crate::{scenes::Scene, tally::Tallies};
+use crate::{scenes::Scene, statistics::StatisticsByScene};
 
 /// 200 calls a second.
 const CALL_EVERY: Duration = Duration::from_millis(5);
@@ -22,7 +22,7 @@ const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// What a customer does. All are methods of `shop.v1.Frontend`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CallKind {
     /// `ShowOrder`: unary, marked idempotent.
     Show,
     /// `Checkout`: unary, not idempotent.
@@ -35,11 +35,11 @@ pub enum Kind {
 
 /// A call that has ended.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub struct CallOutcome {
     /// Scene in which it was sent.
     pub scene: Scene,
     /// What was called.
-    pub kind: Kind,
+    pub kind: CallKind,
     /// The status the customer saw.
     pub code: Code,
     /// What the status said; empty if OK.
@@ -56,7 +56,11 @@ type Shop = FrontendClient<Upstream>;
 
 /// Calls the shop through the sidecar at `entry` while there is a scene; then waits for the calls
 /// still open.
-pub async fn run(entry: SocketAddr, scene: &Cell<Option<Scene>>, tallies: &RefCell<Tallies>) {
+pub async fn run(
+    entry: SocketAddr,
+    scene: &Cell<Option<Scene>>,
+    statistics: &RefCell<StatisticsByScene>,
+) {
     let shop = FrontendClient::with_origin(upstream(), origin(entry));
     let mut calls = JoinSet::new();
     let mut ticks = tokio::time::interval(CALL_EVERY);
@@ -72,25 +76,25 @@ pub async fn run(entry: SocketAddr, scene: &Cell<Option<Scene>>, tallies: &RefCe
                 calls.spawn(call(shop.clone(), scene, began.1, sent));
                 sent += 1;
             }
-            Some(Ok(ended)) = calls.join_next() => tallies.borrow_mut().record(&ended),
+            Some(Ok(ended)) = calls.join_next() => statistics.borrow_mut().record(&ended),
         }
     }
     while let Some(Ok(ended)) = calls.join_next().await {
-        tallies.borrow_mut().record(&ended);
+        statistics.borrow_mut().record(&ended);
     }
 }
 
 /// Of twenty calls sixteen are shows, two checkouts, one follows an order and one fills a basket.
-fn kind_of(number: u64) -> Kind {
+fn kind_of(number: u64) -> CallKind {
     match number % 20 {
-        3 | 13 => Kind::Checkout,
-        7 => Kind::Track,
-        17 => Kind::Basket,
-        _ => Kind::Show,
+        3 | 13 => CallKind::Checkout,
+        7 => CallKind::Track,
+        17 => CallKind::Basket,
+        _ => CallKind::Show,
     }
 }
 
-async fn call(shop: Shop, scene: Scene, began: Instant, number: u64) -> Ended {
+async fn call(shop: Shop, scene: Scene, began: Instant, number: u64) -> CallOutcome {
     let kind = kind_of(number);
     let deadline = scene.deadline(kind);
     let start = Instant::now();
@@ -107,7 +111,7 @@ async fn call(shop: Shop, scene: Scene, began: Instant, number: u64) -> Ended {
         Err(status) => (status, false),
     };
     let (code, message) = (status.code(), status.message().to_owned());
-    Ended {
+    CallOutcome {
         scene,
         kind,
         code,
@@ -119,19 +123,24 @@ async fn call(shop: Shop, scene: Scene, began: Instant, number: u64) -> Ended {
 }
 
 /// Makes the call and reads its answer to the end. True if the new `inventory` took part.
-async fn send(mut shop: Shop, kind: Kind, number: u64, deadline: Duration) -> Result<bool, Status> {
+async fn send(
+    mut shop: Shop,
+    kind: CallKind,
+    number: u64,
+    deadline: Duration,
+) -> Result<bool, Status> {
     match kind {
-        Kind::Show => {
+        CallKind::Show => {
             let order = shop
                 .show_order(with(deadline, OrderId { id: number }))
                 .await?;
             Ok(order.into_inner().stock_by == "inventory-v2")
         }
-        Kind::Checkout => {
+        CallKind::Checkout => {
             let order = shop.checkout(with(deadline, bread(2))).await?;
             Ok(order.into_inner().stock_by == "inventory-v2")
         }
-        Kind::Track => {
+        CallKind::Track => {
             drain(
                 shop.track(with(deadline, OrderId { id: number }))
                     .await?
@@ -139,7 +148,7 @@ async fn send(mut shop: Shop, kind: Kind, number: u64, deadline: Duration) -> Re
             )
             .await
         }
-        Kind::Basket => {
+        CallKind::Basket => {
             let items = tokio_stream::iter([bread(1), bread(2), bread(3)]);
             drain(shop.basket(with(deadline, items)).await?.into_inner()).await
         }

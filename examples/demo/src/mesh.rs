@@ -6,15 +6,15 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use outrider_examples::shop::Behaviour;
 use tonic::transport::Uri;
 
-use crate::control_plane::{ControlPlane, Counts as ControlPlaneCounts};
-use crate::documents::{self, Weights};
+use crate::control_plane::{ControlPlane, ControlPlaneCounts};
+use crate::documents::{self, RouteWeights};
 use crate::error::DemoError;
 use crate::folder::Folder;
 use crate::member::{Member, Role, Sidecar};
 use crate::processes::Ports;
 
 #[rustfmt::skip] // A table: one instance a line; callees first, as they are started.
-const CAST: [Role; 8] = [
+const INSTANCES: [Role; 8] = [
     Role { name: "inventory",    service: "inventory",    program: Some("inventory") },
     Role { name: "inventory-v2", service: "inventory-v2", program: Some("inventory") },
     Role { name: "payments",     service: "payments",     program: Some("payments") },
@@ -44,12 +44,12 @@ impl Mesh {
     pub async fn start(collector: Option<Uri>) -> Result<Mesh, DemoError> {
         let mut ports = Ports::new();
         let mut control_plane = ControlPlane::new(&mut ports)?;
-        let members = CAST.iter().map(|role| Member::new(*role, &mut ports));
+        let members = INSTANCES.iter().map(|role| Member::new(*role, &mut ports));
         let members = members.collect::<Result<Vec<_>, _>>()?;
         let folder = Folder::prepare(collector)
             .map_err(|error| DemoError::caused_by("cannot prepare the demo's folder", &error))?;
         control_plane.start(&folder).await?;
-        let services: BTreeSet<_> = CAST.iter().map(|role| role.service).collect();
+        let services: BTreeSet<_> = INSTANCES.iter().map(|role| role.service).collect();
         control_plane.make_tokens(&folder, services).await?;
         let mut mesh = Mesh {
             members,
@@ -152,7 +152,7 @@ impl Mesh {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn weigh(&self, weights: Weights) -> Result<(), DemoError> {
+    pub fn weigh(&self, weights: RouteWeights) -> Result<(), DemoError> {
         documents::weigh(&self.folder.documents(), weights)
             .map_err(|error| DemoError::caused_by("cannot change a document", &error))
     }

@@ -12,9 +12,9 @@ use tonic::transport::Uri;
 
 use crate::member::Sidecar;
 
-/// Counts of one sidecar or of all together, since their starts.
+/// MeshCounts of one sidecar or of all together, since their starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct MeshCounts {
     /// Calls received by outbound listeners.
     pub calls: u64,
     /// Attempts sent on their behalf.
@@ -33,7 +33,7 @@ pub struct Counts {
     plaintext_outbound: u64,
 }
 
-impl Counts {
+impl MeshCounts {
     /// Connections between sidecars without mutual TLS. Each is seen from both ends, unless one
     /// of them was killed.
     pub fn plaintext_connections(&self) -> u64 {
@@ -44,7 +44,7 @@ impl Counts {
 /// Everything seen so far.
 pub struct Observer {
     client: Client<HttpConnector, Empty<Bytes>>,
-    seen: BTreeMap<(&'static str, u32), Counts>,
+    seen: BTreeMap<(&'static str, u32), MeshCounts>,
 }
 
 impl Observer {
@@ -68,8 +68,8 @@ impl Observer {
     }
 
     /// All sidecars together, those that are gone included.
-    pub fn total(&self) -> Counts {
-        let mut total = Counts::default();
+    pub fn total(&self) -> MeshCounts {
+        let mut total = MeshCounts::default();
         self.seen.values().for_each(|counts| total += *counts);
         total
     }
@@ -87,9 +87,9 @@ impl Observer {
     }
 }
 
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Counts) {
-        let Counts {
+impl AddAssign for MeshCounts {
+    fn add_assign(&mut self, other: MeshCounts) {
+        let MeshCounts {
             calls,
             attempts,
             retries,
@@ -111,8 +111,8 @@ impl AddAssign for Counts {
 }
 
 /// The counts in a page of metrics; their names are explained in `docs/METRICS.md`.
-fn count(page: &str) -> Counts {
-    Counts {
+fn count(page: &str) -> MeshCounts {
+    MeshCounts {
         calls: sum(page, "outrider_calls_total", &["side=\"outbound\""]),
         attempts: sum(page, "outrider_attempts_total", &["side=\"outbound\""]),
         retries: sum(page, "outrider_retries_total", &["side=\"outbound\""]),
@@ -179,7 +179,7 @@ outrider_plaintext_connections_total{side=\"inbound\"} 4
 
     #[test]
     fn adds_up_the_series_that_carry_the_labels() {
-        let expected = Counts {
+        let expected = MeshCounts {
             calls: 13,
             attempts: 15,
             retries: 0,
@@ -194,10 +194,10 @@ outrider_plaintext_connections_total{side=\"inbound\"} 4
 
     #[test]
     fn a_plaintext_connection_seen_from_both_ends_is_one() {
-        let counts = Counts {
+        let counts = MeshCounts {
             plaintext_inbound: 1,
             plaintext_outbound: 1,
-            ..Counts::default()
+            ..MeshCounts::default()
         };
         assert_eq!(counts.plaintext_connections(), 1);
     }

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
-use crate::control_plane;
+use crate::control_plane::ControlPlaneCounts;
 use crate::endpoints::Endpoint;
 use crate::error::DemoError;
-use crate::observe::Counts;
+use crate::observe::MeshCounts;
 use crate::scenes::Scene;
-use crate::tally::{Ends, Tallies, Tally, milliseconds};
+use crate::statistics::{CallStatistics, StatisticsByScene, StatusCount, milliseconds};
 
 /// Latest end of a call after its deadline. Milliseconds; 50 on a quiet machine, but the demo
 /// also runs where others do.
@@ -63,7 +63,7 @@ pub struct Report {
     /// See above.
     pub new_version_percent_after: f64,
     /// How calls ended, by status.
-    pub codes: BTreeMap<&'static str, Ends>,
+    pub codes: BTreeMap<&'static str, StatusCount>,
     /// The same scene by scene.
     pub scenes: Vec<SceneReport>,
     /// How the sidecar of `frontend` saw the instances of `orders` at the end.
@@ -86,15 +86,15 @@ pub struct SceneReport {
     /// The same of the calls that were sent a second or more after the scene began.
     pub settled_p99_ms: f64,
     /// See [`Report::codes`].
-    pub codes: BTreeMap<&'static str, Ends>,
+    pub codes: BTreeMap<&'static str, StatusCount>,
 }
 
 /// What was seen of the mesh itself when the play was over.
-pub struct Seen {
+pub struct Observations {
     /// What all sidecars counted.
-    pub counts: Counts,
+    pub counts: MeshCounts,
     /// What the control plane counted.
-    pub control_plane: control_plane::Counts,
+    pub control_plane: ControlPlaneCounts,
     /// See [`Report::orders`].
     pub orders: Vec<Endpoint>,
     /// See [`Report::late_work_ms`].
@@ -103,15 +103,15 @@ pub struct Seen {
 
 impl Report {
     /// Puts together what was seen.
-    pub fn new(tallies: &Tallies, seen: Seen) -> Report {
-        let Seen {
+    pub fn new(statistics: &StatisticsByScene, seen: Observations) -> Report {
+        let Observations {
             counts: mesh,
             control_plane,
             orders,
             late_work,
         } = seen;
-        let total = tallies.total();
-        let outages = Scene::OUTAGES.map(|scene| tallies.of(scene));
+        let total = statistics.total();
+        let outages = Scene::OUTAGES.map(|scene| statistics.of(scene));
         Report {
             calls: total.calls,
             ok: total.ok,
@@ -133,10 +133,10 @@ impl Report {
             mtls_connections: mesh.mtls_connections,
             plaintext_connections_between_sidecars: mesh.plaintext_connections(),
             deadline_overrun_max_ms: milliseconds(total.deadline_overrun_max),
-            new_version_percent_before: tallies.of(Scene::AllWell).new_version_percent(),
-            new_version_percent_after: tallies.of(Scene::ShiftedWeights).new_version_percent(),
+            new_version_percent_before: statistics.of(Scene::AllWell).new_version_percent(),
+            new_version_percent_after: statistics.of(Scene::ShiftedWeights).new_version_percent(),
             scenes: Scene::ALL
-                .map(|scene| SceneReport::new(scene, &tallies.of(scene)))
+                .map(|scene| SceneReport::new(scene, &statistics.of(scene)))
                 .into(),
             codes: total.codes,
             orders,
@@ -195,15 +195,15 @@ impl Report {
 }
 
 impl SceneReport {
-    fn new(scene: Scene, tally: &Tally) -> SceneReport {
+    fn new(scene: Scene, call_statistics: &CallStatistics) -> SceneReport {
         SceneReport {
             scene: scene.title(),
-            calls: tally.calls,
-            ok: tally.ok,
-            p50_ms: tally.latency_ms(50),
-            p99_ms: tally.latency_ms(99),
-            settled_p99_ms: tally.settled_latency_ms(99),
-            codes: tally.codes.clone(),
+            calls: call_statistics.calls,
+            ok: call_statistics.ok,
+            p50_ms: call_statistics.latency_ms(50),
+            p99_ms: call_statistics.latency_ms(99),
+            settled_p99_ms: call_statistics.settled_latency_ms(99),
+            codes: call_statistics.codes.clone(),
         }
     }
 }

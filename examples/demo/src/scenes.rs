@@ -5,7 +5,7 @@ use std::time::Duration;
 use outrider_examples::shop::Behaviour;
 
 use crate::error::DemoError;
-use crate::{documents::Weights, load::Kind, mesh::Mesh};
+use crate::{documents::RouteWeights, load::CallKind, mesh::Mesh};
 
 /// Deadline of calls that are expected to succeed.
 const PATIENT: Duration = Duration::from_secs(5);
@@ -69,9 +69,9 @@ impl Scene {
     }
 
     /// How much time the customers give a call.
-    pub fn deadline(self, kind: Kind) -> Duration {
+    pub fn deadline(self, kind: CallKind) -> Duration {
         match (self, kind) {
-            (Scene::ShortDeadline, Kind::Checkout) => SHORT,
+            (Scene::ShortDeadline, CallKind::Checkout) => SHORT,
             _ => PATIENT,
         }
     }
@@ -93,7 +93,7 @@ impl Scene {
             }
             Scene::KilledInstance => mesh.kill("orders-3").await,
             Scene::ShortDeadline => mesh.behave("payments", slow(SLEEP_MS, "Charge")).await,
-            Scene::ShiftedWeights => mesh.weigh(Weights { old: 50, new: 50 }),
+            Scene::ShiftedWeights => mesh.weigh(RouteWeights { old: 50, new: 50 }),
             Scene::ControlPlaneKilled => mesh.kill_control_plane().await,
             Scene::SidecarRestarted => {
                 mesh.kill_control_plane().await?;

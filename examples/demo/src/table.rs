@@ -7,10 +7,10 @@ use outrider_host::print;
 
 use crate::Format;
 use crate::endpoints::Endpoint;
-use crate::observe::Counts;
+use crate::observe::MeshCounts;
 use crate::report::Report;
 use crate::scenes::Scene;
-use crate::tally::{Ends, Tallies};
+use crate::statistics::{StatisticsByScene, StatusCount};
 
 /// Where the progress of the demo goes.
 pub enum Progress {
@@ -25,7 +25,7 @@ pub enum Progress {
 
 /// A scene with what the mesh did in it.
 #[derive(Clone, Copy)]
-pub struct Act {
+pub struct SceneCounts {
     /// The scene.
     pub scene: Scene,
     /// Retries in this scene.
@@ -34,12 +34,12 @@ pub struct Act {
     pub ejections: u64,
 }
 
-impl Act {
+impl SceneCounts {
     /// `before` and `now` are the counts at the scene's start and its end, or by now.
-    pub fn new(scene: Scene, before: &Counts, now: &Counts) -> Act {
+    pub fn new(scene: Scene, before: &MeshCounts, now: &MeshCounts) -> SceneCounts {
         let retries = now.retries.saturating_sub(before.retries);
         let ejections = now.ejections.saturating_sub(before.ejections);
-        Act {
+        SceneCounts {
             scene,
             retries,
             ejections,
@@ -56,11 +56,11 @@ impl Progress {
         }
     }
 
-    /// Shows the scenes so far; the last of `acts` is still being played.
-    pub fn draw(&mut self, acts: &[Act], tallies: &Tallies) {
+    /// Shows the scenes so far; the last of `all_counts` is still being played.
+    pub fn draw(&mut self, all_counts: &[SceneCounts], statistics: &StatisticsByScene) {
         match self {
             Progress::Live { lines } => {
-                let table = table(acts, tallies);
+                let table = table(all_counts, statistics);
                 // Up to where the last one began, and clear from there (ECMA-48: CUU, ED).
                 let up = if *lines == 0 {
                     String::new()
@@ -76,48 +76,48 @@ impl Progress {
     }
 
     /// Told that a scene is over.
-    pub fn close(&mut self, act: &Act, tallies: &Tallies) {
+    pub fn close(&mut self, scene_counts: &SceneCounts, statistics: &StatisticsByScene) {
         match self {
             Progress::Live { .. } => {}
-            Progress::Plain => eprintln!("{}", line(act, tallies)),
+            Progress::Plain => eprintln!("{}", line(scene_counts, statistics)),
         }
     }
 }
 
-fn line(act: &Act, tallies: &Tallies) -> String {
-    let tally = tallies.of(act.scene);
+fn line(scene_counts: &SceneCounts, statistics: &StatisticsByScene) -> String {
+    let call_statistics = statistics.of(scene_counts.scene);
     format!(
         "{}: {} calls, {} ok, {} lost, p50 {} ms, p99 {} ms, {} retries, {} ejections",
-        act.scene.title(),
-        tally.calls,
-        tally.ok,
-        tally.failed_idempotent,
-        tally.latency_ms(50),
-        tally.latency_ms(99),
-        act.retries,
-        act.ejections,
+        scene_counts.scene.title(),
+        call_statistics.calls,
+        call_statistics.ok,
+        call_statistics.failed_idempotent,
+        call_statistics.latency_ms(50),
+        call_statistics.latency_ms(99),
+        scene_counts.retries,
+        scene_counts.ejections,
     )
 }
 
 /// Fits 80 columns: a line that the terminal breaks would be drawn over in the wrong place.
-fn table(acts: &[Act], tallies: &Tallies) -> String {
+fn table(all_counts: &[SceneCounts], statistics: &StatisticsByScene) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
         "scene", "calls", "ok", "lost", "p50 ms", "p99 ms", "retries", "ejected",
     ]);
-    for act in acts {
-        let tally = tallies.of(act.scene);
+    for scene_counts in all_counts {
+        let call_statistics = statistics.of(scene_counts.scene);
         table.add_row([
             // As wide as the longest title, so that the columns do not move from scene to scene.
-            format!("{:<25}", act.scene.title()),
-            tally.calls.to_string(),
-            tally.ok.to_string(),
-            tally.failed_idempotent.to_string(),
-            tally.latency_ms(50).to_string(),
-            tally.latency_ms(99).to_string(),
-            act.retries.to_string(),
-            act.ejections.to_string(),
+            format!("{:<25}", scene_counts.scene.title()),
+            call_statistics.calls.to_string(),
+            call_statistics.ok.to_string(),
+            call_statistics.failed_idempotent.to_string(),
+            call_statistics.latency_ms(50).to_string(),
+            call_statistics.latency_ms(99).to_string(),
+            scene_counts.retries.to_string(),
+            scene_counts.ejections.to_string(),
         ]);
     }
     table.to_string()
@@ -163,8 +163,8 @@ What the mesh did
     )
 }
 
-fn ends((code, ends): (&&str, &Ends)) -> String {
-    let Ends { count, first } = ends;
+fn ends((code, ends): (&&str, &StatusCount)) -> String {
+    let StatusCount { count, first } = ends;
     let quoted = match first.is_empty() {
         true => String::new(),
         false => format!(", first: {first}"),
@@ -190,17 +190,17 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::load::{Ended, Kind};
+    use crate::load::{CallKind, CallOutcome};
 
     #[test]
     fn the_table_fits_80_columns() {
-        let mut tallies = Tallies::default();
+        let mut statistics = StatisticsByScene::default();
         let latency = Duration::from_micros(1_234_560);
         for scene in Scene::ALL {
             let code = Code::Ok;
-            tallies.record(&Ended {
+            statistics.record(&CallOutcome {
                 scene,
-                kind: Kind::Show,
+                kind: CallKind::Show,
                 code,
                 message: String::new(),
                 latency,
@@ -208,12 +208,12 @@ mod tests {
                 new_version: false,
             });
         }
-        let acts = Scene::ALL.map(|scene| Act {
+        let all_counts = Scene::ALL.map(|scene| SceneCounts {
             scene,
             retries: 99_999,
             ejections: 999,
         });
-        let table = table(&acts, &tallies);
+        let table = table(&all_counts, &statistics);
         assert!(
             table.lines().all(|line| line.chars().count() <= 80),
             "{table}"

@@ -8,43 +8,43 @@ use tokio::time::{Instant, sleep_until};
 use crate::endpoints::{self, Endpoint};
 use crate::error::DemoError;
 use crate::mesh::Mesh;
-use crate::observe::{Counts, Observer};
+use crate::observe::{MeshCounts, Observer};
 use crate::scenes::Scene;
-use crate::table::{Act, Progress};
-use crate::tally::Tallies;
+use crate::statistics::StatisticsByScene;
+use crate::table::{Progress, SceneCounts};
 
 /// How often the sidecars are asked for their counts.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The demo while it runs. The load shares `scene` (`None`: the play is over) and `tallies`.
-pub struct Play<'a> {
+/// The demo while it runs. The load shares `scene` (`None`: the play is over) and `statistics`.
+pub struct DemoRun<'a> {
     /// Length of a scene.
     pub each: Duration,
     /// Whom the scenes happen to.
     pub mesh: &'a mut Mesh,
-    /// Counts what the mesh does.
+    /// MeshCounts what the mesh does.
     pub observer: Observer,
     /// Tells the audience.
     pub progress: Progress,
     /// The scene being played.
     pub scene: &'a Cell<Option<Scene>>,
     /// What the customers saw.
-    pub tallies: &'a RefCell<Tallies>,
+    pub statistics: &'a RefCell<StatisticsByScene>,
 }
 
-impl Play<'_> {
+impl DemoRun<'_> {
     /// Plays all scenes; the load ends with them, also when one fails.
     ///
     /// # Errors
     /// When a process does not do what it is told.
     pub async fn all(&mut self) -> Result<(), DemoError> {
-        let played = self.acts().await;
+        let played = self.play_scenes().await;
         self.scene.set(None);
         played
     }
 
     /// What the mesh has counted by now.
-    pub async fn look(&mut self) -> Counts {
+    pub async fn look(&mut self) -> MeshCounts {
         self.observer.look(&self.mesh.sidecars()).await;
         self.observer.total()
     }
@@ -65,36 +65,42 @@ impl Play<'_> {
         }))
     }
 
-    async fn acts(&mut self) -> Result<(), DemoError> {
-        let mut acts = Vec::new();
+    async fn play_scenes(&mut self) -> Result<(), DemoError> {
+        let mut all_counts = Vec::new();
         for scene in Scene::ALL {
             self.scene.set(Some(scene));
             // Looks first: what a killed sidecar has counted would be lost.
             let before = self.look().await;
             let start = Instant::now();
             scene.begin(self.mesh).await?;
-            self.watch(start + self.each / 2, scene, &before, &mut acts)
+            self.watch(start + self.each / 2, scene, &before, &mut all_counts)
                 .await;
             scene.turn(self.mesh).await?;
-            self.watch(start + self.each, scene, &before, &mut acts)
+            self.watch(start + self.each, scene, &before, &mut all_counts)
                 .await;
             scene.end(self.mesh).await?;
-            if let Some(act) = acts.last() {
-                self.progress.close(act, &self.tallies.borrow());
+            if let Some(scene_counts) = all_counts.last() {
+                self.progress.close(scene_counts, &self.statistics.borrow());
             }
         }
         Ok(())
     }
 
     /// Looks at the mesh and shows it, again and again until `end`.
-    async fn watch(&mut self, end: Instant, scene: Scene, before: &Counts, acts: &mut Vec<Act>) {
+    async fn watch(
+        &mut self,
+        end: Instant,
+        scene: Scene,
+        before: &MeshCounts,
+        all_counts: &mut Vec<SceneCounts>,
+    ) {
         loop {
             let next = (Instant::now() + LOOK_EVERY).min(end);
             sleep_until(next).await;
-            let act = Act::new(scene, before, &self.look().await);
-            acts.retain(|act| act.scene != scene);
-            acts.push(act);
-            self.progress.draw(acts, &self.tallies.borrow());
+            let scene_counts = SceneCounts::new(scene, before, &self.look().await);
+            all_counts.retain(|scene_counts| scene_counts.scene != scene);
+            all_counts.push(scene_counts);
+            self.progress.draw(all_counts, &self.statistics.borrow());
             if next == end {
                 return;
             }

@@ -5,18 +5,18 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use tonic::Code;
 
-use crate::load::{Ended, Kind};
+use crate::load::{CallKind, CallOutcome};
 use crate::scenes::Scene;
 
-/// One tally for each scene.
+/// Statistics of the calls sent in each scene.
 #[derive(Debug, Default)]
-pub struct Tallies {
-    scenes: BTreeMap<Scene, Tally>,
+pub struct StatisticsByScene {
+    scenes: BTreeMap<Scene, CallStatistics>,
 }
 
 /// What the customers saw.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct CallStatistics {
     /// Calls that have ended.
     pub calls: u64,
     /// Of these, those that ended with OK.
@@ -32,7 +32,7 @@ pub struct Tally {
     /// Of these, those in which the new version of `inventory` took part.
     pub new_version: u64,
     /// How calls ended, by status.
-    pub codes: BTreeMap<&'static str, Ends>,
+    pub codes: BTreeMap<&'static str, StatusCount>,
     /// Latency of each `ShowOrder` that ended with OK.
     latencies: Vec<Duration>,
     /// Of these, of each that was sent a second or more after its scene began.
@@ -41,34 +41,36 @@ pub struct Tally {
 
 /// Calls that ended with one status.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Ends {
+pub struct StatusCount {
     /// How many.
     pub count: u64,
     /// What the first of them said.
     pub first: String,
 }
 
-impl Tallies {
+impl StatisticsByScene {
     /// Told that a call has ended.
-    pub fn record(&mut self, ended: &Ended) {
+    pub fn record(&mut self, ended: &CallOutcome) {
         self.scenes.entry(ended.scene).or_default().record(ended);
     }
 
     /// What was seen in one scene.
-    pub fn of(&self, scene: Scene) -> Tally {
+    pub fn of(&self, scene: Scene) -> CallStatistics {
         self.scenes.get(&scene).cloned().unwrap_or_default()
     }
 
     /// What was seen in all of them.
-    pub fn total(&self) -> Tally {
-        let mut total = Tally::default();
-        self.scenes.values().for_each(|tally| total.add(tally));
+    pub fn total(&self) -> CallStatistics {
+        let mut total = CallStatistics::default();
+        self.scenes
+            .values()
+            .for_each(|call_statistics| total.add(call_statistics));
         total
     }
 }
 
-impl Tally {
-    fn record(&mut self, ended: &Ended) {
+impl CallStatistics {
+    fn record(&mut self, ended: &CallOutcome) {
         let ok = ended.code == Code::Ok;
         let overrun = ended
             .latency
@@ -77,26 +79,29 @@ impl Tally {
         self.ok += u64::from(ok);
         self.deadline_exceeded += u64::from(ended.code == Code::DeadlineExceeded);
         self.deadline_overrun_max = self.deadline_overrun_max.max(overrun);
-        let ends = self.codes.entry(name(ended.code)).or_insert_with(|| Ends {
-            count: 0,
-            first: ended.message.clone(),
-        });
+        let ends = self
+            .codes
+            .entry(name(ended.code))
+            .or_insert_with(|| StatusCount {
+                count: 0,
+                first: ended.message.clone(),
+            });
         ends.count += 1;
         match ended.kind {
-            Kind::Show if ok => {
+            CallKind::Show if ok => {
                 self.latencies.push(ended.latency);
                 self.settled.extend(ended.settled.then_some(ended.latency));
             }
-            Kind::Show => self.failed_idempotent += 1,
-            Kind::Checkout | Kind::Track | Kind::Basket => {}
+            CallKind::Show => self.failed_idempotent += 1,
+            CallKind::Checkout | CallKind::Track | CallKind::Basket => {}
         }
-        if ok && matches!(ended.kind, Kind::Show | Kind::Checkout) {
+        if ok && matches!(ended.kind, CallKind::Show | CallKind::Checkout) {
             self.unary_ok += 1;
             self.new_version += u64::from(ended.new_version);
         }
     }
 
-    fn add(&mut self, other: &Tally) {
+    fn add(&mut self, other: &CallStatistics) {
         self.calls += other.calls;
         self.ok += other.ok;
         self.failed_idempotent += other.failed_idempotent;
@@ -105,7 +110,7 @@ impl Tally {
         self.unary_ok += other.unary_ok;
         self.new_version += other.new_version;
         for (code, ends) in &other.codes {
-            let sum = self.codes.entry(code).or_insert_with(|| Ends {
+            let sum = self.codes.entry(code).or_insert_with(|| StatusCount {
                 count: 0,
                 first: ends.first.clone(),
             });
@@ -181,9 +186,9 @@ fn name(code: Code) -> &'static str {
 mod tests {
     use super::*;
 
-    fn ended(kind: Kind, code: Code, latency_ms: u64) -> Ended {
+    fn ended(kind: CallKind, code: Code, latency_ms: u64) -> CallOutcome {
         let latency = Duration::from_millis(latency_ms);
-        Ended {
+        CallOutcome {
             scene: Scene::ShortDeadline,
             kind,
             code,
@@ -194,24 +199,24 @@ mod tests {
         }
     }
 
-    fn tally(calls: &[Ended]) -> Tally {
-        let mut tallies = Tallies::default();
-        calls.iter().for_each(|ended| tallies.record(ended));
-        tallies.total()
+    fn call_statistics(calls: &[CallOutcome]) -> CallStatistics {
+        let mut statistics = StatisticsByScene::default();
+        calls.iter().for_each(|ended| statistics.record(ended));
+        statistics.total()
     }
 
     #[test]
     fn only_a_failed_call_of_an_idempotent_method_is_a_failed_idempotent() {
         let cases = [
-            (Kind::Show, Code::Unavailable, 1),
-            (Kind::Show, Code::Ok, 0),
-            (Kind::Checkout, Code::DeadlineExceeded, 0),
-            (Kind::Track, Code::Unavailable, 0),
-            (Kind::Basket, Code::Internal, 0),
+            (CallKind::Show, Code::Unavailable, 1),
+            (CallKind::Show, Code::Ok, 0),
+            (CallKind::Checkout, Code::DeadlineExceeded, 0),
+            (CallKind::Track, Code::Unavailable, 0),
+            (CallKind::Basket, Code::Internal, 0),
         ];
         for (kind, code, expected) in cases {
             assert_eq!(
-                tally(&[ended(kind, code, 1)]).failed_idempotent,
+                call_statistics(&[ended(kind, code, 1)]).failed_idempotent,
                 expected,
                 "{kind:?} {code:?}"
             );
@@ -220,10 +225,10 @@ mod tests {
 
     #[test]
     fn the_overrun_is_counted_from_the_deadline_of_the_scene() {
-        let seen = tally(&[
-            ended(Kind::Checkout, Code::DeadlineExceeded, 203),
-            ended(Kind::Checkout, Code::DeadlineExceeded, 207),
-            ended(Kind::Show, Code::Ok, 900),
+        let seen = call_statistics(&[
+            ended(CallKind::Checkout, Code::DeadlineExceeded, 203),
+            ended(CallKind::Checkout, Code::DeadlineExceeded, 207),
+            ended(CallKind::Show, Code::Ok, 900),
         ]);
         assert_eq!(seen.deadline_overrun_max, Duration::from_millis(7));
         assert_eq!(seen.deadline_exceeded, 2);
@@ -232,13 +237,13 @@ mod tests {
     #[test]
     fn a_percentile_is_a_latency_that_was_seen() {
         let hundred: Vec<_> = (1..=100)
-            .map(|ms| ended(Kind::Show, Code::Ok, ms))
+            .map(|ms| ended(CallKind::Show, Code::Ok, ms))
             .collect();
-        let seen = tally(&hundred);
+        let seen = call_statistics(&hundred);
         assert_eq!((seen.latency_ms(50), seen.latency_ms(99)), (50.0, 99.0));
         assert_eq!(seen.settled_latency_ms(1), 2.0);
-        assert_eq!(tally(&hundred[..1]).latency_ms(99), 1.0);
-        assert_eq!(tally(&hundred[..1]).settled_latency_ms(99), 0.0);
-        assert_eq!(tally(&[]).latency_ms(99), 0.0);
+        assert_eq!(call_statistics(&hundred[..1]).latency_ms(99), 1.0);
+        assert_eq!(call_statistics(&hundred[..1]).settled_latency_ms(99), 0.0);
+        assert_eq!(call_statistics(&[]).latency_ms(99), 0.0);
     }
 }
