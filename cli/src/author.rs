@@ -11,7 +11,7 @@ pub struct Author {
 }
 
 impl Author {
-    /// Empty if nobody knows.
+    /// The name given or the name of the user; empty if neither is known.
     pub fn name(&self) -> String {
         let user = || env::var("USER").unwrap_or_default();
         self.author.clone().unwrap_or_else(user)

@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// What the shell is told.
+    /// The exit code of the process.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Usage(_) => ExitCode::from(2),

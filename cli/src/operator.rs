@@ -1,8 +1,8 @@
 //! The connection of an operator's command to the control plane.
 //!
-//! Shows the operator's certificate, and believes `spiffe://<trust domain>/control-plane` under
-//! the bundle beside it, and nobody else; the trust domain is the certificate's own. Where the
-//! credential comes from: the control plane writes it into `operator` in its `--data`.
+//! Presents the operator's certificate and accepts only `spiffe://<trust domain>/control-plane`,
+//! verified with the bundle beside the certificate; the trust domain is that of the certificate.
+//! The control plane writes this credential into the folder `operator` in its `--data`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

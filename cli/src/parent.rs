@@ -8,7 +8,7 @@ use std::{io, process, thread};
 /// Ends this process as soon as standard input does.
 pub fn exit_with_stdin() {
     thread::spawn(|| {
-        // An error is treated as the end: there is nobody left who could write.
+        // An error is treated as the end: no process is left that could write.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         process::exit(0);
     });

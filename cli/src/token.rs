@@ -43,7 +43,7 @@ pub struct Create {
     out: Option<PathBuf>,
 }
 
-/// Whom to ask.
+/// Which control plane to ask.
 #[derive(Debug, clap::Args)]
 pub struct List {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `inventory`: what is on the shelves. It calls nobody, and its shelves are never empty.
+//! `inventory`: what is on the shelves. It calls no other service, and its shelves are never empty.
 
 use std::sync::Arc;
 

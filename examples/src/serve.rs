@@ -25,9 +25,9 @@ pub enum Service {
     Frontend,
     /// Calls `inventory` and `payments`.
     Orders,
-    /// Calls nobody.
+    /// Calls no other service.
     Inventory,
-    /// Calls nobody.
+    /// Calls no other service.
     Payments,
 }
 

@@ -30,7 +30,7 @@ const CONTRACTS: [Contract; 4] = [
 /// Reached through `inventory`, it has no methods of its own.
 const NEW_INVENTORY: &str = "inventory-v2";
 
-/// Every call is a trace, where there is somebody to take it.
+/// Every call is traced if there is a collector.
 const MESH: &str = "apiVersion: outrider.dev/v1
 kind: Mesh
 metadata: { name: demo }

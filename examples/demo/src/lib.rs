@@ -1,7 +1,7 @@
 //! The demo: the whole mesh on this machine, a steady load, and what can go wrong.
 //!
 //! Starts real processes ([`mesh`]), lets customers call ([`load`]) while it plays the [`scenes`],
-//! and tells what was seen ([`statistics`], [`observe`], [`report`]). One thread, no locks: scenes and
+//! and reports what was seen ([`statistics`], [`observe`], [`report`]). One thread, no locks: scenes and
 //! load take turns in one task and share two cells. The processes are this executable with other
 //! arguments, so [`run`] works only within `outrider` itself.
 

@@ -39,7 +39,7 @@ struct Running {
     ready: Ready,
 }
 
-/// What a sidecar says when it is ready.
+/// The ready line of a sidecar.
 #[derive(Clone, Copy, Deserialize)]
 struct Ready {
     outbound: SocketAddr,
@@ -205,7 +205,8 @@ impl Member {
         Ok(process)
     }
 
-    /// All a sidecar is told: whose it is, a token and an address. The rest it hears there.
+    /// The flags of the sidecar: its service, a token and the address of the control plane, which
+    /// sends it all other configuration.
     fn flags(&self, folder: &Folder, control_plane: &str) -> Vec<String> {
         let Role { name, service, .. } = self.role;
         let mut flags = vec!["sidecar".to_owned(), "--exit-with-stdin".to_owned()];
@@ -231,7 +232,7 @@ impl Member {
         flags
     }
 
-    /// Directly, not through the mesh: a rehearsal must also reach an instance that fails.
+    /// Connects directly, not through the mesh, so that an instance that fails can be reached too.
     fn backstage(&self) -> BackstageClient<Channel> {
         let uri = Uri::builder()
             .scheme("http")

@@ -1,4 +1,4 @@
-//! Who takes part in the demo: the shop's instances, a sidecar beside each, and one more sidecar
+//! The processes of the demo: the shop's instances, a sidecar beside each, and one more sidecar
 //! for the customers (`load`), so that every call of the demo crosses the mesh.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
@@ -36,7 +36,7 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Starts the control plane, makes a token for each service, then starts everybody; the
+    /// Starts the control plane, makes a token for each service, then starts all instances; the
     /// sidecars export spans to `collector`, if there is one.
     ///
     /// # Errors

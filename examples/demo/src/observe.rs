@@ -12,7 +12,7 @@ use tonic::transport::Uri;
 
 use crate::member::Sidecar;
 
-/// MeshCounts of one sidecar or of all together, since their starts.
+/// Counts of one sidecar or of all together, since their starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeshCounts {
     /// Calls received by outbound listeners.

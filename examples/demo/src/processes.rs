@@ -1,4 +1,4 @@
-//! Starts real processes of this very executable and sees to it that none is left behind.
+//! Starts child processes of this executable and makes sure that all of them end.
 //!
 //! A child ends with us in three ways: [`Process::kill`], being dropped, and the end of its
 //! standard input, which is what remains if we are killed ourselves (`--exit-with-stdin`).
@@ -123,7 +123,7 @@ fn not_ready(name: &str, what: &str, log: &Path) -> DemoError {
     DemoError::new(format!("{name} {what}; the end of its log:\n  {last}"))
 }
 
-/// Hands out ports of the loopback address that nobody listens on, each once.
+/// Hands out ports of the loopback address that no process listens on, each once.
 pub struct Ports {
     left: std::iter::Chain<Range<u16>, Range<u16>>,
 }

@@ -16,7 +16,7 @@ use crate::statistics::{CallStatistics, StatisticsByScene, StatusCount, millisec
 const OVERRUN_MAX_MS: f64 = 500.0;
 
 /// Work after the deadline for each call that was ended there. Milliseconds; the sleep of the
-/// scene goes on for 800 ms in three services if the mesh stops nobody.
+/// scene goes on for 800 ms in three services if the mesh stops no call.
 const LATE_MAX_MS: f64 = 100.0;
 
 /// The JSON object of `--report json`. Its fields are an interface: CI reads them.
@@ -89,7 +89,7 @@ pub struct SceneReport {
     pub codes: BTreeMap<&'static str, StatusCount>,
 }
 
-/// What was seen of the mesh itself when the play was over.
+/// What was seen of the mesh itself after the last scene.
 pub struct Observations {
     /// What all sidecars counted.
     pub counts: MeshCounts,

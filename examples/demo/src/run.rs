@@ -16,15 +16,15 @@ use crate::table::{Progress, SceneCounts};
 /// How often the sidecars are asked for their counts.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The demo while it runs. The load shares `scene` (`None`: the play is over) and `statistics`.
+/// The demo while it runs. The load shares `scene` (`None`: all scenes are over) and `statistics`.
 pub struct DemoRun<'a> {
     /// Length of a scene.
     pub each: Duration,
-    /// Whom the scenes happen to.
+    /// The processes that the scenes act on.
     pub mesh: &'a mut Mesh,
-    /// MeshCounts what the mesh does.
+    /// Adds up what the sidecars count.
     pub observer: Observer,
-    /// Tells the audience.
+    /// Shows the progress.
     pub progress: Progress,
     /// The scene being played.
     pub scene: &'a Cell<Option<Scene>>,
@@ -36,7 +36,7 @@ impl DemoRun<'_> {
     /// Plays all scenes; the load ends with them, also when one fails.
     ///
     /// # Errors
-    /// When a process does not do what it is told.
+    /// When a process does not start, stop or answer.
     pub async fn all(&mut self) -> Result<(), DemoError> {
         let played = self.play_scenes().await;
         self.scene.set(None);

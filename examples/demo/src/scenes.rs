@@ -51,10 +51,10 @@ impl Scene {
         Scene::SidecarRestarted,
     ];
 
-    /// The scenes in which nobody runs the mesh for a while.
+    /// The scenes in which the control plane is down for a while.
     pub const OUTAGES: [Scene; 2] = [Scene::ControlPlaneKilled, Scene::SidecarRestarted];
 
-    /// What the audience is told.
+    /// Name of the scene in tables and reports.
     pub fn title(self) -> &'static str {
         match self {
             Scene::AllWell => "all well",
@@ -76,10 +76,10 @@ impl Scene {
         }
     }
 
-    /// Makes happen what the scene is about.
+    /// Injects the fault of the scene.
     ///
     /// # Errors
-    /// When a process does not do what it is told.
+    /// When a process does not start, stop or answer.
     pub async fn begin(self, mesh: &mut Mesh) -> Result<(), DemoError> {
         match self {
             Scene::AllWell => Ok(()),
@@ -102,10 +102,10 @@ impl Scene {
         }
     }
 
-    /// After half of the scene.
+    /// Runs after half of the scene: restarts what was killed.
     ///
     /// # Errors
-    /// When a process does not do what it is told.
+    /// When a process does not start, stop or answer.
     pub async fn turn(self, mesh: &mut Mesh) -> Result<(), DemoError> {
         match self {
             Scene::KilledInstance => mesh.restart("orders-3").await,
@@ -118,10 +118,10 @@ impl Scene {
         }
     }
 
-    /// Makes everybody well again.
+    /// Removes the fault of the scene.
     ///
     /// # Errors
-    /// When a process does not do what it is told.
+    /// When a process does not start, stop or answer.
     pub async fn end(self, mesh: &mut Mesh) -> Result<(), DemoError> {
         match self {
             Scene::SlowInstance => mesh.behave("orders-2", Behaviour::default()).await,

@@ -49,7 +49,7 @@ pub struct StatusCount {
 }
 
 impl StatisticsByScene {
-    /// Told that a call has ended.
+    /// Records a call that has ended.
     pub fn record(&mut self, ended: &CallOutcome) {
         self.scenes.entry(ended.scene).or_default().record(ended);
     }

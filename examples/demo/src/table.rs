@@ -1,4 +1,4 @@
-//! The demo as text: the live table, the lines for those who have no terminal, the last page.
+//! The demo as text: the live table, the lines where there is no terminal, the summary.
 
 use std::io::{self, IsTerminal};
 
@@ -75,7 +75,7 @@ impl Progress {
         }
     }
 
-    /// Told that a scene is over.
+    /// Shows the result of a scene that is over.
     pub fn close(&mut self, scene_counts: &SceneCounts, statistics: &StatisticsByScene) {
         match self {
             Progress::Live { .. } => {}
@@ -123,7 +123,7 @@ fn table(all_counts: &[SceneCounts], statistics: &StatisticsByScene) -> String {
     table.to_string()
 }
 
-/// The last page for people.
+/// The summary for people.
 pub fn summary(report: &Report) -> String {
     let orders: Vec<_> = report.orders.iter().map(endpoint).collect();
     let codes: Vec<_> = report.codes.iter().map(ends).collect();
