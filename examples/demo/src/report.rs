@@ -166,8 +166,12 @@ impl Report {
                     self.deadline_overrun_max_ms
                 )
             }),
-            (self.late_work_ms > LATE_MAX_MS * self.deadline_exceeded as f64)
-                .then(|| format!("services worked {} ms for nobody", self.late_work_ms)),
+            (self.late_work_ms > LATE_MAX_MS * self.deadline_exceeded as f64).then(|| {
+                format!(
+                    "services worked {} ms after their deadlines",
+                    self.late_work_ms
+                )
+            }),
             (self.control_plane_outage_failed_calls > 0).then(|| {
                 format!(
                     "{} calls failed because the control plane was away",
@@ -175,9 +179,10 @@ impl Report {
                 )
             }),
             (self.config_versions == 0).then(|| "nothing was configured".to_owned()),
-            (self.certificates_issued == 0).then(|| "nobody joined".to_owned()),
+            (self.certificates_issued == 0).then(|| "no sidecar joined".to_owned()),
             (self.retries == 0).then(|| "nothing was retried".to_owned()),
-            (self.mtls_connections == 0).then(|| "no sidecar met another one".to_owned()),
+            (self.mtls_connections == 0)
+                .then(|| "no connection between sidecars was made".to_owned()),
             (self.new_version_percent_after <= self.new_version_percent_before)
                 .then(|| "the changed weights did not move any traffic".to_owned()),
         ]
@@ -187,7 +192,7 @@ impl Report {
         match broken.is_empty() {
             true => Ok(()),
             false => Err(DemoError::new(format!(
-                "the mesh did not keep its word: {}",
+                "the mesh broke its promises: {}",
                 broken.join("; ")
             ))),
         }
@@ -258,7 +263,7 @@ mod tests {
             ),
             (
                 |report| report.late_work_ms = 800.0,
-                "services worked 800 ms for nobody",
+                "services worked 800 ms after their deadlines",
             ),
             (
                 |report| report.control_plane_outage_failed_calls = 3,
@@ -268,11 +273,11 @@ mod tests {
                 |report| report.config_versions = 0,
                 "nothing was configured",
             ),
-            (|report| report.certificates_issued = 0, "nobody joined"),
+            (|report| report.certificates_issued = 0, "no sidecar joined"),
             (|report| report.retries = 0, "nothing was retried"),
             (
                 |report| report.mtls_connections = 0,
-                "no sidecar met another one",
+                "no connection between sidecars was made",
             ),
             (
                 |report| report.new_version_percent_after = 0.0,
@@ -284,10 +289,7 @@ mod tests {
             let mut report = good();
             spoil(&mut report);
             let broken = report.verdict().expect_err(expected).to_string();
-            assert_eq!(
-                broken,
-                format!("the mesh did not keep its word: {expected}")
-            );
+            assert_eq!(broken, format!("the mesh broke its promises: {expected}"));
         }
     }
 
