@@ -10,7 +10,9 @@ use std::{fs, io};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use outrider_control_plane::members::mesh::Tasks;
-use outrider_control_plane::registry::{Announced, Cause, Proof, Said, ServiceName, Taken};
+use outrider_control_plane::registry::{
+    Announced, LeaseEvent, LeaseOutcome, LeaveReason, ServiceName, Verification,
+};
 use outrider_control_plane::{MemberId, Options, Parts, admin};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -99,7 +101,10 @@ async fn register(parts: &Parts, count: usize) -> io::Result<()> {
         let registry = parts.mesh.registry.clone();
         joining.spawn(async move {
             registry
-                .say(Said::Serving(announced(number), Proof::Peer))
+                .apply(LeaseEvent::Serving(
+                    announced(number),
+                    Verification::SourceAddress,
+                ))
                 .await
         });
     }
@@ -112,16 +117,16 @@ async fn register(parts: &Parts, count: usize) -> io::Result<()> {
 
 /// The instance of a service leaves, and its state is published.
 async fn change(parts: &Parts, number: usize) -> io::Result<()> {
-    let over = Said::Over(announced(number), Cause::Withdrawn);
-    let taken = parts.mesh.registry.say(over).await;
+    let ended = LeaseEvent::Ended(announced(number), LeaveReason::Withdrawn);
+    let taken = parts.mesh.registry.apply(ended).await;
     let taken = revision(taken.map_err(io::Error::other)?)?;
     until_published(parts, taken).await
 }
 
-fn revision(taken: Taken) -> io::Result<u64> {
+fn revision(taken: LeaseOutcome) -> io::Result<u64> {
     match taken {
-        Taken::By(revision) => Ok(revision),
-        Taken::Refused(refused) => Err(io::Error::other(refused)),
+        LeaseOutcome::Recorded(revision) => Ok(revision),
+        LeaseOutcome::Refused(refused) => Err(io::Error::other(refused)),
     }
 }
 

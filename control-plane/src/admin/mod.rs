@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::members::sidecars::Protocol;
 use crate::metrics::Levels;
-use crate::registry::Counts;
+use crate::registry::LeaseCounts;
 use crate::serve::parts::Parts;
 pub use status::status;
 use status::{Gathered, Status};
@@ -89,7 +89,7 @@ async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
     outrider_host::metrics_response(&headers, text)
 }
 
-fn levels(parts: &Parts, counts: Counts) -> Levels {
+fn levels(parts: &Parts, counts: LeaseCounts) -> Levels {
     let published = parts.mesh.published.borrow();
     let sidecars = &parts.mesh.sidecars;
     Levels {
@@ -116,7 +116,7 @@ async fn livez(State(parts): State<Parts>) -> Response {
     }
 }
 
-async fn counts(parts: &Parts) -> Option<Counts> {
+async fn counts(parts: &Parts) -> Option<LeaseCounts> {
     let counting = timeout(REGISTRY_PATIENCE, parts.mesh.registry.counts());
     counting.await.ok()?.ok()
 }

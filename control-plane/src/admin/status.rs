@@ -12,7 +12,7 @@ use crate::clock;
 use crate::document_store::DocumentStoreStatus;
 use crate::members::old_root::Dependents;
 use crate::members::sidecars::Sidecar;
-use crate::registry::{Listed, Report, ServiceName, Standing};
+use crate::registry::{LeaseState, ListedLease, RegistryReport, ServiceName};
 use crate::serve::parts::Parts;
 
 /// State of a lease that an earlier process left and no instance has announced since: whether its
@@ -113,7 +113,7 @@ pub async fn status(parts: &Parts) -> Option<serde_json::Value> {
 
 /// What only tasks can answer.
 pub struct Gathered {
-    report: Report,
+    report: RegistryReport,
     members: Vec<Sidecar>,
     rollover: Option<Dependents>,
 }
@@ -161,7 +161,11 @@ impl Gathered {
 }
 
 /// Those of the documents and those that registered, by name.
-fn services(documents: &Documents, registered: &Registered, report: &Report) -> Vec<Service> {
+fn services(
+    documents: &Documents,
+    registered: &Registered,
+    report: &RegistryReport,
+) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
     let by_registration: BTreeSet<&str> = documents.registered_service_names().collect();
     for name in documents.service_names() {
@@ -185,7 +189,7 @@ fn services(documents: &Documents, registered: &Registered, report: &Report) -> 
     services
 }
 
-fn service(name: &str, namespace: &str, kind: &'static str, report: &Report) -> Service {
+fn service(name: &str, namespace: &str, kind: &'static str, report: &RegistryReport) -> Service {
     let of = (name, namespace);
     let own = group(&report.leases, of, |lease| {
         &lease.registration.announced.name
@@ -217,12 +221,12 @@ fn group<'a, T>(all: &'a [T], of: (&str, &str), name: impl Fn(&T) -> &ServiceNam
     &all[begin..end]
 }
 
-fn endpoint(lease: &Listed, report: &Report) -> Endpoint {
-    let (state, moment) = match (lease.standing, lease.heard) {
-        (Standing::Live { until }, true) => ("live", until),
-        (Standing::Live { until }, false) => (NOT_HEARD, until),
-        (Standing::Lapsed { since }, _) => ("lapsed", since),
-        (Standing::Stale { since }, _) => ("stale", since),
+fn endpoint(lease: &ListedLease, report: &RegistryReport) -> Endpoint {
+    let (state, moment) = match (lease.state, lease.heard) {
+        (LeaseState::Live { until }, true) => ("live", until),
+        (LeaseState::Live { until }, false) => (NOT_HEARD, until),
+        (LeaseState::Lapsed { since }, _) => ("lapsed", since),
+        (LeaseState::Stale { since }, _) => ("stale", since),
     };
     let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis());
     let (moment, now) = (milliseconds(moment), milliseconds(report.now));

@@ -15,7 +15,7 @@ use crate::members::sidecars::Sidecars;
 use crate::members::streams::Streams;
 use crate::metrics::Metrics;
 use crate::publish::{Published, Publisher, Sources};
-use crate::registry::{Announcements, Proofs, Registrar, Registry};
+use crate::registry::{AddressChecks, Announcements, Registrar, Registry};
 use crate::storage::journal::Journal;
 use crate::storage::store::{Store, StoreError};
 use crate::tls::AddressVerifier;
@@ -40,7 +40,7 @@ pub struct Mesh {
     pub metrics: Arc<Metrics>,
     journal: Journal,
     desired: watch::Receiver<Arc<Desired>>,
-    proofs: Proofs,
+    address_checks: AddressChecks,
     streams: Streams,
     stopping: watch::Receiver<bool>,
 }
@@ -87,7 +87,7 @@ impl Mesh {
         } = opening;
         let metrics = Arc::new(Metrics::new());
         let (registry, registrar) = Registry::open(store, journal)?;
-        let proofs = Proofs::new(verifier, Arc::clone(&metrics));
+        let address_checks = AddressChecks::new(verifier, Arc::clone(&metrics));
         let sources = Sources {
             desired: desired.clone(),
             registry: registry.published(),
@@ -101,7 +101,7 @@ impl Mesh {
             metrics,
             journal: journal.clone(),
             desired,
-            proofs,
+            address_checks,
             streams: Streams::default(),
             stopping,
         };
@@ -132,7 +132,7 @@ impl Mesh {
             sidecars: self.sidecars.clone(),
             journal: self.journal.clone(),
             metrics: Arc::clone(&self.metrics),
-            proofs: self.proofs.clone(),
+            address_checks: self.address_checks.clone(),
             desired: self.desired.clone(),
             streams: self.streams.clone(),
             stopping: self.stopping.clone(),

@@ -28,13 +28,13 @@ use crate::metrics::Metrics;
 use crate::tls::AddressVerifier;
 
 /// Longest look for a member. 500 ms: some round trips, and milliseconds of work at both ends.
-const LOOKING: Duration = Duration::from_millis(500);
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Looks at once. 64: what the reserve of descriptors has for them.
-const LOOKS_MAX: usize = 64;
+const CHECKS_MAX: usize = 64;
 
 /// Looks for one member. 5 in 10 s: as often as it may change.
-const LOOKS: Rate = Rate {
+const CHECK_RATE: Rate = Rate {
     most: 5,
     window: Duration::from_secs(10),
 };
@@ -45,34 +45,34 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// How a member's address is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum Verification {
     /// Not at all.
-    Missing,
+    Unverified,
     /// Its stream comes from that IP.
-    Peer,
+    SourceAddress,
     /// It has answered there with its certificate: nobody else can be there.
-    Answered,
+    Handshake,
 }
 
 /// What was found, and how to look. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Proofs {
+pub struct AddressChecks {
     verifier: AddressVerifier,
     metrics: Arc<Metrics>,
     found: Arc<Mutex<BTreeMap<(MemberId, SocketAddr), Found>>>,
     rate: Arc<Allowances<MemberId>>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Found {
-    proof: Proof,
+    verification: Verification,
     asked: Instant,
 }
 
 /// A member that announces an address.
 #[derive(Clone, Copy, Debug)]
-pub struct Claim<'c> {
+pub struct AddressClaim<'c> {
     /// Who it is.
     pub workload: &'c Workload,
     /// Where its stream comes from.
@@ -81,97 +81,105 @@ pub struct Claim<'c> {
     pub address: SocketAddr,
 }
 
-impl Proofs {
+impl AddressChecks {
     /// Nothing found yet.
-    pub fn new(verifier: AddressVerifier, metrics: Arc<Metrics>) -> Proofs {
-        Proofs {
+    pub fn new(verifier: AddressVerifier, metrics: Arc<Metrics>) -> AddressChecks {
+        AddressChecks {
             verifier,
             metrics,
             found: Arc::default(),
-            rate: Arc::new(Allowances::new(LOOKS)),
-            places: Arc::new(Semaphore::new(LOOKS_MAX)),
+            rate: Arc::new(Allowances::new(CHECK_RATE)),
+            permits: Arc::new(Semaphore::new(CHECKS_MAX)),
         }
     }
 
-    /// The proof of a claim; it is looked for once.
-    pub async fn of(&self, claim: Claim<'_>) -> Proof {
-        if claim.is_from_there() {
-            return Proof::Peer;
+    /// The verification of a claim; it is looked for once.
+    pub async fn verify_once(&self, claim: AddressClaim<'_>) -> Verification {
+        if claim.is_source_address() {
+            return Verification::SourceAddress;
         }
         match self.remembered(claim) {
-            Some(proof) => proof,
-            None => self.look(claim).await,
+            Some(verification) => verification,
+            None => self.verify(claim).await,
         }
     }
 
     /// Looks for the member where it says, also if that was done before.
-    pub async fn look(&self, claim: Claim<'_>) -> Proof {
-        let Claim {
+    pub async fn verify(&self, claim: AddressClaim<'_>) -> Verification {
+        let AddressClaim {
             workload, address, ..
         } = claim;
-        let answer = match self.may_look(claim) {
+        let answer = match self.may_check(claim) {
             true => {
-                let _place = self.places.acquire().await;
-                let looking = timeout(LOOKING, self.verifier.verify(address, workload)).await;
-                looking.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+                let _permit = self.permits.acquire().await;
+                let checking =
+                    timeout(CHECK_TIMEOUT, self.verifier.verify(address, workload)).await;
+                checking.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
             }
             false => Err(ErrorKind::PermissionDenied.into()),
         };
-        let proof = match &answer {
-            Ok(()) => Proof::Answered,
+        let verification = match &answer {
+            Ok(()) => Verification::Handshake,
             Err(error) => {
                 let name = workload.name();
                 tracing::warn!(sidecar = name, %address, from = %claim.from, %error, "an address is not proven");
                 self.metrics.address_unproven();
-                Proof::Missing
+                Verification::Unverified
             }
         };
-        self.remember(claim, proof);
-        proof
+        self.remember(claim, verification);
+        verification
     }
 
     /// Does the machine of a member answer that nobody listens there? Silence, or no way to it, is no
     /// answer: what we cannot reach, others may. Of an address that is not proven nothing is asked.
-    pub async fn is_dead(&self, claim: Claim<'_>) -> bool {
-        let is_proven = claim.is_from_there() || self.remembered(claim) == Some(Proof::Answered);
-        if !is_proven {
+    pub async fn is_dead(&self, claim: AddressClaim<'_>) -> bool {
+        let is_verified =
+            claim.is_source_address() || self.remembered(claim) == Some(Verification::Handshake);
+        if !is_verified {
             return false;
         }
-        let _place = self.places.acquire().await;
-        let connecting = timeout(LOOKING, TcpStream::connect(claim.address)).await;
+        let _permit = self.permits.acquire().await;
+        let connecting = timeout(CHECK_TIMEOUT, TcpStream::connect(claim.address)).await;
         matches!(connecting, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
     }
 
-    fn may_look(&self, claim: Claim<'_>) -> bool {
-        claim.may_be_looked_at() && self.rate.take(claim.workload.member, clock::now())
+    fn may_check(&self, claim: AddressClaim<'_>) -> bool {
+        claim.may_be_checked() && self.rate.take(claim.workload.member, clock::now())
     }
 
-    fn remembered(&self, claim: Claim<'_>) -> Option<Proof> {
+    fn remembered(&self, claim: AddressClaim<'_>) -> Option<Verification> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.get_mut(&claim.key())?;
         found.asked = clock::now();
-        Some(found.proof)
+        Some(found.verification)
     }
 
-    fn remember(&self, claim: Claim<'_>, proof: Proof) {
+    fn remember(&self, claim: AddressClaim<'_>, verification: Verification) {
         let asked = clock::now();
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.retain(|_, found| asked.saturating_duration_since(found.asked) < REMEMBERED);
-        found.insert(claim.key(), Found { proof, asked });
+        found.insert(
+            claim.key(),
+            Found {
+                verification,
+                asked,
+            },
+        );
     }
 }
 
-impl Claim<'_> {
+impl AddressClaim<'_> {
     fn key(&self) -> (MemberId, SocketAddr) {
         (self.workload.member, self.address)
     }
 
-    fn is_from_there(&self) -> bool {
+    fn is_source_address(&self) -> bool {
         self.from == self.address.ip()
     }
 
     /// Addresses that mean this machine, or the link that it is on, say nothing of a member elsewhere.
-    fn may_be_looked_at(&self) -> bool {
+    fn may_be_checked(&self) -> bool {
         match scope(self.address.ip()) {
             Scope::Anywhere => true,
             near => near == scope(self.from),
@@ -218,14 +226,14 @@ mod tests {
         }
     }
 
-    fn proofs() -> (Proofs, tempfile::TempDir) {
+    fn checks() -> (AddressChecks, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("a store");
         let life = Duration::from_hours(1);
         let authority = Authority::open(&store, "outrider.local", life, NOW).expect("a root");
         let metrics = Arc::new(Metrics::new());
         (
-            Proofs::new(AddressVerifier::new(&authority), metrics),
+            AddressChecks::new(AddressVerifier::new(&authority), metrics),
             folder,
         )
     }
@@ -245,44 +253,44 @@ mod tests {
         ];
         let workload = orders();
         for (address, from, expected) in cases {
-            let claim = Claim {
+            let claim = AddressClaim {
                 workload: &workload,
                 from: from.parse().expect("an IP"),
                 address: address.parse().expect("an address"),
             };
-            assert_eq!(claim.may_be_looked_at(), expected, "{address} from {from}");
+            assert_eq!(claim.may_be_checked(), expected, "{address} from {from}");
         }
     }
 
     #[tokio::test]
     async fn only_a_refusal_says_that_a_proven_member_is_dead() {
-        let (proofs, _folder) = proofs();
+        let (checks, _folder) = checks();
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a listener");
         let workload = orders();
-        let own = Claim {
+        let own = AddressClaim {
             workload: &workload,
             from: IpAddr::from([127, 0, 0, 1]),
             address: listener.local_addr().expect("its address"),
         };
-        let other = Claim {
+        let other = AddressClaim {
             from: IpAddr::from([127, 0, 0, 2]),
             ..own
         };
-        assert_eq!(proofs.of(own).await, Proof::Peer);
-        assert!(!proofs.is_dead(own).await, "it listens");
+        assert_eq!(checks.verify_once(own).await, Verification::SourceAddress);
+        assert!(!checks.is_dead(own).await, "it listens");
         drop(listener);
-        assert!(proofs.is_dead(own).await, "it is gone");
-        assert!(!proofs.is_dead(other).await, "it is not proven");
+        assert!(checks.is_dead(own).await, "it is gone");
+        assert!(!checks.is_dead(other).await, "it is not proven");
     }
 
     #[tokio::test]
     async fn a_member_is_looked_for_once_and_five_times_in_ten_seconds() {
-        let (proofs, _folder) = proofs();
+        let (checks, _folder) = checks();
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a listener");
         let workload = orders();
-        let claim = Claim {
+        let claim = AddressClaim {
             workload: &workload,
             from: IpAddr::from([127, 0, 0, 2]),
             address: listener.local_addr().expect("its address"),
@@ -296,10 +304,10 @@ mod tests {
             count
         });
         for _ in 0..10 {
-            assert_eq!(proofs.of(claim).await, Proof::Missing);
+            assert_eq!(checks.verify_once(claim).await, Verification::Unverified);
         }
         for _ in 0..10 {
-            assert_eq!(proofs.look(claim).await, Proof::Missing);
+            assert_eq!(checks.verify(claim).await, Verification::Unverified);
         }
         assert_eq!(counting.await.expect("no panic"), 5);
     }

@@ -43,7 +43,7 @@ pub struct Registration {
 
 /// Why an instance is no endpoint any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum LeaveReason {
     /// It said that it stops.
     Withdrawn,
     /// It said that its application takes no calls, and perhaps why.
@@ -58,6 +58,24 @@ pub enum Cause {
     Succeeded,
 }
 
+impl LeaveReason {
+    /// What happened to the instance, to follow its address in a sentence.
+    pub fn describe(&self) -> String {
+        let text = match self {
+            LeaveReason::Withdrawn => "has withdrawn, because its sidecar stops",
+            LeaveReason::NotServing(because) if because.is_empty() => "takes no calls",
+            LeaveReason::NotServing(because) => return format!("takes no calls: {because}"),
+            LeaveReason::Moved => "has announced itself at another address",
+            LeaveReason::Dead => "has died: its connection broke and nobody listens at its address",
+            LeaveReason::Expired => "was not heard of for longer than its lease of 5 s",
+            LeaveReason::Succeeded => {
+                "was not heard of any more, and another member is at its address"
+            }
+        };
+        text.to_owned()
+    }
+}
+
 /// What an event changed, and what has to be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -68,5 +86,5 @@ pub enum Change {
     /// The instance is an endpoint.
     Joined(Registration),
     /// The instance is none any more.
-    Left(Announced, Cause),
+    Left(Announced, LeaveReason),
 }

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use outrider_documents::Registered;
 
-use super::address_check::Proof;
+use super::address_check::Verification;
 use super::budget::{ChangeBudget, changed_too_often};
-use super::change::{Announced, Cause, Change, Registration, ServiceName};
-use super::standing::Standing;
+use super::change::{Announced, Change, LeaveReason, Registration, ServiceName};
+use super::lease_state::LeaseState;
 use super::unready::UnreadyInstances;
 use crate::members::MemberId;
 
@@ -36,10 +36,10 @@ const ADDRESSES_MAX: usize = 8;
 
 /// Why an announcement has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum LeaseRefusal {
     /// The service has too many leases.
     #[error("the service has {LEASES_MAX} instances, and no more are taken")]
-    Full,
+    TooManyInstances,
     /// The member has too many leases.
     #[error("this member has announced {ADDRESSES_MAX} addresses, and no more are taken")]
     TooManyAddresses,
@@ -48,7 +48,7 @@ pub enum Refused {
         "{0} is the address of another member of this service, which was heard in the last 5 s: \
          it is free when that one withdraws or falls silent"
     )]
-    Held(SocketAddr),
+    AddressInUse(SocketAddr),
 }
 
 /// All leases.
@@ -58,9 +58,9 @@ pub struct Leases {
     pub(super) grace_until: Duration,
     pub(super) swept: Duration,
     /// Names of services whose endpoints may have changed since they were last told.
-    pub(super) moved: BTreeSet<String>,
+    pub(super) changed_names: BTreeSet<String>,
     /// Who was an endpoint when it was last told.
-    pub(super) told: Registered,
+    pub(super) published: Registered,
     pub(super) budget: ChangeBudget,
     /// The last rank that was given, or is known from before.
     last_rank: i64,
@@ -85,7 +85,7 @@ pub(super) struct Lease {
     pub member: MemberId,
     pub instance: String,
     pub joined_unix_ms: i64,
-    pub standing: Standing,
+    pub state: LeaseState,
     /// It was announced since this process started.
     pub heard: bool,
 }
@@ -102,19 +102,19 @@ impl Leases {
             services: BTreeMap::new(),
             grace_until: now,
             swept: now,
-            moved: BTreeSet::new(),
-            told: Registered::default(),
+            changed_names: BTreeSet::new(),
+            published: Registered::default(),
             budget: ChangeBudget::default(),
             last_rank: 0,
         };
         for (name, rank) in services {
             leases.last_rank = leases.last_rank.max(rank);
-            find(&mut leases.services, now, &name, rank);
+            find_or_add(&mut leases.services, now, &name, rank);
         }
         for registration in registrations {
             let joined = registration.joined_unix_ms;
             let name = &registration.announced.name;
-            let service = find(&mut leases.services, now, name, joined);
+            let service = find_or_add(&mut leases.services, now, name, joined);
             let lease = Lease {
                 heard: false,
                 ..Lease::new(now, &registration.announced, joined)
@@ -122,7 +122,7 @@ impl Leases {
             service.leases.insert(registration.announced.address, lease);
             leases.grace_until = now + GRACE;
         }
-        leases.told = leases.registered();
+        leases.published = leases.registered();
         leases
     }
 
@@ -137,26 +137,26 @@ impl Leases {
         now: Duration,
         unix_ms: i64,
         announced: Announced,
-        proof: Proof,
-    ) -> Result<Vec<Change>, Refused> {
-        let mut changes = self.hear(now, unix_ms, &announced.name);
-        let service = find(&mut self.services, now, &announced.name, self.last_rank);
+        verification: Verification,
+    ) -> Result<Vec<Change>, LeaseRefusal> {
+        let mut changes = self.note_service(now, unix_ms, &announced.name);
+        let service = find_or_add(&mut self.services, now, &announced.name, self.last_rank);
         if let Some(lease) = service.lease_of(&announced) {
-            if !lease.standing.is_endpoint() {
-                self.moved.insert(announced.name.service.clone());
+            if !lease.state.is_endpoint() {
+                self.changed_names.insert(announced.name.service.clone());
             }
-            lease.standing = Standing::live(now);
+            lease.state = LeaseState::live(now);
             lease.heard = true;
             service.live_since.get_or_insert(now);
             service.unready.replace(&announced);
             return Ok(changes);
         }
-        changes.extend(service.make_room(now, &announced, proof)?);
+        changes.extend(service.make_room(now, &announced, verification)?);
         let wait = self.budget.wait(now, announced.member);
         if wait > Duration::ZERO {
             let because = changed_too_often(wait);
             service.unready.note(now, unix_ms, &announced, &because);
-            note_moved(&mut self.moved, &changes);
+            note_changed_names(&mut self.changed_names, &changes);
             return Ok(changes);
         }
         service.unready.replace(&announced);
@@ -164,7 +164,7 @@ impl Leases {
         let lease = Lease::new(now, &announced, unix_ms);
         service.leases.insert(announced.address, lease);
         self.budget.count(now, announced.member);
-        self.moved.insert(announced.name.service.clone());
+        self.changed_names.insert(announced.name.service.clone());
         changes.push(Change::Joined(Registration {
             announced,
             joined_unix_ms: unix_ms,
@@ -183,23 +183,23 @@ impl Leases {
         unix_ms: i64,
         announced: &Announced,
         because: String,
-    ) -> Result<Vec<Change>, Refused> {
-        let mut changes = self.hear(now, unix_ms, &announced.name);
-        let service = find(&mut self.services, now, &announced.name, self.last_rank);
-        let succeeded = service.succeed(now, announced, Proof::Missing)?;
+    ) -> Result<Vec<Change>, LeaseRefusal> {
+        let mut changes = self.note_service(now, unix_ms, &announced.name);
+        let service = find_or_add(&mut self.services, now, &announced.name, self.last_rank);
+        let succeeded = service.succeed(now, announced, Verification::Unverified)?;
         service.unready.note(now, unix_ms, announced, &because);
-        let ended = service.end(announced.address, Cause::NotServing(because));
+        let ended = service.end(announced.address, LeaveReason::NotServing(because));
         if !ended.is_empty() {
             self.budget.count(now, announced.member);
         }
         changes.extend(succeeded.into_iter().chain(ended));
-        note_moved(&mut self.moved, &changes);
+        note_changed_names(&mut self.changed_names, &changes);
         Ok(changes)
     }
 
     /// An instance ends its own lease at an address. That of a later run there stays, and that of
     /// another member.
-    pub fn end(&mut self, now: Duration, announced: &Announced, cause: Cause) -> Vec<Change> {
+    pub fn end(&mut self, now: Duration, announced: &Announced, cause: LeaveReason) -> Vec<Change> {
         let Some(service) = self.services.get_mut(&announced.name) else {
             return Vec::new();
         };
@@ -207,7 +207,7 @@ impl Leases {
         if service.lease_of(announced).is_none() {
             return Vec::new();
         }
-        self.moved.insert(announced.name.service.clone());
+        self.changed_names.insert(announced.name.service.clone());
         self.budget.count(now, announced.member);
         service.end(announced.address, cause)
     }
@@ -217,38 +217,38 @@ impl Leases {
     pub fn died(&mut self, now: Duration, announced: &Announced, broke: Duration) -> Vec<Change> {
         let service = self.services.get(&announced.name);
         let lease = service.and_then(|service| service.leases.get(&announced.address));
-        if lease.is_some_and(|lease| lease.standing.is_announced_after(broke)) {
+        if lease.is_some_and(|lease| lease.state.is_announced_after(broke)) {
             return Vec::new();
         }
-        self.end(now, announced, Cause::Dead)
+        self.end(now, announced, LeaveReason::Dead)
     }
 
     /// Notes that somebody spoke for a service.
-    fn hear(&mut self, now: Duration, unix_ms: i64, name: &ServiceName) -> Vec<Change> {
+    fn note_service(&mut self, now: Duration, unix_ms: i64, name: &ServiceName) -> Vec<Change> {
         if let Some(service) = self.services.get_mut(name) {
             service.heard = now;
             return Vec::new();
         }
         // Not the time alone: a clock that was set back would make the newest service the oldest.
         self.last_rank = unix_ms.max(self.last_rank.saturating_add(1));
-        find(&mut self.services, now, name, self.last_rank);
-        self.moved.insert(name.service.clone());
+        find_or_add(&mut self.services, now, name, self.last_rank);
+        self.changed_names.insert(name.service.clone());
         vec![Change::Known(name.clone(), self.last_rank)]
     }
 }
 
-fn note_moved(moved: &mut BTreeSet<String>, changes: &[Change]) {
+fn note_changed_names(changed_names: &mut BTreeSet<String>, changes: &[Change]) {
     let names = changes.iter().map(|change| match change {
         Change::Known(name, _) | Change::Forgotten(name) => name,
         Change::Joined(Registration { announced, .. }) | Change::Left(announced, _) => {
             &announced.name
         }
     });
-    moved.extend(names.map(|name| name.service.clone()));
+    changed_names.extend(names.map(|name| name.service.clone()));
 }
 
 /// The service, from now on if there was none. Free, so that its caller keeps the rest of itself.
-fn find<'s>(
+fn find_or_add<'s>(
     services: &'s mut BTreeMap<ServiceName, Service>,
     now: Duration,
     name: &ServiceName,
@@ -277,23 +277,23 @@ impl Service {
         &mut self,
         now: Duration,
         announced: &Announced,
-        proof: Proof,
-    ) -> Result<Vec<Change>, Refused> {
-        let mut changes = self.succeed(now, announced, proof)?;
+        verification: Verification,
+    ) -> Result<Vec<Change>, LeaseRefusal> {
+        let mut changes = self.succeed(now, announced, verification)?;
         if self.leases.contains_key(&announced.address) {
             // An earlier run of its own: it is replaced.
             return Ok(changes);
         }
         if self.leases.len() >= LEASES_MAX {
-            return Err(Refused::Full);
+            return Err(LeaseRefusal::TooManyInstances);
         }
         let own = self.leases.iter();
         let own = own.filter(|(_, lease)| lease.member == announced.member);
-        let own: Vec<_> = own.map(|(at, lease)| (*at, lease.standing)).collect();
+        let own: Vec<_> = own.map(|(at, lease)| (*at, lease.state)).collect();
         if own.len() >= ADDRESSES_MAX {
-            let silent = own.iter().find(|(_, standing)| standing.has_run_out(now));
-            let (address, _) = silent.ok_or(Refused::TooManyAddresses)?;
-            changes.extend(self.end(*address, Cause::Moved));
+            let silent = own.iter().find(|(_, state)| state.has_run_out(now));
+            let (address, _) = silent.ok_or(LeaseRefusal::TooManyAddresses)?;
+            changes.extend(self.end(*address, LeaveReason::Moved));
         }
         Ok(changes)
     }
@@ -304,8 +304,8 @@ impl Service {
         &mut self,
         now: Duration,
         announced: &Announced,
-        proof: Proof,
-    ) -> Result<Vec<Change>, Refused> {
+        verification: Verification,
+    ) -> Result<Vec<Change>, LeaseRefusal> {
         let address = announced.address;
         let Some(lease) = self.leases.get(&address) else {
             return Ok(Vec::new());
@@ -313,14 +313,14 @@ impl Service {
         if lease.member == announced.member {
             return Ok(Vec::new());
         }
-        let is_gone = lease.standing.has_run_out(now) || lease.member == MemberId::UNKNOWN;
-        match is_gone || proof == Proof::Answered {
-            true => Ok(self.end(address, Cause::Succeeded)),
-            false => Err(Refused::Held(address)),
+        let is_gone = lease.state.has_run_out(now) || lease.member == MemberId::UNKNOWN;
+        match is_gone || verification == Verification::Handshake {
+            true => Ok(self.end(address, LeaveReason::Succeeded)),
+            false => Err(LeaseRefusal::AddressInUse(address)),
         }
     }
 
-    fn end(&mut self, address: SocketAddr, cause: Cause) -> Vec<Change> {
+    fn end(&mut self, address: SocketAddr, cause: LeaveReason) -> Vec<Change> {
         let ended = self.leases.remove(&address);
         let left = ended.map(|lease| {
             let announced = Announced {
@@ -336,7 +336,7 @@ impl Service {
 
     pub fn endpoints(&self) -> impl Iterator<Item = SocketAddr> {
         let leases = self.leases.iter();
-        let endpoints = leases.filter(|(_, lease)| lease.standing.is_endpoint());
+        let endpoints = leases.filter(|(_, lease)| lease.state.is_endpoint());
         endpoints.map(|(address, _)| *address)
     }
 }
@@ -347,7 +347,7 @@ impl Lease {
             member: announced.member,
             instance: announced.instance.clone(),
             joined_unix_ms,
-            standing: Standing::live(now),
+            state: LeaseState::live(now),
             heard: true,
         }
     }

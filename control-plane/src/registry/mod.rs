@@ -1,24 +1,24 @@
-//! The registry: which services exist and where their instances are, by their own word.
+//! The registry: which services exist and which instances they have, as the instances announce it.
 //!
-//! Reading order: `change` (its words), `lease` (a lease's life), `standing` (where it is in it), `budget` (how often it may change),
-//! `shown` (what others are told), `sweep` (its end by silence) and `unready` (who takes no calls, and
-//! why), all pure; `kept` (what a restart finds); `registrar` (the one task that owns it all) and `writer`
-//! (beside it); `announcement`, `address_check` (is a member where it says) and
-//! `service` (how it is spoken to over gRPC). Knows neither policies nor
-//! the readers of what it publishes.
+//! Reading order: `change` (what an event changes), `lease` and `lease_state` (the life of a lease),
+//! `budget` (how often a member may change), `listing` (what is published and shown), `sweep` (leases
+//! that run out) and `unready` (instances that take no calls), all pure; `tables` (what the store
+//! keeps); `registrar` (the one task that owns the leases) and `writer` (which writes changes down);
+//! `announcement`, `address_check` (is a member at its address) and `service` (gRPC). Knows neither
+//! policies nor the readers of what it publishes.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
 
 mod change;
 
 mod budget;
 mod lease;
-mod shown;
-mod standing;
+mod lease_state;
+mod listing;
 mod sweep;
 mod unready;
 
-mod kept;
 mod registrar;
+mod tables;
 mod writer;
 
 mod address_check;
@@ -28,12 +28,14 @@ mod service;
 #[cfg(test)]
 mod rules;
 
-pub use address_check::{Proof, Proofs};
-pub use change::{Announced, Cause, Registration, ServiceName};
-pub use kept::count as kept_count;
-pub use lease::{LEASE, Refused};
-pub use registrar::{Publication, Registrar, Registry, Report, Said, Stopped, Taken};
+pub use address_check::{AddressChecks, Verification};
+pub use change::{Announced, LeaveReason, Registration, ServiceName};
+pub use lease::{LEASE, LeaseRefusal};
+pub use lease_state::LeaseState;
+pub use listing::{LeaseCounts, ListedLease};
+pub use registrar::{
+    LeaseEvent, LeaseOutcome, Publication, Registrar, Registry, RegistryReport, RegistryStopped,
+};
 pub use service::Announcements;
-pub use shown::{Counts, Listed};
-pub use standing::Standing;
+pub use tables::count as stored_count;
 pub use unready::Unready;

@@ -12,12 +12,12 @@ use outrider_documents::Registered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use super::address_check::Proof;
-use super::change::{Announced, Cause, Change, ServiceName};
-use super::kept;
-use super::lease::{Leases, Refused};
-use super::shown::{Counts, Listed};
+use super::address_check::Verification;
+use super::change::{Announced, Change, LeaveReason, ServiceName};
+use super::lease::{LeaseRefusal, Leases};
+use super::listing::{LeaseCounts, ListedLease};
 use super::sweep;
+use super::tables;
 use super::unready::Unready;
 use super::writer::{self, Batch};
 use crate::clock;
@@ -39,28 +39,28 @@ pub struct Publication {
 /// The registry, for those who announce and for those who want to know. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    words: mpsc::Sender<Word>,
+    commands: mpsc::Sender<Command>,
     published: watch::Receiver<Arc<Publication>>,
 }
 
 /// What an instance says.
 #[derive(Debug)]
-pub enum Said {
+pub enum LeaseEvent {
     /// Its application takes calls.
-    Serving(Announced, Proof),
+    Serving(Announced, Verification),
     /// It does not, and perhaps why.
     Unready(Announced, String),
     /// The lease there is over.
-    Over(Announced, Cause),
+    Ended(Announced, LeaveReason),
     /// Nothing any more: its stream broke at that moment, and nobody listens there.
-    Dead(Announced, Instant),
+    Died(Announced, Instant),
 }
 
 /// The state of the leases, for the admin page.
 #[derive(Debug)]
-pub struct Report {
+pub struct RegistryReport {
     /// All leases, by service and address.
-    pub leases: Vec<Listed>,
+    pub leases: Vec<ListedLease>,
     /// Who takes no calls.
     pub unready: Vec<(ServiceName, SocketAddr, Unready)>,
     /// The time their standings count in.
@@ -72,32 +72,32 @@ pub struct Report {
 /// The registry has stopped: the process is about to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the registry has stopped")]
-pub struct Stopped;
+pub struct RegistryStopped;
 
 /// What the answer to an announcement is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum LeaseOutcome {
     /// Written down and published, by this revision at the latest.
-    By(u64),
+    Recorded(u64),
     /// Not taken.
-    Refused(Refused),
+    Refused(LeaseRefusal),
 }
 
 #[derive(Debug)]
-enum Word {
-    Said {
-        said: Said,
-        answer: oneshot::Sender<Taken>,
+enum Command {
+    Event {
+        event: LeaseEvent,
+        answer: oneshot::Sender<LeaseOutcome>,
     },
-    Report(oneshot::Sender<Report>),
-    Counts(oneshot::Sender<Counts>),
+    Report(oneshot::Sender<RegistryReport>),
+    Counts(oneshot::Sender<LeaseCounts>),
 }
 
 /// The task; run it, or nothing happens.
 #[derive(Debug)]
 pub struct Registrar {
     leases: Leases,
-    words: mpsc::Receiver<Word>,
+    commands: mpsc::Receiver<Command>,
     publisher: watch::Sender<Arc<Publication>>,
     store: Store,
     journal: Journal,
@@ -110,24 +110,24 @@ impl Registry {
     /// # Errors
     /// The store cannot be read.
     pub fn open(store: &Store, journal: &Journal) -> Result<(Registry, Registrar), StoreError> {
-        let kept = kept::load(store)?;
-        let leases = Leases::restored(Duration::ZERO, kept.services, kept.registrations);
+        let stored = tables::load(store)?;
+        let leases = Leases::restored(Duration::ZERO, stored.services, stored.registrations);
         let publication = Publication {
             revision: 0,
             registered: leases.registered(),
         };
         let (publisher, published) = watch::channel(Arc::new(publication));
-        let (said, words) = mpsc::channel(WAITING);
+        let (sender, commands) = mpsc::channel(WAITING);
         let registrar = Registrar {
             leases,
-            words,
+            commands,
             publisher,
             store: store.clone(),
             journal: journal.clone(),
             started: clock::now(),
         };
         let registry = Registry {
-            words: said,
+            commands: sender,
             published,
         };
         Ok((registry, registrar))
@@ -142,33 +142,33 @@ impl Registry {
     ///
     /// # Errors
     /// The process is about to end.
-    pub async fn say(&self, said: Said) -> Result<Taken, Stopped> {
+    pub async fn apply(&self, event: LeaseEvent) -> Result<LeaseOutcome, RegistryStopped> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.words.send(Word::Said { said, answer }).await;
-        sent.map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+        let sent = self.commands.send(Command::Event { event, answer }).await;
+        sent.map_err(|_| RegistryStopped)?;
+        answered.await.map_err(|_| RegistryStopped)
     }
 
     /// The leases in numbers. Cheap.
     ///
     /// # Errors
     /// The process is about to end.
-    pub async fn counts(&self) -> Result<Counts, Stopped> {
+    pub async fn counts(&self) -> Result<LeaseCounts, RegistryStopped> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.words.send(Word::Counts(answer)).await;
-        sent.map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+        let sent = self.commands.send(Command::Counts(answer)).await;
+        sent.map_err(|_| RegistryStopped)?;
+        answered.await.map_err(|_| RegistryStopped)
     }
 
     /// All leases as they stand.
     ///
     /// # Errors
     /// The process is about to end.
-    pub async fn report(&self) -> Result<Report, Stopped> {
+    pub async fn report(&self) -> Result<RegistryReport, RegistryStopped> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.words.send(Word::Report(answer)).await;
-        sent.map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+        let sent = self.commands.send(Command::Report(answer)).await;
+        sent.map_err(|_| RegistryStopped)?;
+        answered.await.map_err(|_| RegistryStopped)
     }
 }
 
@@ -185,16 +185,16 @@ impl Registrar {
     }
 
     async fn serve(&mut self, unwritten: &mpsc::UnboundedSender<Batch>) {
-        let mut sweeps = tokio::time::interval(sweep::EVERY);
+        let mut sweeps = tokio::time::interval(sweep::INTERVAL);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut words = Vec::new();
+        let mut commands = Vec::new();
         loop {
             let (changes, answers) = tokio::select! {
-                count = self.words.recv_many(&mut words, WAITING) => {
+                count = self.commands.recv_many(&mut commands, WAITING) => {
                     if count == 0 {
                         return;
                     }
-                    self.listen(words.drain(..))
+                    self.run_commands(commands.drain(..))
                 }
                 _ = sweeps.tick() => {
                     let now = self.now();
@@ -218,26 +218,29 @@ impl Registrar {
         clock::now().duration_since(self.started)
     }
 
-    /// What became of the words, and whom to answer.
-    fn listen(&mut self, words: impl Iterator<Item = Word>) -> (Vec<Change>, Vec<Answer>) {
+    /// What became of the commands, and whom to answer.
+    fn run_commands(
+        &mut self,
+        commands: impl Iterator<Item = Command>,
+    ) -> (Vec<Change>, Vec<Answer>) {
         let (now, unix_ms) = (self.now(), clock::unix_ms());
         let (mut changes, mut answers) = (Vec::new(), Vec::new());
-        for word in words {
-            match word {
-                Word::Said { said, answer } => match self.hear(now, unix_ms, said) {
+        for command in commands {
+            match command {
+                Command::Event { event, answer } => match self.apply(now, unix_ms, event) {
                     Ok(changed) => {
                         changes.extend(changed);
                         answers.push((answer, None));
                     }
                     Err(refused) => answers.push((answer, Some(refused))),
                 },
-                Word::Counts(answer) => {
+                Command::Counts(answer) => {
                     // Fails when whoever asked has gone.
                     let _ = answer.send(self.leases.counts(now));
                 }
-                Word::Report(answer) => {
+                Command::Report(answer) => {
                     // Fails when whoever asked has gone.
-                    let _ = answer.send(Report {
+                    let _ = answer.send(RegistryReport {
                         leases: self.leases.list(),
                         unready: self.leases.list_unready(),
                         now,
@@ -249,17 +252,22 @@ impl Registrar {
         (changes, answers)
     }
 
-    fn hear(&mut self, now: Duration, unix_ms: i64, said: Said) -> Result<Vec<Change>, Refused> {
-        match said {
-            Said::Serving(announced, proof) => {
-                (self.leases).announce(now, unix_ms, announced, proof)
+    fn apply(
+        &mut self,
+        now: Duration,
+        unix_ms: i64,
+        event: LeaseEvent,
+    ) -> Result<Vec<Change>, LeaseRefusal> {
+        match event {
+            LeaseEvent::Serving(announced, verification) => {
+                (self.leases).announce(now, unix_ms, announced, verification)
             }
-            Said::Unready(announced, because) => {
+            LeaseEvent::Unready(announced, because) => {
                 let leases = &mut self.leases;
                 leases.announce_unready(now, unix_ms, &announced, because)
             }
-            Said::Over(announced, cause) => Ok(self.leases.end(now, &announced, cause)),
-            Said::Dead(announced, broke) => {
+            LeaseEvent::Ended(announced, cause) => Ok(self.leases.end(now, &announced, cause)),
+            LeaseEvent::Died(announced, broke) => {
                 let broke = broke.saturating_duration_since(self.started);
                 Ok(self.leases.died(now, &announced, broke))
             }
@@ -267,7 +275,7 @@ impl Registrar {
     }
 
     fn publish(&mut self) {
-        if let Some(registered) = self.leases.tell() {
+        if let Some(registered) = self.leases.take_update() {
             self.publisher.send_modify(|publication| {
                 let revision = publication.revision + 1;
                 *publication = Arc::new(Publication {
@@ -288,7 +296,7 @@ impl Registrar {
                         .record(EventKind::Registered, &name.to_string(), &detail);
                 }
                 Change::Left(Announced { name, address, .. }, cause) => {
-                    let detail = format!("The instance at {address} {}.", told(cause));
+                    let detail = format!("The instance at {address} {}.", cause.describe());
                     self.journal
                         .record(EventKind::Left, &name.to_string(), &detail);
                 }
@@ -299,20 +307,7 @@ impl Registrar {
 }
 
 /// Whom to tell, and whether it was refused.
-type Answer = (oneshot::Sender<Taken>, Option<Refused>);
-
-fn told(cause: &Cause) -> String {
-    let words = match cause {
-        Cause::Withdrawn => "has withdrawn, because its sidecar stops",
-        Cause::NotServing(because) if because.is_empty() => "takes no calls",
-        Cause::NotServing(because) => return format!("takes no calls: {because}"),
-        Cause::Moved => "has announced itself at another address",
-        Cause::Dead => "has died: its connection broke and nobody listens at its address",
-        Cause::Expired => "was not heard of for longer than its lease of 5 s",
-        Cause::Succeeded => "was not heard of any more, and another member is at its address",
-    };
-    words.to_owned()
-}
+type Answer = (oneshot::Sender<LeaseOutcome>, Option<LeaseRefusal>);
 
 #[cfg(test)]
 mod tests {
@@ -334,6 +329,10 @@ mod tests {
         }
     }
 
+    fn serving() -> LeaseEvent {
+        LeaseEvent::Serving(announced(), Verification::SourceAddress)
+    }
+
     fn endpoints(publication: &Publication) -> usize {
         let services = publication.registered.iter();
         let services = services.flat_map(|(_, candidates)| candidates);
@@ -347,17 +346,17 @@ mod tests {
         let journal = Journal::open(&store).expect("a journal");
         let (registry, registrar) = Registry::open(&store, &journal).expect("a registry");
         let task = tokio::spawn(registrar.run());
-        let taken = registry.say(Said::Serving(announced(), Proof::Peer)).await;
-        assert_eq!(taken, Ok(Taken::By(1)));
-        let again = registry.say(Said::Serving(announced(), Proof::Peer)).await;
-        assert_eq!(again, Ok(Taken::By(1)));
+        let taken = registry.apply(serving()).await;
+        assert_eq!(taken, Ok(LeaseOutcome::Recorded(1)));
+        let again = registry.apply(serving()).await;
+        assert_eq!(again, Ok(LeaseOutcome::Recorded(1)));
         assert_eq!(endpoints(&registry.published().borrow()), 1);
 
         let (second, _unrun) = Registry::open(&store, &journal).expect("a restart");
         assert_eq!(endpoints(&second.published().borrow()), 1);
 
-        let over = Said::Over(announced(), Cause::Withdrawn);
-        assert_eq!(registry.say(over).await, Ok(Taken::By(2)));
+        let ended = LeaseEvent::Ended(announced(), LeaveReason::Withdrawn);
+        assert_eq!(registry.apply(ended).await, Ok(LeaseOutcome::Recorded(2)));
         assert_eq!(endpoints(&registry.published().borrow()), 0);
         assert_eq!(registry.report().await.expect("it runs").leases, []);
         drop(registry);
@@ -381,8 +380,8 @@ mod tests {
         });
         broken.expect("a table that is not ours");
         let task = tokio::spawn(registrar.run());
-        let taken = registry.say(Said::Serving(announced(), Proof::Peer)).await;
-        assert_eq!(taken, Err(Stopped));
+        let taken = registry.apply(serving()).await;
+        assert_eq!(taken, Err(RegistryStopped));
         task.await.expect("it ends");
     }
 }

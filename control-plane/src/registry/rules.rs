@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::address_check::Proof;
-use super::change::{Announced, Cause, Change, Registration, ServiceName};
+use super::address_check::Verification::SourceAddress;
+use super::change::{Announced, Change, LeaveReason, Registration, ServiceName};
 use super::lease::Leases;
-use super::standing::Standing;
+use super::lease_state::LeaseState;
 use super::sweep;
 use crate::members::MemberId;
 
@@ -63,8 +63,12 @@ impl Story {
     }
 
     fn announce(&mut self, announced: Announced) -> Vec<Change> {
-        let changes = self.leases.announce(self.now, 0, announced, Proof::Peer);
+        let changes = self.leases.announce(self.now, 0, announced, SourceAddress);
         changes.expect("there is room")
+    }
+
+    fn withdraw(&mut self, announced: &Announced) -> Vec<Change> {
+        (self.leases).end(self.now, announced, LeaveReason::Withdrawn)
     }
 
     fn unready(&mut self, number: u8, because: &str) -> Vec<Change> {
@@ -94,7 +98,7 @@ impl Story {
                 changes.extend(all.flat_map(|number| self.announce(instance(*number))));
             }
             turn += 1;
-            self.now += sweep::EVERY;
+            self.now += sweep::INTERVAL;
             changes.extend(self.leases.sweep(self.now));
         }
         changes
@@ -108,11 +112,11 @@ impl Story {
 
     /// The last octets of the endpoints, as they were last published.
     fn endpoints(&mut self) -> Vec<u8> {
-        if let Some(told) = self.leases.tell() {
-            assert_eq!(told, self.leases.registered());
+        if let Some(update) = self.leases.take_update() {
+            assert_eq!(update, self.leases.registered());
             self.published = self.current();
         }
-        assert_eq!(self.published, self.current(), "a change was not told");
+        assert_eq!(self.published, self.current(), "a change was not published");
         self.published.clone()
     }
 
@@ -129,8 +133,8 @@ impl Story {
 
     fn stale(&self) -> usize {
         let listed = self.leases.list();
-        let stale = |standing: &Standing| matches!(standing, Standing::Stale { .. });
-        listed.iter().filter(|lease| stale(&lease.standing)).count()
+        let stale = |state: &LeaseState| matches!(state, LeaseState::Stale { .. });
+        listed.iter().filter(|lease| stale(&lease.state)).count()
     }
 }
 
@@ -174,7 +178,7 @@ fn who_is_silent_among_others_leaves() {
     let mut story = Story::new();
     story.pass(3 * SECOND, &[1, 2, 3]);
     let changes = story.pass(10 * SECOND, &[1, 2]);
-    assert_eq!(changes, [Change::Left(instance(3), Cause::Expired)]);
+    assert_eq!(changes, [Change::Left(instance(3), LeaveReason::Expired)]);
 }
 
 type CutOff<'c> = (&'c [u8], &'c [u8], &'c [u8], usize);
@@ -203,7 +207,7 @@ fn a_service_that_runs_out_over_several_sweeps_is_cut_off_as_well() {
     let mut story = Story::new();
     for number in [1, 2, 3] {
         story.announce(instance(number));
-        story.now += sweep::EVERY;
+        story.now += sweep::INTERVAL;
         story.leases.sweep(story.now);
     }
     story.pass(10 * SECOND, &[]);
@@ -237,7 +241,7 @@ fn a_word_makes_a_stale_lease_live_or_ends_it() {
     story.pass(3 * SECOND, &[1, 2, 3]);
     story.pass(MINUTE, &[]);
     story.announce(instance(1));
-    story.leases.end(story.now, &instance(2), Cause::Withdrawn);
+    story.withdraw(&instance(2));
     assert_eq!((story.endpoints(), story.stale()), (vec![1, 3], 1));
 }
 
@@ -256,7 +260,7 @@ fn nobody_is_removed_for_thirty_seconds_after_a_start() {
     story.pass(29 * SECOND, &[1, 2]);
     assert_eq!(story.endpoints(), [1, 2, 3]);
     let changes = story.pass(5 * SECOND, &[1, 2]);
-    assert_eq!(changes, [Change::Left(instance(3), Cause::Expired)]);
+    assert_eq!(changes, [Change::Left(instance(3), LeaveReason::Expired)]);
 }
 
 #[test]
@@ -282,10 +286,10 @@ fn nobody_is_removed_for_thirty_seconds_after_a_stall() {
 fn a_word_removes_at_once_even_in_a_grace() {
     let mut story = Story::restarted(&[1, 2]);
     let left = story.unready(1, "no process listens");
-    let cause = Cause::NotServing("no process listens".to_owned());
+    let cause = LeaveReason::NotServing("no process listens".to_owned());
     assert_eq!(left, [Change::Left(instance(1), cause)]);
-    let left = story.leases.end(story.now, &instance(2), Cause::Withdrawn);
-    assert_eq!(left, [Change::Left(instance(2), Cause::Withdrawn)]);
+    let left = story.withdraw(&instance(2));
+    assert_eq!(left, [Change::Left(instance(2), LeaveReason::Withdrawn)]);
     assert_eq!(story.endpoints(), [0; 0]);
 }
 
@@ -298,16 +302,13 @@ fn a_later_run_takes_the_address_over_and_the_earlier_cannot_end_it() {
         ..instance(1)
     };
     assert_eq!(story.announce(later.clone()).len(), 1);
-    assert_eq!(
-        story.leases.end(story.now, &instance(1), Cause::Withdrawn),
-        []
-    );
+    assert_eq!(story.withdraw(&instance(1)), []);
     assert_eq!(story.endpoints(), [1]);
     // A run that is not ready yet: who was there before is gone.
     let left = story.unready(1, "");
     assert_eq!(
         left,
-        [Change::Left(later, Cause::NotServing(String::new()))]
+        [Change::Left(later, LeaveReason::NotServing(String::new()))]
     );
 }
 
@@ -329,7 +330,7 @@ fn why_an_instance_takes_no_calls_is_known_while_it_says_so() {
         ),
         (
             "withdraws",
-            |story| drop(story.leases.end(story.now, &instance(1), Cause::Withdrawn)),
+            |story| drop(story.withdraw(&instance(1))),
             "2 silent",
         ),
         (
@@ -389,7 +390,7 @@ fn of_namespaces_that_share_a_name_the_earlier_comes_first() {
         };
         let joined = story
             .leases
-            .announce(story.now, unix_ms, announced, Proof::Peer);
+            .announce(story.now, unix_ms, announced, SourceAddress);
         joined.expect("there is room");
     }
     let registered = story.leases.registered();

@@ -17,11 +17,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::address_check::{Claim, Proof, Proofs};
+use super::address_check::{AddressChecks, AddressClaim, Verification};
 use super::announcement::{observed, parse, reason};
-use super::change::{Announced, Cause};
-use super::lease::{LEASE, Refused};
-use super::registrar::{Registry, Said, Stopped, Taken};
+use super::change::{Announced, LeaveReason};
+use super::lease::{LEASE, LeaseRefusal};
+use super::registrar::{LeaseEvent, LeaseOutcome, Registry, RegistryStopped};
 use crate::clock;
 use crate::document_store::Desired;
 use crate::members::caller::{self, Workload};
@@ -32,7 +32,7 @@ use crate::storage::journal::Journal;
 
 /// Longest time that a withdrawal waits for others to be told. 500 ms: those who stop have
 /// better things to do, and whoever was not told by then finds the door closed and tries another.
-const TELLING: Duration = Duration::from_millis(500);
+const WITHDRAWAL_WAIT: Duration = Duration::from_millis(500);
 
 /// Most observations of one announcement that are read. 64: as many as a member may have written down
 /// in 10 s.
@@ -53,7 +53,7 @@ pub struct Announcements {
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
     /// Whether members are where they say.
-    pub proofs: Proofs,
+    pub address_checks: AddressChecks,
     /// What is desired of the mesh.
     pub desired: watch::Receiver<Arc<Desired>>,
     /// How many streams a member has.
@@ -146,12 +146,12 @@ impl Instance {
                 _ = stopping.wait_for(|stops| *stops) => break caller::stopping(),
             };
             let Some(Ok(announcement)) = announcement else {
-                return self.look_for().await;
+                return self.end_if_dead().await;
             };
             match self.take(&announcement).await {
                 Ok(lease) if leases.send(Ok(lease)).await.is_ok() => {}
                 // It broke while the announcement was written down.
-                Ok(_) => return self.look_for().await,
+                Ok(_) => return self.end_if_dead().await,
                 Err(status) => break status,
             }
         };
@@ -161,30 +161,35 @@ impl Instance {
 
     /// The stream has broken: an instance that is surely dead, and has not come back on another
     /// stream meanwhile, keeps no lease.
-    async fn look_for(mut self) {
+    async fn end_if_dead(mut self) {
         let Some(announced) = self.last.take() else {
             return;
         };
         let broke = clock::now();
         // A look takes its time, and is no stream any more.
         self.place = None;
-        if self.service.proofs.is_dead(self.claim(&announced)).await {
+        if self
+            .service
+            .address_checks
+            .is_dead(self.claim(&announced))
+            .await
+        {
             // Fails when the process stops.
             let _ = self
                 .service
                 .registry
-                .say(Said::Dead(announced, broke))
+                .apply(LeaseEvent::Died(announced, broke))
                 .await;
         }
     }
 
     async fn take(&mut self, announcement: &Announcement) -> Result<Lease, Status> {
-        let taken = self.hear(announcement).await;
+        let taken = self.record(announcement).await;
         self.service.metrics.announced(taken.is_ok());
         let revision = taken?;
         if announcement.withdraw {
             let sidecars = &self.service.sidecars;
-            sidecars.wait_for_registry(revision, TELLING).await;
+            sidecars.wait_for_registry(revision, WITHDRAWAL_WAIT).await;
         }
         Ok(Lease {
             duration_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX),
@@ -193,7 +198,7 @@ impl Instance {
     }
 
     /// Says what the announcement says to the registry, and which of its states has it.
-    async fn hear(&mut self, announcement: &Announcement) -> Result<u64, Status> {
+    async fn record(&mut self, announcement: &Announcement) -> Result<u64, Status> {
         let announced = parse(&self.workload, announcement);
         let announced =
             announced.map_err(|unusable| Status::invalid_argument(unusable.to_string()))?;
@@ -202,15 +207,17 @@ impl Instance {
         let before = self.last.replace(announced.clone());
         let moved = before.filter(|before| *before != announced);
         if let Some(before) = moved {
-            self.say(Said::Over(before, Cause::Moved)).await?;
+            self.send(LeaseEvent::Ended(before, LeaveReason::Moved))
+                .await?;
         }
         if announcement.withdraw {
-            self.say(Said::Over(announced, Cause::Withdrawn)).await
+            self.send(LeaseEvent::Ended(announced, LeaveReason::Withdrawn))
+                .await
         } else if announcement.serving {
             self.serve(announced).await
         } else {
             let because = reason(announcement);
-            self.say(Said::Unready(announced, because)).await
+            self.send(LeaseEvent::Unready(announced, because)).await
         }
     }
 
@@ -218,26 +225,29 @@ impl Instance {
     /// looked for there: if it answers, the other one is gone.
     async fn serve(&self, announced: Announced) -> Result<u64, Status> {
         let claim = self.claim(&announced);
-        let proofs = &self.service.proofs;
-        let mut proof = proofs.of(claim).await;
-        if proof == Proof::Missing && self.requires_proof() {
-            proof = proofs.look(claim).await;
-            if proof == Proof::Missing {
-                return Err(unproven(announced.address));
+        let checks = &self.service.address_checks;
+        let mut verification = checks.verify_once(claim).await;
+        if verification == Verification::Unverified && self.requires_proof() {
+            verification = checks.verify(claim).await;
+            if verification == Verification::Unverified {
+                return Err(unverified(announced.address));
             }
         }
-        let said = Said::Serving(announced.clone(), proof);
-        match self.service.registry.say(said).await {
-            Ok(Taken::Refused(Refused::Held(_))) if proof != Proof::Answered => {
-                proof = proofs.look(claim).await;
-                self.say(Said::Serving(announced, proof)).await
+        let event = LeaseEvent::Serving(announced.clone(), verification);
+        match self.service.registry.apply(event).await {
+            Ok(LeaseOutcome::Refused(LeaseRefusal::AddressInUse(_)))
+                if verification != Verification::Handshake =>
+            {
+                verification = checks.verify(claim).await;
+                self.send(LeaseEvent::Serving(announced, verification))
+                    .await
             }
             taken => answer(taken),
         }
     }
 
-    fn claim(&self, announced: &Announced) -> Claim<'_> {
-        Claim {
+    fn claim(&self, announced: &Announced) -> AddressClaim<'_> {
+        AddressClaim {
             workload: &self.workload,
             from: self.from,
             address: announced.address,
@@ -248,32 +258,32 @@ impl Instance {
         self.service.desired.borrow().documents.requires_proof()
     }
 
-    async fn say(&self, said: Said) -> Result<u64, Status> {
-        answer(self.service.registry.say(said).await)
+    async fn send(&self, event: LeaseEvent) -> Result<u64, Status> {
+        answer(self.service.registry.apply(event).await)
     }
 }
 
 /// Which state of the registry has what was said.
-fn answer(taken: Result<Taken, Stopped>) -> Result<u64, Status> {
+fn answer(taken: Result<LeaseOutcome, RegistryStopped>) -> Result<u64, Status> {
     match taken {
-        Ok(Taken::By(revision)) => Ok(revision),
-        Ok(Taken::Refused(refused)) => Err(status_of(refused)),
-        Err(Stopped) => Err(caller::stopping()),
+        Ok(LeaseOutcome::Recorded(revision)) => Ok(revision),
+        Ok(LeaseOutcome::Refused(refused)) => Err(status_of(refused)),
+        Err(RegistryStopped) => Err(caller::stopping()),
     }
 }
 
 /// Not why: whoever asks for a look at an address learns nothing else of it.
-fn unproven(address: SocketAddr) -> Status {
+fn unverified(address: SocketAddr) -> Status {
     Status::failed_precondition(format!(
         "{address} is not proven, and this mesh wants it to be: the control plane connects there and \
          must find the certificate of this member, or the announcement must come from that IP"
     ))
 }
 
-fn status_of(refused: Refused) -> Status {
+fn status_of(refused: LeaseRefusal) -> Status {
     let code = match refused {
-        Refused::Full | Refused::TooManyAddresses => Code::ResourceExhausted,
-        Refused::Held(_) => Code::FailedPrecondition,
+        LeaseRefusal::TooManyInstances | LeaseRefusal::TooManyAddresses => Code::ResourceExhausted,
+        LeaseRefusal::AddressInUse(_) => Code::FailedPrecondition,
     };
     Status::new(code, refused.to_string())
 }
@@ -323,7 +333,7 @@ mod tests {
             registry,
             sidecars: Sidecars::default(),
             journal,
-            proofs: Proofs::new(verifier, Arc::clone(&metrics)),
+            address_checks: AddressChecks::new(verifier, Arc::clone(&metrics)),
             desired: watch::channel(Arc::new(desired)).1,
             metrics,
             streams: Streams::default(),

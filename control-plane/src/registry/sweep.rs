@@ -8,12 +8,12 @@
 
 use std::time::Duration;
 
-use super::change::{Announced, Cause, Change, ServiceName};
+use super::change::{Announced, Change, LeaveReason, ServiceName};
 use super::lease::{GRACE, Leases, Service};
-use super::standing::Standing;
+use super::lease_state::LeaseState;
 
 /// Time between two sweeps: what an ended lease may live on. 500 ms.
-pub const EVERY: Duration = Duration::from_millis(500);
+pub const INTERVAL: Duration = Duration::from_millis(500);
 
 /// A sweep that is later than this was kept from running. 5 s: a lease.
 const STALL: Duration = Duration::from_secs(5);
@@ -46,9 +46,9 @@ struct ConnectionCounts {
 }
 
 impl Leases {
-    /// Ends what has been silent for too long. Call it every [`EVERY`].
+    /// Ends what has been silent for too long. Call it every [`INTERVAL`].
     pub fn sweep(&mut self, now: Duration) -> Vec<Change> {
-        if now.saturating_sub(self.swept) > EVERY + STALL {
+        if now.saturating_sub(self.swept) > INTERVAL + STALL {
             self.grace_until = now + GRACE;
         }
         self.swept = now;
@@ -60,11 +60,11 @@ impl Leases {
             return Vec::new();
         }
         let mut changes = Vec::new();
-        let moved = &mut self.moved;
+        let changed_names = &mut self.changed_names;
         self.services.retain(|name, service| {
             let known = service.is_known(now);
             if service.sweep(now, name, &mut changes) || !known {
-                moved.insert(name.service.clone());
+                changed_names.insert(name.service.clone());
             }
             if !known {
                 changes.push(Change::Forgotten(name.clone()));
@@ -90,10 +90,10 @@ impl Service {
         let live_since = self.live_since;
         let mut moved = false;
         self.leases.retain(|address, lease| {
-            let next = census.judge(now, live_since, lease.standing);
-            moved |= next.is_some_and(Standing::is_endpoint) != lease.standing.is_endpoint();
+            let next = census.judge(now, live_since, lease.state);
+            moved |= next.is_some_and(LeaseState::is_endpoint) != lease.state.is_endpoint();
             match next {
-                Some(standing) => lease.standing = standing,
+                Some(state) => lease.state = state,
                 None => {
                     let announced = Announced {
                         name: name.clone(),
@@ -101,7 +101,7 @@ impl Service {
                         instance: lease.instance.clone(),
                         address: *address,
                     };
-                    changes.push(Change::Left(announced, Cause::Expired));
+                    changes.push(Change::Left(announced, LeaveReason::Expired));
                 }
             }
             next.is_some()
@@ -112,10 +112,10 @@ impl Service {
     fn census(&self, now: Duration) -> ConnectionCounts {
         let mut census = ConnectionCounts::default();
         for lease in self.leases.values() {
-            match lease.standing {
-                Standing::Live { .. } if !lease.standing.has_run_out(now) => census.live += 1,
-                Standing::Live { .. } | Standing::Lapsed { .. } => census.lapsed += 1,
-                Standing::Stale { .. } => census.stale += 1,
+            match lease.state {
+                LeaseState::Live { .. } if !lease.state.has_run_out(now) => census.live += 1,
+                LeaseState::Live { .. } | LeaseState::Lapsed { .. } => census.lapsed += 1,
+                LeaseState::Stale { .. } => census.stale += 1,
             }
         }
         census
@@ -137,19 +137,19 @@ impl ConnectionCounts {
         self,
         now: Duration,
         live_since: Option<Duration>,
-        standing: Standing,
-    ) -> Option<Standing> {
-        let stale = Standing::Stale { since: now };
-        match standing {
-            Standing::Live { .. } if !standing.has_run_out(now) => Some(standing),
-            Standing::Live { .. } if self.is_cut_off() => Some(stale),
-            Standing::Live { .. } => Some(Standing::Lapsed { since: now }),
-            Standing::Lapsed { .. } if self.is_cut_off() => Some(stale),
-            Standing::Lapsed { since } => (now < since + TOGETHER).then_some(standing),
+        state: LeaseState,
+    ) -> Option<LeaseState> {
+        let stale = LeaseState::Stale { since: now };
+        match state {
+            LeaseState::Live { .. } if !state.has_run_out(now) => Some(state),
+            LeaseState::Live { .. } if self.is_cut_off() => Some(stale),
+            LeaseState::Live { .. } => Some(LeaseState::Lapsed { since: now }),
+            LeaseState::Lapsed { .. } if self.is_cut_off() => Some(stale),
+            LeaseState::Lapsed { since } => (now < since + TOGETHER).then_some(state),
             // The others have been heard since then, too: counted from the later of the two.
-            Standing::Stale { since } => {
+            LeaseState::Stale { since } => {
                 let begun = live_since.map_or(since, |live| live.max(since));
-                (now < begun + self.stale_life()).then_some(standing)
+                (now < begun + self.stale_life()).then_some(state)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Who announces itself and takes no calls: no endpoint, and shown with its reason.
 //!
-//! Kept for as long as an announcement holds, in a grace too: it is a word and no guess. Nothing of
+//! StoredRegistry for as long as an announcement holds, in a grace too: it is a word and no guess. Nothing of
 //! it is written down.
 
 use std::collections::BTreeMap;

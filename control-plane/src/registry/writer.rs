@@ -9,9 +9,9 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::change::Change;
-use super::kept::{self, Unwritten};
-use super::lease::Refused;
-use super::registrar::Taken;
+use super::lease::LeaseRefusal;
+use super::registrar::LeaseOutcome;
+use super::tables::{self, Unwritten};
 use crate::storage::store::{Store, StoreError};
 
 /// Most batches in one write. 1,024.
@@ -23,7 +23,7 @@ pub(super) struct Batch {
     /// In order; may be empty.
     pub changes: Vec<Change>,
     /// Who waits for it, and whether it was refused.
-    pub answers: Vec<(oneshot::Sender<Taken>, Option<Refused>)>,
+    pub answers: Vec<(oneshot::Sender<LeaseOutcome>, Option<LeaseRefusal>)>,
     /// The publication that has the changes.
     pub revision: u64,
 }
@@ -50,7 +50,10 @@ pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Bat
         };
         for batch in gathered.drain(..) {
             for (answer, refused) in batch.answers {
-                let taken = refused.map_or(Taken::By(batch.revision), Taken::Refused);
+                let taken = refused.map_or(
+                    LeaseOutcome::Recorded(batch.revision),
+                    LeaseOutcome::Refused,
+                );
                 // Fails when the stream has ended meanwhile.
                 let _ = answer.send(taken);
             }
@@ -67,7 +70,7 @@ async fn keep(store: &Store, unwritten: Unwritten) -> Result<Unwritten, GivenUp>
         return Ok(unwritten);
     }
     let store = store.clone();
-    let write = move || match kept::write(&store, &unwritten) {
+    let write = move || match tables::write(&store, &unwritten) {
         Err(StoreError::Unwritable(_)) => Ok(unwritten),
         written => written.map(|()| Unwritten::default()),
     };

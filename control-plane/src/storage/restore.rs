@@ -196,7 +196,7 @@ impl Contents {
             roots: authority::kept_root_hashes(&store, clock::unix_seconds())?,
             documents: document_store::kept_version(&store)?,
             tokens: tokens.map(|token| (token.id.clone(), token)).collect(),
-            instances: registry::kept_count(&store)?,
+            instances: registry::stored_count(&store)?,
             last_event_unix: journal::last_event_unix(&store)?,
         })
     }

@@ -1,7 +1,8 @@
 //! Whose a lease is: rules among members of one service, and what they may do how often.
 
 use super::*;
-use crate::registry::lease::Refused;
+use crate::registry::address_check::Verification;
+use crate::registry::lease::LeaseRefusal;
 
 /// Another member of the same service, at the address of instance `number`.
 fn sibling(number: u8) -> Announced {
@@ -14,10 +15,12 @@ fn sibling(number: u8) -> Announced {
 
 #[test]
 fn the_address_of_a_member_that_is_heard_is_no_siblings() {
-    type Attempt = fn(&mut Story) -> Result<Vec<Change>, Refused>;
+    type Attempt = fn(&mut Story) -> Result<Vec<Change>, LeaseRefusal>;
     let attempts: [(&str, Attempt); 4] = [
         ("announces it", |story| {
-            story.leases.announce(story.now, 0, sibling(1), Proof::Peer)
+            story
+                .leases
+                .announce(story.now, 0, sibling(1), SourceAddress)
         }),
         ("says that nobody serves there", |story| {
             let because = String::new();
@@ -28,7 +31,7 @@ fn the_address_of_a_member_that_is_heard_is_no_siblings() {
                 instance: instance(1).instance,
                 ..sibling(1)
             };
-            Ok(story.leases.end(story.now, &said, Cause::Withdrawn))
+            Ok(story.withdraw(&said))
         }),
         ("says that it is dead", |story| {
             let said = Announced {
@@ -43,7 +46,7 @@ fn the_address_of_a_member_that_is_heard_is_no_siblings() {
         story.announce(instance(1));
         let before = story.leases.list();
         let said = attempt(&mut story);
-        let held = Refused::Held(instance(1).address);
+        let held = LeaseRefusal::AddressInUse(instance(1).address);
         assert!(said == Err(held) || said == Ok(vec![]), "{rule}: {said:?}");
         assert_eq!(story.leases.list(), before, "{rule}");
         assert_eq!(story.reasons(), "", "{rule}");
@@ -56,7 +59,7 @@ fn a_successor_has_the_address_when_its_holder_is_gone() {
     type End = fn(&mut Story);
     let ends: [(&str, End); 5] = [
         ("withdrawn", |story| {
-            drop(story.leases.end(story.now, &instance(1), Cause::Withdrawn));
+            drop(story.withdraw(&instance(1)));
         }),
         ("dead", |story| {
             let (leases, now) = (&mut story.leases, story.now);
@@ -119,13 +122,13 @@ fn a_member_has_eight_addresses() {
             story.announce(own(number));
         }
     }
-    let ninth = story.leases.announce(story.now, 0, own(9), Proof::Peer);
-    assert_eq!(ninth, Err(Refused::TooManyAddresses));
+    let ninth = story.leases.announce(story.now, 0, own(9), SourceAddress);
+    assert_eq!(ninth, Err(LeaseRefusal::TooManyAddresses));
     story.announce(instance(10));
     // One that is silent gives way.
     story.now += 5 * SECOND;
     let changes = story.announce(own(9));
-    assert_eq!(changes[0], Change::Left(own(1), Cause::Moved));
+    assert_eq!(changes[0], Change::Left(own(1), LeaveReason::Moved));
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn a_clock_that_steps_back_changes_no_owner() {
         };
         let joined = story
             .leases
-            .announce(story.now, unix_ms, announced, Proof::Peer);
+            .announce(story.now, unix_ms, announced, SourceAddress);
         for change in joined.expect("there is room") {
             if let Change::Known(name, rank) = change {
                 kept.push((name, rank));
@@ -173,30 +176,30 @@ fn a_service_has_so_many_instances_and_no_more() {
     }
     let refused = story
         .leases
-        .announce(story.now, 0, many(10_001), Proof::Peer);
+        .announce(story.now, 0, many(10_001), SourceAddress);
     assert!(refused.is_err());
     assert_eq!(story.announce(many(10_000)), []);
 }
 
 #[test]
 fn who_has_answered_at_an_address_is_the_successor_of_whoever_had_it() {
-    for (proof, expected) in [
-        (Proof::Missing, false),
-        (Proof::Peer, false),
-        (Proof::Answered, true),
+    for (verification, expected) in [
+        (Verification::Unverified, false),
+        (SourceAddress, false),
+        (Verification::Handshake, true),
     ] {
         let mut story = Story::new();
         story.announce(instance(1));
-        let said = story.leases.announce(story.now, 0, sibling(1), proof);
-        let left = Change::Left(instance(1), Cause::Succeeded);
-        assert_eq!(said.is_ok_and(|all| all[0] == left), expected, "{proof:?}");
-        assert_eq!(story.endpoints(), [1], "{proof:?}");
+        let said = story
+            .leases
+            .announce(story.now, 0, sibling(1), verification);
+        let left = Change::Left(instance(1), LeaveReason::Succeeded);
         assert_eq!(
-            story
-                .leases
-                .end(story.now, &instance(1), Cause::Withdrawn)
-                .is_empty(),
-            expected
+            said.is_ok_and(|all| all[0] == left),
+            expected,
+            "{verification:?}"
         );
+        assert_eq!(story.endpoints(), [1], "{verification:?}");
+        assert_eq!(story.withdraw(&instance(1)).is_empty(), expected);
     }
 }

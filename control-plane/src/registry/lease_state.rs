@@ -6,7 +6,7 @@ use super::lease::LEASE;
 
 /// How a lease stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LeaseState {
     /// It holds until then, and in a grace also after that.
     Live {
         /// Since the process started.
@@ -24,31 +24,31 @@ pub enum Standing {
     },
 }
 
-impl Standing {
-    pub(super) fn live(now: Duration) -> Standing {
-        Standing::Live { until: now + LEASE }
+impl LeaseState {
+    pub(super) fn live(now: Duration) -> LeaseState {
+        LeaseState::Live { until: now + LEASE }
     }
 
     pub(super) fn is_announced_after(self, moment: Duration) -> bool {
         match self {
-            Standing::Live { until } => until > moment + LEASE,
-            Standing::Lapsed { .. } | Standing::Stale { .. } => false,
+            LeaseState::Live { until } => until > moment + LEASE,
+            LeaseState::Lapsed { .. } | LeaseState::Stale { .. } => false,
         }
     }
 
     /// Is the instance told to others?
     pub(super) fn is_endpoint(self) -> bool {
         match self {
-            Standing::Live { .. } | Standing::Stale { .. } => true,
-            Standing::Lapsed { .. } => false,
+            LeaseState::Live { .. } | LeaseState::Stale { .. } => true,
+            LeaseState::Lapsed { .. } => false,
         }
     }
 
     /// Is the time it was given over?
     pub(super) fn has_run_out(self, now: Duration) -> bool {
         match self {
-            Standing::Live { until } => until <= now,
-            Standing::Lapsed { .. } | Standing::Stale { .. } => true,
+            LeaseState::Live { until } => until <= now,
+            LeaseState::Lapsed { .. } | LeaseState::Stale { .. } => true,
         }
     }
 }

@@ -10,22 +10,22 @@ use outrider_documents::{Registered, RegisteredService};
 
 use super::change::{Announced, Registration, ServiceName};
 use super::lease::Leases;
-use super::standing::Standing;
+use super::lease_state::LeaseState;
 
 /// A lease as the admin page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedLease {
     /// Whose it is.
     pub registration: Registration,
     /// How it stands.
-    pub standing: Standing,
+    pub state: LeaseState,
     /// It was announced since this process started.
     pub heard: bool,
 }
 
 /// The leases in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct LeaseCounts {
     /// Services that are known.
     pub services: usize,
     /// Leases that hold.
@@ -40,15 +40,15 @@ pub struct Counts {
 
 impl Leases {
     /// Who is an endpoint, if that may have changed since it was last told. Costs what has changed.
-    pub fn tell(&mut self) -> Option<Registered> {
-        if self.moved.is_empty() {
+    pub fn take_update(&mut self) -> Option<Registered> {
+        if self.changed_names.is_empty() {
             return None;
         }
-        for name in std::mem::take(&mut self.moved) {
+        for name in std::mem::take(&mut self.changed_names) {
             let candidates = self.candidates(&name);
-            self.told.set(&name, candidates);
+            self.published.set(&name, candidates);
         }
-        Some(self.told.clone())
+        Some(self.published.clone())
     }
 
     /// Who is an endpoint now.
@@ -78,27 +78,27 @@ impl Leases {
     }
 
     /// How many leases stand how.
-    pub fn counts(&self, now: Duration) -> Counts {
-        let mut counts = Counts {
+    pub fn counts(&self, now: Duration) -> LeaseCounts {
+        let mut counts = LeaseCounts {
             services: self.services.len(),
             grace: self.grace(now),
-            ..Counts::default()
+            ..LeaseCounts::default()
         };
         for lease in self.services.values().flat_map(|it| it.leases.values()) {
-            match lease.standing {
-                Standing::Live { .. } => counts.live += 1,
-                Standing::Lapsed { .. } => counts.lapsed += 1,
-                Standing::Stale { .. } => counts.stale += 1,
+            match lease.state {
+                LeaseState::Live { .. } => counts.live += 1,
+                LeaseState::Lapsed { .. } => counts.lapsed += 1,
+                LeaseState::Stale { .. } => counts.stale += 1,
             }
         }
         counts
     }
 
     /// All leases, by service and address.
-    pub fn list(&self) -> Vec<Listed> {
+    pub fn list(&self) -> Vec<ListedLease> {
         let services = self.services.iter();
         let listed = services.flat_map(|(name, service)| {
-            service.leases.iter().map(|(address, lease)| Listed {
+            service.leases.iter().map(|(address, lease)| ListedLease {
                 registration: Registration {
                     announced: Announced {
                         name: name.clone(),
@@ -108,7 +108,7 @@ impl Leases {
                     },
                     joined_unix_ms: lease.joined_unix_ms,
                 },
-                standing: lease.standing,
+                state: lease.state,
                 heard: lease.heard,
             })
         });

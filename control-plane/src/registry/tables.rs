@@ -24,7 +24,7 @@ const HOLDERS: TableDefinition<'_, (&str, &str, &str), [u8; MemberId::BYTES]> =
 
 /// What was written down.
 #[derive(Debug, Default, PartialEq)]
-pub struct Kept {
+pub struct StoredRegistry {
     pub services: Vec<(ServiceName, i64)>,
     pub registrations: Vec<Registration>,
 }
@@ -41,9 +41,9 @@ pub fn count(store: &Store) -> Result<usize, StoreError> {
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn load(store: &Store) -> Result<Kept, StoreError> {
+pub fn load(store: &Store) -> Result<StoredRegistry, StoreError> {
     store.read(|transaction| {
-        Ok(Kept {
+        Ok(StoredRegistry {
             services: load_services(transaction).map_err(StoreError::from)?,
             registrations: load_registrations(transaction).map_err(StoreError::from)?,
         })
@@ -183,7 +183,7 @@ fn service_name((service, namespace): (&str, &str)) -> ServiceName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::change::Cause;
+    use crate::registry::change::LeaveReason;
 
     fn registration(address: &str) -> Registration {
         Registration {
@@ -201,7 +201,7 @@ mod tests {
     fn changes_are_found_after_a_restart() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("a store");
-        assert_eq!(load(&store).expect("readable"), Kept::default());
+        assert_eq!(load(&store).expect("readable"), StoredRegistry::default());
         let (one, two) = (registration("10.0.0.1:1"), registration("[::1]:2"));
         let other = service_name(("pay", "shop"));
         let changes = [
@@ -209,7 +209,7 @@ mod tests {
             Change::Known(other.clone(), 6),
             Change::Joined(one.clone()),
             Change::Joined(two.clone()),
-            Change::Left(one.announced.clone(), Cause::Expired),
+            Change::Left(one.announced.clone(), LeaveReason::Expired),
             Change::Forgotten(other),
         ];
         let mut unwritten = Unwritten::default();
@@ -217,7 +217,7 @@ mod tests {
         write(&store, &unwritten).expect("written");
         drop(store);
         let store = Store::open(folder.path()).expect("the same store");
-        let expected = Kept {
+        let expected = StoredRegistry {
             services: vec![(one.announced.name, 5)],
             registrations: vec![two],
         };
