@@ -15,7 +15,7 @@ use outrider_identity::SpiffeId;
 use outrider_policy::{Pressure, Tick};
 use slab::Slab;
 
-use crate::call::{AttemptError, Call, WaitKind};
+use crate::call::{AttemptError, Calls, WaitKind};
 use crate::cluster::lines::Lines;
 use crate::config::Settings;
 use crate::configuration::Configuration;
@@ -38,8 +38,7 @@ pub struct Engine {
     pub(crate) configuration: Configuration,
     pub(crate) connections: Slab<Connection>,
     serials: u32,
-    /// Boxed, so that a burst is not copied while the slab grows, and leaves little behind.
-    pub(crate) calls: Slab<Box<Call>>,
+    pub(crate) calls: Calls,
     pub(crate) timers: Timers,
     pub(crate) random: Random,
     pub(crate) window_pool: http2::WindowPool,
@@ -78,7 +77,7 @@ impl Engine {
             configuration: Configuration::new(settings.app),
             connections: Slab::new(),
             serials: 0,
-            calls: Slab::new(),
+            calls: Calls::default(),
             timers: Timers::default(),
             random: Random::new(seed),
             window_pool: http2::WindowPool::new(settings.window_growth_bytes),

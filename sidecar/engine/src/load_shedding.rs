@@ -76,7 +76,7 @@ impl Engine {
     /// In no order.
     fn all_buffered(&self) -> Vec<Buffered> {
         let calls = self.calls.iter();
-        let calls = calls.map(|(slot, call)| self.buffered_by(CallId(slot as u32), call));
+        let calls = calls.map(|(id, call)| self.buffered_by(id, call));
         let holdings = calls.chain(self.answers()).chain(self.unsent());
         holdings
             .filter(|holding| holding.bytes >= HELD_BYTES_MIN)

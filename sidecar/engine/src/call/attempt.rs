@@ -46,13 +46,15 @@ impl Engine {
     pub(crate) fn insert_call(&mut self, call: Box<Call>) -> CallId {
         let (downstream, stream, deadline) = (call.downstream, call.stream, call.deadline);
         self.replay_bytes += call.body.bytes.len();
-        let id = CallId(u32::try_from(self.calls.insert(call)).unwrap_or(u32::MAX));
+        let id = self.calls.insert(call);
         if let Some(connection) = self.connection_mut(downstream) {
             connection.streams.insert(stream, id);
         }
         if let Some(deadline) = deadline {
             let timer = self.timers.arm(deadline, Timer::Deadline(id));
-            self.calls[id.0 as usize].deadline_timer = Some(timer);
+            if let Some(call) = self.calls.get_mut(id) {
+                call.deadline_timer = Some(timer);
+            }
         }
         id
     }
@@ -68,7 +70,7 @@ impl Engine {
 
     /// Makes one attempt, behind all who stand in line.
     pub(crate) fn attempt(&mut self, id: CallId) {
-        let call = self.calls.get(id.0 as usize);
+        let call = self.calls.get(id);
         let Some(cluster) = call.and_then(|call| call.cluster.clone()) else {
             return;
         };
@@ -93,7 +95,7 @@ impl Engine {
     /// An endpoint that has room, and the connection that has it.
     fn find_endpoint(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
         loop {
-            let call = self.calls.get(id.0 as usize)?;
+            let call = self.calls.get(id)?;
             let choice = cluster.choose(call.tried(), self.now, &mut self.random)?;
             if let Some(found) = self.find_connection(cluster, &choice.endpoint) {
                 return Some((choice, found));
@@ -115,7 +117,7 @@ impl Engine {
         {
             return self.end_refused(id, refusal);
         }
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+        let Some(call) = self.calls.get_mut(id) else {
             return;
         };
         let admission = cluster.admit(&choice, self.now);
@@ -156,7 +158,7 @@ impl Engine {
 
     /// No attempt starts at or after its call's deadline, even where the timer has yet to fire.
     fn is_too_late(&self, id: CallId) -> bool {
-        let deadline = self.calls.get(id.0 as usize).and_then(|call| call.deadline);
+        let deadline = self.calls.get(id).and_then(|call| call.deadline);
         deadline.is_some_and(|deadline| deadline::is_over(deadline, self.now))
     }
 
@@ -165,7 +167,7 @@ impl Engine {
         if self.is_too_late(id) {
             return self.deadline_passed(id);
         }
-        let Some(call) = self.calls.get(id.0 as usize) else {
+        let Some(call) = self.calls.get(id) else {
             return;
         };
         let written = self.write_head(call);
@@ -201,7 +203,7 @@ impl Engine {
         peer: Option<std::sync::Arc<outrider_identity::SpiffeId>>,
     ) {
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id.0 as usize) else {
+        let Some(call) = self.calls.get_mut(id) else {
             return;
         };
         call.sent += 1;

@@ -96,9 +96,8 @@ impl Engine {
         }
         let waiting = self.calls.iter();
         let answered = waiting.filter(|(_, call)| self.has_answer(call));
-        let mut ready: Vec<(Option<Ticket>, CallId)> = answered
-            .map(|(slot, call)| (call.ticket, CallId(slot as u32)))
-            .collect();
+        let mut ready: Vec<(Option<Ticket>, CallId)> =
+            answered.map(|(id, call)| (call.ticket, id)).collect();
         ready.sort_unstable();
         for (_, id) in ready {
             self.for_call(id, |engine| engine.resume(id));

@@ -13,7 +13,7 @@ use crate::timers::Timer;
 impl Engine {
     /// Before its first attempt: is it to wait? Then it does, and is tried when the wait is over.
     pub(super) fn is_held(&mut self, id: CallId) -> bool {
-        let Some(call) = self.calls.get(id.0 as usize) else {
+        let Some(call) = self.calls.get(id) else {
             return false;
         };
         let until = self
@@ -24,7 +24,9 @@ impl Engine {
         };
         let due = u64::try_from(until.as_nanos()).map_or(self.now, Tick::from_nanos);
         let timer = self.timers.arm(due, Timer::BackOff(id));
-        self.calls[id.0 as usize].phase = Phase::BackingOff(timer);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.phase = Phase::BackingOff(timer);
+        }
         true
     }
 }

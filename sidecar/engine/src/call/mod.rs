@@ -31,6 +31,7 @@ mod malformed;
 mod reset;
 mod respond;
 mod retry;
+mod slab;
 mod steps;
 mod wait;
 
@@ -53,6 +54,7 @@ use crate::timers::TimerKey;
 pub(crate) use body::RequestBody;
 pub(crate) use failed::AttemptError;
 pub(crate) use respond::Response;
+pub(crate) use slab::Calls;
 pub(crate) use wait::{Wait, WaitKind, Waited};
 
 /// One call from its head to its record.

@@ -12,7 +12,7 @@ use outrider_http2::{ErrorCode, GoawayKind};
 use outrider_policy::Tick;
 
 use crate::engine::Engine;
-use crate::ids::{CallId, ConnectionId, Scope, Side};
+use crate::ids::{ConnectionId, Scope, Side};
 use crate::net::connection::{DrainStep, Role};
 use crate::refusal::{Reason, Refusal};
 use crate::timers::Timer;
@@ -201,20 +201,13 @@ impl Engine {
         if let Some(drain) = &mut self.drain {
             drain.told = Told::Over;
         }
-        let calls: Vec<_> = self
-            .calls
-            .iter()
-            .map(|(slot, _)| CallId(slot as u32))
-            .collect();
+        let calls: Vec<_> = self.calls.iter().map(|(id, _)| id).collect();
         for id in calls {
             let refusal = Refusal::early(
                 Reason::Draining,
                 "this sidecar is shutting down and its drain time is over",
             );
-            let sent = self
-                .calls
-                .get(id.0 as usize)
-                .is_some_and(|call| call.sent > 0);
+            let sent = self.calls.find(id).is_some_and(|call| call.sent > 0);
             let refusal = Refusal {
                 unprocessed: !sent,
                 ..refusal

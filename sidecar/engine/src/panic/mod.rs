@@ -55,6 +55,7 @@ impl Engine {
 
     fn recover(&mut self) {
         self.rebuild_due = true;
+        self.calls.note_panic();
         match std::mem::take(&mut self.scope) {
             Scope::None => self.count_contained(Contained::Nothing),
             Scope::UnkeptCall => self.count_contained(Contained::Call),
@@ -73,7 +74,7 @@ impl Engine {
     }
 
     fn end_damaged_call(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(id.0 as usize) else {
+        let Some(call) = self.calls.get(id) else {
             return self.count_contained(Contained::Nothing);
         };
         let over = call.response.over;
@@ -89,7 +90,7 @@ impl Engine {
 
     /// The call goes without any of its own steps. Who still names it is told by `rebuild_after_panic`.
     fn drop_call(&mut self, id: CallId) {
-        if let Some(call) = self.calls.try_remove(id.0 as usize) {
+        if let Some(call) = self.calls.remove(id) {
             let refused = Outcome::Refused(Reason::SidecarFault);
             let (outcome, (code, class)) = match call.response.over {
                 Some(over) => (Outcome::Answered, over),

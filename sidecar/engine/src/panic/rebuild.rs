@@ -26,6 +26,7 @@ impl Engine {
         self.end_lost_calls();
         self.drop_stale_timers();
         self.recount();
+        self.calls.note_rebuilt();
     }
 
     fn find_connection_where(&self, test: fn(&Connection) -> bool) -> Option<ConnectionId> {
@@ -46,7 +47,7 @@ impl Engine {
                 slot: slot as u32,
                 serial: connection.serial,
             };
-            let owner = |call: &CallId| calls.get(call.0 as usize);
+            let owner = |call: &CallId| calls.find(*call);
             let dangling: Vec<StreamId> = connection
                 .streams
                 .iter()
@@ -81,8 +82,7 @@ impl Engine {
             Phase::Waiting(_) | Phase::BackingOff(_) => false,
         };
         let mut left = Vec::new();
-        for (slot, call) in &self.calls {
-            let id = CallId(slot as u32);
+        for (id, call) in self.calls.iter() {
             if self.connection(call.downstream).is_none() {
                 left.push((id, None));
             } else if lost(id, call) {
@@ -121,10 +121,10 @@ impl Engine {
         };
         self.timers.retain(|key, timer| match timer {
             Timer::Deadline(id) => calls
-                .get(id.0 as usize)
+                .find(id)
                 .is_some_and(|call| call.deadline_timer == Some(key)),
             Timer::PerTry(id) | Timer::BackOff(id) | Timer::WaitTimeout(id) => calls
-                .get(id.0 as usize)
+                .find(id)
                 .is_some_and(|call| call.phase.timer() == Some(key)),
             Timer::Connect(id)
             | Timer::Handshake(id)
@@ -158,12 +158,12 @@ impl Engine {
                 known.retain(|id| self.connection(*id).is_some());
             }
         }
-        for (_, call) in &self.calls {
+        for (_, call) in self.calls.iter() {
             if let Phase::Trying(attempt) = &call.phase {
                 attempt.endpoint.in_flight.set(0);
             }
         }
-        for (_, call) in &self.calls {
+        for (_, call) in self.calls.iter() {
             count(call);
         }
         self.count_waits();
