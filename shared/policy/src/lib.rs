@@ -40,7 +40,9 @@ mod retry;
 mod error;
 
 pub use authority::{Authority, BadAuthority};
-pub use balance::{Candidate, Estimate, Octaves, Rank, Seen, Trial, Turn, Usual};
+pub use balance::{
+    Candidate, EndpointStatus, Estimate, LatencyBaseline, Log2Ratio, Rank, Trial, Turn,
+};
 pub use call_policy::CallPolicy;
 pub use classify::{Class, Origin, classify_grpc, classify_http};
 pub use cluster_policy::ClusterPolicy;
@@ -48,12 +50,14 @@ pub use code::{Code, CodeSet};
 pub use error::ConfigError;
 pub use family::Family;
 pub use health::{
-    Access, Admission, Breaker, BreakerRules, Ejection, EndpointHealth, HealthChange, HealthRules,
-    Observation, OutlierRules, may_eject,
+    Admission, Availability, Breaker, BreakerRules, Ejection, EndpointHealth, HealthChange,
+    HealthRules, Observation, OutlierRules, may_eject,
 };
-pub use lifetimes::{Keepalive, KeepaliveRules, Lifetimes, Presence, jittered};
+pub use lifetimes::{Keepalive, KeepaliveAction, KeepaliveRules, Lifetimes, jittered};
 pub use limits::Limits;
-pub use overload::{DescriptorRules, End, MemoryRules, OpenConnections, Pressure, Relief};
+pub use overload::{
+    ConnectionSide, DescriptorRules, LoadShedding, MemoryRules, OpenConnections, Pressure,
+};
 pub use path::{BadPath, GrpcPath, check_plain_path};
 pub use retry::{
     AttemptEnd, BackOff, BudgetRules, CallFacts, Processed, Pushback, RetryBudget, RetryPolicy,

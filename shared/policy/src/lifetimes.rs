@@ -86,51 +86,54 @@ const BACK_OFFS_MAX: u8 = 10;
 pub enum Keepalive {
     /// Not asked.
     #[default]
-    Trusting,
-    /// Asked at this time.
-    Asked(Tick),
+    Idle,
+    /// Pinged at this time.
+    Pinged(Tick),
 }
 
 /// What to do about a peer's presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub enum KeepaliveAction {
     /// Nothing, and nothing to wait for: no stream depends on it.
-    Unneeded,
+    Nothing,
     /// Look again at this time.
-    LookAt(Tick),
+    CheckAt(Tick),
     /// Ping it, and look again at this time.
     Ping(Tick),
     /// It has not answered.
-    Gone,
+    PeerLost,
 }
 
 impl Keepalive {
     /// Is the peer there? `heard` is when the last octet came, `is_busy` whether a stream is open.
     ///
     /// Any octet counts as an answer, so a slow peer that still sends is never called gone.
-    pub fn look(
+    pub fn step(
         self,
         rules: &KeepaliveRules,
         now: Tick,
         heard: Tick,
         is_busy: bool,
-    ) -> (Keepalive, Presence) {
+    ) -> (Keepalive, KeepaliveAction) {
         match self {
             // Not `heard > at`: it was silent when asked, so what came in that instant is news.
-            Keepalive::Asked(at) if heard < at => {
+            Keepalive::Pinged(at) if heard < at => {
                 let patience_ends = at + rules.patience;
-                let presence = match now >= patience_ends {
-                    true => Presence::Gone,
-                    false => Presence::LookAt(patience_ends),
+                let action = match now >= patience_ends {
+                    true => KeepaliveAction::PeerLost,
+                    false => KeepaliveAction::CheckAt(patience_ends),
                 };
-                (self, presence)
+                (self, action)
             }
-            Keepalive::Trusting | Keepalive::Asked(_) => {
+            Keepalive::Idle | Keepalive::Pinged(_) => {
                 let silence_ends = heard + rules.every;
                 match (is_busy, now >= silence_ends) {
-                    (false, _) => (Keepalive::Trusting, Presence::Unneeded),
-                    (true, false) => (Keepalive::Trusting, Presence::LookAt(silence_ends)),
-                    (true, true) => (Keepalive::Asked(now), Presence::Ping(now + rules.patience)),
+                    (false, _) => (Keepalive::Idle, KeepaliveAction::Nothing),
+                    (true, false) => (Keepalive::Idle, KeepaliveAction::CheckAt(silence_ends)),
+                    (true, true) => (
+                        Keepalive::Pinged(now),
+                        KeepaliveAction::Ping(now + rules.patience),
+                    ),
                 }
             }
         }
@@ -159,53 +162,45 @@ mod tests {
 
     #[test]
     fn a_silent_peer_is_asked_and_then_given_up() {
-        use Keepalive::{Asked, Trusting};
-        use Presence::{Gone, LookAt, Ping, Unneeded};
+        use Keepalive::{Idle, Pinged};
+        use KeepaliveAction::{CheckAt, Nothing, PeerLost, Ping};
         // (before, now, heard, busy) -> (after, what to do)
         let cases = [
-            (
-                "heard lately",
-                (Trusting, 9, 5, true),
-                (Trusting, LookAt(at(15))),
-            ),
+            ("heard lately", (Idle, 9, 5, true), (Idle, CheckAt(at(15)))),
             (
                 "silent",
-                (Trusting, 20, 10, true),
-                (Asked(at(20)), Ping(at(25))),
+                (Idle, 20, 10, true),
+                (Pinged(at(20)), Ping(at(25))),
             ),
-            (
-                "silent but idle",
-                (Trusting, 99, 10, false),
-                (Trusting, Unneeded),
-            ),
+            ("silent but idle", (Idle, 99, 10, false), (Idle, Nothing)),
             (
                 "waiting",
-                (Asked(at(20)), 24, 10, true),
-                (Asked(at(20)), LookAt(at(25))),
+                (Pinged(at(20)), 24, 10, true),
+                (Pinged(at(20)), CheckAt(at(25))),
             ),
             (
                 "no answer",
-                (Asked(at(20)), 25, 10, true),
-                (Asked(at(20)), Gone),
+                (Pinged(at(20)), 25, 10, true),
+                (Pinged(at(20)), PeerLost),
             ),
             (
                 "no answer, idle since",
-                (Asked(at(20)), 25, 10, false),
-                (Asked(at(20)), Gone),
+                (Pinged(at(20)), 25, 10, false),
+                (Pinged(at(20)), PeerLost),
             ),
             (
                 "an answer",
-                (Asked(at(20)), 25, 21, true),
-                (Trusting, LookAt(at(31))),
+                (Pinged(at(20)), 25, 21, true),
+                (Idle, CheckAt(at(31))),
             ),
             (
                 "an answer at once",
-                (Asked(at(20)), 25, 20, true),
-                (Trusting, LookAt(at(30))),
+                (Pinged(at(20)), 25, 20, true),
+                (Idle, CheckAt(at(30))),
             ),
         ];
         for (name, (before, now, heard, is_busy), expected) in cases {
-            let found = before.look(&RULES, at(now), at(heard), is_busy);
+            let found = before.step(&RULES, at(now), at(heard), is_busy);
             assert_eq!(found, expected, "{name}");
         }
     }

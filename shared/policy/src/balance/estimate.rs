@@ -12,8 +12,8 @@
 
 use std::time::Duration;
 
-use super::usual::FARTHEST;
-use super::{Octaves, Turn, Usual};
+use super::baseline::FARTHEST;
+use super::{LatencyBaseline, Log2Ratio, Turn};
 use crate::{Class, Tick};
 
 /// What an answer changes of an estimate: one part in 2^4.
@@ -35,7 +35,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const ANSWERS_PROVEN: u8 = 4;
 
 /// What a second call at once costs before that.
-const UNPROVEN_COST: Octaves = Octaves::hundredths(400);
+const UNPROVEN_COST: Log2Ratio = Log2Ratio::hundredths(400);
 
 /// Whether an endpoint that stands aside may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum Trial {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// How much slower than usual; a mean of its last sixteen answers.
-    excess: Octaves,
+    excess: Log2Ratio,
     /// Answers so far, up to [`ANSWERS_PROVEN`].
     answers: u8,
     /// Failures since the last good end.
@@ -67,17 +67,17 @@ pub struct Estimate {
 impl Estimate {
     /// Response headers came `latency` after the attempt began. Also for our own deadline that ended
     /// an attempt without them: it would have taken at least that long.
-    pub fn observe(self, usual: &Usual, latency: Duration) -> Estimate {
-        let sample = usual.excess(latency);
+    pub fn observe(self, baseline: &LatencyBaseline, latency: Duration) -> Estimate {
+        let sample = baseline.excess(latency);
         let answers = self.answers.saturating_add(1).min(ANSWERS_PROVEN);
         let mut moved = Estimate {
             answers,
             ..self.moved(sample)
         };
         // Within the noise, or nearer to what is usual than to what is believed.
-        let is_quick = sample <= usual.margin().max(self.excess.part(1));
-        if self.is_slow(usual) && is_quick {
-            let beyond = self.excess - usual.margin();
+        let is_quick = sample <= baseline.margin().max(self.excess.part(1));
+        if self.is_slow(baseline) && is_quick {
+            let beyond = self.excess - baseline.margin();
             moved.excess = moved.excess.min(self.excess - beyond.part(2));
             if self.faults == 0 {
                 moved.patience /= QUICK_CUTS;
@@ -118,8 +118,14 @@ impl Estimate {
     }
 
     /// Does it stand aside, and if so: is it time for a trial? One at a time.
-    pub fn trial(&self, usual: &Usual, turn: &Turn, now: Tick, in_flight: u32) -> Trial {
-        if self.faults == 0 && !self.is_slow(usual) {
+    pub fn trial(
+        &self,
+        baseline: &LatencyBaseline,
+        turn: &Turn,
+        now: Tick,
+        in_flight: u32,
+    ) -> Trial {
+        if self.faults == 0 && !self.is_slow(baseline) {
             return Trial::Unneeded;
         }
         let turns = turn.turns_since(self.last_trial);
@@ -133,14 +139,18 @@ impl Estimate {
     /// What one more call costs beside `in_flight`: nothing, for an idle endpoint that is as usual.
     /// Slowness counts twice, as its square: else a burst of calls at once, which does no harm, would
     /// send some of them to a slow endpoint.
-    pub fn cost(&self, usual: &Usual, in_flight: u32) -> Octaves {
-        let slowness = match self.is_slow(usual) {
-            true => (self.excess + self.excess).max(Octaves::ONE),
-            false => Octaves::ZERO,
+    pub fn cost(&self, baseline: &LatencyBaseline, in_flight: u32) -> Log2Ratio {
+        let slowness = match self.is_slow(baseline) {
+            true => (self.excess + self.excess).max(Log2Ratio::ONE),
+            false => Log2Ratio::ZERO,
         };
         let is_new = in_flight > 0 && self.answers < ANSWERS_PROVEN;
-        let newness = if is_new { UNPROVEN_COST } else { Octaves::ZERO };
-        Octaves::of_load(in_flight) + slowness + newness
+        let newness = if is_new {
+            UNPROVEN_COST
+        } else {
+            Log2Ratio::ZERO
+        };
+        Log2Ratio::of_load(in_flight) + slowness + newness
     }
 
     /// Failures since the last good end.
@@ -159,20 +169,20 @@ impl Estimate {
     }
 
     /// How much slower than usual it is believed to be.
-    pub const fn excess(&self) -> Octaves {
+    pub const fn excess(&self) -> Log2Ratio {
         self.excess
     }
 
     /// How long its answers usually take; zero if nothing is known.
-    pub fn usual_latency(&self, usual: &Usual) -> Duration {
-        usual.latency(self.excess)
+    pub fn mean_latency(&self, baseline: &LatencyBaseline) -> Duration {
+        baseline.latency(self.excess)
     }
 
-    fn is_slow(&self, usual: &Usual) -> bool {
-        self.excess > usual.margin()
+    fn is_slow(&self, baseline: &LatencyBaseline) -> bool {
+        self.excess > baseline.margin()
     }
 
-    fn moved(self, sample: Octaves) -> Estimate {
+    fn moved(self, sample: Log2Ratio) -> Estimate {
         let excess = self.excess + (sample - self.excess).part(EXCESS_SHIFT);
         Estimate { excess, ..self }
     }
@@ -200,9 +210,9 @@ mod tests {
     }
 
     /// Answers take 2 ms here.
-    fn usual() -> Usual {
-        (0..100).fold(Usual::default(), |usual, _| {
-            usual.observe(ms(2), Octaves::ZERO)
+    fn baseline() -> LatencyBaseline {
+        (0..100).fold(LatencyBaseline::default(), |baseline, _| {
+            baseline.observe(ms(2), Log2Ratio::ZERO)
         })
     }
 
@@ -210,7 +220,7 @@ mod tests {
     fn after(millis: &[u64]) -> Estimate {
         let answers = millis.iter();
         answers.fold(Estimate::default(), |found, latency| {
-            found.observe(&usual(), ms(*latency))
+            found.observe(&baseline(), ms(*latency))
         })
     }
 
@@ -219,7 +229,7 @@ mod tests {
         let free = Candidate {
             tried: false,
             rank: Rank::Ready,
-            cost: Octaves::ZERO,
+            cost: Log2Ratio::ZERO,
             last_trial: 0,
             is_trial: false,
         };
@@ -230,14 +240,14 @@ mod tests {
     }
 
     fn trial(found: &Estimate, picks: u64) -> Trial {
-        found.trial(&usual(), &turn_after(picks), at(0), 0)
+        found.trial(&baseline(), &turn_after(picks), at(0), 0)
     }
 
     #[test]
     fn one_slow_answer_decides_nothing_and_some_do() {
         let cases: [(&str, &[u64], bool); 7] = [
             ("none", &[], false),
-            ("as usual", &[2; 50], false),
+            ("as baseline", &[2; 50], false),
             ("half as much again", &[3; 50], false),
             ("one of 300 ms", &[300], false),
             ("one of an hour", &[3_600_000], false),
@@ -258,19 +268,19 @@ mod tests {
         for turns in [2, 4, 8, 16, 32, 32] {
             slow = slow
                 .tried(&turn_after(picks), at(0))
-                .observe(&usual(), ms(20));
+                .observe(&baseline(), ms(20));
             picks += 2 * turns;
             assert_eq!(trial(&slow, picks - 1), Trial::Later, "{turns} turns");
             assert_eq!(trial(&slow, picks), Trial::Due, "{turns} turns");
         }
-        let busy = slow.trial(&usual(), &turn_after(picks), at(0), 1);
+        let busy = slow.trial(&baseline(), &turn_after(picks), at(0), 1);
         assert_eq!(busy, Trial::Later, "one at a time");
     }
 
     #[test]
     fn silence_makes_a_slow_one_worth_a_trial() {
         let slow = after(&[20; 50]).tried(&turn_after(0), at(0));
-        let trial = |millis| slow.trial(&usual(), &turn_after(1), at(millis), 0);
+        let trial = |millis| slow.trial(&baseline(), &turn_after(1), at(millis), 0);
         assert_eq!(trial(59_999), Trial::Later);
         assert_eq!(trial(60_000), Trial::Due);
     }
@@ -280,28 +290,28 @@ mod tests {
         let tried = |found: Estimate| found.tried(&turn_after(0), at(0));
         let slow = (0..5).fold(after(&[20; 100]), |found, _| tried(found));
         assert_eq!(trial(&slow, 63), Trial::Later);
-        let better = slow.observe(&usual(), ms(2));
+        let better = slow.observe(&baseline(), ms(2));
         assert_eq!(trial(&better, 7), Trial::Later);
         assert_eq!(trial(&better, 8), Trial::Due, "a quarter of the 16 turns");
-        let good = tried(better).observe(&usual(), ms(2));
-        let good = tried(good).observe(&usual(), ms(2));
+        let good = tried(better).observe(&baseline(), ms(2));
+        let good = tried(good).observe(&baseline(), ms(2));
         assert_eq!(trial(&good, 0), Trial::Due, "in its next turn");
-        let well = (0..16).fold(good, |found, _| found.observe(&usual(), ms(2)));
+        let well = (0..16).fold(good, |found, _| found.observe(&baseline(), ms(2)));
         assert_eq!(trial(&well, 0), Trial::Unneeded);
     }
 
     #[test]
     fn a_quick_answer_now_and_then_does_not_bring_a_slow_one_back() {
         let noisy = [1, 2, 4, 8].into_iter().cycle().take(400);
-        let usual = noisy.fold(Usual::default(), |usual, millis| {
-            usual.observe(ms(millis), Octaves::ZERO)
+        let baseline = noisy.fold(LatencyBaseline::default(), |baseline, millis| {
+            baseline.observe(ms(millis), Log2Ratio::ZERO)
         });
         // Three times as slow, and a third of its answers are no slower than those of others.
         let answers = [3, 12, 24].into_iter().cycle().take(300);
         let mut found = after(&[20; 50]);
         for millis in answers {
-            found = found.observe(&usual, ms(millis));
-            let trial = found.trial(&usual, &turn_after(0), at(0), 1);
+            found = found.observe(&baseline, ms(millis));
+            let trial = found.trial(&baseline, &turn_after(0), at(0), 1);
             assert_ne!(trial, Trial::Unneeded, "{found:?}");
         }
     }
@@ -339,18 +349,18 @@ mod tests {
 
     #[test]
     fn a_new_one_gets_one_call_at_a_time() {
-        let cost = |answers: &[u64], in_flight| after(answers).cost(&usual(), in_flight);
-        assert_eq!(cost(&[], 0), Octaves::ZERO);
+        let cost = |answers: &[u64], in_flight| after(answers).cost(&baseline(), in_flight);
+        assert_eq!(cost(&[], 0), Log2Ratio::ZERO);
         assert!(cost(&[2; 3], 1) > cost(&[2; 4], 8));
-        assert_eq!(cost(&[2; 4], 1), Octaves::ONE);
+        assert_eq!(cost(&[2; 4], 1), Log2Ratio::ONE);
     }
 
     #[test]
     fn slowness_counts_as_its_square() {
         let slow = after(&[20; 200]);
-        let idle = slow.cost(&usual(), 0);
+        let idle = slow.cost(&baseline(), 0);
         assert!(
-            idle > Octaves::of_load(60) && idle < Octaves::of_load(120),
+            idle > Log2Ratio::of_load(60) && idle < Log2Ratio::of_load(120),
             "{idle:?}"
         );
     }

@@ -1,14 +1,14 @@
 //! Choosing among endpoints: whose turn it is, and what speaks against taking it.
 
+mod baseline;
 mod estimate;
-mod octaves;
+mod log2_ratio;
 mod pick;
-mod usual;
 
 #[cfg(test)]
 mod simulation;
 
+pub use baseline::LatencyBaseline;
 pub use estimate::{Estimate, Trial};
-pub use octaves::Octaves;
-pub use pick::{Candidate, Rank, Seen, Turn};
-pub use usual::Usual;
+pub use log2_ratio::Log2Ratio;
+pub use pick::{Candidate, EndpointStatus, Rank, Turn};

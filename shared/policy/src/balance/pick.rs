@@ -11,8 +11,8 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::{Estimate, Octaves, Trial, Usual};
-use crate::health::Access;
+use super::{Estimate, LatencyBaseline, Log2Ratio, Trial};
+use crate::health::Availability;
 use crate::random::scale;
 use crate::{Class, Tick};
 
@@ -47,7 +47,7 @@ pub struct Candidate {
     /// See there.
     pub rank: Rank,
     /// Of two that are ready, one that costs half or less wins, else the earlier in turn.
-    pub cost: Octaves,
+    pub cost: Log2Ratio,
     /// The pick with which it was tried last. Of two that are not ready, the earlier one wins.
     pub last_trial: u64,
     /// A call that goes there is a trial.
@@ -56,11 +56,11 @@ pub struct Candidate {
 
 /// What a pick sees of an endpoint besides its estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct EndpointStatus {
     /// It failed this call already.
     pub tried: bool,
     /// What its health says.
-    pub access: Access,
+    pub availability: Availability,
     /// Attempts that run there now.
     pub in_flight: u32,
 }
@@ -68,34 +68,38 @@ pub struct Seen {
 impl Candidate {
     /// Ranks an endpoint for the next pick of `turn`.
     pub fn new(
-        seen: Seen,
+        status: EndpointStatus,
         estimate: &Estimate,
-        usual: &Usual,
+        baseline: &LatencyBaseline,
         turn: &Turn,
         now: Tick,
     ) -> Candidate {
-        let trial = estimate.trial(usual, turn, now, seen.in_flight);
+        let trial = estimate.trial(baseline, turn, now, status.in_flight);
         let is_failing = estimate.faults() > 0;
-        let (mut rank, is_trial) = match (seen.access, trial) {
-            (Access::In, Trial::Unneeded) => (Rank::Ready, false),
+        let (mut rank, is_trial) = match (status.availability, trial) {
+            (Availability::InRotation, Trial::Unneeded) => (Rank::Ready, false),
             // Slow and not failing: until its trial it is dear, but no worse.
-            (Access::In, Trial::Due) if !is_failing => (Rank::Ready, turn.may_try()),
-            (Access::In, Trial::Later) if !is_failing => (Rank::Ready, false),
+            (Availability::InRotation, Trial::Due) if !is_failing => (Rank::Ready, turn.may_try()),
+            (Availability::InRotation, Trial::Later) if !is_failing => (Rank::Ready, false),
             // Of two calls in a row at most one goes where it may well fail.
-            (Access::In, Trial::Due) | (Access::Probe, _) if turn.may_try() => (Rank::Ready, true),
-            (Access::In | Access::Probe, _) => (Rank::Doubtful, true),
-            (Access::Paused, _) if estimate.has_rested(now, REST) => (Rank::Doubtful, true),
-            (Access::Paused | Access::Probing, _) => (Rank::Out, true),
+            (Availability::InRotation, Trial::Due) | (Availability::ProbeDue, _)
+                if turn.may_try() =>
+            {
+                (Rank::Ready, true)
+            }
+            (Availability::InRotation | Availability::ProbeDue, _) => (Rank::Doubtful, true),
+            (Availability::Paused, _) if estimate.has_rested(now, REST) => (Rank::Doubtful, true),
+            (Availability::Paused | Availability::Probing, _) => (Rank::Out, true),
         };
         if turn.faults_in_row >= FAULTS_MAX {
             rank = rank.min(Rank::Doubtful);
         }
         let cost = match is_trial {
-            true => Octaves::of_load(seen.in_flight),
-            false => estimate.cost(usual, seen.in_flight),
+            true => Log2Ratio::of_load(status.in_flight),
+            false => estimate.cost(baseline, status.in_flight),
         };
         Candidate {
-            tried: seen.tried,
+            tried: status.tried,
             rank,
             cost,
             last_trial: estimate.last_trial(),
@@ -107,14 +111,16 @@ impl Candidate {
         match (self.tried, self.rank).cmp(&(earlier.tried, earlier.rank)) {
             Ordering::Less => true,
             Ordering::Greater => false,
-            Ordering::Equal if self.rank == Rank::Ready => self.cost + Octaves::ONE <= earlier.cost,
+            Ordering::Equal if self.rank == Rank::Ready => {
+                self.cost + Log2Ratio::ONE <= earlier.cost
+            }
             Ordering::Equal => self.last_trial < earlier.last_trial,
         }
     }
 
     /// Nothing can be better.
     fn is_free(&self) -> bool {
-        !self.tried && self.rank == Rank::Ready && self.cost == Octaves::ZERO
+        !self.tried && self.rank == Rank::Ready && self.cost == Log2Ratio::ZERO
     }
 
     fn is_ready(&self) -> bool {

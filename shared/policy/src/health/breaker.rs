@@ -61,11 +61,11 @@ pub enum Admission {
 
 /// May an endpoint be picked?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum Availability {
     /// It is in rotation.
-    In,
+    InRotation,
     /// Its pause is over: one call may go there as a probe.
-    Probe,
+    ProbeDue,
     /// It is in its pause, or ejected.
     Paused,
     /// A probe is on its way.
@@ -111,14 +111,14 @@ impl Default for Breaker {
 
 impl Breaker {
     /// May the endpoint be picked at `now`?
-    pub fn access(&self, now: Tick) -> Access {
+    pub fn availability(&self, now: Tick) -> Availability {
         match *self {
-            Breaker::Closed { .. } => Access::In,
-            Breaker::HalfOpen { probe_lost_at, .. } if now < probe_lost_at => Access::Probing,
+            Breaker::Closed { .. } => Availability::InRotation,
+            Breaker::HalfOpen { probe_lost_at, .. } if now < probe_lost_at => Availability::Probing,
             Breaker::Open { until, .. } | Breaker::HalfOpen { until, .. } if now < until => {
-                Access::Paused
+                Availability::Paused
             }
-            Breaker::Open { .. } | Breaker::HalfOpen { .. } => Access::Probe,
+            Breaker::Open { .. } | Breaker::HalfOpen { .. } => Availability::ProbeDue,
         }
     }
 
@@ -133,15 +133,17 @@ impl Breaker {
     /// A call goes to the endpoint at `now`. Returns the next state and what the call is: a probe also
     /// in the pause, if none is on its way.
     pub fn admit(self, rules: &BreakerRules, now: Tick) -> (Breaker, Admission) {
-        let (until, openings) = match (self, self.access(now)) {
-            (Breaker::Closed { .. }, _) | (_, Access::In) => return (self, Admission::Pass),
-            (_, Access::Probing) => return (self, Admission::Refused),
+        let (until, openings) = match (self, self.availability(now)) {
+            (Breaker::Closed { .. }, _) | (_, Availability::InRotation) => {
+                return (self, Admission::Pass);
+            }
+            (_, Availability::Probing) => return (self, Admission::Refused),
             (
                 Breaker::Open { until, openings }
                 | Breaker::HalfOpen {
                     until, openings, ..
                 },
-                Access::Probe | Access::Paused,
+                Availability::ProbeDue | Availability::Paused,
             ) => (until, openings),
         };
         let probing = Breaker::HalfOpen {

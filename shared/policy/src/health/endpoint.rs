@@ -5,7 +5,7 @@
 
 mod follow;
 
-use super::{Access, Admission, Breaker, BreakerRules, Ejection, OutlierRules, may_eject};
+use super::{Admission, Availability, Breaker, BreakerRules, Ejection, OutlierRules, may_eject};
 use crate::{Class, Tick};
 
 /// Rules for the endpoints of one cluster.
@@ -104,10 +104,10 @@ impl EndpointHealth {
     }
 
     /// May the endpoint be picked?
-    pub fn access(&self, now: Tick) -> Access {
+    pub fn availability(&self, now: Tick) -> Availability {
         match self.ejection.is_out(now) {
-            true => Access::Paused,
-            false => self.breaker.access(now),
+            true => Availability::Paused,
+            false => self.breaker.availability(now),
         }
     }
 
@@ -239,9 +239,9 @@ mod tests {
             openings: 1,
         };
         assert_eq!(changes, [ejected, opened]);
-        assert_eq!(health.access(at(1_000)), Access::Paused, "still ejected");
-        let probe = Access::Probe;
-        assert_eq!(health.access(at(30_000)), probe, "the breaker wants one");
+        let at_second = |second: u64| health.availability(at(second * 1_000));
+        assert_eq!(at_second(1), Availability::Paused, "still ejected");
+        assert_eq!(at_second(30), Availability::ProbeDue, "the breaker's");
         assert!(
             health.is_out(at(30_000)),
             "it counts until the probe succeeds"
@@ -386,7 +386,7 @@ mod tests {
                 endpoints[index] = endpoints[index].record(&rules, now, end(admission, Class::Success)).0;
             }
             let later = now + Duration::from_secs(600);
-            let usable = |endpoint: &EndpointHealth| matches!(endpoint.access(later), Access::In | Access::Probe);
+            let usable = |endpoint: &EndpointHealth| matches!(endpoint.availability(later), Availability::InRotation | Availability::ProbeDue);
             prop_assert!(endpoints.iter().all(usable));
         }
     }

@@ -5,6 +5,6 @@ mod ejection;
 mod endpoint;
 mod window;
 
-pub use breaker::{Access, Admission, Breaker, BreakerRules};
+pub use breaker::{Admission, Availability, Breaker, BreakerRules};
 pub use ejection::{Ejection, OutlierRules, may_eject};
 pub use endpoint::{EndpointHealth, HealthChange, HealthRules, Observation};

@@ -47,9 +47,9 @@ impl DescriptorRules {
     }
 }
 
-/// Which end of the proxy a connection is at.
+/// Which side of the proxy a connection is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ConnectionSide {
     /// A caller's.
     Downstream,
     /// To an endpoint or to the own application.
@@ -64,31 +64,31 @@ pub struct OpenConnections {
 }
 
 impl OpenConnections {
-    /// One more at `end`; `None` when there is no descriptor for it.
-    pub fn open(self, rules: &DescriptorRules, end: End) -> Option<OpenConnections> {
+    /// One more at `side`; `None` when there is no descriptor for it.
+    pub fn open(self, rules: &DescriptorRules, side: ConnectionSide) -> Option<OpenConnections> {
         let open = self.downstream.saturating_add(self.upstream);
-        match end {
+        match side {
             _ if open >= rules.connections_max => None,
-            End::Downstream if self.downstream >= rules.downstream_max => None,
-            End::Downstream => Some(OpenConnections {
+            ConnectionSide::Downstream if self.downstream >= rules.downstream_max => None,
+            ConnectionSide::Downstream => Some(OpenConnections {
                 downstream: self.downstream + 1,
                 ..self
             }),
-            End::Upstream => Some(OpenConnections {
+            ConnectionSide::Upstream => Some(OpenConnections {
                 upstream: self.upstream + 1,
                 ..self
             }),
         }
     }
 
-    /// One less at `end`.
-    pub fn close(self, end: End) -> OpenConnections {
-        match end {
-            End::Downstream => OpenConnections {
+    /// One less at `side`.
+    pub fn close(self, side: ConnectionSide) -> OpenConnections {
+        match side {
+            ConnectionSide::Downstream => OpenConnections {
                 downstream: self.downstream.saturating_sub(1),
                 ..self
             },
-            End::Upstream => OpenConnections {
+            ConnectionSide::Upstream => OpenConnections {
                 upstream: self.upstream.saturating_sub(1),
                 ..self
             },
@@ -135,16 +135,16 @@ mod tests {
     fn callers_leave_descriptors_for_endpoints() {
         let rules = DescriptorRules::divide(64, 40);
         let mut open = OpenConnections::default();
-        while let Some(next) = open.open(&rules, End::Downstream) {
+        while let Some(next) = open.open(&rules, ConnectionSide::Downstream) {
             open = next;
         }
         assert_eq!(open.downstream, 6);
-        let with_upstream = open.open(&rules, End::Upstream);
-        let full = with_upstream.and_then(|open| open.open(&rules, End::Upstream));
-        assert!(full.is_some_and(|full| full.open(&rules, End::Upstream).is_none()));
+        let with_upstream = open.open(&rules, ConnectionSide::Upstream);
+        let full = with_upstream.and_then(|open| open.open(&rules, ConnectionSide::Upstream));
+        assert!(full.is_some_and(|full| full.open(&rules, ConnectionSide::Upstream).is_none()));
         assert!(full.is_some_and(|full| {
-            let freed = full.close(End::Downstream);
-            freed.open(&rules, End::Upstream).is_some()
+            let freed = full.close(ConnectionSide::Downstream);
+            freed.open(&rules, ConnectionSide::Upstream).is_some()
         }));
     }
 
@@ -157,13 +157,13 @@ mod tests {
             let mut open = OpenConnections::default();
             let mut held = Vec::new();
             for (opens, is_upstream) in steps {
-                let end = if is_upstream { End::Upstream } else { End::Downstream };
-                match open.open(&rules, end) {
+                let side = if is_upstream { ConnectionSide::Upstream } else { ConnectionSide::Downstream };
+                match open.open(&rules, side) {
                     Some(next) if opens => {
                         open = next;
-                        held.push(end);
+                        held.push(side);
                     }
-                    _ => open = held.pop().map_or(open, |end| open.close(end)),
+                    _ => open = held.pop().map_or(open, |side| open.close(side)),
                 }
                 prop_assert!(open.downstream <= rules.downstream_max());
                 prop_assert!(open.downstream + open.upstream <= rules.connections_max());

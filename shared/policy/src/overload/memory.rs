@@ -18,10 +18,10 @@ const HYSTERESIS_PERCENT: u64 = 5;
 
 /// What calls hold is lowered by what is above this. Percent of the limit: well below where it became
 /// critical, because an allocator does not use all that is freed for what comes next.
-const RELIEF_PERCENT: u64 = 80;
+const SHED_PERCENT: u64 = 80;
 
 /// Freed memory has this long to go back to the system before calls may hold still less.
-const RELIEF_AFTER: Duration = Duration::from_millis(1_500);
+const SHED_AGAIN_AFTER: Duration = Duration::from_millis(1_500);
 
 /// How much memory the process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl MemoryRules {
 
     /// Bytes that calls should give up.
     fn excess(&self, used_bytes: u64) -> u64 {
-        used_bytes.saturating_sub(self.percent(RELIEF_PERCENT))
+        used_bytes.saturating_sub(self.percent(SHED_PERCENT))
     }
 }
 
@@ -84,12 +84,12 @@ impl Pressure {
 /// Memory that they give up is used again or goes back to the system, but neither at once, so what is
 /// measured says for a while nothing of what was given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Relief {
+pub struct LoadShedding {
     /// The ceiling in bytes, and since when.
     ceiling: Option<(u64, Tick)>,
 }
 
-impl Relief {
+impl LoadShedding {
     /// How many bytes calls may hold, when `used_bytes` are in use and calls hold `held_bytes` of them;
     /// `None` for any number.
     pub fn step(
@@ -98,22 +98,22 @@ impl Relief {
         pressure: Pressure,
         now: Tick,
         (used_bytes, held_bytes): (u64, u64),
-    ) -> (Relief, Option<u64>) {
+    ) -> (LoadShedding, Option<u64>) {
         if pressure < Pressure::Critical {
-            return (Relief::default(), None);
+            return (LoadShedding::default(), None);
         }
         let (ceiling, since) = match self.ceiling {
-            Some((ceiling, since)) if now.since(since) < RELIEF_AFTER => (ceiling, since),
+            Some((ceiling, since)) if now.since(since) < SHED_AGAIN_AFTER => (ceiling, since),
             Some((ceiling, _)) => (
                 self.lowered(rules, used_bytes, held_bytes.min(ceiling)),
                 now,
             ),
             None => (self.lowered(rules, used_bytes, held_bytes), now),
         };
-        let relief = Relief {
+        let shedding = LoadShedding {
             ceiling: Some((ceiling, since)),
         };
-        (relief, Some(ceiling))
+        (shedding, Some(ceiling))
     }
 
     fn lowered(self, rules: &MemoryRules, used_bytes: u64, held_bytes: u64) -> u64 {
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn what_calls_hold_is_lowered_and_stays_low_while_it_is_critical() {
         let start = Tick::ZERO + Duration::from_secs(1);
-        let step = |relief: Relief, after_ms, used, held| {
+        let step = |shedding: LoadShedding, after_ms, used, held| {
             let now = start + Duration::from_millis(after_ms);
-            relief.step(&RULES, Pressure::Critical, now, (used, held))
+            shedding.step(&RULES, Pressure::Critical, now, (used, held))
         };
-        let (relief, keep) = step(Relief::default(), 0, 920, 600);
+        let (shedding, keep) = step(LoadShedding::default(), 0, 920, 600);
         assert_eq!(keep, Some(480), "120 above 80 %");
         let cases = [
             ("not seen yet", 100, 920, 480, Some(480)),
@@ -165,15 +165,16 @@ mod tests {
             ("somebody else holds it", 1_500, 2_000, 480, Some(0)),
         ];
         for (name, after_ms, used, held, expected) in cases {
-            assert_eq!(step(relief, after_ms, used, held).1, expected, "{name}");
+            assert_eq!(step(shedding, after_ms, used, held).1, expected, "{name}");
         }
     }
 
     #[test]
     fn only_critical_pressure_ends_what_is_held() {
         for pressure in [Pressure::Low, Pressure::High] {
-            let (relief, keep) = Relief::default().step(&RULES, pressure, Tick::ZERO, (990, 900));
-            assert_eq!((relief, keep), (Relief::default(), None));
+            let (shedding, keep) =
+                LoadShedding::default().step(&RULES, pressure, Tick::ZERO, (990, 900));
+            assert_eq!((shedding, keep), (LoadShedding::default(), None));
         }
     }
 }

@@ -5,5 +5,5 @@
 mod descriptors;
 mod memory;
 
-pub use descriptors::{DescriptorRules, End, OpenConnections};
-pub use memory::{MemoryRules, Pressure, Relief};
+pub use descriptors::{ConnectionSide, DescriptorRules, OpenConnections};
+pub use memory::{LoadShedding, MemoryRules, Pressure};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::resource::{Resource, getrlimit};
-use outrider_policy::{DescriptorRules, End, OpenConnections};
+use outrider_policy::{ConnectionSide, DescriptorRules, OpenConnections};
 
 /// Descriptors assumed to be in use where the system does not show them.
 const IN_USE_ASSUMED: u64 = 32;
@@ -25,7 +25,7 @@ pub struct Descriptors {
 #[derive(Debug)]
 pub struct Permit {
     open: Arc<AtomicU64>,
-    end: End,
+    end: ConnectionSide,
 }
 
 impl Descriptors {
@@ -71,7 +71,7 @@ impl Descriptors {
     }
 
     /// The right to open one more; `None` when there is no descriptor for it.
-    pub fn permit(&self, end: End) -> Option<Permit> {
+    pub fn permit(&self, end: ConnectionSide) -> Option<Permit> {
         let open = |bits| {
             let open = OpenConnections::from_bits(bits).open(&self.rules, end)?;
             Some(open.to_bits())
@@ -104,17 +104,20 @@ mod tests {
     fn a_permit_that_is_dropped_can_be_had_again() {
         let descriptors = Descriptors::new(DescriptorRules::divide(0, 0));
         let same = descriptors.clone();
-        let permit = descriptors.permit(End::Downstream);
-        assert!(permit.is_some() && same.permit(End::Downstream).is_none());
-        assert!(same.permit(End::Upstream).is_some(), "that one has its own");
+        let permit = descriptors.permit(ConnectionSide::Downstream);
+        assert!(permit.is_some() && same.permit(ConnectionSide::Downstream).is_none());
+        assert!(
+            same.permit(ConnectionSide::Upstream).is_some(),
+            "that one has its own"
+        );
         drop(permit);
-        assert!(same.permit(End::Downstream).is_some());
+        assert!(same.permit(ConnectionSide::Downstream).is_some());
     }
 
     #[test]
     fn the_system_says_what_there_is() {
         let descriptors = Descriptors::measured(0);
         assert!(descriptors.rules.connections_max() >= 2);
-        assert!(descriptors.permit(End::Upstream).is_some());
+        assert!(descriptors.permit(ConnectionSide::Upstream).is_some());
     }
 }

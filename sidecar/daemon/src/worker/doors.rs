@@ -10,7 +10,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use outrider_engine::Side;
-use outrider_policy::{End, Pressure, Tick};
+use outrider_policy::{ConnectionSide, Pressure, Tick};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::descriptors::{Descriptors, Permit};
@@ -71,7 +71,7 @@ impl Room<'_> {
     fn permit(self) -> Result<Permit, Shortage> {
         match self.pressure {
             Pressure::Low | Pressure::High => {
-                let permit = self.descriptors.permit(End::Downstream);
+                let permit = self.descriptors.permit(ConnectionSide::Downstream);
                 permit.ok_or(Shortage::Descriptors)
             }
             Pressure::Critical => Err(Shortage::Memory),

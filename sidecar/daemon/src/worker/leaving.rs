@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use outrider_engine::config::Settings;
     use outrider_engine::{Engine, Side};
-    use outrider_policy::{DescriptorRules, End};
+    use outrider_policy::{ConnectionSide, DescriptorRules};
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
 
@@ -144,7 +144,7 @@ mod tests {
         let id = engine.accepted(Tick::ZERO, Side::Outbound, from);
         let ours = mio::net::TcpStream::from_std(ours);
         let rules = DescriptorRules::divide(u64::MAX, 0);
-        let permit = Descriptors::new(rules).permit(End::Downstream);
+        let permit = Descriptors::new(rules).permit(ConnectionSide::Downstream);
         let permit = permit.expect("a descriptor");
         let inserted = sockets.insert(poll.registry(), (ours, permit), false, || id);
         inserted.expect("the poll takes it");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
-use outrider_policy::{MemoryRules, Pressure, Relief, Tick};
+use outrider_policy::{LoadShedding, MemoryRules, Pressure, Tick};
 
 /// While there is work, memory is looked at so often. A look costs 2 us, and a worker takes in a few
 /// MiB at most meanwhile.
@@ -124,7 +124,7 @@ fn anonymous_pages(statm: &[u8]) -> u64 {
 pub struct MemoryWatch {
     memory: Memory,
     pressure: Pressure,
-    relief: Relief,
+    relief: LoadShedding,
     looked_at: Tick,
     relieved_at: Tick,
     given_back_at: Tick,
@@ -160,7 +160,7 @@ impl MemoryWatch {
             return None;
         }
         if self.pressure < Pressure::Critical {
-            self.relief = Relief::default();
+            self.relief = LoadShedding::default();
         }
         let (pressure, used_bytes) = (self.pressure.name(), self.used_bytes);
         let limit_bytes = limited.rules.limit_bytes;

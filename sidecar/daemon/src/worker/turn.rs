@@ -12,7 +12,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use outrider_engine::{Action, CloseCause, ConnectFailure, ConnectionId, Engine, Side};
-use outrider_policy::{End, Tick};
+use outrider_policy::{ConnectionSide, Tick};
 use tokio::sync::mpsc::Receiver;
 
 use super::descriptors::{Descriptors, Permit};
@@ -319,7 +319,7 @@ impl Worker {
     }
 
     fn connect(&mut self, now: Tick, id: ConnectionId, address: SocketAddr) {
-        let permit = self.descriptors.permit(End::Upstream);
+        let permit = self.descriptors.permit(ConnectionSide::Upstream);
         let connected = permit.ok_or(ConnectFailure::NoSocket).and_then(|permit| {
             let stream = sockets::connect(address)?;
             self.take_connecting((stream, permit), id)

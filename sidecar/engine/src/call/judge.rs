@@ -23,12 +23,12 @@ impl Engine {
         };
         let latency = now.since(attempt.started);
         if let Some(cluster) = cluster {
-            let usual = cluster.load.usual.get();
+            let baseline = cluster.load.baseline.get();
             let known = attempt.endpoint.estimate.get();
             let estimate = &attempt.endpoint.estimate;
-            estimate.set(known.observe(&usual, latency));
-            let usual = usual.observe(latency, known.excess());
-            cluster.load.usual.set(usual);
+            estimate.set(known.observe(&baseline, latency));
+            let baseline = baseline.observe(latency, known.excess());
+            cluster.load.baseline.set(baseline);
         }
         call.first_byte = Some(latency);
     }
@@ -48,11 +48,11 @@ impl Engine {
         let Some(attempt) = call.attempt_mut() else {
             return false;
         };
-        let (known, usual) = (&attempt.endpoint.estimate, cluster.load.usual.get());
+        let (known, baseline) = (&attempt.endpoint.estimate, cluster.load.baseline.get());
         let elapsed = now.since(attempt.started);
-        let is_overlong = usual.is_overlong(elapsed);
+        let is_overlong = baseline.is_overlong(elapsed);
         if is_overlong && !answered {
-            known.set(known.get().observe(&usual, elapsed));
+            known.set(known.get().observe(&baseline, elapsed));
         }
         is_overlong
     }

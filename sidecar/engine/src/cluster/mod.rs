@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_policy::{
-    Access, Admission, Breaker, Candidate, Class, EndpointHealth, Estimate, Observation, Seen,
-    Tick, Turn, Usual,
+    Admission, Availability, Breaker, Candidate, Class, EndpointHealth, EndpointStatus, Estimate,
+    LatencyBaseline, Observation, Tick, Turn,
 };
 
 use crate::cluster::lines::ClusterLines;
@@ -57,7 +57,7 @@ pub(crate) struct Load {
     /// Whose turn it is.
     pub(crate) turn: Cell<Turn>,
     /// How long an answer takes here.
-    pub(crate) usual: Cell<Usual>,
+    pub(crate) baseline: Cell<LatencyBaseline>,
     /// The newest version.
     newest: RefCell<Weak<ClusterState>>,
 }
@@ -163,23 +163,23 @@ impl ClusterState {
         random: &mut Random,
     ) -> Option<Choice> {
         let count = self.endpoints.len();
-        let (before, usual) = (self.load.turn.get(), self.load.usual.get());
+        let (before, baseline) = (self.load.turn.get(), self.load.baseline.get());
         let mut turn = before;
         let candidate = |index: usize| {
             let found = &self.endpoints[index];
-            let seen = Seen {
+            let status = EndpointStatus {
                 tried: tried.contains(&found.address),
-                access: found.health.get().access(now),
+                availability: found.health.get().availability(now),
                 in_flight: found.in_flight.get(),
             };
-            Candidate::new(seen, &found.estimate.get(), &usual, &before, now)
+            Candidate::new(status, &found.estimate.get(), &baseline, &before, now)
         };
         let has_room = |index: usize| self.endpoints[index].full_until.get() <= now;
         let (index, chosen) = turn.pick_among(count, &mut || random.next_u64(), |index| {
             (has_room(index) && !self.stands_back(index)).then(|| candidate(index))
         })?;
-        let access = |index: usize| self.endpoints[index].health.get().access(now);
-        let is_in = |index: usize| access(index) == Access::In;
+        let availability = |index: usize| self.endpoints[index].health.get().availability(now);
+        let is_in = |index: usize| availability(index) == Availability::InRotation;
         let may_have_room = |other: usize| !self.stands_back(other) && !has_room(other);
         if !is_in(index) && (0..count).any(|other| may_have_room(other) && is_in(other)) {
             return None;
@@ -187,7 +187,10 @@ impl ClusterState {
         self.load.turn.set(turn);
         Some(Choice {
             endpoint: Rc::clone(&self.endpoints[index]),
-            panic: matches!(access(index), Access::Paused | Access::Probing),
+            panic: matches!(
+                availability(index),
+                Availability::Paused | Availability::Probing
+            ),
             is_trial: chosen.is_trial,
         })
     }
@@ -242,7 +245,7 @@ impl ClusterState {
         ClusterGauge {
             name: Arc::clone(&self.name),
             endpoints: endpoints
-                .map(|endpoint| endpoint.gauge(&self.load.usual.get(), now, &room))
+                .map(|endpoint| endpoint.gauge(&self.load.baseline.get(), now, &room))
                 .collect(),
             in_line: self.load.lines.room.len(),
         }
@@ -286,7 +289,7 @@ impl EndpointState {
 
     fn gauge(
         &self,
-        usual: &Usual,
+        baseline: &LatencyBaseline,
         now: Tick,
         room: impl Fn(ConnectionId) -> usize,
     ) -> EndpointGauge {
@@ -295,7 +298,7 @@ impl EndpointState {
         EndpointGauge {
             address: self.address,
             in_flight: self.in_flight.get(),
-            latency: self.estimate.get().usual_latency(usual),
+            latency: self.estimate.get().mean_latency(baseline),
             out: health.is_out(now),
             breaker: match health.breaker() {
                 Breaker::Closed { .. } => "closed",

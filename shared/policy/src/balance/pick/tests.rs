@@ -7,7 +7,7 @@ use super::*;
 const FREE: Candidate = Candidate {
     tried: false,
     rank: Rank::Ready,
-    cost: Octaves::ZERO,
+    cost: Log2Ratio::ZERO,
     last_trial: 0,
     is_trial: false,
 };
@@ -16,7 +16,7 @@ const fn with(tried: bool, rank: Rank, cost: i32, last_trial: u64) -> Candidate 
     Candidate {
         tried,
         rank,
-        cost: Octaves::hundredths(cost),
+        cost: Log2Ratio::hundredths(cost),
         last_trial,
         ..FREE
     }
@@ -132,9 +132,9 @@ fn after_a_trial_comes_something_better_if_there_is_any() {
         let before = turn;
         let (index, _) = turn
             .pick(2, &mut random, |index| {
-                let seen = Seen {
+                let status = EndpointStatus {
                     tried: false,
-                    access: Access::In,
+                    availability: Availability::InRotation,
                     in_flight: 0,
                 };
                 let found = if index == 0 {
@@ -142,7 +142,7 @@ fn after_a_trial_comes_something_better_if_there_is_any() {
                 } else {
                     Estimate::default()
                 };
-                Candidate::new(seen, &found, &Usual::default(), &before, later)
+                Candidate::new(status, &found, &LatencyBaseline::default(), &before, later)
             })
             .expect("an endpoint");
         trials.push(index == 0);
@@ -157,16 +157,16 @@ fn after_a_trial_comes_something_better_if_there_is_any() {
 #[test]
 fn failures_of_the_whole_cluster_make_all_alike() {
     let mut turn = Turn::default();
-    let seen = Seen {
+    let status = EndpointStatus {
         tried: false,
-        access: Access::Probing,
+        availability: Availability::Probing,
         in_flight: 0,
     };
     let rank = |turn: &Turn| {
         Candidate::new(
-            seen,
+            status,
             &Estimate::default(),
-            &Usual::default(),
+            &LatencyBaseline::default(),
             turn,
             Tick::ZERO,
         )

@@ -112,7 +112,7 @@ struct World {
     noise: Noise,
     rules: HealthRules,
     turn: Turn,
-    usual: Usual,
+    baseline: LatencyBaseline,
     endpoints: Vec<Endpoint>,
     /// When each call ended and how long it took.
     answers: Vec<(f64, f64)>,
@@ -137,7 +137,7 @@ impl World {
             noise,
             rules: HealthRules::default(),
             turn: Turn::default(),
-            usual: Usual::default(),
+            baseline: LatencyBaseline::default(),
             endpoints: latencies.iter().map(endpoint).collect(),
             answers: vec![],
             knows_best: false,
@@ -159,12 +159,12 @@ impl World {
         let (now, count, before) = (tick(self.now), self.endpoints.len(), self.turn);
         let candidate = |index: usize| {
             let found = &self.endpoints[index];
-            let seen = Seen {
+            let status = EndpointStatus {
                 tried: tried.contains(&index),
-                access: found.health.access(now),
+                availability: found.health.availability(now),
                 in_flight: found.in_flight,
             };
-            Candidate::new(seen, &found.estimate, &self.usual, &before, now)
+            Candidate::new(status, &found.estimate, &self.baseline, &before, now)
         };
         let picked = self.turn.pick(count, &mut || self.random.next(), candidate);
         let (index, chosen) = picked.expect("an endpoint");
@@ -219,14 +219,14 @@ impl World {
         let own = found.estimate.excess();
         let known = found.estimate;
         found.estimate = known
-            .observe(&self.usual, span)
+            .observe(&self.baseline, span)
             .ended(&self.turn, now, attempt.class);
         let was_out = found.health.is_out(now);
         found.health = found.health.record(&self.rules, now, end).0;
         if was_out && !found.health.is_out(now) {
             found.estimate = Estimate::default();
         }
-        self.usual = self.usual.observe(span, own);
+        self.baseline = self.baseline.observe(span, own);
         self.answers.push((self.now, attempt.latency));
     }
 

@@ -115,11 +115,11 @@ fn stays_open_for_its_time_then_lets_one_probe_through() {
     let rules = BreakerRules::default();
     let open = opened();
     assert_eq!(open, open_until(1_000, 1));
-    assert_eq!(open.access(at(999)), Access::Paused);
-    assert_eq!(open.access(at(1_000)), Access::Probe);
+    assert_eq!(open.availability(at(999)), Availability::Paused);
+    assert_eq!(open.availability(at(1_000)), Availability::ProbeDue);
     let (probing, admission) = open.admit(&rules, at(1_000));
     assert_eq!(admission, Admission::Probe);
-    assert_eq!(probing.access(at(1_001)), Access::Probing);
+    assert_eq!(probing.availability(at(1_001)), Availability::Probing);
     assert_eq!(
         probing.admit(&rules, at(1_001)),
         (probing, Admission::Refused)
@@ -132,12 +132,20 @@ fn an_early_probe_may_only_do_good() {
     let open = open_until(30_000, 6);
     let (probing, admission) = open.admit(&rules, at(500));
     assert_eq!(admission, Admission::Probe);
-    assert_eq!(probing.access(at(501)), Access::Probing, "one at a time");
+    assert_eq!(
+        probing.availability(at(501)),
+        Availability::Probing,
+        "one at a time"
+    );
     let record = |class| probing.record(&rules, at(600), &end(Admission::Probe, class));
     assert_eq!(record(Class::Success), Breaker::default());
     assert_eq!(record(Class::EndpointFault), open_until(30_000, 6));
     assert_eq!(record(Class::Neutral), open_until(30_000, 6));
-    assert_eq!(probing.access(at(10_500)), Access::Paused, "it is lost");
+    assert_eq!(
+        probing.availability(at(10_500)),
+        Availability::Paused,
+        "it is lost"
+    );
 }
 
 #[test]
@@ -181,7 +189,7 @@ fn the_end_of_the_probe_decides() {
     for (class, expected) in cases {
         assert_eq!(record(class), expected, "{}", class.name());
     }
-    assert_eq!(undecided.access(at(1_200)), Access::Probe);
+    assert_eq!(undecided.availability(at(1_200)), Availability::ProbeDue);
 }
 
 #[test]
@@ -199,8 +207,8 @@ fn calls_from_before_it_opened_decide_nothing() {
 fn a_probe_that_never_ends_does_not_block_for_ever() {
     let rules = BreakerRules::default();
     let (probing, _) = opened().admit(&rules, at(1_000));
-    assert_eq!(probing.access(at(10_999)), Access::Probing);
-    assert_eq!(probing.access(at(11_000)), Access::Probe);
+    assert_eq!(probing.availability(at(10_999)), Availability::Probing);
+    assert_eq!(probing.availability(at(11_000)), Availability::ProbeDue);
 }
 
 #[test]

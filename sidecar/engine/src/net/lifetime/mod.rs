@@ -14,7 +14,7 @@ mod trust;
 
 use std::time::Duration;
 
-use outrider_policy::{Keepalive, KeepaliveRules, Lifetimes, Presence, Tick};
+use outrider_policy::{Keepalive, KeepaliveAction, KeepaliveRules, Lifetimes, Tick};
 
 use crate::engine::Engine;
 use crate::ids::{ConnectionId, Side};
@@ -130,15 +130,15 @@ impl Engine {
         }
         self.reset_stalled(id);
         let asked_until = match self.presence(id) {
-            Presence::Gone => {
+            KeepaliveAction::PeerLost => {
                 return self.give_up(id, EndCause::Silent, "the peer has vanished");
             }
-            Presence::Ping(until) => {
+            KeepaliveAction::Ping(until) => {
                 self.ping(id);
                 Some(until)
             }
-            Presence::LookAt(until) => Some(until),
-            Presence::Unneeded => None,
+            KeepaliveAction::CheckAt(until) => Some(until),
+            KeepaliveAction::Nothing => None,
         };
         self.note_rest(id, asked_until.is_some());
         if self.is_idle_too_long(id) {
@@ -149,16 +149,16 @@ impl Engine {
         self.schedule_maintenance(id, soon.into_iter().chain(asked_until).min());
     }
 
-    fn presence(&mut self, id: ConnectionId) -> Presence {
+    fn presence(&mut self, id: ConnectionId) -> KeepaliveAction {
         let (now, rules) = (self.now, self.keepalive_rules(id));
         let (Some(rules), Some(connection)) = (rules, self.connection_mut(id)) else {
-            return Presence::Unneeded;
+            return KeepaliveAction::Nothing;
         };
         let is_busy = connection.http2.open_streams() > 0;
         let life = &mut connection.lifetime;
         let (keepalive, presence) = life
             .keepalive
-            .look(&rules, now, life.last_received, is_busy);
+            .step(&rules, now, life.last_received, is_busy);
         life.keepalive = keepalive;
         presence
     }

@@ -11,28 +11,28 @@ const STEPS: i32 = 1 << 16;
 
 /// A ratio (1 octave is twice, -1 half), or a span of time as its ratio to a nanosecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Octaves(i32);
+pub struct Log2Ratio(i32);
 
-impl Octaves {
+impl Log2Ratio {
     /// Equal.
-    pub const ZERO: Octaves = Octaves(0);
+    pub const ZERO: Log2Ratio = Log2Ratio(0);
     /// Twice as much.
-    pub const ONE: Octaves = Octaves(STEPS);
+    pub const ONE: Log2Ratio = Log2Ratio(STEPS);
 
     /// `hundredths` of an octave.
-    pub(super) const fn hundredths(hundredths: i32) -> Octaves {
-        Octaves(hundredths * STEPS / 100)
+    pub(super) const fn hundredths(hundredths: i32) -> Log2Ratio {
+        Log2Ratio(hundredths * STEPS / 100)
     }
 
     /// A span of time; less than a nanosecond counts as one.
-    pub fn of(span: Duration) -> Octaves {
+    pub fn of(span: Duration) -> Log2Ratio {
         log2(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// One more call beside `in_flight`: nothing if there is none, an octave beside one.
-    pub fn of_load(in_flight: u32) -> Octaves {
+    pub fn of_load(in_flight: u32) -> Log2Ratio {
         match in_flight {
-            0 => Octaves::ZERO,
+            0 => Log2Ratio::ZERO,
             count => log2(u64::from(count) + 1),
         }
     }
@@ -51,37 +51,37 @@ impl Octaves {
     }
 
     /// One part in `2^shift` of it.
-    pub(super) const fn part(self, shift: u32) -> Octaves {
-        Octaves(self.0 >> shift)
+    pub(super) const fn part(self, shift: u32) -> Log2Ratio {
+        Log2Ratio(self.0 >> shift)
     }
 
-    pub(super) const fn magnitude(self) -> Octaves {
-        Octaves(self.0.abs())
-    }
-}
-
-impl Add for Octaves {
-    type Output = Octaves;
-
-    fn add(self, other: Octaves) -> Octaves {
-        Octaves(self.0 + other.0)
+    pub(super) const fn magnitude(self) -> Log2Ratio {
+        Log2Ratio(self.0.abs())
     }
 }
 
-impl Sub for Octaves {
-    type Output = Octaves;
+impl Add for Log2Ratio {
+    type Output = Log2Ratio;
 
-    fn sub(self, other: Octaves) -> Octaves {
-        Octaves(self.0 - other.0)
+    fn add(self, other: Log2Ratio) -> Log2Ratio {
+        Log2Ratio(self.0 + other.0)
+    }
+}
+
+impl Sub for Log2Ratio {
+    type Output = Log2Ratio;
+
+    fn sub(self, other: Log2Ratio) -> Log2Ratio {
+        Log2Ratio(self.0 - other.0)
     }
 }
 
 /// Between powers of two a straight line: at most a twelfth of an octave too little.
-fn log2(value: u64) -> Octaves {
+fn log2(value: u64) -> Log2Ratio {
     let value = value.max(1);
     let whole = value.ilog2();
     let fraction = (value << (63 - whole) << 1) >> 48;
-    Octaves(whole as i32 * STEPS + fraction as i32)
+    Log2Ratio(whole as i32 * STEPS + fraction as i32)
 }
 
 #[cfg(test)]
@@ -92,26 +92,26 @@ mod tests {
 
     #[test]
     fn an_octave_is_twice_as_much() {
-        let of = |millis| Octaves::of(Duration::from_millis(millis));
-        assert_eq!(of(2) - of(1), Octaves::ONE);
-        assert_eq!(of(1) - of(8), Octaves::hundredths(-300));
+        let of = |millis| Log2Ratio::of(Duration::from_millis(millis));
+        assert_eq!(of(2) - of(1), Log2Ratio::ONE);
+        assert_eq!(of(1) - of(8), Log2Ratio::hundredths(-300));
         let tenfold = of(20) - of(2);
-        assert!(tenfold > Octaves::hundredths(320) && tenfold < Octaves::hundredths(340));
-        assert_eq!(Octaves::of(Duration::ZERO), Octaves::ZERO);
+        assert!(tenfold > Log2Ratio::hundredths(320) && tenfold < Log2Ratio::hundredths(340));
+        assert_eq!(Log2Ratio::of(Duration::ZERO), Log2Ratio::ZERO);
     }
 
     #[test]
     fn load_costs_nothing_while_there_is_none() {
-        assert_eq!(Octaves::of_load(0), Octaves::ZERO);
-        assert_eq!(Octaves::of_load(1), Octaves::ONE);
-        assert_eq!(Octaves::of_load(7), Octaves::hundredths(300));
-        assert_eq!(Octaves::of_load(u32::MAX), Octaves::hundredths(3200));
+        assert_eq!(Log2Ratio::of_load(0), Log2Ratio::ZERO);
+        assert_eq!(Log2Ratio::of_load(1), Log2Ratio::ONE);
+        assert_eq!(Log2Ratio::of_load(7), Log2Ratio::hundredths(300));
+        assert_eq!(Log2Ratio::of_load(u32::MAX), Log2Ratio::hundredths(3200));
     }
 
     proptest! {
         #[test]
         fn a_span_comes_back_within_a_thousandth(nanos in 1u64..) {
-            let back = Octaves::of(Duration::from_nanos(nanos)).span().as_nanos() as f64;
+            let back = Log2Ratio::of(Duration::from_nanos(nanos)).span().as_nanos() as f64;
             let nanos = nanos as f64;
             prop_assert!((back - nanos).abs() <= nanos / 1_000.0 + 1.0, "{back} for {nanos}");
         }
@@ -119,7 +119,7 @@ mod tests {
         #[test]
         fn more_is_never_less(a: u64, b: u64) {
             let (a, b) = (a.min(b), a.max(b));
-            prop_assert!(Octaves::of(Duration::from_nanos(a)) <= Octaves::of(Duration::from_nanos(b)));
+            prop_assert!(Log2Ratio::of(Duration::from_nanos(a)) <= Log2Ratio::of(Duration::from_nanos(b)));
         }
     }
 }
