@@ -55,7 +55,7 @@ fn read_file(path: &Path) -> io::Result<Files> {
 fn read_folder(folder: &Path) -> io::Result<Files> {
     let contents = outrider_host::folder::read(folder)?;
     let within = |name: String| folder.join(name).display().to_string();
-    for other in contents.others {
+    for other in contents.unread {
         eprintln!(
             "note: {} is {}",
             within(other),

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use outrider_host::Rereads;
-use outrider_host::folder::{Contents, Files, Others, Watch};
+use outrider_host::folder::{Contents, Files, UnreadFiles, Watch};
 use tokio::task::spawn_blocking;
 
 use super::change::Change;
@@ -21,11 +21,11 @@ impl DocumentStore {
             return std::future::pending().await;
         };
         let mut watch = Watch::folder(folder);
-        let (mut seen, mut others) = (None, Others::default());
+        let (mut seen, mut unread) = (None, UnreadFiles::default());
         loop {
             if let Some(found) = find(folder).await {
                 let found = found.map(|contents| {
-                    others.log(folder, &contents.others);
+                    unread.log(folder, &contents.unread);
                     contents.files
                 });
                 seen = self.look(seen, found).await;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use outrider_eviction::{Crowd, Handshakes};
+use outrider_eviction::{ConnectionsByAddress, PendingHandshakes};
 use tokio::sync::oneshot;
 
 use super::connection_counts::{BUSIEST_MAX, ConnectionCounts, RefusedConnections};
@@ -70,10 +70,10 @@ struct State {
     limits: ConnectionLimits,
     last: u64,
     slots: BTreeMap<u64, Slot>,
-    handshakes: Handshakes<u64>,
-    anonymous: Crowd<u64>,
+    handshakes: PendingHandshakes<u64>,
+    anonymous: ConnectionsByAddress<u64>,
     known: BTreeMap<CertificateHolder, usize>,
-    known_by_address: Crowd<u64>,
+    known_by_address: ConnectionsByAddress<u64>,
     refused: RefusedConnections,
 }
 
@@ -129,10 +129,10 @@ impl ConnectionLimiter {
             limits,
             last: 0,
             slots: BTreeMap::new(),
-            handshakes: Handshakes::default(),
-            anonymous: Crowd::default(),
+            handshakes: PendingHandshakes::default(),
+            anonymous: ConnectionsByAddress::default(),
             known: BTreeMap::new(),
-            known_by_address: Crowd::default(),
+            known_by_address: ConnectionsByAddress::default(),
             refused: RefusedConnections::default(),
         })))
     }
@@ -267,7 +267,7 @@ impl State {
     }
 
     fn counts(&self) -> ConnectionCounts {
-        let mut by_address = Crowd::default();
+        let mut by_address = ConnectionsByAddress::default();
         for (number, slot) in &self.slots {
             by_address.insert(slot.from, *number);
         }

@@ -1,48 +1,48 @@
-//! Who gives way when too many connections come at once.
+//! Which connection to close when there are too many.
 //!
-//! [`Crowd`] is fair among addresses, [`Handshakes`] also between those who speak and those who say
-//! nothing. Shared by every door of the mesh. Knows nothing of time, sockets or TLS; an id is whatever
-//! the door calls a connection, ordered by arrival.
+//! [`ConnectionsByAddress`] is fair among source addresses; [`PendingHandshakes`] is also fair between
+//! peers that have sent a ClientHello and silent ones. Used by every listener of the mesh. Knows no
+//! time, socket or TLS; an id is the listener's own, and ids grow in order of arrival.
 
-mod handshakes;
+mod pending_handshakes;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-pub use handshakes::Handshakes;
+pub use pending_handshakes::PendingHandshakes;
 
-/// Connections by the address that they come from.
+/// Connections grouped by source address.
 #[derive(Debug)]
-pub struct Crowd<Id> {
+pub struct ConnectionsByAddress<Id> {
     /// In order of arrival. No set in it is empty.
     by_address: BTreeMap<IpAddr, BTreeSet<Id>>,
     /// Invariant: the number of ids in `by_address`.
     count: usize,
 }
 
-impl<Id> Default for Crowd<Id> {
-    fn default() -> Crowd<Id> {
-        Crowd {
+impl<Id> Default for ConnectionsByAddress<Id> {
+    fn default() -> ConnectionsByAddress<Id> {
+        ConnectionsByAddress {
             by_address: BTreeMap::new(),
             count: 0,
         }
     }
 }
 
-impl<Id: Copy + Ord> Crowd<Id> {
+impl<Id: Copy + Ord> ConnectionsByAddress<Id> {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// One comes; ids grow from one to the next.
+    /// Adds a connection; `id` is larger than every id before.
     pub fn insert(&mut self, from: IpAddr, id: Id) {
         let of_address = self.by_address.entry(from).or_default();
         self.count += usize::from(of_address.insert(id));
     }
 
-    /// One goes. Was it there?
+    /// Removes a connection. False: it was not there.
     pub fn remove(&mut self, from: IpAddr, id: Id) -> bool {
         let Some(of_address) = self.by_address.get_mut(&from) else {
             return false;
@@ -55,8 +55,8 @@ impl<Id: Copy + Ord> Crowd<Id> {
         was_in
     }
 
-    /// Takes out the oldest of the address with the most; among addresses with as many, the oldest
-    /// of all.
+    /// Removes the oldest connection of the address with the most; on a tie, the oldest of these
+    /// addresses.
     pub fn pop(&mut self) -> Option<Id> {
         let firsts = self.by_address.iter().filter_map(|(from, of_address)| {
             let id = of_address.first()?;
@@ -87,13 +87,13 @@ mod tests {
 
     #[test]
     fn the_oldest_of_the_busiest_address_goes_first() {
-        let mut crowd = Crowd::default();
+        let mut connections = ConnectionsByAddress::default();
         for (id, last) in [(1, 1), (2, 2), (3, 2), (4, 3)] {
-            crowd.insert(host(last), id);
+            connections.insert(host(last), id);
         }
-        assert_eq!(crowd.busiest(2), [(host(2), 2), (host(1), 1)]);
-        let order: Vec<u32> = std::iter::from_fn(|| crowd.pop()).collect();
+        assert_eq!(connections.busiest(2), [(host(2), 2), (host(1), 1)]);
+        let order: Vec<u32> = std::iter::from_fn(|| connections.pop()).collect();
         assert_eq!(order, [2, 1, 3, 4]);
-        assert_eq!(crowd.count(), 0);
+        assert_eq!(connections.count(), 0);
     }
 }

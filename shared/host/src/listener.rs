@@ -1,10 +1,9 @@
-//! The listener of the admin pages: few connections, short ones, and none that takes another's place
-//! for long.
+//! The listener of the admin pages: few connections, and only short ones.
 //!
-//! A connection that is given nothing for 10 s ends: it has not asked, dribbles its question, or does
-//! not read the answer. Of too many, the address with the most gives its oldest up, so that who holds
-//! all of them still keeps nobody from a page. The descriptors that the pages may take are few: the
-//! process needs the others.
+//! A connection on which nothing is written for 10 s is closed: its peer has not asked, sends its
+//! request octet by octet, or does not read the answer. Above the limit, the address with the most
+//! connections loses its oldest one, so a client that holds all of them cannot lock others out. The
+//! limit is low because the process needs its descriptors for other things.
 
 #![expect(
     clippy::disallowed_types,
@@ -20,7 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::serve::Listener;
-use outrider_eviction::Crowd;
+use outrider_eviction::ConnectionsByAddress;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -29,8 +28,8 @@ use tokio::time::{Sleep, sleep};
 /// Connections at once. 64: scrapers, probes and a few people.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
-/// Longest time without a word of an answer. 10 s.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time in which no octet of an answer is written. 10 s.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause after an accept that failed, so that "too many open files" is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -39,37 +38,37 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct AdminListener {
     listener: TcpListener,
-    guests: Guests,
+    connections: Connections,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Guests(Arc<Mutex<Inside>>);
+struct Connections(Arc<Mutex<Inside>>);
 
 #[derive(Debug, Default)]
 struct Inside {
     last: u64,
-    crowd: Crowd<u64>,
-    /// The end of one tells its connection to go.
-    stays: BTreeMap<u64, oneshot::Sender<()>>,
+    by_address: ConnectionsByAddress<u64>,
+    /// Dropping one evicts its connection.
+    evictors: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// A connection of it.
+/// A connection of an [`AdminListener`].
 #[derive(Debug)]
 pub struct AdminConnection {
     stream: TcpStream,
-    guests: Guests,
+    connections: Connections,
     from: IpAddr,
     number: u64,
-    goes: oneshot::Receiver<()>,
-    patience: Pin<Box<Sleep>>,
+    evicted: oneshot::Receiver<()>,
+    timeout: Pin<Box<Sleep>>,
 }
 
 impl AdminListener {
-    /// Limits what comes to `listener`.
+    /// Limits the connections of `listener`.
     pub fn new(listener: TcpListener) -> AdminListener {
         AdminListener {
             listener,
-            guests: Guests::default(),
+            connections: Connections::default(),
         }
     }
 }
@@ -81,7 +80,7 @@ impl Listener for AdminListener {
     async fn accept(&mut self) -> (AdminConnection, SocketAddr) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, from)) => return (self.guests.seat(stream, from.ip()), from),
+                Ok((stream, from)) => return (self.connections.admit(stream, from.ip()), from),
                 Err(error) => {
                     tracing::warn!(%error, "admin connection not accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -95,45 +94,45 @@ impl Listener for AdminListener {
     }
 }
 
-impl Guests {
-    fn seat(&self, stream: TcpStream, from: IpAddr) -> AdminConnection {
-        let (stays, goes) = oneshot::channel();
-        let number = self.lock().arrive(from, stays);
+impl Connections {
+    fn admit(&self, stream: TcpStream, from: IpAddr) -> AdminConnection {
+        let (evictors, evicted) = oneshot::channel();
+        let number = self.lock().insert(from, evictors);
         AdminConnection {
             stream,
-            guests: self.clone(),
+            connections: self.clone(),
             from,
             number,
-            goes,
-            patience: Box::pin(sleep(PATIENCE)),
+            evicted,
+            timeout: Box::pin(sleep(WRITE_TIMEOUT)),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        // What a panic left behind is counted all the same.
+        // The counts are right even after a panic, so poisoning is ignored.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inside {
-    fn arrive(&mut self, from: IpAddr, stays: oneshot::Sender<()>) -> u64 {
+    fn insert(&mut self, from: IpAddr, evictors: oneshot::Sender<()>) -> u64 {
         self.last += 1;
-        self.crowd.insert(from, self.last);
-        self.stays.insert(self.last, stays);
-        if self.crowd.count() > ADMIN_CONNECTIONS_MAX
-            && let Some(surplus) = self.crowd.pop()
+        self.by_address.insert(from, self.last);
+        self.evictors.insert(self.last, evictors);
+        if self.by_address.count() > ADMIN_CONNECTIONS_MAX
+            && let Some(victim) = self.by_address.pop()
         {
-            self.stays.remove(&surplus);
+            self.evictors.remove(&victim);
         }
         self.last
     }
 }
 
 impl AdminConnection {
-    /// Ends what waits for too long or has to go.
+    /// Fails when the connection was evicted or its timeout has passed.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let goes = Pin::new(&mut self.goes).poll(cx).is_ready();
-        if goes || self.patience.as_mut().poll(cx).is_ready() {
+        let evicted = Pin::new(&mut self.evicted).poll(cx).is_ready();
+        if evicted || self.timeout.as_mut().poll(cx).is_ready() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(())
@@ -141,7 +140,7 @@ impl AdminConnection {
 
     fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(1..))) {
-            self.patience = Box::pin(sleep(PATIENCE));
+            self.timeout = Box::pin(sleep(WRITE_TIMEOUT));
         }
         written
     }
@@ -149,9 +148,9 @@ impl AdminConnection {
 
 impl Drop for AdminConnection {
     fn drop(&mut self) {
-        let mut inside = self.guests.lock();
-        inside.crowd.remove(self.from, self.number);
-        inside.stays.remove(&self.number);
+        let mut inside = self.connections.lock();
+        inside.by_address.remove(self.from, self.number);
+        inside.evictors.remove(&self.number);
     }
 }
 
@@ -207,7 +206,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn of_too_many_the_oldest_of_the_busiest_address_goes() {
+    async fn above_the_limit_the_oldest_of_the_busiest_address_is_evicted() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut admin = AdminListener::new(listener);
@@ -224,15 +223,15 @@ mod tests {
         assert_eq!(
             served[1].read(&mut octet).await.ok(),
             Some(0),
-            "it may stay"
+            "it was not evicted"
         );
         drop(served);
-        assert_eq!(admin.guests.lock().crowd.count(), 0);
-        assert!(admin.guests.lock().stays.is_empty());
+        assert_eq!(admin.connections.lock().by_address.count(), 0);
+        assert!(admin.connections.lock().evictors.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_given_nothing_for_ten_seconds_ends() {
+    async fn a_connection_without_a_write_for_ten_seconds_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut admin = AdminListener::new(listener);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use outrider_eviction::Handshakes;
+use outrider_eviction::PendingHandshakes;
 use outrider_http2 as http2;
 #[cfg(any(test, feature = "simulation"))]
 use outrider_identity::SpiffeId;
@@ -63,7 +63,7 @@ pub struct Engine {
     pub(crate) rebuild_due: bool,
     pub(crate) failpoints: Failpoints,
     /// By serial first, which is the order of arrival.
-    pub(crate) handshakes: Handshakes<(u32, ConnectionId)>,
+    pub(crate) handshakes: PendingHandshakes<(u32, ConnectionId)>,
 }
 
 impl Engine {
@@ -94,7 +94,7 @@ impl Engine {
             scope: Scope::None,
             rebuild_due: false,
             failpoints: Failpoints::default(),
-            handshakes: Handshakes::default(),
+            handshakes: PendingHandshakes::default(),
             settings,
         }
     }

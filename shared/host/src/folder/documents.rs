@@ -26,7 +26,7 @@ pub struct Contents {
     /// The documents.
     pub files: Files,
     /// What is not read, by name; names that begin with a dot are left out.
-    pub others: Vec<String>,
+    pub unread: Vec<String>,
 }
 
 /// Reads all `*.yaml`, `*.yml` and `*.json` files (in any case) directly in `folder`, ordered by
@@ -45,7 +45,7 @@ pub fn read(folder: &Path) -> io::Result<Contents> {
         return Err(io::Error::other(format!("more than {FILES_MAX} files")));
     }
     names.sort_unstable();
-    let (documents, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|it| is_document(it));
+    let (documents, unread): (Vec<_>, Vec<_>) = names.into_iter().partition(|it| is_document(it));
     if documents.is_empty() {
         let problem = "it holds no *.yaml, *.yml or *.json file";
         return Err(io::Error::new(ErrorKind::NotFound, problem));
@@ -56,7 +56,7 @@ pub fn read(folder: &Path) -> io::Result<Contents> {
     };
     Ok(Contents {
         files: documents.into_iter().map(read).collect::<io::Result<_>>()?,
-        others,
+        unread,
     })
 }
 
@@ -100,14 +100,14 @@ mod tests {
         ];
         let folder = folder(&names.map(|name| (name, name)));
         fs::create_dir(folder.path().join("more")).expect("a folder is made");
-        let Contents { files, others } = read(folder.path()).expect("the folder is readable");
+        let Contents { files, unread } = read(folder.path()).expect("the folder is readable");
         let files: Vec<_> = files
             .iter()
             .map(|(name, text)| (&**name, &**text))
             .collect();
         let documents = ["D.YAML", "a.yaml", "b.yml", "c.Json"];
         assert_eq!(files, documents.map(|name| (name, name)));
-        assert_eq!(others, ["a.yaml~", "more", "notes.txt", "yaml"]);
+        assert_eq!(unread, ["a.yaml~", "more", "notes.txt", "yaml"]);
     }
 
     #[test]
@@ -126,9 +126,9 @@ mod tests {
         fs::write(data.join("a.yaml"), "1").expect("a file is written");
         std::os::unix::fs::symlink("..2026_11_21", folder.path().join("..data")).expect("a link");
         std::os::unix::fs::symlink("..data/a.yaml", folder.path().join("a.yaml")).expect("a link");
-        let Contents { files, others } = read(folder.path()).expect("the folder is readable");
+        let Contents { files, unread } = read(folder.path()).expect("the folder is readable");
         assert_eq!(files, [("a.yaml".into(), "1".into())]);
-        assert!(others.is_empty(), "{others:?}");
+        assert!(unread.is_empty(), "{unread:?}");
     }
 
     #[test]

@@ -4,12 +4,12 @@
 //! identity. Knows nothing of what is in the files.
 
 mod documents;
-mod others;
 mod places;
 mod text;
+mod unread_files;
 mod watch;
 
 pub use documents::{Contents, FILE_BYTES_MAX, FILES_MAX, Files, read};
-pub use others::{NOT_READ, Others};
 pub use text::read_text;
+pub use unread_files::{NOT_READ, UnreadFiles};
 pub use watch::Watch;

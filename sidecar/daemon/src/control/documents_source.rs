@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outrider_host::Rereads;
-use outrider_host::folder::{Files, Others, Watch};
+use outrider_host::folder::{Files, UnreadFiles, Watch};
 use tokio::sync::watch;
 
 use super::change;
@@ -26,7 +26,7 @@ pub struct DocumentsSource {
     watch: Watch,
     /// What was found in the folder last, good or bad; tells news from a rescan.
     seen: Result<Files, String>,
-    others: Others,
+    unread: UnreadFiles,
     in_force: Loaded,
     said: watch::Sender<Arc<Said>>,
 }
@@ -51,15 +51,15 @@ impl DocumentsSource {
         }
         // A change between the reading and the watch is found by the first rescan.
         let watch = Watch::folder(folder);
-        let mut others = Others::default();
-        others.log(folder, &contents.others);
+        let mut unread = UnreadFiles::default();
+        unread.log(folder, &contents.unread);
         let mut source = DocumentsSource {
             clock,
             folder: folder.to_owned(),
             metrics,
             watch,
             seen: Ok(contents.files),
-            others,
+            unread,
             in_force: Loaded::default(),
             said: watch::channel(Arc::default()).0,
         };
@@ -92,7 +92,7 @@ impl DocumentsSource {
     fn reload(&mut self) {
         let found = outrider_host::folder::read(&self.folder).map_err(|error| error.to_string());
         let found = found.map(|contents| {
-            self.others.log(&self.folder, &contents.others);
+            self.unread.log(&self.folder, &contents.unread);
             contents.files
         });
         if found == self.seen {

@@ -1,40 +1,40 @@
-//! TLS handshakes under way, and which of them gives way when there are too many.
+//! TLS handshakes under way, and which one to evict when there are too many.
 //!
-//! A peer that opens thousands of silent connections must not push out one that sends a whole
-//! ClientHello at once, and one that sends thousands of those must not push out one that has yet to begin:
-//! so the larger of these two groups gives way; in it the address with the most; of its the oldest.
-//! An attacker with many addresses can only push out who is slower than it needs for half the limit.
-//! Knows nothing of time or TLS.
+//! Thousands of silent connections must not evict a peer that sends its ClientHello at once, and
+//! thousands of ClientHellos must not evict a peer that has yet to send one. So the victim is the oldest
+//! connection, of the address with the most, in the larger of these two groups. An attacker with many
+//! addresses evicts only peers that are slower than the time it needs to open half the limit.
+//! Knows no time and no TLS.
 
 use std::net::IpAddr;
 
-use crate::Crowd;
+use crate::ConnectionsByAddress;
 
 /// Inbound connections whose TLS handshake is under way.
 #[derive(Debug)]
-pub struct Handshakes<Id> {
-    /// No whole ClientHello has come.
-    silent: Crowd<Id>,
-    /// It has come and was answered.
-    answered: Crowd<Id>,
+pub struct PendingHandshakes<Id> {
+    /// The ClientHello has not come, or not whole.
+    silent: ConnectionsByAddress<Id>,
+    /// The ClientHello has come and was answered.
+    answered: ConnectionsByAddress<Id>,
 }
 
-impl<Id> Default for Handshakes<Id> {
-    fn default() -> Handshakes<Id> {
-        Handshakes {
-            silent: Crowd::default(),
-            answered: Crowd::default(),
+impl<Id> Default for PendingHandshakes<Id> {
+    fn default() -> PendingHandshakes<Id> {
+        PendingHandshakes {
+            silent: ConnectionsByAddress::default(),
+            answered: ConnectionsByAddress::default(),
         }
     }
 }
 
-impl<Id: Copy + Ord> Handshakes<Id> {
+impl<Id: Copy + Ord> PendingHandshakes<Id> {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.silent.count() + self.answered.count()
     }
 
-    /// A connection is accepted; ids grow from one to the next.
+    /// A connection was accepted; `id` is larger than every id before.
     pub fn begin(&mut self, from: IpAddr, id: Id) {
         self.silent.insert(from, id);
     }
@@ -46,13 +46,13 @@ impl<Id: Copy + Ord> Handshakes<Id> {
         }
     }
 
-    /// The handshake is over, well or not.
+    /// The handshake succeeded or failed.
     pub fn end(&mut self, from: IpAddr, id: Id) {
         self.silent.remove(from, id);
         self.answered.remove(from, id);
     }
 
-    /// If there are more than `most`: the one that gives way.
+    /// Removes and returns the handshake to evict if there are more than `most`.
     pub fn take_surplus(&mut self, most: usize) -> Option<Id> {
         if self.count() <= most {
             return None;
@@ -75,11 +75,15 @@ mod tests {
         IpAddr::from((0x0a00_0000 + number).to_be_bytes())
     }
 
-    /// Who attacks: from which host with the nth connection, and does it say a ClientHello?
+    /// The attacker's nth connection: from which host, and whether it sends a ClientHello.
     type Attack = fn(u32) -> (IpAddr, bool);
 
-    /// What a worker does with a new connection. Was the honest one pushed out?
-    fn accept(all: &mut Handshakes<u32>, (from, says_hello): (IpAddr, bool), id: u32) -> bool {
+    /// What a worker does with a new connection. True: the honest peer was evicted.
+    fn accept(
+        all: &mut PendingHandshakes<u32>,
+        (from, says_hello): (IpAddr, bool),
+        id: u32,
+    ) -> bool {
         all.begin(from, id);
         let gone = all.take_surplus(MOST);
         if says_hello && gone != Some(id) {
@@ -89,9 +93,9 @@ mod tests {
         gone == Some(HONEST)
     }
 
-    /// An honest peer comes in the midst of an attack and is never done.
+    /// Whether an honest peer that never finishes survives the attack.
     fn stays(honest: (IpAddr, bool), attack: Attack) -> bool {
-        let mut all = Handshakes::default();
+        let mut all = PendingHandshakes::default();
         let mut step = |n| accept(&mut all, attack(n), 2 * n);
         assert!(!(0..=500).any(&mut step));
         assert!(!accept(&mut all, honest, HONEST));
@@ -99,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attacker_pushes_itself_out() {
+    fn an_attacker_evicts_its_own_connections() {
         let (other, same) = (host(0), host(1));
         let one: [(&str, Attack); 3] = [
             ("silent", |_| (host(1), false)),
@@ -131,8 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_what_has_ended() {
-        let mut all = Handshakes::default();
+    fn ended_handshakes_leave_nothing_behind() {
+        let mut all = PendingHandshakes::default();
         for n in 0..4 {
             accept(&mut all, (host(n / 2), n % 2 == 0), n);
         }
