@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
-use outrider_causes::cause;
+use outrider_causes::describe_cause;
 use outrider_daemon::StartupError;
 
 /// Why a command failed. The text says what to do next.
@@ -17,7 +17,7 @@ pub enum Failure {
 impl Failure {
     /// A failure while running: `what` was tried, and the likely cause.
     pub fn runtime(what: &str, error: &(dyn Error + 'static)) -> Failure {
-        Failure::Runtime(format!("{what}: {}", cause(error, None)))
+        Failure::Runtime(format!("{what}: {}", describe_cause(error, None)))
     }
 
     /// What the operator must change is usage; what the system refused happened while running.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use outrider_causes::{Dates, cause, explained};
+use outrider_causes::{CertificateDates, describe, describe_cause};
 use outrider_control_plane::tls::{Credential, client_config};
 use outrider_proto::v1::operator_client::OperatorClient;
 use rustls::ClientConfig;
@@ -88,14 +88,16 @@ fn ask<T, F: Future<Output = Result<T, Status>>>(
         let outcome = command(client).await;
         outcome.map_err(|status| match status.source() {
             // What has a cause was made here, of a connection that broke.
-            Some(source) => Failure::Runtime(lost(&cause(source, dates))),
+            Some(source) => Failure::Runtime(lost(&describe_cause(source, dates))),
             None => refused(&status),
         })
     })
 }
 
 /// Connects; gives also the dates of the certificate that is shown.
-async fn connect(access: &Access) -> Result<(OperatorClient<Channel>, Option<Dates>), Failure> {
+async fn connect(
+    access: &Access,
+) -> Result<(OperatorClient<Channel>, Option<CertificateDates>), Failure> {
     let (tls, dates) = credential(&access.credential)?;
     let url = &access.control_plane;
     let Some(authority) = url
@@ -140,8 +142,12 @@ pub fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::runtime("no runtime", &error))
 }
 
-fn no_connection(url: &Uri, error: &(dyn Error + 'static), dates: Option<Dates>) -> Failure {
-    let cause = cause(error, dates);
+fn no_connection(
+    url: &Uri,
+    error: &(dyn Error + 'static),
+    dates: Option<CertificateDates>,
+) -> Failure {
+    let cause = describe_cause(error, dates);
     Failure::Runtime(format!(
         "no connection to the control plane at {url}: {cause}"
     ))
@@ -159,13 +165,15 @@ async fn dial(
     Ok(TokioIo::new(stream))
 }
 
-fn credential(folder: &Path) -> Result<(Arc<ClientConfig>, Option<Dates>), Failure> {
+fn credential(folder: &Path) -> Result<(Arc<ClientConfig>, Option<CertificateDates>), Failure> {
     let chain = certificates(&folder.join("certificate.pem"))?;
     let roots = certificates(&folder.join("bundle.pem"))?;
     let path = folder.join("key.pem");
     let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| unusable(&path, &error))?;
     let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
-    let dates = chain.first().and_then(|leaf| Dates::of(leaf, now));
+    let dates = chain
+        .first()
+        .and_then(|leaf| CertificateDates::of(leaf, now));
     let credential = Credential { chain, key };
     let trust_domain = credential.trust_domain();
     let trust_domain = trust_domain.map_err(|error| unusable(folder, &error))?;
@@ -183,6 +191,6 @@ fn unusable(path: &Path, error: &(dyn Error + 'static)) -> Failure {
     Failure::Usage(format!(
         "{path} (--credential) cannot be used: {}; the control plane writes the folder into \
          `operator` in its --data",
-        explained(error, None)
+        describe(error, None)
     ))
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use outrider_causes::explained;
+use outrider_causes::describe;
 use outrider_host::Rereads;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -165,7 +165,7 @@ fn serve_grpc(
     Ok(async move {
         let (ended, ()) = tokio::join!(server, listening);
         if let Err(error) = ended {
-            tracing::error!(problem = explained(&error, None), "the gRPC server failed");
+            tracing::error!(problem = describe(&error, None), "the gRPC server failed");
         }
     })
 }

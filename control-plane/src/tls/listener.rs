@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_causes::{Dates, cause, is_disbelief};
+use outrider_causes::{CertificateDates, describe_cause, is_certificate_rejection};
 use outrider_identity::Svid;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
@@ -129,16 +129,21 @@ impl Listener {
 }
 
 /// The dates of the control plane's certificate.
-fn dates(own: &watch::Receiver<Arc<CertifiedKey>>) -> Option<Dates> {
+fn dates(own: &watch::Receiver<Arc<CertifiedKey>>) -> Option<CertificateDates> {
     let own = own.borrow();
-    Dates::of(own.cert.first()?, clock::unix_seconds())
+    CertificateDates::of(own.cert.first()?, clock::unix_seconds())
 }
 
 /// A client with a certificate that is not accepted, or that does not accept ours, was meant to be a
 /// member: the operator gets a warning. Other failures may come from any client.
-fn note_refused(from: IpAddr, error: &io::Error, own: Option<Dates>, warnings: &Allowances<()>) {
-    let problem = cause(error, own);
-    if is_disbelief(error) && warnings.take((), clock::now()) {
+fn note_refused(
+    from: IpAddr,
+    error: &io::Error,
+    own: Option<CertificateDates>,
+    warnings: &Allowances<()>,
+) {
+    let problem = describe_cause(error, own);
+    if is_certificate_rejection(error) && warnings.take((), clock::now()) {
         tracing::warn!(%from, problem, "connection refused");
     } else {
         tracing::debug!(%from, problem, "handshake refused");

@@ -55,7 +55,7 @@ impl Roots {
             let now = Duration::from_millis(clock::unix_ms().unsigned_abs());
             let now = UnixTime::since_unix_epoch(now);
             if let Err(error) = verifier.verify_client(&chain, now) {
-                let problem = outrider_causes::tls(&error, None);
+                let problem = outrider_causes::describe_tls(&error, None);
                 tracing::info!(
                     problem,
                     "connection ends: its certificate is no longer accepted"

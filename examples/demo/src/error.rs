@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use outrider_causes::cause;
+use outrider_causes::describe_cause;
 
 /// A sentence that says what went wrong. No code reads it.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ impl DemoError {
 
     /// `what` was tried, then the likely cause.
     pub(crate) fn caused_by(what: &str, error: &(dyn Error + 'static)) -> DemoError {
-        DemoError(format!("{what}: {}", cause(error, None)))
+        DemoError(format!("{what}: {}", describe_cause(error, None)))
     }
 }
 

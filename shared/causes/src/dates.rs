@@ -1,11 +1,11 @@
-//! Between which moments a certificate is valid, and what time it is.
+//! The dates of a certificate, and the time they are compared with.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The dates of a certificate of our own, and the time by our clock. Seconds since 1970-01-01 UTC.
+/// The validity of our own certificate, and the time by our clock. Seconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dates {
+pub struct CertificateDates {
     /// First second in which it is valid.
     pub not_before: i64,
     /// Last second in which it is valid.
@@ -14,12 +14,12 @@ pub struct Dates {
     pub now: i64,
 }
 
-impl Dates {
-    /// The dates of a certificate in DER; `None`: it is none.
-    pub fn of(certificate: &[u8], now: i64) -> Option<Dates> {
+impl CertificateDates {
+    /// The dates of a certificate in DER; `None` if it does not parse.
+    pub fn of(certificate: &[u8], now: i64) -> Option<CertificateDates> {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
         let validity = parsed.validity();
-        Some(Dates {
+        Some(CertificateDates {
             not_before: validity.not_before.timestamp(),
             not_after: validity.not_after.timestamp(),
             now,
@@ -28,7 +28,7 @@ impl Dates {
 }
 
 /// Seconds since 1970-01-01 UTC as `2026-11-21T14:00:00Z`.
-pub fn shown(unix_seconds: i64) -> String {
+pub fn rfc3339(unix_seconds: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(unix_seconds).ok();
     let shown = time.and_then(|time| time.format(&Rfc3339).ok());
     shown.unwrap_or_else(|| format!("{unix_seconds} s after 1970"))
@@ -45,9 +45,9 @@ mod tests {
         params.not_before = rcgen::date_time_ymd(2026, 11, 1);
         params.not_after = rcgen::date_time_ymd(2026, 11, 2);
         let certificate = params.self_signed(&key).expect("a certificate");
-        let dates = Dates::of(certificate.der(), 7).expect("readable");
-        assert_eq!(shown(dates.not_before), "2026-11-01T00:00:00Z");
-        assert_eq!(shown(dates.not_after), "2026-11-02T00:00:00Z");
-        assert_eq!(Dates::of(b"none", 7), None);
+        let dates = CertificateDates::of(certificate.der(), 7).expect("readable");
+        assert_eq!(rfc3339(dates.not_before), "2026-11-01T00:00:00Z");
+        assert_eq!(rfc3339(dates.not_after), "2026-11-02T00:00:00Z");
+        assert_eq!(CertificateDates::of(b"none", 7), None);
     }
 }

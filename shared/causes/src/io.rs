@@ -1,9 +1,9 @@
-//! Errors of the system.
+//! Errors of the operating system.
 
 use std::io::{Error, ErrorKind};
 
 /// An error of a socket or a file as a sentence.
-pub fn io(error: &Error) -> String {
+pub fn describe_io(error: &Error) -> String {
     let sentence = match error.kind() {
         ErrorKind::ConnectionRefused => {
             "nothing listens there: is it running, and are host and port right?"
@@ -11,7 +11,7 @@ pub fn io(error: &Error) -> String {
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             "the other end closed the connection: it may have stopped"
         }
-        // What tokio-rustls says of a peer that leaves in the middle of a handshake, too.
+        // Also tokio-rustls's error when a peer leaves in the middle of a handshake.
         ErrorKind::UnexpectedEof => {
             "the other end closed the connection without a word: it may have stopped, or refuse us"
         }
@@ -24,7 +24,7 @@ pub fn io(error: &Error) -> String {
     sentence.to_owned()
 }
 
-/// The system's own words, which are sentences, without the number behind them.
+/// The system's own sentence, without the error number behind it.
 fn plain(error: &Error) -> String {
     let text = error.to_string();
     let number = error
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_is_a_sentence() {
+    fn an_error_of_the_system_is_a_sentence() {
         let cases = [
             (ErrorKind::ConnectionRefused, "nothing listens there"),
             (
@@ -58,10 +58,13 @@ mod tests {
             (ErrorKind::HostUnreachable, "there is no way to that host"),
         ];
         for (kind, expected) in cases {
-            let said = io(&Error::from(kind));
+            let said = describe_io(&Error::from(kind));
             assert!(said.starts_with(expected), "{said}");
         }
-        assert_eq!(io(&Error::from_raw_os_error(28)), "No space left on device");
-        assert_eq!(io(&Error::other("our own words")), "our own words");
+        assert_eq!(
+            describe_io(&Error::from_raw_os_error(28)),
+            "No space left on device"
+        );
+        assert_eq!(describe_io(&Error::other("our own words")), "our own words");
     }
 }

@@ -1,8 +1,9 @@
 //! Errors of libraries, as sentences that say the likely cause.
 //!
-//! A library says what it was doing ("transport error"), not what an operator should look at. Here
-//! a chain of such errors becomes one sentence: [`cause`] finds the error that tells most, [`tls`]
-//! and [`io`] say it in words, [`explained`] puts our own words before it. Decides nothing: who reads the sentence decides. Time is an argument.
+//! A library's error says what it was doing ("transport error"), not what an operator should check.
+//! This crate turns a chain of errors into one sentence: [`describe_cause`] finds the error that tells
+//! most, [`describe_tls`] and [`describe_io`] put it into words, [`describe`] adds our own error before
+//! it. It decides nothing. Time is an argument.
 
 mod dates;
 mod io;
@@ -10,41 +11,41 @@ mod tls;
 
 use std::error::Error;
 
-pub use dates::{Dates, shown};
-pub use io::io;
-pub use tls::tls;
+pub use dates::{CertificateDates, rfc3339};
+pub use io::describe_io;
+pub use tls::describe_tls;
 
-/// The sentence for an error and its causes. `own` are the dates of the certificate that we showed,
-/// for what the other end says of it.
-pub fn cause(error: &(dyn Error + 'static), own: Option<Dates>) -> String {
+/// Describes the cause of `error`. `own` are the dates of the certificate that we presented, in case
+/// the peer rejected it.
+pub fn describe_cause(error: &(dyn Error + 'static), own: Option<CertificateDates>) -> String {
     let mut found = None;
     let mut last = error;
     let mut next = Some(error);
     while let Some(error) = next {
         last = error;
         if let Some(rustls) = rustls_error(error) {
-            return tls(rustls, own);
+            return describe_tls(rustls, own);
         }
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            found = Some(io(error));
+            found = Some(describe_io(error));
         }
         next = error.source();
     }
     found.unwrap_or_else(|| last.to_string())
 }
 
-/// As [`cause`], behind what `error` itself says, which is one of ours: "the token's file cannot be
-/// read: Permission denied".
-pub fn explained(error: &(dyn Error + 'static), own: Option<Dates>) -> String {
+/// `error`, which is one of ours, followed by its cause: "the token's file cannot be read: Permission
+/// denied".
+pub fn describe(error: &(dyn Error + 'static), own: Option<CertificateDates>) -> String {
     match error.source() {
-        Some(source) => format!("{error}: {}", cause(source, own)),
-        None => cause(error, own),
+        Some(source) => format!("{error}: {}", describe_cause(source, own)),
+        None => describe_cause(error, own),
     }
 }
 
-/// Is it that one end does not believe the other's certificate? With TLS 1.3 a server says so after the
-/// handshake, so that it may be found in the failure of a call.
-pub fn is_disbelief(error: &(dyn Error + 'static)) -> bool {
+/// Whether one end rejected the other's certificate. With TLS 1.3 a server says so after the
+/// handshake, so a failed call may carry it too.
+pub fn is_certificate_rejection(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         let tls = rustls_error(error);
@@ -56,7 +57,7 @@ pub fn is_disbelief(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The error of rustls that this is, or that an `io::Error` hides.
+/// `error` as a rustls error, also from inside an `io::Error`.
 fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let inside = || {
         let error = error.downcast_ref::<std::io::Error>()?;
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
     use std::fmt;
 
-    /// What a library wraps around an error.
+    /// A library's error around another one.
     #[derive(Debug)]
     struct Wrapped(std::io::Error);
 
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_that_tells_most_is_said() {
+    fn the_error_that_tells_most_is_described() {
         use std::io::{Error, ErrorKind};
         let no_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
         let cases = [
@@ -101,7 +102,7 @@ mod tests {
             ),
         ];
         for (error, expected) in cases {
-            assert_eq!(cause(&Wrapped(error), None), expected);
+            assert_eq!(describe_cause(&Wrapped(error), None), expected);
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Errors of rustls.
 //!
-//! What a certificate's dates have to do with it names both times: one of two clocks is wrong, or a
-//! certificate was not renewed. What the other end thinks of ours, it says in an alert of one word
+//! A sentence about a certificate's dates names both times, because either a clock is wrong or the
+//! certificate was not renewed. Why the peer rejects our certificate, it says in an alert of one word
 //! (RFC 8446 6.2).
 
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::dates::{Dates, shown};
+use super::dates::{CertificateDates, rfc3339};
 
-/// An error of TLS as a sentence about the other end. `own` are the dates of the certificate that we
-/// showed.
-pub fn tls(error: &Error, own: Option<Dates>) -> String {
+/// A TLS error as a sentence about the peer. `own` are the dates of the certificate that we
+/// presented.
+pub fn describe_tls(error: &Error, own: Option<CertificateDates>) -> String {
     let sentence = match error {
         Error::InvalidCertificate(error) => return certificate(error),
         Error::AlertReceived(alert) => return alerted(*alert, own),
@@ -36,7 +36,7 @@ pub fn tls(error: &Error, own: Option<Dates>) -> String {
     sentence.to_owned()
 }
 
-/// Why we do not believe a certificate.
+/// Why we reject the peer's certificate.
 fn certificate(error: &CertificateError) -> String {
     let sentence = match error {
         CertificateError::ExpiredContext { time, not_after } => {
@@ -78,8 +78,8 @@ fn certificate(error: &CertificateError) -> String {
     sentence.to_owned()
 }
 
-/// Why the other end does not believe ours.
-fn alerted(alert: AlertDescription, own: Option<Dates>) -> String {
+/// Why the peer rejects our certificate.
+fn alerted(alert: AlertDescription, own: Option<CertificateDates>) -> String {
     let sentence = match alert {
         AlertDescription::CertificateExpired => return not_valid_there(own),
         AlertDescription::UnknownCA => {
@@ -103,13 +103,13 @@ fn alerted(alert: AlertDescription, own: Option<Dates>) -> String {
     sentence.to_owned()
 }
 
-fn not_valid_there(own: Option<Dates>) -> String {
+fn not_valid_there(own: Option<CertificateDates>) -> String {
     let Some(own) = own else {
         return "it says that our certificate is not valid now: one of the two clocks is wrong, or \
                 it was not renewed"
             .to_owned();
     };
-    let Dates {
+    let CertificateDates {
         not_before,
         not_after,
         now,
@@ -117,14 +117,14 @@ fn not_valid_there(own: Option<Dates>) -> String {
     format!(
         "it says that our certificate is not valid now: it is valid from {} to {} and our clock says \
          {}: one of the two clocks is wrong, or it was not renewed",
-        shown(not_before),
-        shown(not_after),
-        shown(now),
+        rfc3339(not_before),
+        rfc3339(not_after),
+        rfc3339(now),
     )
 }
 
 fn moment(time: UnixTime) -> String {
-    shown(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    rfc3339(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -146,22 +146,22 @@ mod tests {
             time: at(0),
             not_before: at(1_795_269_600),
         };
-        let own = Dates {
+        let own = CertificateDates {
             not_before: 0,
             not_after: 60,
             now: 61,
         };
         let cases = [
             (
-                tls(&Error::InvalidCertificate(expired), None),
+                describe_tls(&Error::InvalidCertificate(expired), None),
                 ["2026-11-21T13:59:59Z", "2026-11-21T14:00:00Z"],
             ),
             (
-                tls(&Error::InvalidCertificate(early), None),
+                describe_tls(&Error::InvalidCertificate(early), None),
                 ["2026-11-21T14:00:00Z", "1970-01-01T00:00:00Z"],
             ),
             (
-                tls(
+                describe_tls(
                     &Error::AlertReceived(AlertDescription::CertificateExpired),
                     Some(own),
                 ),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn no_word_of_the_library_is_left() {
+    fn no_wording_of_the_library_is_left() {
         use rustls::{InvalidMessage, PeerIncompatible, PeerMisbehaved};
         let errors = [
             Error::InvalidMessage(InvalidMessage::InvalidContentType),
@@ -193,7 +193,7 @@ mod tests {
             Error::DecryptError,
         ];
         for error in errors {
-            let said = tls(&error, None);
+            let said = describe_tls(&error, None);
             let foreign = [
                 "invalid peer certificate",
                 "alert:",

@@ -1,6 +1,6 @@
 //! A set of files to one configuration: all of it, or every reason why not.
 
-use crate::check::{self, Directory, Sourced};
+use crate::check::{self, Directory, LocatedDocument};
 use crate::error::{DocumentError, Report, Warning};
 use crate::model::Documents;
 use crate::stream::{self, Text};
@@ -41,10 +41,10 @@ pub fn warnings(files: &[(&str, &str)]) -> Vec<Warning> {
 /// The documents of all files by kind, in order; those that do not parse are left out.
 #[derive(Default)]
 struct Parsed {
-    meshes: Vec<Sourced<MeshSpec>>,
-    services: Vec<Sourced<ServiceSpec>>,
-    routes: Vec<Sourced<GrpcRouteSpec>>,
-    policies: Vec<Sourced<TrafficPolicySpec>>,
+    meshes: Vec<LocatedDocument<MeshSpec>>,
+    services: Vec<LocatedDocument<ServiceSpec>>,
+    routes: Vec<LocatedDocument<GrpcRouteSpec>>,
+    policies: Vec<LocatedDocument<TrafficPolicySpec>>,
 }
 
 fn parse(files: &[(&str, &str)], report: &mut Report<'_>) -> Parsed {
@@ -81,10 +81,10 @@ impl Parsed {
 fn parse_as<Spec: DeserializeOwned>(
     text: &Text<'_>,
     report: &mut Report<'_>,
-) -> Option<Sourced<Spec>> {
+) -> Option<LocatedDocument<Spec>> {
     let document = text.parse(report)?;
     let origin = text.origin;
-    Some(Sourced { origin, document })
+    Some(LocatedDocument { origin, document })
 }
 
 fn unknown_kind(version: &str, kind: &str) -> String {

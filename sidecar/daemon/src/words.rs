@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use outrider_causes::{Dates, cause};
+use outrider_causes::{CertificateDates, describe_cause};
 use tonic::Status;
 
 /// As [`refused`], of the control plane and with the status that it answered.
@@ -16,10 +16,10 @@ pub fn answered(status: &Status) -> String {
 
 /// Why a call was not answered as asked: what the server says, or what became of the
 /// connection. `own` are the dates of the certificate that we showed.
-pub fn refused(status: &Status, own: Option<Dates>) -> String {
+pub fn refused(status: &Status, own: Option<CertificateDates>) -> String {
     match status.source() {
         // What has a cause was made here, of a connection or a stream that broke.
-        Some(source) => cause(source, own),
+        Some(source) => describe_cause(source, own),
         None => status.message().to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! `Mesh`: what holds for all services.
 
-use super::{Checker, Sourced};
+use super::{Checker, LocatedDocument};
 use crate::error::Report;
 use crate::model::{Connections, Keepalive, Mesh};
 use crate::names;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const TRUST_DOMAIN_DEFAULT: &str = "outrider.local";
 
 /// Checks the one `Mesh` there may be.
-pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>) -> Mesh {
+pub(crate) fn check_meshes(meshes: &[LocatedDocument<MeshSpec>], report: &mut Report<'_>) -> Mesh {
     let mut mesh = Mesh {
         trust_domain: TRUST_DOMAIN_DEFAULT.to_owned(),
         sampled_per_million: None,
@@ -21,7 +21,7 @@ pub(crate) fn check_meshes(meshes: &[Sourced<MeshSpec>], report: &mut Report<'_>
         connections: Connections::default(),
     };
     let mut first = None;
-    for Sourced { origin, document } in meshes {
+    for LocatedDocument { origin, document } in meshes {
         let mut checker = Checker::new(*origin, report);
         checker.identity(&document.metadata);
         let at = document.metadata.name.referenced;

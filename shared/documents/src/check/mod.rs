@@ -26,18 +26,22 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// A document of a kind, and where it comes from.
+/// A parsed document, and where it stands in the files.
 #[derive(Debug)]
-pub(crate) struct Sourced<Spec> {
+pub(crate) struct LocatedDocument<Spec> {
     pub origin: Origin,
     pub document: Document<Spec>,
 }
 
 /// Two documents of one kind, namespace and name are one document written twice: both
 /// would apply. Services and the Mesh have stricter rules of their own.
-pub(crate) fn check_names<Spec>(kind: &str, documents: &[Sourced<Spec>], report: &mut Report<'_>) {
+pub(crate) fn check_names<Spec>(
+    kind: &str,
+    documents: &[LocatedDocument<Spec>],
+    report: &mut Report<'_>,
+) {
     let mut places: BTreeMap<(&str, &str), Place> = BTreeMap::new();
-    for Sourced { origin, document } in documents {
+    for LocatedDocument { origin, document } in documents {
         let mut checker = Checker::new(*origin, report);
         let Metadata { name, .. } = &document.metadata;
         let namespace = document.metadata.namespace();

@@ -6,7 +6,7 @@
 use super::reference::check_implements;
 use super::times::{ServiceLevel, Times, check_written};
 use super::unused::check_unused;
-use super::{Checker, Directory, Sourced};
+use super::{Checker, Directory, LocatedDocument};
 use crate::error::{Place, Report};
 use crate::model::{self, MethodName, Service, TrafficPolicy};
 use crate::names;
@@ -24,13 +24,13 @@ const TARGETS_MAX: usize = 16;
 
 /// Checks all policies; gives the policy of each service that has one.
 pub(crate) fn check_policies(
-    policies: &[Sourced<TrafficPolicySpec>],
+    policies: &[LocatedDocument<TrafficPolicySpec>],
     directory: &Directory<'_>,
     report: &mut Report<'_>,
 ) -> BTreeMap<String, TrafficPolicy> {
     let mut checked = BTreeMap::new();
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
-    for Sourced { origin, document } in policies {
+    for LocatedDocument { origin, document } in policies {
         let mut checker = Checker::new(*origin, report);
         let (namespace, _) = checker.identity(&document.metadata);
         let targets = check_targets(&document.spec, &namespace, directory, &mut checker);

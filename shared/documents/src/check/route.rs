@@ -4,7 +4,7 @@
 //! to a Service as in GEP-1426 (GAMMA).
 
 use super::reference::check_implements;
-use super::{Checker, Directory, Sourced};
+use super::{Checker, Directory, LocatedDocument};
 use crate::error::Report;
 use crate::model::{Backend, MethodName, MethodTarget, RouteRule, Service, TrafficPolicy};
 use crate::names;
@@ -27,18 +27,18 @@ const ROUTES_MAX: usize = 10_000;
 
 /// Checks all routes; gives the rules of each service that has one, by precedence.
 pub(crate) fn check_routes(
-    routes: &[Sourced<GrpcRouteSpec>],
+    routes: &[LocatedDocument<GrpcRouteSpec>],
     policies: &BTreeMap<String, TrafficPolicy>,
     directory: &Directory<'_>,
     report: &mut Report<'_>,
 ) -> BTreeMap<String, Vec<RouteRule>> {
-    let mut by_age: Vec<&Sourced<GrpcRouteSpec>> = routes.iter().collect();
+    let mut by_age: Vec<&LocatedDocument<GrpcRouteSpec>> = routes.iter().collect();
     by_age.sort_by_key(|route| {
         let metadata = &route.document.metadata;
         (metadata.namespace(), metadata.name.value.as_str())
     });
     let mut rules: BTreeMap<String, Vec<RouteRule>> = BTreeMap::new();
-    for Sourced { origin, document } in by_age {
+    for LocatedDocument { origin, document } in by_age {
         let mut checker = Checker::new(*origin, report);
         let (namespace, name) = checker.identity(&document.metadata);
         let parents = check_parents(&document.spec, &namespace, directory, &mut checker);

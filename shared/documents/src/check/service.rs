@@ -1,6 +1,6 @@
 //! `Service`: its names, its transport and its endpoints.
 
-use super::{Checker, Sourced};
+use super::{Checker, LocatedDocument};
 use crate::error::{Place, Report};
 use crate::model::{self, Service, TrafficPolicy};
 use crate::names::{self, Address, Host};
@@ -13,13 +13,13 @@ const ENDPOINTS_MAX: usize = 10_000;
 
 /// Checks all services; what two of them claim is refused at the second.
 pub(crate) fn check_services(
-    services: &[Sourced<ServiceSpec>],
+    services: &[LocatedDocument<ServiceSpec>],
     report: &mut Report<'_>,
 ) -> Vec<Service> {
     let mut claims = Claims::default();
     let mut checked: Vec<Service> = services
         .iter()
-        .map(|Sourced { origin, document }| {
+        .map(|LocatedDocument { origin, document }| {
             let mut checker = Checker::new(*origin, report);
             let (namespace, name) = checker.identity(&document.metadata);
             claims.name(&document.metadata.name, &mut checker);

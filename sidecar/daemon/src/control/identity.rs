@@ -133,7 +133,7 @@ pub fn check(
     let leaf = chain.first().ok_or("it is empty")?;
     let (since_unix, expires_unix) = life(leaf)?;
     let material = TlsMaterial::new(chain, key, bundle, Arc::new(DefaultTimeProvider))
-        .map_err(|error| outrider_causes::explained(&error, None))?;
+        .map_err(|error| outrider_causes::describe(&error, None))?;
     check_service(&material, expected)?;
     Ok(Identity {
         material: Arc::new(material),
@@ -170,10 +170,10 @@ fn life(leaf: &CertificateDer<'_>) -> Result<(i64, i64), String> {
     let validity = leaf.validity();
     let (now, clock) = (
         clock::unix_seconds(),
-        outrider_causes::shown(clock::unix_seconds()),
+        outrider_causes::rfc3339(clock::unix_seconds()),
     );
     let [begins, ends] = [validity.not_before, validity.not_after]
-        .map(|moment| outrider_causes::shown(moment.timestamp()));
+        .map(|moment| outrider_causes::rfc3339(moment.timestamp()));
     if validity.not_after.timestamp() <= now {
         return Err(format!(
             "it ended at {ends} and our clock says {clock}: renew it, or set the clock of this machine"

@@ -35,7 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_causes::{explained, is_disbelief};
+use outrider_causes::{describe, is_certificate_rejection};
 use outrider_engine::TlsMaterial;
 use outrider_identity::SpiffeId;
 use outrider_proto::envoy::core::Node;
@@ -220,8 +220,8 @@ impl Member {
         let opening = connection::open(self.clock, &self.membership.control_plane, tls);
         let opened = self.subscription.meanwhile(opening).await;
         opened.map_err(|error| {
-            self.is_stranger = is_disbelief(&error);
-            self.say(explained(&error, self.own.dates()));
+            self.is_stranger = is_certificate_rejection(&error);
+            self.say(describe(&error, self.own.dates()));
             self.subscription.closed(Closed::Lost)
         })
     }
@@ -247,7 +247,7 @@ impl Member {
         if let Some(lease) = lease {
             lease.lost();
         }
-        self.is_stranger = ended.is_disbelief;
+        self.is_stranger = ended.is_certificate_rejection;
         self.say(ended.problem);
         self.subscription.closed(ended.how)
     }
@@ -283,7 +283,7 @@ impl Member {
         file: &Path,
         text: Option<Vec<u8>>,
     ) -> Duration {
-        let problem = explained(error, self.own.dates());
+        let problem = describe(error, self.own.dates());
         self.say(problem.clone());
         if error.is_refused() {
             self.note_rejoining(Some(problem));

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_causes::{Dates, explained};
+use outrider_causes::{CertificateDates, describe};
 use outrider_engine::TlsMaterial;
 use outrider_identity::SpiffeId;
 use outrider_proto::v1::certificate_authority_client::CertificateAuthorityClient;
@@ -88,9 +88,9 @@ impl Own {
     }
 
     /// The dates of the certificate in use, for what the other end says of it.
-    pub fn dates(&self) -> Option<Dates> {
+    pub fn dates(&self) -> Option<CertificateDates> {
         let (_, stored) = self.in_use.as_ref()?;
-        Dates::of(stored.chain.first()?, clock::unix_seconds())
+        CertificateDates::of(stored.chain.first()?, clock::unix_seconds())
     }
 
     /// How to connect to the control plane; `None` without an identity that is valid now.
@@ -151,7 +151,7 @@ impl Own {
     }
 
     async fn renew(&self, connection: &Connection) -> Result<(Identity, StoredIdentity), String> {
-        let fresh = Fresh::new().map_err(|error| explained(&error, None))?;
+        let fresh = Fresh::new().map_err(|error| describe(&error, None))?;
         let mut request = Request::new(RenewRequest {
             certificate_signing_request: fresh.request.clone(),
         });

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_causes::{Dates, is_disbelief};
+use outrider_causes::{CertificateDates, is_certificate_rejection};
 use outrider_policy::Tick;
 use outrider_proto::v1::StoredConfiguration;
 use tokio::sync::{mpsc, watch};
@@ -39,7 +39,7 @@ pub struct Ended {
     /// For the client.
     pub how: Closed,
     /// The other end did not believe our certificate.
-    pub is_disbelief: bool,
+    pub is_certificate_rejection: bool,
     /// For people.
     pub problem: String,
 }
@@ -109,7 +109,7 @@ impl Subscription {
 
     /// Speaks with the control plane until the stream ends. `own` are the dates of the certificate
     /// that the connection shows.
-    pub async fn follow(&mut self, channel: &Channel, own: Option<Dates>) -> Ended {
+    pub async fn follow(&mut self, channel: &Channel, own: Option<CertificateDates>) -> Ended {
         let (requests, outgoing) = mpsc::unbounded_channel();
         self.requests = Some(requests);
         let first = self.client.opened(self.clock.now());
@@ -295,14 +295,14 @@ fn words(refused: &Refused) -> String {
     format!("{kind:?} {name}: {reason}")
 }
 
-fn ended(status: &tonic::Status, own: Option<Dates>) -> Ended {
+fn ended(status: &tonic::Status, own: Option<CertificateDates>) -> Ended {
     let how = match status.code() {
         Code::Unimplemented => Closed::Unimplemented,
         _ => Closed::Lost,
     };
     Ended {
         how,
-        is_disbelief: is_disbelief(status),
+        is_certificate_rejection: is_certificate_rejection(status),
         problem: format!(
             "the control plane's stream ended: {}",
             words::refused(status, own)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outrider_causes::Dates;
+use outrider_causes::CertificateDates;
 use outrider_identity::{IdentityError, SpiffeId, Svid, SvidVerifier};
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::CryptoProvider;
@@ -116,9 +116,9 @@ impl TlsMaterial {
     }
 
     /// When the certificate is valid, and what time it is.
-    pub(crate) fn dates(&self) -> Dates {
+    pub(crate) fn dates(&self) -> CertificateDates {
         let now = self.time.current_time().map_or(0, |now| now.as_secs());
-        Dates {
+        CertificateDates {
             not_before: self.svid.not_before_unix,
             not_after: self.svid.not_after_unix,
             now: i64::try_from(now).unwrap_or(i64::MAX),

@@ -6,7 +6,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use outrider_causes::{Dates, tls};
+use outrider_causes::{CertificateDates, describe_tls};
 use outrider_http2::{FirstOctets, Foreign};
 use outrider_identity::{SpiffeId, Svid};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -37,7 +37,7 @@ pub(crate) struct Tls {
     /// The handshake is done and the peer known.
     secured: bool,
     /// The dates of our certificate, for what the peer says of it.
-    own: Dates,
+    own: CertificateDates,
     /// close_notify was said.
     closed: bool,
     output: Vec<u8>,
@@ -71,7 +71,7 @@ impl Transport {
     /// The server's end of mutual TLS.
     pub(crate) fn server(material: &TlsMaterial) -> Result<Transport, TlsFailure> {
         let machine = ServerConnection::new(material.server())
-            .map_err(|error| TlsFailure(tls(&error, None)))?;
+            .map_err(|error| TlsFailure(describe_tls(&error, None)))?;
         let first = Some(FirstOctets::default());
         Ok(Transport::tls(
             Connection::Server(machine),
@@ -84,12 +84,12 @@ impl Transport {
     pub(crate) fn client(material: &TlsMaterial, peer: &SpiffeId) -> Result<Transport, TlsFailure> {
         let config = material
             .client(peer)
-            .map_err(|error| TlsFailure(tls(&error, None)))?;
+            .map_err(|error| TlsFailure(describe_tls(&error, None)))?;
         // Never sent (no SNI) and never compared: the verifier looks at the SPIFFE id alone.
         let name = ServerName::try_from("outrider.invalid")
             .map_err(|error| TlsFailure(error.to_string()))?;
-        let machine =
-            ClientConnection::new(config, name).map_err(|error| TlsFailure(tls(&error, None)))?;
+        let machine = ClientConnection::new(config, name)
+            .map_err(|error| TlsFailure(describe_tls(&error, None)))?;
         Ok(Transport::tls(
             Connection::Client(machine),
             None,
@@ -97,7 +97,11 @@ impl Transport {
         ))
     }
 
-    fn tls(mut machine: Connection, first: Option<FirstOctets>, own: Dates) -> Transport {
+    fn tls(
+        mut machine: Connection,
+        first: Option<FirstOctets>,
+        own: CertificateDates,
+    ) -> Transport {
         machine.set_buffer_limit(None);
         Transport::Tls(Box::new(Tls {
             machine,
@@ -208,7 +212,7 @@ impl Tls {
             let processed = self
                 .machine
                 .process_new_packets()
-                .map_err(|error| TlsFailure(tls(&error, Some(self.own))));
+                .map_err(|error| TlsFailure(describe_tls(&error, Some(self.own))));
             self.collect();
             processed?;
             if !self.secured && !self.machine.is_handshaking() {
