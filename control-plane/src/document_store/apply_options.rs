@@ -1,8 +1,7 @@
-//! What an apply may ask beside its documents, and the applies that are remembered by their id.
+//! The options of an apply, and the applies that are remembered by their id.
 //!
-//! An answer can be lost on its way. Whoever then sends the same apply again, under the same id, is
-//! answered as the first time, whatever has happened since. Functions with a transaction block for the
-//! disk.
+//! If an answer is lost, the client sends the same apply again under the same id and gets the first
+//! answer. Functions with a transaction block for the disk.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use outrider_host::folder::Files;
@@ -15,18 +14,18 @@ use crate::storage::store::StoreError;
 /// Version to (id of the apply that made it, SHA-256 of what was applied).
 const APPLIES: TableDefinition<'_, u64, (&str, [u8; 32])> = TableDefinition::new("applies");
 
-/// How many versions back an apply is remembered. 1,000: who repeats one does so within minutes.
+/// How many versions back an apply is remembered. 1,000: a client repeats one within minutes.
 const REMEMBERED: u64 = 1_000;
 
 /// Longest id. Bytes; 64: a UUID has 36.
 const ID_BYTES_MAX: usize = 64;
 
-/// What an apply asks beside its documents.
+/// The options of an apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApplyOptions {
-    /// Which apply this is; empty: one without a name.
+    /// Identifies the apply; empty: it is not remembered.
     pub id: String,
-    /// End every applied document that is not among these.
+    /// Delete every applied document that is not among these.
     pub prune: bool,
     /// Only if this version is in force.
     pub if_version: Option<u64>,
@@ -42,7 +41,7 @@ pub struct Apply {
 }
 
 impl ApplyOptions {
-    /// What is to become of the documents.
+    /// The change that these options make of `files`.
     pub fn change(&self, files: Files) -> Change {
         match self.prune {
             true => Change::Replace(files),

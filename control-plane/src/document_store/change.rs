@@ -12,18 +12,18 @@ use outrider_host::folder::Files;
 use super::document_set::{Document, DocumentChange, DocumentSet, Source, changes};
 use super::refusal::Refusal;
 
-/// What somebody wants changed.
+/// A requested change.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// These documents, and all others as they are.
+    /// Create or change these documents.
     Apply(Files),
-    /// These documents, and of those that were applied no others.
+    /// Create or change these documents and delete all other applied ones.
     Replace(Files),
-    /// Without these.
+    /// Delete these documents.
     Delete(Vec<DocumentName>),
-    /// As it was.
+    /// Bring back this set.
     Rollback(DocumentSet),
-    /// The whole of the watched folder, and what was applied.
+    /// Replace the documents of the watched folder; applied ones stay.
     Folder(Files),
 }
 
@@ -46,7 +46,7 @@ pub struct WantedSet {
     pub files: Files,
     /// What is written in them.
     pub written: BTreeSet<DocumentName>,
-    /// Documents that belong to somebody else.
+    /// Documents that have another source.
     pub collisions: Vec<DocumentError>,
     /// Documents that are missing in `set`: their names cannot be read.
     pub unreadable: Vec<DocumentError>,

@@ -50,32 +50,32 @@ pub fn kept_version(store: &Store) -> Result<u64, StoreError> {
     Ok(VersionTable::new(store.clone()).current()?.version)
 }
 
-/// What is desired of the mesh.
+/// The documents in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     /// All documents, checked together.
     pub documents: Documents,
-    /// Grows by one with every change of them. 0: nothing was ever desired.
+    /// Grows by one with every change. 0: there has never been a document.
     pub version: u64,
 }
 
-/// What came of a change.
+/// The result of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The version in force.
     pub version: u64,
-    /// What became of which document. Empty: nothing changed, and there is no new version.
+    /// The documents that changed. Empty: none, and there is no new version.
     pub changed: Vec<DocumentChange>,
 }
 
-/// How the document store is, for people.
+/// The status of the document store, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DocumentStoreStatus {
     /// The version in force.
     pub version: u64,
     /// The watched folder.
     pub folder: Option<PathBuf>,
-    /// Why what the folder says now is not in force.
+    /// Why the present contents of the folder are not in force.
     pub folder_refused: Option<String>,
 }
 
@@ -85,10 +85,10 @@ pub enum DocumentStoreError {
     /// It was refused, and nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It is not written, and nothing has changed that anybody was told of.
+    /// The store failed, and nothing has changed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The work was given up: the process ends, or a defect.
+    /// The work was interrupted: the process ends, or a defect.
     #[error("the change was given up")]
     Ended(#[from] JoinError),
 }
@@ -106,19 +106,19 @@ pub struct DocumentStore {
     folder_refused: watch::Sender<Option<Refusal>>,
 }
 
-/// Who changes, and what they call it.
+/// The author of a change, and what they did.
 struct Author<'a> {
     name: &'a str,
     cause: String,
 }
 
 impl DocumentStore {
-    /// What is desired, now and from now on.
+    /// The documents in force, now and after each change.
     pub fn desired(&self) -> watch::Receiver<Arc<Desired>> {
         self.desired.subscribe()
     }
 
-    /// Takes documents, given as (file name, text), beside those that are there.
+    /// Applies documents, given as (file name, text), in addition to those in force.
     ///
     /// # Errors
     /// See [`DocumentStoreError`]; all files or none are taken.
@@ -154,7 +154,7 @@ impl DocumentStore {
         checked.await?
     }
 
-    /// Ends documents: all of these or none.
+    /// Deletes documents: all of these or none.
     ///
     /// # Errors
     /// See [`DocumentStoreError`].
@@ -200,7 +200,7 @@ impl DocumentStore {
         })
     }
 
-    /// What became of the documents from one version to another; `None`: to the one in force.
+    /// The documents that differ between two versions; `None`: the one in force.
     ///
     /// # Errors
     /// There is no such version, or the store cannot be read.
@@ -223,7 +223,7 @@ impl DocumentStore {
         Ok(spawn_blocking(move || versions.history(limit)).await??)
     }
 
-    /// How the document store is.
+    /// The status.
     pub fn status(&self) -> DocumentStoreStatus {
         let refused = self.folder_refused.borrow();
         DocumentStoreStatus {
@@ -249,7 +249,7 @@ impl DocumentStore {
         outcome
     }
 
-    // On a thread that nobody cancels: a caller that goes away leaves a whole change behind.
+    // On a blocking thread, which is never cancelled: a change completes even if its caller goes away.
     async fn commit(
         &self,
         author: Author<'_>,
@@ -262,9 +262,9 @@ impl DocumentStore {
         spawn_blocking(move || store.commit_blocking(set, version, change, &options)).await?
     }
 
-    /// What an apply of the same id and content came to, if there was one.
+    /// The result of an earlier apply of the same id and content, if there was one.
     fn repeated(&self, apply: &Apply) -> Result<Option<Applied>, DocumentStoreError> {
-        // A later one was never in force: the disk failed while it was written.
+        // A later version was never in force: the disk failed while it was written.
         let in_force = self.desired.borrow().version;
         let found = self.versions.find(apply)?;
         let Some((version, is_same)) = found.filter(|(version, _)| *version <= in_force) else {
@@ -311,7 +311,7 @@ impl DocumentStore {
     }
 }
 
-/// Most documents of a change that are named; of more they are counted.
+/// Most documents that the summary of a change names; more are counted.
 const NAMED_MAX: usize = 3;
 
 fn announce(journal: &Journal, version: &Version, changed: &[DocumentChange]) {
@@ -348,7 +348,7 @@ fn summary(changed: &[DocumentChange]) -> String {
 }
 
 impl Author<'_> {
-    /// Whoever does not say who they are is the operator.
+    /// An empty name means the operator.
     fn new<'a>(name: &'a str, cause: &str) -> Author<'a> {
         let name = match name {
             "" => "operator",
@@ -360,7 +360,7 @@ impl Author<'_> {
         }
     }
 
-    /// The version that is made now, if one is made.
+    /// The version that the change makes; its number is not known yet.
     fn version(self) -> Version {
         Version {
             version: 0,

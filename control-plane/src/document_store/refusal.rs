@@ -18,7 +18,7 @@ pub enum Refusal {
         /// The one that the documents would say.
         wanted: String,
     },
-    /// There is none of that name.
+    /// There is no document of that name.
     #[error("there is no document {0}")]
     NoDocument(DocumentName),
     /// There was no such version, or there is none yet.
@@ -58,7 +58,7 @@ pub enum Refusal {
     /// The id of an apply is too long to be kept.
     #[error("the id of an apply has 64 octets at most")]
     LongId,
-    /// Nothing would be left of what was applied, which is rather a wrong file than a wish.
+    /// No applied document would be left; more likely a wrong file than intended.
     #[error(
         "there is no document in what is applied, and --prune would end all others: to end them, delete them by name"
     )]

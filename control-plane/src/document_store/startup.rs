@@ -1,7 +1,7 @@
-//! The start of the document store: what was kept, then what the folder says now.
+//! The start of the document store: loads the stored set, then reads the folder.
 //!
-//! Decides what serves when the two do not fit: the last good set that is kept, with the refusal
-//! shown; never an empty mesh because of a bad file.
+//! If the folder is refused, the stored set stays in force and the refusal is shown; a bad file never
+//! empties the mesh.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! Follows the watched folder: what is good there becomes a version, what is not is shown.
+//! Watches the folder of documents: good contents become a version, refused ones are shown.
 //!
-//! Decides when to look again: after a notice, and at every look while something is refused,
-//! because an operator may have cured it from the other side.
+//! Decides when to try again: after a change of the folder, and each time while it is refused, because
+//! an operator may have changed the applied documents meanwhile.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ impl DocumentStore {
                     unread.log(folder, &contents.unread);
                     contents.files
                 });
-                seen = self.look(seen, found).await;
+                seen = self.apply_folder(seen, found).await;
             }
             tokio::select! {
                 () = watch.changed() => {}
@@ -37,8 +37,12 @@ impl DocumentStore {
         }
     }
 
-    /// Takes what was found; returns what needs no second look. `seen` is what the last one did.
-    async fn look(&self, seen: Option<Files>, files: Result<Files, Refusal>) -> Option<Files> {
+    /// Applies the folder's files; returns them if they are in force. `seen` is what was last in force.
+    async fn apply_folder(
+        &self,
+        seen: Option<Files>,
+        files: Result<Files, Refusal>,
+    ) -> Option<Files> {
         if seen.is_some() && files.as_ref().ok() == seen.as_ref() {
             return seen;
         }
@@ -65,7 +69,7 @@ impl DocumentStore {
         }
     }
 
-    /// Shows it; says it if it is news.
+    /// Shows a refusal; logs it if it is new.
     fn refuse(&self, refusal: Refusal) {
         let known = self.folder_refused.borrow().as_ref() == Some(&refusal);
         if let (false, Some(folder)) = (known, &self.folder) {

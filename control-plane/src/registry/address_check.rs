@@ -1,9 +1,9 @@
-//! Whether a member is where it says, and whether it is dead: the only connections that the control plane
-//! makes.
+//! Checks whether a member is at the address that it announced, and whether it is dead. These are the
+//! only connections that the control plane opens.
 //!
-//! An address is proven if the member's own stream comes from that IP, or once somebody there has shown
-//! the member's certificate. We connect to what a member announced and to nothing else, seldom, and never
-//! to this machine's own loopback for a member that is not on it: so nobody makes us look around for it.
+//! An address is verified if the member's stream comes from that IP, or after a handshake there has shown
+//! the member's certificate. The control plane connects only to announced addresses, at a low rate, and
+//! to loopback only for members on this machine, so that no member can use it to scan a network.
 
 #![expect(
     clippy::disallowed_types,
@@ -27,34 +27,33 @@ use crate::members::rate_limit::{Allowances, Rate};
 use crate::metrics::Metrics;
 use crate::tls::AddressVerifier;
 
-/// Longest look for a member. 500 ms: some round trips, and milliseconds of work at both ends.
+/// Timeout of a check. 500 ms: some round trips, and milliseconds of work at both ends.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Looks at once. 64: what the reserve of descriptors has for them.
+/// Checks at once. 64: descriptors are reserved for as many.
 const CHECKS_MAX: usize = 64;
 
-/// Looks for one member. 5 in 10 s: as often as it may change.
+/// Checks of one member. 5 in 10 s: as often as it may change.
 const CHECK_RATE: Rate = Rate {
     most: 5,
     window: Duration::from_secs(10),
 };
 
-/// How long what was found is remembered after it was last asked for. 60 s: longer than a member is away
-/// between two streams.
+/// How long a result is kept after its last use. 60 s: longer than a member needs to reconnect.
 const REMEMBERED: Duration = Duration::from_mins(1);
 
-/// How a member's address is proven.
+/// How a member's address was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verification {
     /// Not at all.
     Unverified,
     /// Its stream comes from that IP.
     SourceAddress,
-    /// It has answered there with its certificate: nobody else can be there.
+    /// It has shown its certificate there: no other member can be there.
     Handshake,
 }
 
-/// What was found, and how to look. Clones share it.
+/// Results of checks, and what makes them. Clones share them.
 #[derive(Clone, Debug)]
 pub struct AddressChecks {
     verifier: AddressVerifier,
@@ -82,7 +81,7 @@ pub struct AddressClaim<'c> {
 }
 
 impl AddressChecks {
-    /// Nothing found yet.
+    /// No results yet.
     pub fn new(verifier: AddressVerifier, metrics: Arc<Metrics>) -> AddressChecks {
         AddressChecks {
             verifier,
@@ -93,7 +92,7 @@ impl AddressChecks {
         }
     }
 
-    /// The verification of a claim; it is looked for once.
+    /// How a claim is verified; connects only if there is no result yet.
     pub async fn verify_once(&self, claim: AddressClaim<'_>) -> Verification {
         if claim.is_source_address() {
             return Verification::SourceAddress;
@@ -104,7 +103,7 @@ impl AddressChecks {
         }
     }
 
-    /// Looks for the member where it says, also if that was done before.
+    /// Connects to the announced address, also if there is a result already.
     pub async fn verify(&self, claim: AddressClaim<'_>) -> Verification {
         let AddressClaim {
             workload, address, ..
@@ -131,8 +130,8 @@ impl AddressChecks {
         verification
     }
 
-    /// Does the machine of a member answer that nobody listens there? Silence, or no way to it, is no
-    /// answer: what we cannot reach, others may. Of an address that is not proven nothing is asked.
+    /// Does the member's machine refuse connections to the address? A timeout or an unreachable host is no
+    /// sign of death: others may reach it. An address that is not verified is not asked.
     pub async fn is_dead(&self, claim: AddressClaim<'_>) -> bool {
         let is_verified =
             claim.is_source_address() || self.remembered(claim) == Some(Verification::Handshake);
@@ -178,7 +177,7 @@ impl AddressClaim<'_> {
         self.from == self.address.ip()
     }
 
-    /// Addresses that mean this machine, or the link that it is on, say nothing of a member elsewhere.
+    /// Loopback and link-local addresses mean something else on the member's machine.
     fn may_be_checked(&self) -> bool {
         match scope(self.address.ip()) {
             Scope::Anywhere => true,
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_makes_us_look_at_what_is_near_us_and_far_from_it() {
+    fn a_local_address_is_checked_only_for_a_member_as_near() {
         let cases = [
             ("10.0.0.7:1", "10.0.0.9", true),
             ("[2001:db8::7]:1", "10.0.0.9", true),
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_refusal_says_that_a_proven_member_is_dead() {
+    async fn only_a_refused_connection_means_that_a_verified_member_is_dead() {
         let (checks, _folder) = checks();
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a listener");
@@ -281,11 +280,11 @@ mod tests {
         assert!(!checks.is_dead(own).await, "it listens");
         drop(listener);
         assert!(checks.is_dead(own).await, "it is gone");
-        assert!(!checks.is_dead(other).await, "it is not proven");
+        assert!(!checks.is_dead(other).await, "it is not verified");
     }
 
     #[tokio::test]
-    async fn a_member_is_looked_for_once_and_five_times_in_ten_seconds() {
+    async fn an_address_is_checked_once_and_at_most_five_times_in_ten_seconds() {
         let (checks, _folder) = checks();
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a listener");
@@ -297,7 +296,7 @@ mod tests {
         };
         let counting = tokio::spawn(async move {
             let mut count = 0;
-            // Whoever connects is told nothing, and gives up.
+            // Accepts and never answers, so the check times out.
             while let Ok(Ok(_)) = timeout(Duration::from_secs(5), listener.accept()).await {
                 count += 1;
             }

@@ -1,7 +1,7 @@
-//! An announcement, from what a sidecar wrote to what the registry takes.
+//! Parses a sidecar's announcement into what the registry takes.
 //!
-//! Whose instance it is, the certificate says; what is checked here is what others would connect
-//! to. Knows no leases.
+//! The certificate says whose instance it is; checked here is the address that others connect to.
+//! Knows no leases.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -18,7 +18,7 @@ const INSTANCE_BYTES_MAX: usize = 64;
 /// Longest name of a service in an observation. Bytes; 63: a DNS label.
 const SERVICE_BYTES_MAX: usize = 63;
 
-/// Longest reason for taking no calls that is kept. Bytes; 256: two lines.
+/// Longest kept reason for taking no calls. Bytes; 256: two lines.
 const REASON_BYTES_MAX: usize = 256;
 
 /// Why an announcement is not taken.
@@ -27,7 +27,7 @@ pub enum Unusable {
     /// It is no IP and port.
     #[error("`{0}` is no address: announce IP:port, such as 10.0.0.7:15006")]
     NoAddress(String),
-    /// Nobody could connect to it.
+    /// Others cannot connect to it.
     #[error("{0} is no address that others could connect to: announce a unicast IP and a port")]
     Unreachable(SocketAddr),
     /// The instance has no proper name.
@@ -86,12 +86,12 @@ fn parse_address(text: &str) -> Result<SocketAddr, Unusable> {
     }
 }
 
-/// A link-local address means nothing without the interface, which only its own machine knows.
+/// A link-local address needs an interface, which means nothing on another machine.
 fn needs_a_scope(ip: Ipv6Addr) -> bool {
     ip.is_unicast_link_local()
 }
 
-/// An observation as an event: kind, service and sentence. `None`: it is none that we know.
+/// An observation as an event: kind, service and sentence. `None`: not a known kind, or malformed.
 pub fn observed(by: &Workload, observation: &Observation) -> Option<(EventKind, String, String)> {
     let Observation {
         kind,

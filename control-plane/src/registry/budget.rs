@@ -1,17 +1,15 @@
-//! How often a member may change what everybody is told: each change is a write to the disk and a
-//! publication.
+//! Limits how often a member may join and leave: each change is a disk write and a publication.
 //!
-//! Leaving is never late, so only joining waits: a member that has changed too often becomes an
-//! endpoint again by an announcement after the window, which comes every third of a lease. What it
-//! said in between has no effect.
+//! Leaving is never delayed, only joining: a member that has changed too often becomes an endpoint
+//! again with its first announcement after the window.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::members::MemberId;
 
-/// Most changes of one member in a [`WINDOW`] after which it may still join. 5: an application that
-/// restarts twice, and is then looked at by somebody.
+/// Most changes of one member in a [`WINDOW`]; with more it may not join. 5: an application that
+/// restarts twice.
 const CHANGES_MAX: usize = 5;
 
 /// 10 s.
@@ -46,7 +44,7 @@ impl ChangeBudget {
     }
 }
 
-/// Why a member is no endpoint for so long.
+/// Why a member is no endpoint for `wait`.
 pub(super) fn changed_too_often(wait: Duration) -> String {
     let seconds = wait.as_secs() + 1;
     format!(

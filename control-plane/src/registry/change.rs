@@ -1,4 +1,4 @@
-//! Instances as they announce themselves, and what becomes of them: the words of the registry.
+//! Instances as they announce themselves, and the changes of the registry that follow.
 
 use std::net::SocketAddr;
 
@@ -19,14 +19,14 @@ impl std::fmt::Display for ServiceName {
     }
 }
 
-/// What an instance says of itself.
+/// What an instance announces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announced {
     /// Whose instance it is.
     pub name: ServiceName,
-    /// Which member of the mesh says so: what it announces, only it may end.
+    /// Which member announced it; only this member may end it.
     pub member: MemberId,
-    /// Tells two runs at one address apart.
+    /// Distinguishes two runs at one address.
     pub instance: String,
     /// Where it is reached.
     pub address: SocketAddr,
@@ -35,26 +35,26 @@ pub struct Announced {
 /// An instance that has a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// What it said.
+    /// What it announced.
     pub announced: Announced,
     /// When it joined. Milliseconds since 1970-01-01 UTC.
     pub joined_unix_ms: i64,
 }
 
-/// Why an instance is no endpoint any more.
+/// Why an instance stopped being an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaveReason {
-    /// It said that it stops.
+    /// It is stopping.
     Withdrawn,
-    /// It said that its application takes no calls, and perhaps why.
+    /// Its application takes no calls; the reason may be empty.
     NotServing(String),
     /// It announced another address.
     Moved,
-    /// Its stream broke, and nobody listens where it was.
+    /// Its stream broke, and its address refuses connections.
     Dead,
-    /// It fell silent.
+    /// It sent no announcement for longer than a lease.
     Expired,
-    /// Another member is at its address, and it is not heard there any more.
+    /// Another member took over its address.
     Succeeded,
 }
 
@@ -76,15 +76,15 @@ impl LeaveReason {
     }
 }
 
-/// What an event changed, and what has to be written down.
+/// What an event changed; each is written to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The service is known from now on.
+    /// The service is new; with its rank.
     Known(ServiceName, i64),
-    /// Nobody announced it for long.
+    /// The service had no announcement for a long time.
     Forgotten(ServiceName),
     /// The instance is an endpoint.
     Joined(Registration),
-    /// The instance is none any more.
+    /// The instance is no longer an endpoint.
     Left(Announced, LeaveReason),
 }

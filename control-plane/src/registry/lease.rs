@@ -1,11 +1,10 @@
-//! Leases: who is an endpoint, from announcement to announcement.
+//! Leases: which instances are endpoints.
 //!
 //! A pure state machine; the time is an argument, as a span since the process started. A lease
-//! lasts 5 s from the last announcement; that a stream broke is no death, only that nobody listens
-//! at the address any more is one. An instance that says
-//! it does not serve, or withdraws, ends at once; one that falls silent ends by a sweep
-//! ([`super::sweep`]), and never because the control plane itself was away. Knows no streams,
-//! no store and no documents.
+//! lasts 5 s from the last announcement. A broken stream alone does not end it. An instance that
+//! withdraws or takes no calls loses its lease at once; a silent one loses it by a sweep
+//! ([`super::sweep`]), but not because the control plane itself was down. Knows no streams, no store
+//! and no documents.
 //! Reference: `docs/ARCHITECTURE.md`, Leases.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +23,8 @@ use crate::members::MemberId;
 /// How long an announcement holds. 5 s; sidecars announce every third of it.
 pub const LEASE: Duration = Duration::from_secs(5);
 
-/// After a start or a stall nobody is removed for so long. 30 s: sidecars find a control plane
-/// that is back within 10 s or so, and this leaves them three tries.
+/// After a start or a stall no silent instance is removed for this long. 30 s: sidecars reconnect within
+/// about 10 s, so this leaves them three tries.
 pub const GRACE: Duration = Duration::from_secs(30);
 
 /// Most leases of one service. 10,000: what an assignment can carry in one message of 4 MiB.
@@ -57,26 +56,26 @@ pub struct Leases {
     pub(super) services: BTreeMap<ServiceName, Service>,
     pub(super) grace_until: Duration,
     pub(super) swept: Duration,
-    /// Names of services whose endpoints may have changed since they were last told.
+    /// Names of services whose endpoints may have changed since the last publication.
     pub(super) changed_names: BTreeSet<String>,
-    /// Who was an endpoint when it was last told.
+    /// The endpoints as last published.
     pub(super) published: Registered,
     pub(super) budget: ChangeBudget,
-    /// The last rank that was given, or is known from before.
+    /// The greatest rank so far.
     last_rank: i64,
 }
 
 #[derive(Debug)]
 pub(super) struct Service {
     name: ServiceName,
-    /// Of those that share a name the lowest has it. Never given twice, and grows from service to
-    /// service whatever the machine's clock does.
+    /// Of services that share a name, the lowest rank owns it. Unique, and grows from service to service
+    /// even if the machine's clock steps back.
     pub rank: i64,
     pub leases: BTreeMap<SocketAddr, Lease>,
     pub unready: UnreadyInstances,
-    /// Somebody announced it, serving or not.
+    /// Time of the last announcement, serving or not.
     pub heard: Duration,
-    /// Since when some lease was live all the time.
+    /// Since when at least one lease has been live without a gap.
     pub live_since: Option<Duration>,
 }
 
@@ -91,8 +90,7 @@ pub(super) struct Lease {
 }
 
 impl Leases {
-    /// At a start: what was written down, all of it in grace. Where nobody was registered there is
-    /// nobody to spare.
+    /// The leases at a start, from the store: all in grace. There is no grace if none was stored.
     pub fn restored(
         now: Duration,
         services: impl IntoIterator<Item = (ServiceName, i64)>,
@@ -127,10 +125,10 @@ impl Leases {
     }
 
     /// An instance whose application takes calls announces itself. One that has changed too often is
-    /// noted as one that takes none, and why.
+    /// recorded as taking none, with the reason.
     ///
     /// # Errors
-    /// Another member has the address and it is not proven to be this one's, or there are too many
+    /// Another member has the address and this one is not verified there, or there are too many
     /// instances.
     pub fn announce(
         &mut self,
@@ -172,8 +170,8 @@ impl Leases {
         Ok(changes)
     }
 
-    /// An instance whose application takes no calls announces itself: its service is known, and
-    /// at its address nobody serves, whichever run of the member was there before.
+    /// An instance whose application takes no calls announces itself: its service becomes known, and any
+    /// lease of this member at the address ends.
     ///
     /// # Errors
     /// Another member has the address.
@@ -197,8 +195,7 @@ impl Leases {
         Ok(changes)
     }
 
-    /// An instance ends its own lease at an address. That of a later run there stays, and that of
-    /// another member.
+    /// An instance ends its lease at an address. The lease of a later run or of another member stays.
     pub fn end(&mut self, now: Duration, announced: &Announced, cause: LeaveReason) -> Vec<Change> {
         let Some(service) = self.services.get_mut(&announced.name) else {
             return Vec::new();
@@ -212,8 +209,8 @@ impl Leases {
         service.end(announced.address, cause)
     }
 
-    /// The stream of an instance broke at `broke`, and nobody listens at its address. A lease that
-    /// it has announced since, on another stream, stays.
+    /// The stream of an instance broke at `broke`, and its address refuses connections. The lease stays if
+    /// the instance has announced itself since, on another stream.
     pub fn died(&mut self, now: Duration, announced: &Announced, broke: Duration) -> Vec<Change> {
         let service = self.services.get(&announced.name);
         let lease = service.and_then(|service| service.leases.get(&announced.address));
@@ -223,7 +220,7 @@ impl Leases {
         self.end(now, announced, LeaveReason::Dead)
     }
 
-    /// Notes that somebody spoke for a service.
+    /// Records that a service was announced.
     fn note_service(&mut self, now: Duration, unix_ms: i64, name: &ServiceName) -> Vec<Change> {
         if let Some(service) = self.services.get_mut(name) {
             service.heard = now;
@@ -247,7 +244,7 @@ fn note_changed_names(changed_names: &mut BTreeSet<String>, changes: &[Change]) 
     changed_names.extend(names.map(|name| name.service.clone()));
 }
 
-/// The service, from now on if there was none. Free, so that its caller keeps the rest of itself.
+/// The service, added if it is new. A free function, so that the caller can still borrow other fields.
 fn find_or_add<'s>(
     services: &'s mut BTreeMap<ServiceName, Service>,
     now: Duration,
@@ -272,7 +269,7 @@ impl Service {
         lease.filter(|it| it.member == announced.member && it.instance == announced.instance)
     }
 
-    /// Ends what must end before an instance can have the lease at its address.
+    /// Ends the leases that prevent an instance from getting one at its address.
     fn make_room(
         &mut self,
         now: Duration,
@@ -281,7 +278,7 @@ impl Service {
     ) -> Result<Vec<Change>, LeaseRefusal> {
         let mut changes = self.succeed(now, announced, verification)?;
         if self.leases.contains_key(&announced.address) {
-            // An earlier run of its own: it is replaced.
+            // An earlier run of the same member: it is replaced.
             return Ok(changes);
         }
         if self.leases.len() >= LEASES_MAX {
@@ -298,8 +295,8 @@ impl Service {
         Ok(changes)
     }
 
-    /// Ends the lease of another member at that address, if that was not heard any more, or if it is
-    /// proven that this one is there: then it is the other's successor.
+    /// Ends the lease of another member at that address if that lease has run out, or if a handshake has
+    /// shown that this member is there.
     fn succeed(
         &mut self,
         now: Duration,

@@ -1,13 +1,13 @@
-//! How a lease stands between its announcement and its end. Pure; the time is an argument.
+//! The state of a lease. Pure; the time is an argument.
 
 use std::time::Duration;
 
 use super::lease::LEASE;
 
-/// How a lease stands.
+/// The state of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
-    /// It holds until then, and in a grace also after that.
+    /// It holds until then; during grace also longer.
     Live {
         /// Since the process started.
         until: Duration,
@@ -17,7 +17,8 @@ pub enum LeaseState {
         /// Since the process started.
         since: Duration,
     },
-    /// It has run out together with most of its service: rather we are cut off than they are dead.
+    /// It has run out together with most of its service. Assume that the control plane is partitioned, not
+    /// that the service died.
     Stale {
         /// Since the process started.
         since: Duration,
@@ -36,7 +37,7 @@ impl LeaseState {
         }
     }
 
-    /// Is the instance told to others?
+    /// Is the instance published as an endpoint?
     pub(super) fn is_endpoint(self) -> bool {
         match self {
             LeaseState::Live { .. } | LeaseState::Stale { .. } => true,
@@ -44,7 +45,7 @@ impl LeaseState {
         }
     }
 
-    /// Is the time it was given over?
+    /// Is its time over?
     pub(super) fn has_run_out(self, now: Duration) -> bool {
         match self {
             LeaseState::Live { until } => until <= now,

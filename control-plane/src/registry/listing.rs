@@ -1,6 +1,6 @@
-//! What others are told of the leases: who is an endpoint, how each lease stands, and how many there are.
+//! What is published and shown of the leases: endpoints, the state of each lease, counts.
 //!
-//! Changes nothing. Who is an endpoint is kept as it was last told, so that a change costs what has
+//! Changes no lease. The endpoints are kept as last published, so that an update costs only what has
 //! changed.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use super::lease_state::LeaseState;
 pub struct ListedLease {
     /// Whose it is.
     pub registration: Registration,
-    /// How it stands.
+    /// Its state.
     pub state: LeaseState,
     /// It was announced since this process started.
     pub heard: bool,
@@ -32,14 +32,14 @@ pub struct LeaseCounts {
     pub live: usize,
     /// Leases that have just run out.
     pub lapsed: usize,
-    /// Leases that are kept although they have run out.
+    /// Leases kept although they have run out.
     pub stale: usize,
-    /// How long no silent instance is removed yet.
+    /// For how much longer no silent instance is removed.
     pub grace: Duration,
 }
 
 impl Leases {
-    /// Who is an endpoint, if that may have changed since it was last told. Costs what has changed.
+    /// The endpoints, if they may have changed since the last publication. Costs what has changed.
     pub fn take_update(&mut self) -> Option<Registered> {
         if self.changed_names.is_empty() {
             return None;
@@ -51,7 +51,7 @@ impl Leases {
         Some(self.published.clone())
     }
 
-    /// Who is an endpoint now.
+    /// The endpoints now.
     pub fn registered(&self) -> Registered {
         let names: BTreeSet<&str> = self.services.keys().map(|it| it.service.as_str()).collect();
         let named = names.into_iter();
@@ -60,7 +60,7 @@ impl Leases {
             .collect()
     }
 
-    /// The services of that name; of namespaces that share it the one that came first is first.
+    /// The services of that name in all namespaces, oldest first.
     fn candidates(&self, name: &str) -> Vec<RegisteredService> {
         let first = ServiceName {
             service: name.to_owned(),
@@ -77,7 +77,7 @@ impl Leases {
         candidates.collect()
     }
 
-    /// How many leases stand how.
+    /// How many leases are in each state.
     pub fn counts(&self, now: Duration) -> LeaseCounts {
         let mut counts = LeaseCounts {
             services: self.services.len(),

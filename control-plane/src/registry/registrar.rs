@@ -1,7 +1,7 @@
-//! The one task that owns the leases: takes announcements, sweeps, publishes, has it written down.
+//! The one task that owns the leases: takes announcements, sweeps, publishes, has changes stored.
 //!
-//! What has changed is published first and written down second, and whoever announced is
-//! answered third ([`super::writer`]); a slow disk holds up answers, and no publication.
+//! A change is published first, stored second and answered third ([`super::writer`]), so a slow disk
+//! delays answers but no publication.
 //! Decides nothing: [`Leases`] does.
 
 use std::net::SocketAddr;
@@ -24,35 +24,35 @@ use crate::clock;
 use crate::storage::journal::{EventKind, Journal};
 use crate::storage::store::{Store, StoreError};
 
-/// Announcements that may wait; whoever would add another waits itself. 1,024.
+/// Announcements that may be queued; a sender waits when the queue is full. 1,024.
 const WAITING: usize = 1_024;
 
 /// Who is registered, and which state of the registry that is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Publication {
-    /// Grows with every change since the process started.
+    /// Grows with every change. 0 at the start of the process.
     pub revision: u64,
-    /// Who is an endpoint.
+    /// The endpoints.
     pub registered: Registered,
 }
 
-/// The registry, for those who announce and for those who want to know. Clones share it.
+/// A handle to the registry. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Registry {
     commands: mpsc::Sender<Command>,
     published: watch::Receiver<Arc<Publication>>,
 }
 
-/// What an instance says.
+/// What happened to an instance's lease.
 #[derive(Debug)]
 pub enum LeaseEvent {
     /// Its application takes calls.
     Serving(Announced, Verification),
-    /// It does not, and perhaps why.
+    /// Its application takes no calls; the reason may be empty.
     Unready(Announced, String),
-    /// The lease there is over.
+    /// The lease ends.
     Ended(Announced, LeaveReason),
-    /// Nothing any more: its stream broke at that moment, and nobody listens there.
+    /// Its stream broke at that moment, and its address refuses connections.
     Died(Announced, Instant),
 }
 
@@ -61,11 +61,11 @@ pub enum LeaseEvent {
 pub struct RegistryReport {
     /// All leases, by service and address.
     pub leases: Vec<ListedLease>,
-    /// Who takes no calls.
+    /// Instances that take no calls.
     pub unready: Vec<(ServiceName, SocketAddr, Unready)>,
-    /// The time their standings count in.
+    /// The present, on the clock of the lease states.
     pub now: Duration,
-    /// How long no silent instance is removed yet.
+    /// For how much longer no silent instance is removed.
     pub grace: Duration,
 }
 
@@ -74,10 +74,10 @@ pub struct RegistryReport {
 #[error("the registry has stopped")]
 pub struct RegistryStopped;
 
-/// What the answer to an announcement is.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseOutcome {
-    /// Written down and published, by this revision at the latest.
+    /// Stored and published, in this revision at the latest.
     Recorded(u64),
     /// Not taken.
     Refused(LeaseRefusal),
@@ -138,7 +138,7 @@ impl Registry {
         self.published.clone()
     }
 
-    /// Tells the registry what an instance says; returns when it is written down.
+    /// Applies an event; returns when its changes are stored.
     ///
     /// # Errors
     /// The process is about to end.
@@ -160,7 +160,7 @@ impl Registry {
         answered.await.map_err(|_| RegistryStopped)
     }
 
-    /// All leases as they stand.
+    /// All leases with their states.
     ///
     /// # Errors
     /// The process is about to end.
@@ -173,14 +173,14 @@ impl Registry {
 }
 
 impl Registrar {
-    /// Runs until nobody has the [`Registry`] any more, or the store fails for good; who waits for an
-    /// answer then is told that the registry has stopped.
+    /// Runs until every [`Registry`] is dropped or the store fails for good. Callers that still wait then
+    /// get [`RegistryStopped`].
     pub async fn run(mut self) {
         let (unwritten, batches) = mpsc::unbounded_channel();
         let writer = tokio::spawn(writer::write(self.store.clone(), batches));
         self.serve(&unwritten).await;
         drop(unwritten);
-        // A panic there has lost no more than what is not answered.
+        // A panic there loses only changes that were not answered.
         let _ = writer.await;
     }
 
@@ -218,7 +218,7 @@ impl Registrar {
         clock::now().duration_since(self.started)
     }
 
-    /// What became of the commands, and whom to answer.
+    /// Runs commands; returns the changes and the answers that wait until they are stored.
     fn run_commands(
         &mut self,
         commands: impl Iterator<Item = Command>,
@@ -235,11 +235,11 @@ impl Registrar {
                     Err(refused) => answers.push((answer, Some(refused))),
                 },
                 Command::Counts(answer) => {
-                    // Fails when whoever asked has gone.
+                    // Fails when the caller has gone.
                     let _ = answer.send(self.leases.counts(now));
                 }
                 Command::Report(answer) => {
-                    // Fails when whoever asked has gone.
+                    // Fails when the caller has gone.
                     let _ = answer.send(RegistryReport {
                         leases: self.leases.list(),
                         unready: self.leases.list_unready(),
@@ -306,7 +306,7 @@ impl Registrar {
     }
 }
 
-/// Whom to tell, and whether it was refused.
+/// Where the answer goes, and why the event was refused.
 type Answer = (oneshot::Sender<LeaseOutcome>, Option<LeaseRefusal>);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Announcements over gRPC: a stream for each instance, and a lease for each announcement.
 //!
-//! The end of a stream says little of the instance: it is looked for once, and unless its own
-//! machine says that nobody listens there ([`super::address_check`]) its lease runs on to its own end. A
-//! withdrawal is answered when everybody who is connected has been told.
+//! When a stream ends, the instance's address is checked once ([`super::address_check`]): if it refuses
+//! connections the lease ends, otherwise it runs on. A withdrawal is answered when all connected
+//! sidecars have been sent it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -30,12 +30,12 @@ use crate::members::streams::{StreamPlace, Streams};
 use crate::metrics::Metrics;
 use crate::storage::journal::Journal;
 
-/// Longest time that a withdrawal waits for others to be told. 500 ms: those who stop have
-/// better things to do, and whoever was not told by then finds the door closed and tries another.
+/// Longest time that a withdrawal waits until other sidecars have been sent it. 500 ms: a sidecar that
+/// has not been told by then fails to connect and tries another endpoint.
 const WITHDRAWAL_WAIT: Duration = Duration::from_millis(500);
 
-/// Most observations of one announcement that are read. 64: as many as a member may have written down
-/// in 10 s.
+/// Most observations of one announcement that are read. 64: as many events as a member may record in
+/// 10 s.
 const OBSERVATIONS_MAX: usize = 64;
 
 /// Answers that wait for the connection to take them. 4.
@@ -44,15 +44,15 @@ const WAITING: usize = 4;
 /// The service.
 #[derive(Clone, Debug)]
 pub struct Announcements {
-    /// Who takes announcements.
+    /// Takes the announcements.
     pub registry: Registry,
-    /// Who is to be told of a withdrawal.
+    /// The sidecars that a withdrawal waits for.
     pub sidecars: Sidecars,
     /// Where observations are written down.
     pub journal: Journal,
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
-    /// Whether members are where they say.
+    /// Checks announced addresses.
     pub address_checks: AddressChecks,
     /// What is desired of the mesh.
     pub desired: watch::Receiver<Arc<Desired>>,
@@ -109,7 +109,7 @@ impl RegistryService for Announcements {
 }
 
 impl Announcements {
-    /// Writes down what a sidecar of `workload` saw.
+    /// Records what a sidecar of `workload` observed.
     fn note(&self, workload: &Workload, observations: &[Observation]) {
         for observation in observations.iter().take(OBSERVATIONS_MAX) {
             let event = observed(workload, observation);
@@ -150,7 +150,7 @@ impl Instance {
             };
             match self.take(&announcement).await {
                 Ok(lease) if leases.send(Ok(lease)).await.is_ok() => {}
-                // It broke while the announcement was written down.
+                // The stream broke while the announcement was stored.
                 Ok(_) => return self.end_if_dead().await,
                 Err(status) => break status,
             }
@@ -159,14 +159,14 @@ impl Instance {
         let _ = leases.send(Err(last_word)).await;
     }
 
-    /// The stream has broken: an instance that is surely dead, and has not come back on another
-    /// stream meanwhile, keeps no lease.
+    /// The stream has broken: ends the lease if the instance is dead and has not come back on another
+    /// stream.
     async fn end_if_dead(mut self) {
         let Some(announced) = self.last.take() else {
             return;
         };
         let broke = clock::now();
-        // A look takes its time, and is no stream any more.
+        // The check takes time, and the stream is already over.
         self.place = None;
         if self
             .service
@@ -197,7 +197,7 @@ impl Instance {
         })
     }
 
-    /// Says what the announcement says to the registry, and which of its states has it.
+    /// Applies the announcement to the registry; returns the revision that contains it.
     async fn record(&mut self, announcement: &Announcement) -> Result<u64, Status> {
         let announced = parse(&self.workload, announcement);
         let announced =
@@ -221,8 +221,8 @@ impl Instance {
         }
     }
 
-    /// The address is proven first. Who has another member in its place, that was heard a moment ago, is
-    /// looked for there: if it answers, the other one is gone.
+    /// The address is verified first. If another member has a live lease there, this member is checked by
+    /// a handshake: if it answers, the other one is gone.
     async fn serve(&self, announced: Announced) -> Result<u64, Status> {
         let claim = self.claim(&announced);
         let checks = &self.service.address_checks;
@@ -263,7 +263,7 @@ impl Instance {
     }
 }
 
-/// Which state of the registry has what was said.
+/// The revision of the registry that contains the event.
 fn answer(taken: Result<LeaseOutcome, RegistryStopped>) -> Result<u64, Status> {
     match taken {
         Ok(LeaseOutcome::Recorded(revision)) => Ok(revision),
@@ -272,7 +272,7 @@ fn answer(taken: Result<LeaseOutcome, RegistryStopped>) -> Result<u64, Status> {
     }
 }
 
-/// Not why: whoever asks for a look at an address learns nothing else of it.
+/// Does not say why, so that a member cannot use checks to scan addresses.
 fn unverified(address: SocketAddr) -> Status {
     Status::failed_precondition(format!(
         "{address} is not proven, and this mesh wants it to be: the control plane connects there and \
@@ -311,7 +311,7 @@ mod tests {
         address.expect("its address")
     }
 
-    /// The others are told before it is written down, so that its end may come in between.
+    /// A lease is published before it is stored, so the stream may end in between.
     #[tokio::test]
     async fn who_dies_while_it_is_written_down_keeps_no_lease() {
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,10 +1,10 @@
-//! Sweeps: which leases end by silence.
+//! Sweeps: ends the leases of silent instances.
 //!
-//! Three rules keep a fault of ours from emptying the mesh. After a start that finds somebody, and
-//! after a stall (a sweep that comes more than 5 s late: nobody read announcements meanwhile),
-//! nothing is removed for 30 s. When more than half of a service's leases have run out together, they are kept and
-//! marked stale: rather we are cut off than they are dead. And what is stale ends only when
-//! others of the service are heard and it is not ([`stale_life`]).
+//! Three rules keep a fault of the control plane from emptying the mesh. After a start with stored
+//! leases, and after a stall (a sweep more than 5 s late: no announcements were read meanwhile), nothing
+//! is removed for 30 s. When more than half of a service's leases run out together, they are kept as
+//! stale: assume that the control plane is partitioned, not that the service died. A stale lease ends
+//! only when other instances of the service are heard and it is not ([`stale_life`]).
 
 use std::time::Duration;
 
@@ -12,34 +12,33 @@ use super::change::{Announced, Change, LeaveReason, ServiceName};
 use super::lease::{GRACE, Leases, Service};
 use super::lease_state::LeaseState;
 
-/// Time between two sweeps: what an ended lease may live on. 500 ms.
+/// Time between two sweeps. 500 ms: a lease lives at most this much too long.
 pub const INTERVAL: Duration = Duration::from_millis(500);
 
-/// A sweep that is later than this was kept from running. 5 s: a lease.
+/// A sweep that is this late means a stall. 5 s: one lease.
 const STALL: Duration = Duration::from_secs(5);
 
 /// How long a lease that has run out is remembered: those of a service that is cut off run out
 /// within one interval of announcements (5/3 s), not within one sweep. 2 s.
 const TOGETHER: Duration = Duration::from_secs(2);
 
-/// A service nobody speaks for and that has no lease is known so much longer, so that calls to it
-/// wait for an endpoint instead of being told that there is no such service. 10 min.
+/// How long a service without leases and announcements stays known, so that calls to it wait for an
+/// endpoint instead of failing. 10 min.
 const KNOWN: Duration = Duration::from_mins(10);
 
-/// How long stale leases are kept beside as many live ones or more: enough for the others to
-/// come back one after the other.
+/// How long stale leases are kept beside as many live ones or more: the stale instances have time to
+/// reconnect.
 const STALE_BESIDE_MOST: Duration = GRACE;
 
-/// Beside fewer live ones.
+/// The same, beside fewer live ones.
 const STALE_BESIDE_SOME: Duration = Duration::from_mins(10);
 
-/// When nobody of the service is heard: a bound for what never comes back, and long enough for a
-/// network that does.
+/// The same, when no instance of the service is heard: longer than most network failures.
 const STALE_ALONE: Duration = Duration::from_hours(24);
 
-/// How many leases of a service stand how.
+/// How many leases of a service are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct ConnectionCounts {
+struct ServiceCounts {
     live: usize,
     lapsed: usize,
     stale: usize,
@@ -81,17 +80,17 @@ impl Leases {
 }
 
 impl Service {
-    /// Says whether who is an endpoint has changed.
+    /// Returns whether the endpoints have changed.
     fn sweep(&mut self, now: Duration, name: &ServiceName, changes: &mut Vec<Change>) -> bool {
-        let census = self.census(now);
-        if census.live == 0 {
+        let counts = self.counts(now);
+        if counts.live == 0 {
             self.live_since = None;
         }
         let live_since = self.live_since;
-        let mut moved = false;
+        let mut has_changed = false;
         self.leases.retain(|address, lease| {
-            let next = census.judge(now, live_since, lease.state);
-            moved |= next.is_some_and(LeaseState::is_endpoint) != lease.state.is_endpoint();
+            let next = counts.next_state(now, live_since, lease.state);
+            has_changed |= next.is_some_and(LeaseState::is_endpoint) != lease.state.is_endpoint();
             match next {
                 Some(state) => lease.state = state,
                 None => {
@@ -106,19 +105,19 @@ impl Service {
             }
             next.is_some()
         });
-        moved
+        has_changed
     }
 
-    fn census(&self, now: Duration) -> ConnectionCounts {
-        let mut census = ConnectionCounts::default();
+    fn counts(&self, now: Duration) -> ServiceCounts {
+        let mut counts = ServiceCounts::default();
         for lease in self.leases.values() {
             match lease.state {
-                LeaseState::Live { .. } if !lease.state.has_run_out(now) => census.live += 1,
-                LeaseState::Live { .. } | LeaseState::Lapsed { .. } => census.lapsed += 1,
-                LeaseState::Stale { .. } => census.stale += 1,
+                LeaseState::Live { .. } if !lease.state.has_run_out(now) => counts.live += 1,
+                LeaseState::Live { .. } | LeaseState::Lapsed { .. } => counts.lapsed += 1,
+                LeaseState::Stale { .. } => counts.stale += 1,
             }
         }
-        census
+        counts
     }
 
     fn is_known(&self, now: Duration) -> bool {
@@ -126,14 +125,14 @@ impl Service {
     }
 }
 
-impl ConnectionCounts {
+impl ServiceCounts {
     /// Has more than half of the service run out?
     fn is_cut_off(self) -> bool {
         self.lapsed + self.stale > self.live
     }
 
-    /// What becomes of a lease; `None`: it ends.
-    fn judge(
+    /// The next state of a lease; `None`: it ends.
+    fn next_state(
         self,
         now: Duration,
         live_since: Option<Duration>,
@@ -146,7 +145,7 @@ impl ConnectionCounts {
             LeaseState::Live { .. } => Some(LeaseState::Lapsed { since: now }),
             LeaseState::Lapsed { .. } if self.is_cut_off() => Some(stale),
             LeaseState::Lapsed { since } => (now < since + TOGETHER).then_some(state),
-            // The others have been heard since then, too: counted from the later of the two.
+            // Counted from when the others came back, if that was later.
             LeaseState::Stale { since } => {
                 let begun = live_since.map_or(since, |live| live.max(since));
                 (now < begun + self.stale_life()).then_some(state)

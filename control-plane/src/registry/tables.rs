@@ -1,4 +1,4 @@
-//! What a restart finds: services and registrations as they last changed, no heartbeats.
+//! The registry's tables in the store: services and registrations, no heartbeats.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ const REGISTRATIONS: TableDefinition<'_, (&str, &str, &str), (&str, i64)> =
 const HOLDERS: TableDefinition<'_, (&str, &str, &str), [u8; MemberId::BYTES]> =
     TableDefinition::new("registration_members");
 
-/// What was written down.
+/// What the store holds.
 #[derive(Debug, Default, PartialEq)]
 pub struct StoredRegistry {
     pub services: Vec<(ServiceName, i64)>,
@@ -78,7 +78,7 @@ fn load_registrations(transaction: &ReadTransaction) -> Result<Vec<Registration>
             None => None,
         };
         let member = holder.map_or(MemberId::UNKNOWN, |holder| MemberId::kept(holder.value()));
-        // We wrote it, so it parses; what does not is nobody's address.
+        // We wrote it, so it parses; skip a row that does not.
         let Ok(address) = address.parse::<SocketAddr>() else {
             continue;
         };
@@ -96,13 +96,13 @@ fn load_registrations(transaction: &ReadTransaction) -> Result<Vec<Registration>
     Ok(registrations)
 }
 
-/// What has changed since it was last written: of each row the last word. So it grows with the
-/// rows and not with the time for which the disk takes no writes.
+/// Changes that are not written yet: the last one of each row, so that it grows with the rows and not
+/// with the time for which the disk takes no writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unwritten {
-    /// Its rank; `None`: it is forgotten.
+    /// The rank; `None`: the service is forgotten.
     services: BTreeMap<ServiceName, Option<i64>>,
-    /// `None`: it has left.
+    /// `None`: the instance has left.
     registrations: BTreeMap<(ServiceName, SocketAddr), Option<Registration>>,
 }
 

@@ -1,7 +1,6 @@
-//! Who announces itself and takes no calls: no endpoint, and shown with its reason.
+//! Instances that announce that they take no calls: no endpoints, but shown with their reason.
 //!
-//! StoredRegistry for as long as an announcement holds, in a grace too: it is a word and no guess. Nothing of
-//! it is written down.
+//! Kept as long as an announcement holds, also during grace, and never stored.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +13,7 @@ use crate::members::MemberId;
 /// An instance that takes no calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unready {
-    /// Tells two runs at one address apart.
+    /// Distinguishes two runs at one address.
     pub instance: String,
     /// Why, as the instance says; may be empty.
     pub because: String,
@@ -23,13 +22,12 @@ pub struct Unready {
     until: Duration,
 }
 
-/// Those of one service. Of an address each member speaks for itself.
+/// The unready instances of one service, by address and member.
 #[derive(Debug, Default)]
 pub(super) struct UnreadyInstances(BTreeMap<(SocketAddr, MemberId), Unready>);
 
 impl UnreadyInstances {
-    /// An instance says why. Beyond as many as there may be leases nothing is noted: then only the
-    /// reason is not shown.
+    /// Records an instance with its reason; ignored when there are as many as leases are allowed.
     pub fn note(&mut self, now: Duration, unix_ms: i64, announced: &Announced, because: &str) {
         let key = (announced.address, announced.member);
         let before = self.0.get(&key);
@@ -51,7 +49,7 @@ impl UnreadyInstances {
         self.0.remove(&(announced.address, announced.member));
     }
 
-    /// That run is over; a later one at its address is not.
+    /// That run is over; a later run at its address stays.
     pub fn forget(&mut self, announced: &Announced) {
         let key = (announced.address, announced.member);
         let noted = self.0.get(&key);

@@ -1,10 +1,9 @@
-//! Writes changes down, in order, and answers who announced them: an answer is a promise that a
-//! restart keeps.
+//! Stores changes, in order, and then answers the announcements: an answered change survives a restart.
 //!
-//! Beside the registrar, so that who comes next is published while the disk is at work; what gathers
-//! meanwhile becomes one write. While the disk takes no writes, leases live in memory and are
-//! answered all the same, for calls need them now; they are written as soon as it does. A store
-//! that fails for any other reason ends the writer, and the registry with it.
+//! Runs beside the registrar, so that the next changes are published while the disk works; what
+//! gathers meanwhile becomes one write. While the disk takes no writes, leases stay in memory and are
+//! answered all the same; they are written as soon as it does. Any other failure of the store ends the
+//! writer, and the registry with it.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,20 +16,19 @@ use crate::storage::store::{Store, StoreError};
 /// Most batches in one write. 1,024.
 const BATCHES_MAX: usize = 1_024;
 
-/// What is published, and has to be written before it is answered.
+/// Published changes that must be stored before they are answered.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// In order; may be empty.
     pub changes: Vec<Change>,
-    /// Who waits for it, and whether it was refused.
+    /// The waiting callers, and why their event was refused.
     pub answers: Vec<(oneshot::Sender<LeaseOutcome>, Option<LeaseRefusal>)>,
-    /// The publication that has the changes.
+    /// The publication that contains the changes.
     pub revision: u64,
 }
 
-/// Writes what comes, until nothing can come any more or the store fails for good; who waits for an
-/// answer then learns that the registry has stopped. Unbounded: a member waits for the answer before it
-/// announces again.
+/// Writes batches until their sender is dropped or the store fails for good; callers that wait then get
+/// `RegistryStopped`. Unbounded: a member waits for its answer before it announces again.
 pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Batch>) {
     let (mut gathered, mut unwritten) = (Vec::new(), Unwritten::default());
     let mut health = store.health();
@@ -46,7 +44,7 @@ pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Bat
         unwritten.add(batches.flat_map(|batch| batch.changes.drain(..)));
         unwritten = match keep(&store, unwritten).await {
             Ok(unwritten) => unwritten,
-            Err(GivenUp) => return,
+            Err(StoreFailed) => return,
         };
         for batch in gathered.drain(..) {
             for (answer, refused) in batch.answers {
@@ -61,11 +59,11 @@ pub(super) async fn write(store: Store, mut batches: mpsc::UnboundedReceiver<Bat
     }
 }
 
-/// The store failed, and not for the disk.
-struct GivenUp;
+/// The store failed for a reason other than the disk.
+struct StoreFailed;
 
 /// Writes it down; what the disk does not take yet is still unwritten.
-async fn keep(store: &Store, unwritten: Unwritten) -> Result<Unwritten, GivenUp> {
+async fn keep(store: &Store, unwritten: Unwritten) -> Result<Unwritten, StoreFailed> {
     if unwritten.is_empty() {
         return Ok(unwritten);
     }
@@ -79,6 +77,6 @@ async fn keep(store: &Store, unwritten: Unwritten) -> Result<Unwritten, GivenUp>
     let written = written.and_then(|written| written.map_err(|error| error.to_string()));
     written.map_err(|error| {
         tracing::error!(error, "registrations are not written");
-        GivenUp
+        StoreFailed
     })
 }
