@@ -5,10 +5,10 @@
 //! the control thread (`control`, `telemetry`, `admin`). `process` puts them together. Operators
 //! find flags in `docs/CONFIG.md` and metrics in `docs/METRICS.md`.
 
-mod life;
-mod opened;
+mod config_source;
 mod process;
 mod running;
+mod supervisor;
 
 mod error;
 mod flags;
@@ -16,7 +16,7 @@ mod limits;
 mod options;
 mod source;
 
-mod words;
+mod grpc_error;
 mod worker;
 
 mod control;

@@ -26,7 +26,7 @@ pub struct Options {
     /// Where the application's own calls come in (plaintext HTTP/2), on loopback. Default
     /// `127.0.0.1:15001`.
     pub outbound: SocketAddr,
-    /// Where calls from other sidecars come in (mutual TLS). Default `0.0.0.0:15006`. Opened only
+    /// Where calls from other sidecars come in (mutual TLS). Default `0.0.0.0:15006`. ConfigSource only
     /// when [`Options::app`] is set.
     pub inbound: SocketAddr,
     /// Where metrics, health and status are served, on loopback. Default `127.0.0.1:15000`.

@@ -16,12 +16,12 @@ use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
 use crate::clock::{self, Clock};
+use crate::config_source::{ConfigSource, Run};
 use crate::control::configuration::Configuration;
 use crate::control::status::Phase;
 use crate::error::StartupError;
-use crate::life::Life;
-use crate::opened::{Opened, Run};
 use crate::options::Options;
+use crate::supervisor::Supervisor;
 use crate::telemetry::{AccessLogWriter, Metrics, Origin, Recorder, Spans};
 use crate::worker::{self, BATCHES_MAX, First, Memory, Workers};
 
@@ -52,9 +52,13 @@ pub async fn serve(
     let clock = Clock::start();
     let metrics = Arc::new(Metrics::new());
     let instance = instance();
-    let opened = Opened::open(clock, &options, &instance, &metrics)?;
-    let mut configuration =
-        Configuration::new(clock, &options.service, Arc::clone(&metrics), opened.said());
+    let source = ConfigSource::open(clock, &options, &instance, &metrics)?;
+    let mut configuration = Configuration::new(
+        clock,
+        &options.service,
+        Arc::clone(&metrics),
+        source.updates(),
+    );
     let log = open_log(clock, &options)?;
     let log_watch = log.watch().run(rereads.clone(), Arc::clone(&metrics));
     let (admin_listener, admin) = bind_admin(options.admin).await?;
@@ -64,10 +68,10 @@ pub async fn serve(
         inbound: traffic.inbound,
         admin,
     };
-    configuration.resolve_first(opened.names_wait()).await;
+    configuration.resolve_first(source.names_wait()).await;
     let first = First {
         snapshot: configuration.renew(),
-        identity: opened.material(),
+        identity: source.material(),
         memory: Memory::new(options.memory_limit.bytes()),
     };
     let (reports_in, reports) = mpsc::channel(BATCHES_MAX);
@@ -79,7 +83,7 @@ pub async fn serve(
     let known = configuration.known();
     let recorder = Recorder::new(&options.service, Arc::clone(&metrics), known, log, spans);
     let (phase, phases) = watch::channel(Phase::Serving);
-    let admin = pages(clock, &workers, &metrics, &configuration, &opened, phases);
+    let admin = pages(clock, &workers, &metrics, &configuration, &source, phases);
     let mut tasks = JoinSet::new();
     tasks.spawn(log_watch);
     let run = Run {
@@ -87,12 +91,12 @@ pub async fn serve(
         addresses: &addresses,
         rereads,
     };
-    let ties = opened.follow(&options, run, &workers, &metrics, &mut tasks);
+    let mesh = source.follow(&options, run, &workers, &metrics, &mut tasks);
     tasks.spawn(admin::serve(admin_listener, admin));
     tasks.spawn(configuration.run(workers.clone()));
     tracing::info!(service = %options.service, outbound = %addresses.outbound, "ready");
     ready(&addresses);
-    Life {
+    Supervisor {
         clock,
         drain: options.drain,
         workers,
@@ -101,7 +105,7 @@ pub async fn serve(
         tasks,
         reports,
         stops,
-        ties,
+        mesh,
     }
     .run()
     .await
@@ -112,7 +116,7 @@ fn pages(
     workers: &Workers,
     metrics: &Arc<Metrics>,
     configuration: &Configuration,
-    opened: &Opened,
+    source: &ConfigSource,
     phase: watch::Receiver<Phase>,
 ) -> Admin {
     Admin {
@@ -120,8 +124,8 @@ fn pages(
         workers: workers.clone(),
         metrics: Arc::clone(metrics),
         configuration: configuration.status(),
-        identity: opened.identity(),
-        member: opened.member(),
+        identity: source.identity(),
+        member: source.member(),
         phase,
     }
 }

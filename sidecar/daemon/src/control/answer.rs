@@ -11,7 +11,7 @@ use super::names::TTL_MIN;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// There are addresses.
-    Found(Found),
+    Resolved(Resolved),
     /// Every name tried is denied: it does not exist or has no address; with how.
     Nothing(String),
     /// No answer that says anything for one of the names tried: time-out, SERVFAIL; with why.
@@ -20,7 +20,7 @@ pub enum Answer {
 
 /// Addresses, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct Resolved {
     /// The name that has them, of all that were tried for the host, or the file they are in.
     pub name: String,
     /// At least one, in any order.
@@ -33,10 +33,10 @@ pub struct Found {
     pub failed: Vec<(String, String)>,
 }
 
-impl Found {
+impl Resolved {
     /// All there is, from one source, for [`TTL_MIN`].
-    pub fn new(name: &str, addresses: Vec<IpAddr>) -> Found {
-        Found {
+    pub fn new(name: &str, addresses: Vec<IpAddr>) -> Resolved {
+        Resolved {
             name: name.to_owned(),
             addresses,
             ttl: TTL_MIN,
@@ -50,7 +50,7 @@ impl Answer {
     /// The word for metrics.
     pub fn word(&self) -> &'static str {
         match self {
-            Answer::Found(_) => "found",
+            Answer::Resolved(_) => "found",
             Answer::Nothing(_) => "nothing",
             Answer::Failed(_) => "failed",
         }

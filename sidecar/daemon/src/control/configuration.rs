@@ -34,7 +34,7 @@ const UNRESOLVED_MAX: usize = 3;
 
 /// What a source says: accepted, but with names instead of addresses.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct SourceUpdate {
     /// What is in force.
     pub configuration: Arc<xds::Configuration>,
     /// Services that were asked for and are not there, or not usable; `None` when `configuration` is everything
@@ -53,8 +53,8 @@ pub struct Configuration {
     /// Whose sidecar this is.
     service: String,
     metrics: Arc<Metrics>,
-    source: watch::Receiver<Arc<Said>>,
-    said: Arc<Said>,
+    source: watch::Receiver<Arc<SourceUpdate>>,
+    update: Arc<SourceUpdate>,
     names: Names,
     files: Files,
     /// Of the machine's files, at the last look.
@@ -71,14 +71,14 @@ impl Configuration {
         clock: Clock,
         service: &str,
         metrics: Arc<Metrics>,
-        source: watch::Receiver<Arc<Said>>,
+        source: watch::Receiver<Arc<SourceUpdate>>,
     ) -> Configuration {
         let mut configuration = Configuration {
             clock,
             service: service.to_owned(),
             metrics,
             source,
-            said: Arc::default(),
+            update: Arc::default(),
             names: Names::default(),
             files: Files::default(),
             stamps: Files::default().stamps(),
@@ -144,7 +144,7 @@ impl Configuration {
     /// Builds the next snapshot from what is accepted and resolved.
     pub fn renew(&mut self) -> Arc<Snapshot> {
         let names = &self.names;
-        let configuration = &self.said.configuration;
+        let configuration = &self.update.configuration;
         let mut snapshot = configuration.snapshot(|host| names.addresses(host));
         for cluster in snapshot.clusters.values_mut() {
             let unresolved = unresolved(names, configuration.host_names_of(&cluster.name));
@@ -152,7 +152,7 @@ impl Configuration {
                 Arc::make_mut(cluster).unresolved = unresolved;
             }
         }
-        snapshot.discovery = discovery(self.said.absent.as_ref());
+        snapshot.discovery = discovery(self.update.absent.as_ref());
         snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, &self.service);
         snapshot.inherit(&self.snapshot);
         self.snapshot = Arc::new(snapshot);
@@ -170,18 +170,19 @@ impl Configuration {
 
     /// Takes what the source says; returns whether there is something new to publish.
     fn take(&mut self) -> bool {
-        let said = Arc::clone(&self.source.borrow_and_update());
-        let configuration = &said.configuration;
+        let update = Arc::clone(&self.source.borrow_and_update());
+        let configuration = &update.configuration;
         let (version, accepted) = (configuration.version(), configuration.resources());
-        let is_news = version != self.status.borrow().version || said.absent != self.said.absent;
+        let is_news =
+            version != self.status.borrow().version || update.absent != self.update.absent;
         self.names.follow(configuration.host_names());
-        self.said = Arc::clone(&said);
+        self.update = Arc::clone(&update);
         self.update_status(|status| {
             *status = ConfigurationStatus {
                 version,
-                accepted_at: said.accepted_at,
+                accepted_at: update.accepted_at,
                 accepted,
-                refused: said.refused.clone(),
+                refused: update.refused.clone(),
                 names: std::mem::take(&mut status.names),
             };
         });

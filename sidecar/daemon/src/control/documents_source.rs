@@ -11,7 +11,7 @@ use outrider_host::folder::{Files, UnreadFiles, Watch};
 use tokio::sync::watch;
 
 use super::change;
-use super::configuration::Said;
+use super::configuration::SourceUpdate;
 use super::documents::{self, Loaded};
 use crate::clock::Clock;
 use crate::error::StartupError;
@@ -28,7 +28,7 @@ pub struct DocumentsSource {
     seen: Result<Files, String>,
     unread: UnreadFiles,
     in_force: Loaded,
-    said: watch::Sender<Arc<Said>>,
+    updates: watch::Sender<Arc<SourceUpdate>>,
 }
 
 impl DocumentsSource {
@@ -61,7 +61,7 @@ impl DocumentsSource {
             seen: Ok(contents.files),
             unread,
             in_force: Loaded::default(),
-            said: watch::channel(Arc::default()).0,
+            updates: watch::channel(Arc::default()).0,
         };
         source.take(loaded);
         Ok(source)
@@ -73,8 +73,8 @@ impl DocumentsSource {
     }
 
     /// What the folder says.
-    pub fn said(&self) -> watch::Receiver<Arc<Said>> {
-        self.said.subscribe()
+    pub fn updates(&self) -> watch::Receiver<Arc<SourceUpdate>> {
+        self.updates.subscribe()
     }
 
     /// Follows the folder for as long as the process lives.
@@ -125,8 +125,8 @@ impl DocumentsSource {
         for problem in &problems {
             tracing::error!(folder = %self.folder.display(), problem, "a change of the documents was refused");
         }
-        let before = Arc::clone(&self.said.borrow());
-        self.said.send_replace(Arc::new(Said {
+        let before = Arc::clone(&self.updates.borrow());
+        self.updates.send_replace(Arc::new(SourceUpdate {
             configuration: Arc::clone(&before.configuration),
             absent: None,
             accepted_at: before.accepted_at,
@@ -136,7 +136,7 @@ impl DocumentsSource {
 
     fn take(&mut self, loaded: Loaded) {
         self.in_force = loaded;
-        self.said.send_replace(Arc::new(Said {
+        self.updates.send_replace(Arc::new(SourceUpdate {
             configuration: Arc::new(self.in_force.configuration.clone()),
             absent: None,
             accepted_at: self.clock.now(),
@@ -160,16 +160,16 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let source = DocumentsSource::load(Clock::start(), folder.path(), metrics);
         let mut source = source.expect("the document is right");
-        let said = source.said();
+        let updates = source.updates();
         let (first, second) = (ORDERS, ORDERS.replace(":1", ":2"));
         let half = &second[..second.len() / 2];
         for (text, taken) in [("", false), (half, false), (&second, true), (first, true)] {
-            let before = said.borrow().configuration.version();
+            let before = updates.borrow().configuration.version();
             std::fs::write(&file, text).expect("a file is written");
             source.reload();
-            let said = said.borrow();
-            assert_eq!(said.configuration.version() != before, taken, "{text:?}");
-            assert_eq!(said.refused.is_empty(), taken, "{text:?}");
+            let update = updates.borrow();
+            assert_eq!(update.configuration.version() != before, taken, "{text:?}");
+            assert_eq!(update.refused.is_empty(), taken, "{text:?}");
         }
     }
 }

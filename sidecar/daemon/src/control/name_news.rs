@@ -59,12 +59,12 @@ mod tests {
 
     use outrider_policy::Tick;
 
-    use super::super::answer::{Answer, Found};
+    use super::super::answer::{Answer, Resolved};
     use super::super::names::Names;
     use super::*;
 
     fn found() -> Answer {
-        Answer::Found(Found::new("orders.", vec![IpAddr::from([10, 0, 0, 1])]))
+        Answer::Resolved(Resolved::new("orders.", vec![IpAddr::from([10, 0, 0, 1])]))
     }
 
     fn nothing() -> Answer {

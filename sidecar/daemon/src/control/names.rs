@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use outrider_policy::{Family, Tick};
 
-use super::answer::{Answer, Found};
+use super::answer::{Answer, Resolved};
 
 /// Shortest life of an answer. 1 s; less would ask for every call's worth of change.
 pub const TTL_MIN: Duration = Duration::from_secs(1);
@@ -128,7 +128,7 @@ impl Names {
 impl Name {
     fn record(&mut self, now: Tick, answer: Answer) -> bool {
         match answer {
-            Answer::Found(found) => match self.contradicted(&found) {
+            Answer::Resolved(found) => match self.contradicted(&found) {
                 Some(why) => self.keep(now, why),
                 None => self.take(now, found),
             },
@@ -144,13 +144,13 @@ impl Name {
 
     /// Why what was found does not count: the name that gave the last good answer did not answer, and
     /// this is of a name behind it in the search list, so of another host.
-    fn contradicted(&self, found: &Found) -> Option<String> {
+    fn contradicted(&self, found: &Resolved) -> Option<String> {
         let mut failed = found.failed.iter();
         let (name, why) = failed.find(|(name, _)| *name == self.answered_by)?;
         (!self.addresses.is_empty()).then(|| format!("{why} for {name}"))
     }
 
-    fn take(&mut self, now: Tick, found: Found) -> bool {
+    fn take(&mut self, now: Tick, found: Resolved) -> bool {
         let mut addresses = found.addresses;
         let is_whole = found.unanswered.is_none() && found.failed.is_empty();
         let same_name = self.answered_by == found.name;
@@ -200,9 +200,9 @@ mod tests {
     use super::*;
 
     fn found(last: u8, ttl_seconds: u64) -> Answer {
-        Answer::Found(Found {
+        Answer::Resolved(Resolved {
             ttl: Duration::from_secs(ttl_seconds),
-            ..Found::new("orders.", vec![IpAddr::from([10, 0, 0, last])])
+            ..Resolved::new("orders.", vec![IpAddr::from([10, 0, 0, last])])
         })
     }
 
@@ -291,9 +291,9 @@ mod tests {
             IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]),
         );
         let answer = |name: &str, addresses: &[IpAddr], unanswered| {
-            Answer::Found(Found {
+            Answer::Resolved(Resolved {
                 unanswered,
-                ..Found::new(name, addresses.to_vec())
+                ..Resolved::new(name, addresses.to_vec())
             })
         };
         let both = answer("orders.", &[ipv4, ipv6], None);

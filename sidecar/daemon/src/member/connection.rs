@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use super::race::race;
+use super::happy_eyeballs::connect_first;
 use crate::clock::Clock;
 use crate::control::answer::Answer;
 use crate::control::resolve;
@@ -135,7 +135,7 @@ async fn connect(
 }
 
 async fn dial(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, IpAddr, IpAddr)> {
-    let tcp = race(addresses, TcpStream::connect).await?;
+    let tcp = connect_first(addresses, TcpStream::connect).await?;
     tcp.set_nodelay(true)?;
     let (local, peer) = (tcp.local_addr()?.ip(), tcp.peer_addr()?.ip());
     Ok((tcp, local, peer))
@@ -152,7 +152,7 @@ async fn addresses(clock: Clock, uri: &Uri) -> io::Result<Vec<SocketAddr>> {
     }
     let lookup = resolve::lookup(clock, resolve::Files::default(), host.to_ascii_lowercase());
     let why = match tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
-        Ok(Answer::Found(found)) => {
+        Ok(Answer::Resolved(found)) => {
             let addresses = found.addresses.into_iter();
             return Ok(addresses.map(|ip| SocketAddr::new(ip, port)).collect());
         }

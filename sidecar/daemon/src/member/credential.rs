@@ -12,28 +12,28 @@ use crate::clock;
 use crate::control::identity::{self, Expected, Identity};
 
 /// A key that waits for its certificate. P-256.
-pub struct Fresh {
+pub struct PendingKey {
     key: KeyPair,
     /// PKCS#10, DER. It names nobody: whose certificate it becomes is not ours to say.
     pub request: Vec<u8>,
 }
 
-impl Fresh {
+impl PendingKey {
     /// Makes a key and the request for its certificate.
     ///
     /// # Errors
     /// When the machine has no randomness to give.
-    pub fn new() -> Result<Fresh, rcgen::Error> {
+    pub fn new() -> Result<PendingKey, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         let request = params.serialize_request(&key)?;
         let request = request.der().to_vec();
-        Ok(Fresh { key, request })
+        Ok(PendingKey { key, request })
     }
 
     /// The key with the certificate that came for it.
-    pub fn with(self, issued: IssuedCertificate) -> StoredIdentity {
+    pub fn into_identity(self, issued: IssuedCertificate) -> StoredIdentity {
         StoredIdentity {
             required_features: Vec::new(),
             key: self.key.serialize_der(),

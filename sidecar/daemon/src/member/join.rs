@@ -20,12 +20,12 @@ use tonic::transport::Uri;
 use tonic::{Request, Status};
 
 use super::connection::{self, ConnectError};
-use super::credential::{self, Fresh};
+use super::credential::{self, PendingKey};
 use super::unverified;
 use crate::clock::Clock;
 use crate::control::identity::{Expected, Identity};
+use crate::grpc_error;
 use crate::options::Options;
-use crate::words;
 
 /// Longest wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ pub enum JoinError {
     #[error("the bundle cannot be used")]
     Bundle(#[from] MaterialError),
     /// The control plane said no, or nothing.
-    #[error("{}", words::answered(.0))]
+    #[error("{}", grpc_error::describe_answer(.0))]
     Refused(Box<Status>),
     /// What it issued cannot be used.
     #[error("the certificate that was issued cannot be used: {0}")]
@@ -146,17 +146,17 @@ async fn join_with(
         Arc::new(DefaultTimeProvider),
     )?;
     let connection = connection::open(clock, control_plane, tls).await?;
-    let fresh = Fresh::new()?;
+    let pending = PendingKey::new()?;
     let mut request = Request::new(JoinRequest {
         token: text,
-        certificate_signing_request: fresh.request.clone(),
+        certificate_signing_request: pending.request.clone(),
         namespace: options.namespace.clone(),
         service: options.service.clone(),
     });
     request.set_timeout(ANSWER_TIMEOUT);
     let mut authority = CertificateAuthorityClient::new(connection.channel);
     let issued = authority.join(request).await?.into_inner();
-    let stored = fresh.with(issued);
+    let stored = pending.into_identity(issued);
     let expected = Expected::new(options, &token.trust_domain);
     let identity = credential::check(&stored, &expected).map_err(JoinError::Unfit)?;
     Ok((identity, stored))

@@ -12,7 +12,7 @@ use outrider_proto::v1::{StoredConfiguration, StoredResource};
 use outrider_proto::{Kind, Resource, Resources, UnpackError, Versioned, unpack};
 use tokio::sync::watch;
 
-use super::data::Data;
+use super::data_folder::DataFolder;
 use crate::control::status::IdentityStatus;
 
 /// Quiet time before a change is written.
@@ -24,7 +24,7 @@ pub type Latest = Option<StoredConfiguration>;
 /// Writes what comes, for as long as the process lives, as the configuration of whose identity it
 /// then has.
 pub async fn save(
-    data: Arc<Data>,
+    data: Arc<DataFolder>,
     identity: watch::Receiver<Option<IdentityStatus>>,
     mut latest: watch::Receiver<Latest>,
 ) {

@@ -1,33 +1,36 @@
-//! A member of a control plane's mesh: who it is, what it knows, where it is found.
+//! A member of a control plane's mesh: joins, is configured, announces its application.
 //!
-//! All over one connection: configuration ([`subscription`]), the next certificate ([`own`]) and
-//! the application's place in the mesh ([`lease`]). While there is none, everything that is in
-//! force stays, for ever and over restarts ([`data`], [`last_good`]). Decides nothing about calls.
+//! One connection carries configuration ([`subscription`]), certificate renewal
+//! ([`identity_rotation`]) and the application's announcement ([`announcer`]). Without a
+//! connection everything in force stays, without limit and across restarts ([`data_folder`],
+//! [`last_good`]). Decides nothing about calls.
 //!
-//! Reading order: this file, `join` and `credential` (how an identity is come by), `own` and
-//! `renewal` (how it is kept), `connection` and `unverified`, `subscription` and `stream`, `lease`,
-//! `application`, `question`, `standing`, `observer`, `observing` and `leaving`, `data`, `sealed` and `last_good`, `status`.
+//! Reading order: this file; `join`, `credential` (getting an identity); `identity_rotation`,
+//! `renewal_schedule` (keeping it); `connection`, `happy_eyeballs`, `unverified`; `subscription`,
+//! `ads_stream`; `announcer`, `application_watch`, `health_check`, `application_health`,
+//! `observer`, `observation_stream`, `withdrawal`; `data_folder`, `stored_file`, `last_good`;
+//! `status`.
 
-mod application;
+mod ads_stream;
+mod announcer;
+mod application_health;
+mod application_watch;
 mod connection;
 mod credential;
-mod data;
+mod data_folder;
+mod happy_eyeballs;
+mod health_check;
+mod identity_rotation;
 mod join;
 mod last_good;
-mod lease;
-mod leaving;
+mod observation_stream;
 mod observer;
-mod observing;
-mod own;
-mod question;
-mod race;
-mod renewal;
-mod sealed;
-mod standing;
+mod renewal_schedule;
 mod status;
-mod stream;
+mod stored_file;
 mod subscription;
 mod unverified;
+mod withdrawal;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -42,7 +45,7 @@ use outrider_proto::envoy::core::Node;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::{self, Clock};
-use crate::control::configuration::Said;
+use crate::control::configuration::SourceUpdate;
 use crate::control::status::IdentityStatus;
 use crate::error::StartupError;
 use crate::options::Options;
@@ -52,18 +55,18 @@ use crate::worker::Workers;
 use crate::xds::client::{Client, Closed};
 
 use connection::Connection;
-use data::Data;
+use data_folder::DataFolder;
+use identity_rotation::IdentityRotation;
 use join::JoinError;
 use last_good::Latest;
-use own::Own;
-use subscription::{Outlets, Subscription};
+use subscription::{Subscription, SubscriptionOutputs};
 
-pub use application::watch as watch_application;
-pub use lease::Lease;
-pub use leaving::{Leave, channel as leave};
+pub use announcer::Announcer;
+pub use application_health::ApplicationHealth;
+pub use application_watch::watch as watch_application;
 pub use observer::Observer;
-pub use standing::Standing;
 pub use status::MemberStatus;
+pub use withdrawal::{WithdrawalHandle, channel as withdrawal};
 
 /// Longest time to the next try with a token that was refused, unless its file changes.
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
@@ -80,8 +83,8 @@ pub struct Member {
     clock: Clock,
     options: Arc<Options>,
     membership: Membership,
-    data: Arc<Data>,
-    own: Own,
+    data: Arc<DataFolder>,
+    identity: IdentityRotation,
     /// The last time one end refused the other's certificate: the control plane may have been set
     /// up again, or its root replaced, while we were away. A token says which bundle is right.
     is_stranger: bool,
@@ -89,7 +92,7 @@ pub struct Member {
     /// What was told of other endpoints, where there is no lease to tell it with.
     observer: Observer,
     latest: watch::Receiver<Latest>,
-    said: watch::Receiver<Arc<Said>>,
+    updates: watch::Receiver<Arc<SourceUpdate>>,
     status: watch::Sender<MemberStatus>,
     wants: mpsc::UnboundedSender<String>,
 }
@@ -106,7 +109,7 @@ impl Member {
         instance: &str,
         metrics: &Arc<Metrics>,
     ) -> Result<Member, StartupError> {
-        let data = Arc::new(Data::open(&membership.data)?);
+        let data = Arc::new(DataFolder::open(&membership.data)?);
         let stored = data.identity(options)?;
         if stored.is_none() && membership.token_file.is_none() {
             let folder = membership.data.display();
@@ -127,49 +130,49 @@ impl Member {
             // What is known of the own methods names them in metrics. There is no stream to ask on.
             client.want(clock.now(), &options.service);
         }
-        let (said, says) = watch::channel(Arc::default());
+        let (updates, updates_received) = watch::channel(Arc::default());
         let (bundle, bundles) = watch::channel(client.trust_bundle().map(<[u8]>::to_vec));
         let (latest, to_be_saved) = watch::channel(None);
         let (wants, wanted) = mpsc::unbounded_channel();
         let (status, _) = watch::channel(status);
-        let out = Outlets {
-            said,
+        let out = SubscriptionOutputs {
+            updates,
             status: status.clone(),
             bundle,
             latest,
         };
         let options = Arc::new(options.clone());
-        let own = Own::new(&options, &data, metrics, bundles, stored);
+        let identity = IdentityRotation::new(&options, &data, metrics, bundles, stored);
         let subscription = Subscription::new(clock, Arc::clone(metrics), client, wanted, out);
         Ok(Member {
             clock,
             options,
             membership: membership.clone(),
             data,
-            own,
+            identity,
             is_stranger: false,
             subscription,
             observer: Observer::default(),
             latest: to_be_saved,
-            said: says,
+            updates: updates_received,
             status,
             wants,
         })
     }
 
     /// What the control plane says of services.
-    pub fn said(&self) -> watch::Receiver<Arc<Said>> {
-        self.said.clone()
+    pub fn updates(&self) -> watch::Receiver<Arc<SourceUpdate>> {
+        self.updates.clone()
     }
 
     /// The identity in use.
     pub fn identity(&self) -> watch::Receiver<Option<IdentityStatus>> {
-        self.own.status()
+        self.identity.status()
     }
 
     /// The identity as the workers take it, if there is one already.
     pub fn material(&self) -> Option<Arc<TlsMaterial>> {
-        self.own.material()
+        self.identity.material()
     }
 
     /// Where the operator says that the application is reached.
@@ -192,16 +195,16 @@ impl Member {
     pub fn save(&self) -> impl Future<Output = ()> + use<> {
         last_good::save(
             Arc::clone(&self.data),
-            self.own.status(),
+            self.identity.status(),
             self.latest.clone(),
         )
     }
 
     /// Joins, connects, and does so again, for as long as the process lives.
-    pub async fn run(mut self, workers: Workers, mut lease: Option<Lease>) {
+    pub async fn run(mut self, workers: Workers, mut announcer: Option<Announcer>) {
         loop {
             let wait = match self.connect(&workers).await {
-                Ok(connection) => self.stay(&workers, &connection, &mut lease).await,
+                Ok(connection) => self.stay(&workers, &connection, &mut announcer).await,
                 Err(wait) => wait,
             };
             self.subscription.meanwhile(tokio::time::sleep(wait)).await;
@@ -211,17 +214,18 @@ impl Member {
     /// A connection under an identity that is valid now; without either, how long to wait.
     async fn connect(&mut self, workers: &Workers) -> Result<Connection, Duration> {
         let is_stranger = std::mem::take(&mut self.is_stranger);
-        if self.own.client().is_none() || (is_stranger && self.membership.token_file.is_some()) {
+        if self.identity.client().is_none() || (is_stranger && self.membership.token_file.is_some())
+        {
             self.join(workers).await?;
         }
-        let Some(tls) = self.own.client() else {
+        let Some(tls) = self.identity.client() else {
             return Err(FILE_LOOK);
         };
         let opening = connection::open(self.clock, &self.membership.control_plane, tls);
         let opened = self.subscription.meanwhile(opening).await;
         opened.map_err(|error| {
             self.is_stranger = is_certificate_rejection(&error);
-            self.say(describe(&error, self.own.dates()));
+            self.say(describe(&error, self.identity.dates()));
             self.subscription.closed(Closed::Lost)
         })
     }
@@ -232,20 +236,20 @@ impl Member {
         &mut self,
         workers: &Workers,
         connection: &Connection,
-        lease: &mut Option<Lease>,
+        announcer: &mut Option<Announcer>,
     ) -> Duration {
-        let dates = self.own.dates();
+        let dates = self.identity.dates();
         let ended = tokio::select! {
             ended = self.subscription.follow(&connection.channel, dates) => Some(ended),
-            () = self.own.keep(workers, connection) => None,
-            () = hold(lease.as_mut(), &mut self.observer, workers, connection) => None,
+            () = self.identity.renew_in_time(workers, connection) => None,
+            () = report_to_control_plane(announcer.as_mut(), &mut self.observer, workers, connection) => None,
         };
         let Some(ended) = ended else {
             self.subscription.replaced();
             return Duration::ZERO;
         };
-        if let Some(lease) = lease {
-            lease.lost();
+        if let Some(announcer) = announcer {
+            announcer.disconnected();
         }
         self.is_stranger = ended.is_certificate_rejection;
         self.say(ended.problem);
@@ -268,7 +272,7 @@ impl Member {
         );
         match self.subscription.meanwhile(joining).await {
             Ok((identity, stored)) => {
-                self.own.take(workers, identity, stored).await;
+                self.identity.replace(workers, identity, stored).await;
                 self.note_rejoining(None);
                 Ok(())
             }
@@ -283,12 +287,12 @@ impl Member {
         file: &Path,
         text: Option<Vec<u8>>,
     ) -> Duration {
-        let problem = describe(error, self.own.dates());
+        let problem = describe(error, self.identity.dates());
         self.say(problem.clone());
         if error.is_refused() {
             self.note_rejoining(Some(problem));
         }
-        if error.is_the_tokens_fault() && self.own.client().is_none() {
+        if error.is_the_tokens_fault() && self.identity.client().is_none() {
             let wait = clock::spread(REFUSED_WAIT, clock::seed());
             let replaced = tokio::time::timeout(wait, replaced(file, text));
             // A time-out is a reason to try the same one again.
@@ -314,15 +318,15 @@ impl Member {
 }
 
 /// Without an application there is nothing to hold, only what this sidecar sees to be told.
-async fn hold(
-    lease: Option<&mut Lease>,
+async fn report_to_control_plane(
+    announcer: Option<&mut Announcer>,
     observer: &mut Observer,
     workers: &Workers,
     connection: &Connection,
 ) {
-    match lease {
-        Some(lease) => lease.hold(connection).await,
-        None => observing::tell(observer, workers, connection).await,
+    match announcer {
+        Some(announcer) => announcer.run(connection).await,
+        None => observation_stream::report(observer, workers, connection).await,
     }
 }
 
@@ -347,7 +351,12 @@ fn node(options: &Options, instance: &str) -> Node {
 }
 
 /// A client that begins with the last good configuration of `id`, if there is one.
-fn client(node: Node, data: &Data, id: Option<&SpiffeId>, status: &mut MemberStatus) -> Client {
+fn client(
+    node: Node,
+    data: &DataFolder,
+    id: Option<&SpiffeId>,
+    status: &mut MemberStatus,
+) -> Client {
     let Some(stored) = id.and_then(|id| data.configuration(id.as_str())) else {
         return Client::new(node);
     };

@@ -14,14 +14,14 @@ use tokio::sync::{mpsc, watch};
 use tonic::Code;
 use tonic::transport::Channel;
 
+use super::ads_stream::Responses;
 use super::last_good::{self, Latest};
 use super::status::MemberStatus;
-use super::stream::Responses;
 use crate::clock::{self, Clock};
-use crate::control::configuration::Said;
+use crate::control::configuration::SourceUpdate;
+use crate::grpc_error;
 use crate::telemetry::Metrics;
-use crate::words;
-use crate::xds::client::{Client, Closed, Refused, Request, Response};
+use crate::xds::client::{Client, Closed, RejectedResource, Request, Response};
 
 /// Time without a control plane after which it is said loudly.
 const ALONE_MAX: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 
 /// How a stream ended, and why in words.
 #[derive(Debug)]
-pub struct Ended {
+pub struct StreamEnd {
     /// For the client.
     pub how: Closed,
     /// The other end did not believe our certificate.
@@ -46,9 +46,9 @@ pub struct Ended {
 
 /// What comes out of a subscription.
 #[derive(Debug)]
-pub struct Outlets {
+pub struct SubscriptionOutputs {
     /// What is in force.
-    pub said: watch::Sender<Arc<Said>>,
+    pub updates: watch::Sender<Arc<SourceUpdate>>,
     /// How it goes.
     pub status: watch::Sender<MemberStatus>,
     /// The trust bundle, PEM.
@@ -64,7 +64,7 @@ pub struct Subscription {
     metrics: Arc<Metrics>,
     client: Client,
     wants: mpsc::UnboundedReceiver<String>,
-    out: Outlets,
+    out: SubscriptionOutputs,
     requests: Option<mpsc::UnboundedSender<Request>>,
     /// Since when there is no stream, until that has been said.
     alone_since: Option<Tick>,
@@ -77,7 +77,7 @@ impl Subscription {
         metrics: Arc<Metrics>,
         client: Client,
         wants: mpsc::UnboundedReceiver<String>,
-        out: Outlets,
+        out: SubscriptionOutputs,
     ) -> Subscription {
         let mut subscription = Subscription {
             clock,
@@ -109,7 +109,7 @@ impl Subscription {
 
     /// Speaks with the control plane until the stream ends. `own` are the dates of the certificate
     /// that the connection shows.
-    pub async fn follow(&mut self, channel: &Channel, own: Option<CertificateDates>) -> Ended {
+    pub async fn follow(&mut self, channel: &Channel, own: Option<CertificateDates>) -> StreamEnd {
         let (requests, outgoing) = mpsc::unbounded_channel();
         self.requests = Some(requests);
         let first = self.client.opened(self.clock.now());
@@ -216,7 +216,7 @@ impl Subscription {
         let rejections = self.client.rejections();
         let refused: Vec<String> = rejections.iter().map(words).collect();
         let absent = Some(self.client.unusable());
-        let before = Arc::clone(&self.out.said.borrow());
+        let before = Arc::clone(&self.out.updates.borrow());
         let is_new = configuration.version() != before.configuration.version();
         if !is_new && absent == before.absent && refused == before.refused {
             return;
@@ -232,7 +232,7 @@ impl Subscription {
         } else {
             (Arc::clone(&before.configuration), before.accepted_at)
         };
-        self.out.said.send_replace(Arc::new(Said {
+        self.out.updates.send_replace(Arc::new(SourceUpdate {
             configuration,
             absent,
             accepted_at,
@@ -288,24 +288,24 @@ impl Subscription {
     }
 }
 
-fn words(refused: &Refused) -> String {
-    let Refused {
+fn words(refused: &RejectedResource) -> String {
+    let RejectedResource {
         kind, name, reason, ..
     } = refused;
     format!("{kind:?} {name}: {reason}")
 }
 
-fn ended(status: &tonic::Status, own: Option<CertificateDates>) -> Ended {
+fn ended(status: &tonic::Status, own: Option<CertificateDates>) -> StreamEnd {
     let how = match status.code() {
         Code::Unimplemented => Closed::Unimplemented,
         _ => Closed::Lost,
     };
-    Ended {
+    StreamEnd {
         how,
         is_certificate_rejection: is_certificate_rejection(status),
         problem: format!(
             "the control plane's stream ended: {}",
-            words::refused(status, own)
+            grpc_error::describe(status, own)
         ),
     }
 }
@@ -320,9 +320,9 @@ mod tests {
         let mut client = Client::new(Node::default());
         client.want(Tick::ZERO, "a");
         client.opened(Tick::ZERO);
-        let (said, mut says) = watch::channel(Arc::default());
-        let out = Outlets {
-            said,
+        let (updates, mut received) = watch::channel(Arc::default());
+        let out = SubscriptionOutputs {
+            updates,
             status: watch::channel(MemberStatus::default()).0,
             bundle: watch::channel(None).0,
             latest: watch::channel(None).0,
@@ -331,8 +331,9 @@ mod tests {
         let (_wants, wanted) = mpsc::unbounded_channel();
         let metrics = Arc::new(Metrics::new());
         let mut subscription = Subscription::new(clock, metrics, client, wanted, out);
-        let has_a = |said: &Arc<Said>| said.absent.iter().any(|absent| absent.contains("a"));
-        let given_up = subscription.meanwhile(says.wait_for(has_a)).await;
+        let has_a =
+            |update: &Arc<SourceUpdate>| update.absent.iter().any(|absent| absent.contains("a"));
+        let given_up = subscription.meanwhile(received.wait_for(has_a)).await;
         assert!(given_up.is_ok());
     }
 }

@@ -8,23 +8,23 @@ use outrider_engine::{Foreign, Side};
 use outrider_policy::Tick;
 
 /// Shortest time between two lines about the same mistake. The counter has each.
-const SAID_EVERY: Duration = Duration::from_secs(60);
+const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What was said, and when.
+/// The last line of each mistake.
 #[derive(Debug, Default)]
-pub struct ForeignLog(BTreeMap<(Side, usize), Said>);
+pub struct ForeignLog(BTreeMap<(Side, usize), LastLine>);
 
 #[derive(Debug)]
-struct Said {
+struct LastLine {
     at: Tick,
-    /// Since then.
-    unsaid: u64,
+    /// Mistakes without a line since then.
+    suppressed: u64,
 }
 
 impl ForeignLog {
     /// A peer of `side` spoke `foreign`.
     pub fn note(&mut self, now: Tick, side: Side, peer: Option<SocketAddr>, foreign: Foreign) {
-        let Some(unsaid) = self.due(now, side, foreign) else {
+        let Some(suppressed) = self.due(now, side, foreign) else {
             return;
         };
         let peer = peer.map(tracing::field::display);
@@ -32,22 +32,25 @@ impl ForeignLog {
             side = side.name(),
             protocol = foreign.name(),
             peer,
-            unsaid,
+            unsaid = suppressed,
             "{}",
             advice(side, foreign)
         );
     }
 
-    /// Whether a line is due: how many were not said since the last one.
+    /// Whether a line is due: `Some` with how many were suppressed since the last one.
     fn due(&mut self, now: Tick, side: Side, foreign: Foreign) -> Option<u64> {
-        let said = self.0.get_mut(&(side, foreign.index()));
-        if let Some(said) = said.filter(|said| now.since(said.at) < SAID_EVERY) {
-            said.unsaid += 1;
+        let last = self.0.get_mut(&(side, foreign.index()));
+        if let Some(last) = last.filter(|last| now.since(last.at) < LINE_INTERVAL) {
+            last.suppressed += 1;
             return None;
         }
-        let fresh = Said { at: now, unsaid: 0 };
+        let fresh = LastLine {
+            at: now,
+            suppressed: 0,
+        };
         let before = self.0.insert((side, foreign.index()), fresh);
-        Some(before.map_or(0, |said| said.unsaid))
+        Some(before.map_or(0, |last| last.suppressed))
     }
 }
 

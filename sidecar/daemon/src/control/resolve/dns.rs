@@ -20,7 +20,7 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use outrider_policy::Family;
 
 use super::resolv_conf::Settings;
-use super::search::{Said, names_tried, verdict};
+use super::search::{LookupOutcome, names_tried, verdict};
 use crate::clock::Clock;
 use crate::control::answer::Answer;
 
@@ -45,10 +45,10 @@ pub async fn ask(clock: Clock, settings: &Settings, host: &str) -> Answer {
         if is_silent && index < last {
             continue;
         }
-        let said = servers.addresses(&name).await;
-        let is_found = matches!(said, Said::Addresses { .. });
-        is_silent = said == Said::Silence;
-        tried.push((name, said));
+        let outcome = servers.addresses(&name).await;
+        let is_found = matches!(outcome, LookupOutcome::Addresses { .. });
+        is_silent = outcome == LookupOutcome::Silence;
+        tried.push((name, outcome));
         if is_found {
             break;
         }
@@ -65,7 +65,7 @@ struct Servers {
 }
 
 /// What came for one name and one family.
-type Records = Result<(Vec<IpAddr>, Duration), Said>;
+type Records = Result<(Vec<IpAddr>, Duration), LookupOutcome>;
 
 impl Servers {
     fn new(clock: Clock, settings: &Settings) -> Result<Servers, NetError> {
@@ -85,10 +85,10 @@ impl Servers {
         })
     }
 
-    async fn addresses(&self, name: &str) -> Said {
+    async fn addresses(&self, name: &str) -> LookupOutcome {
         if !self.asks_ipv6 {
             let ipv4 = self.records(name, RecordType::A).await;
-            return together(Some(ipv4), Some(Err(Said::Denied("no address"))));
+            return together(Some(ipv4), Some(Err(LookupOutcome::Denied("no address"))));
         }
         let mut ipv4 = std::pin::pin!(self.records(name, RecordType::A));
         let mut ipv6 = std::pin::pin!(self.records(name, RecordType::AAAA));
@@ -105,11 +105,13 @@ impl Servers {
     }
 
     async fn records(&self, name: &str, kind: RecordType) -> Records {
-        let mut last = Said::Silence;
+        let mut last = LookupOutcome::Silence;
         for _ in 0..self.attempts {
             for resolver in &self.resolvers {
                 match self.ask_one(resolver, name, kind).await {
-                    Err(failed @ (Said::Failed(_) | Said::Silence)) => last = failed,
+                    Err(failed @ (LookupOutcome::Failed(_) | LookupOutcome::Silence)) => {
+                        last = failed
+                    }
                     answered => return answered,
                 }
             }
@@ -120,12 +122,15 @@ impl Servers {
     async fn ask_one(&self, resolver: &TokioResolver, name: &str, kind: RecordType) -> Records {
         // Relaxed: underscores are no host names by RFC 1123, and compose files are full of them.
         let name = Name::from_str_relaxed(name);
-        let name = name.map_err(|error| Said::Failed(error.to_string()))?;
-        let found = resolver.lookup(name, kind).await.map_err(|it| said(&it))?;
+        let name = name.map_err(|error| LookupOutcome::Failed(error.to_string()))?;
+        let found = resolver
+            .lookup(name, kind)
+            .await
+            .map_err(|it| outcome(&it))?;
         let records = found.answers().iter();
         let addresses: Vec<IpAddr> = records.filter_map(|it| it.data.ip_addr()).collect();
         match addresses.is_empty() {
-            true => Err(Said::Denied("no address")),
+            true => Err(LookupOutcome::Denied("no address")),
             false => Ok((addresses, self.clock.until(found.valid_until()))),
         }
     }
@@ -140,9 +145,9 @@ async fn after(first: &Records, other: impl Future<Output = Records>) -> Option<
 }
 
 /// What both families say of a name; `None` is one that has not answered.
-fn together(ipv4: Option<Records>, ipv6: Option<Records>) -> Said {
+fn together(ipv4: Option<Records>, ipv6: Option<Records>) -> LookupOutcome {
     let unanswered = |records: &Option<Records>| match records {
-        Some(Ok(_) | Err(Said::Denied(_))) => false,
+        Some(Ok(_) | Err(LookupOutcome::Denied(_))) => false,
         Some(Err(_)) | None => true,
     };
     let unanswered = match (unanswered(&ipv4), unanswered(&ipv6)) {
@@ -150,27 +155,32 @@ fn together(ipv4: Option<Records>, ipv6: Option<Records>) -> Said {
         (false, true) => Some(Family::Ipv6),
         (false, false) => None,
     };
-    let said = |records: Option<Records>| records.unwrap_or(Err(Said::Silence));
-    match (said(ipv4), said(ipv6)) {
+    let outcome = |records: Option<Records>| records.unwrap_or(Err(LookupOutcome::Silence));
+    match (outcome(ipv4), outcome(ipv6)) {
         (Ok((mut addresses, ttl)), Ok((others, other_ttl))) => {
             addresses.extend(others);
             let ttl = ttl.min(other_ttl);
-            Said::Addresses {
+            LookupOutcome::Addresses {
                 addresses,
                 ttl,
                 unanswered,
             }
         }
-        (Ok((addresses, ttl)), Err(_)) | (Err(_), Ok((addresses, ttl))) => Said::Addresses {
-            addresses,
-            ttl,
-            unanswered,
-        },
-        (Err(failed @ Said::Failed(_)), Err(_)) | (Err(_), Err(failed @ Said::Failed(_))) => failed,
-        (Err(Said::Silence), Err(_)) | (Err(_), Err(Said::Silence)) => Said::Silence,
+        (Ok((addresses, ttl)), Err(_)) | (Err(_), Ok((addresses, ttl))) => {
+            LookupOutcome::Addresses {
+                addresses,
+                ttl,
+                unanswered,
+            }
+        }
+        (Err(failed @ LookupOutcome::Failed(_)), Err(_))
+        | (Err(_), Err(failed @ LookupOutcome::Failed(_))) => failed,
+        (Err(LookupOutcome::Silence), Err(_)) | (Err(_), Err(LookupOutcome::Silence)) => {
+            LookupOutcome::Silence
+        }
         // NXDOMAIN is of the name; the other family can only say less.
-        (Err(Said::Denied(ipv4)), Err(Said::Denied(ipv6))) => {
-            Said::Denied(if ipv6 == NXDOMAIN { ipv6 } else { ipv4 })
+        (Err(LookupOutcome::Denied(ipv4)), Err(LookupOutcome::Denied(ipv6))) => {
+            LookupOutcome::Denied(if ipv6 == NXDOMAIN { ipv6 } else { ipv4 })
         }
         (Err(other), Err(_)) => other,
     }
@@ -200,26 +210,26 @@ fn resolver(server: SocketAddr, settings: &Settings) -> Result<TokioResolver, Ne
 
 /// "No records" is also what the resolver calls SERVFAIL and REFUSED: only NXDOMAIN and NOERROR
 /// say that there is nothing.
-fn said(error: &NetError) -> Said {
+fn outcome(error: &NetError) -> LookupOutcome {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NoError => Said::Denied("no address"),
-            ResponseCode::NXDomain => Said::Denied(NXDOMAIN),
+            ResponseCode::NoError => LookupOutcome::Denied("no address"),
+            ResponseCode::NXDomain => LookupOutcome::Denied(NXDOMAIN),
             code => failed_with(code),
         },
         NetError::Dns(DnsError::ResponseCode(code)) => failed_with(*code),
-        NetError::Timeout => Said::Silence,
-        other => Said::Failed(other.to_string()),
+        NetError::Timeout => LookupOutcome::Silence,
+        other => LookupOutcome::Failed(other.to_string()),
     }
 }
 
-fn failed_with(code: ResponseCode) -> Said {
+fn failed_with(code: ResponseCode) -> LookupOutcome {
     let name = match code {
         ResponseCode::ServFail => "SERVFAIL".to_owned(),
         ResponseCode::Refused => "REFUSED".to_owned(),
         other => other.to_string(),
     };
-    Said::Failed(format!("the name server answered {name}"))
+    LookupOutcome::Failed(format!("the name server answered {name}"))
 }
 
 #[cfg(test)]
@@ -258,7 +268,7 @@ mod tests {
 
     fn found(answer: &Answer) -> Vec<String> {
         match answer {
-            Answer::Found(found) => {
+            Answer::Resolved(found) => {
                 let mut found = found.addresses.clone();
                 found.sort();
                 found.iter().map(ToString::to_string).collect()
@@ -273,7 +283,7 @@ mod tests {
         assert_eq!(found(&answer), ["10.0.0.7", "fd00::7"]);
         asked.sort();
         assert_eq!(asked, ["orders.corp.test. A", "orders.corp.test. AAAA"]);
-        let Answer::Found(found) = answer else {
+        let Answer::Resolved(found) = answer else {
             panic!("{answer:?}")
         };
         assert!((29..=30).contains(&found.ttl.as_secs()), "{:?}", found.ttl);
@@ -338,7 +348,7 @@ mod tests {
     async fn one_family_without_an_answer_is_noted() {
         let zone = Zone::of("orders.corp.test. 10.0.0.7 AAAA=SERVFAIL");
         let (answer, _) = asked(&[zone]).await;
-        let Answer::Found(found) = answer else {
+        let Answer::Resolved(found) = answer else {
             panic!("{answer:?}")
         };
         assert_eq!(found.addresses, [IpAddr::from([10, 0, 0, 7])]);
@@ -351,7 +361,7 @@ mod tests {
         let (_, asked) = asked_with(&zone(), |it| it.no_aaaa = true).await;
         assert_eq!(asked, ["orders.corp.test. A", "orders. A"]);
         let (answer, _) = asked_with(&zone(), |it| it.ndots = 0).await;
-        let Answer::Found(found) = answer else {
+        let Answer::Resolved(found) = answer else {
             panic!("{answer:?}")
         };
         assert_eq!(found.name, "orders.");

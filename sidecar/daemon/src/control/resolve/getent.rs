@@ -317,7 +317,7 @@ impl Case {
         let theirs = theirs.expect("getent runs");
         let answer = lookup(Clock::start(), Files::default(), name.to_ascii_lowercase()).await;
         let ours: BTreeSet<IpAddr> = match &answer {
-            Answer::Found(found) => found.addresses.iter().copied().collect(),
+            Answer::Resolved(found) => found.addresses.iter().copied().collect(),
             Answer::Nothing(_) | Answer::Failed(_) => BTreeSet::new(),
         };
         let is_localhost = theirs.is_empty() && super::is_localhost(name);

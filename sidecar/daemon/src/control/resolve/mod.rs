@@ -23,7 +23,7 @@ pub use files::{Files, Stamps};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::answer::{Answer, Found};
+use super::answer::{Answer, Resolved};
 use super::names::TTL_MAX;
 use crate::clock::Clock;
 use hosts::Hosts;
@@ -68,7 +68,7 @@ async fn in_order(clock: Clock, files: &Files, host: &str) -> Answer {
             Source::Dns => in_dns(clock, &files.settings(), host).await,
         };
         match answer {
-            Answer::Found(_) => return answer,
+            Answer::Resolved(_) => return answer,
             Answer::Nothing(_) => nothing = answer,
             Answer::Failed(_) => failed = Some(answer),
         }
@@ -115,18 +115,18 @@ async fn by_the_library(host: &str) -> Result<Answer, String> {
         Ok(found) => found.map(|address| address.ip()).collect(),
         Err(error) => return Err(error.to_string()),
     };
-    let answer = Found {
+    let answer = Resolved {
         ttl: switch::LIBRARY_TTL,
-        ..Found::new("the C library", addresses)
+        ..Resolved::new("the C library", addresses)
     };
-    Ok(Answer::Found(answer))
+    Ok(Answer::Resolved(answer))
 }
 
 /// Good until a file changes, which is looked for all the time.
 fn found_without_ttl(addresses: Vec<IpAddr>) -> Answer {
-    Answer::Found(Found {
+    Answer::Resolved(Resolved {
         ttl: TTL_MAX,
-        ..Found::new("/etc/hosts", addresses)
+        ..Resolved::new("/etc/hosts", addresses)
     })
 }
 
@@ -143,7 +143,7 @@ mod tests {
 
     fn addresses(answer: &Answer) -> Vec<String> {
         match answer {
-            Answer::Found(found) => found.addresses.iter().map(ToString::to_string).collect(),
+            Answer::Resolved(found) => found.addresses.iter().map(ToString::to_string).collect(),
             Answer::Nothing(_) | Answer::Failed(_) => Vec::new(),
         }
     }

@@ -10,14 +10,14 @@ use std::time::Duration;
 use outrider_policy::Family;
 
 use super::resolv_conf::Settings;
-use crate::control::answer::{Answer, Found};
+use crate::control::answer::{Answer, Resolved};
 
 /// Longest name in its written form, with the dot at its end (RFC 1035 2.3.4).
 const NAME_BYTES_MAX: usize = 254;
 
 /// What was said of one of the names tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum LookupOutcome {
     /// It has addresses.
     Addresses {
         /// At least one.
@@ -59,17 +59,17 @@ pub fn names_tried(host: &str, settings: &Settings) -> Vec<String> {
 }
 
 /// What the answers mean for the host; `tried` ends with the first name that has addresses.
-pub fn verdict(tried: Vec<(String, Said)>) -> Answer {
+pub fn verdict(tried: Vec<(String, LookupOutcome)>) -> Answer {
     let mut failed = Vec::new();
     let mut denied = Vec::new();
-    for (name, said) in tried {
-        match said {
-            Said::Addresses {
+    for (name, outcome) in tried {
+        match outcome {
+            LookupOutcome::Addresses {
                 addresses,
                 ttl,
                 unanswered,
             } => {
-                return Answer::Found(Found {
+                return Answer::Resolved(Resolved {
                     name,
                     addresses,
                     ttl,
@@ -77,9 +77,9 @@ pub fn verdict(tried: Vec<(String, Said)>) -> Answer {
                     failed,
                 });
             }
-            Said::Denied(how) => denied.push(format!("{how} for {name}")),
-            Said::Failed(why) => failed.push((name, why)),
-            Said::Silence => failed.push((name, "no answer in time".to_owned())),
+            LookupOutcome::Denied(how) => denied.push(format!("{how} for {name}")),
+            LookupOutcome::Failed(why) => failed.push((name, why)),
+            LookupOutcome::Silence => failed.push((name, "no answer in time".to_owned())),
         }
     }
     if failed.is_empty() {
@@ -150,25 +150,25 @@ mod tests {
         "silence",
     ];
 
-    fn said(what: &'static str, last: u8) -> Said {
+    fn outcome(what: &'static str, last: u8) -> LookupOutcome {
         match what {
-            "address" => Said::Addresses {
+            "address" => LookupOutcome::Addresses {
                 addresses: vec![IpAddr::from([10, 0, 0, last])],
                 ttl: Duration::from_secs(30),
                 unanswered: None,
             },
-            "NXDOMAIN" | "no address" => Said::Denied(what),
-            "silence" => Said::Silence,
-            other => Said::Failed(other.to_owned()),
+            "NXDOMAIN" | "no address" => LookupOutcome::Denied(what),
+            "silence" => LookupOutcome::Silence,
+            other => LookupOutcome::Failed(other.to_owned()),
         }
     }
 
     /// The names tried up to the first with an address, and what was said of them.
-    fn tried(round: [&'static str; 3]) -> Vec<(String, Said)> {
+    fn tried(round: [&'static str; 3]) -> Vec<(String, LookupOutcome)> {
         let names = ["orders.a.test.", "orders.b.test.", "orders."];
         let mut tried = Vec::new();
         for ((name, what), last) in names.iter().zip(round).zip(1..) {
-            tried.push(((*name).to_owned(), said(what, last)));
+            tried.push(((*name).to_owned(), outcome(what, last)));
             if what == "address" {
                 break;
             }

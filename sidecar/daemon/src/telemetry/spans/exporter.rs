@@ -19,8 +19,8 @@ use tonic::Status;
 use tonic::transport::{Channel, Uri};
 
 use super::attributes::Attributes;
+use crate::grpc_error::describe;
 use crate::telemetry::metrics::Metrics;
-use crate::words::refused;
 
 /// Spans in a batch: some 500 KiB, well under the 4 MiB that gRPC servers take by default.
 const BATCH_SPANS: usize = 512;
@@ -164,7 +164,7 @@ impl Exporter {
     async fn failed(&mut self, status: &Status) {
         if self.failures == 0 {
             tracing::warn!(
-                problem = refused(status, None),
+                problem = describe(status, None),
                 "the collector took no spans; they are dropped"
             );
         }

@@ -1,10 +1,10 @@
 //! ADS, the client's side: what a sidecar asks for, takes and puts in force.
 //!
-//! A pure state machine: responses, wishes, the life of the stream and the time go in; requests
+//! A pure state machine: responses, subscriptions, the life of the stream and the time go in; requests
 //! and the configuration in force come out. Level-triggered: what is wanted follows from the
 //! services that calls have named and from what their routes and clusters lead to; after every
-//! event the difference to what this stream was told is asked for. What arrives is judged
-//! ([`holdings`]), what is complete goes in force ([`serving`]); until then, and while no
+//! event the difference to what this stream was told is asked for. What arrives is validated
+//! ([`resource_cache`]), what is complete goes in force ([`in_force`]); until then, and while no
 //! control plane answers, the last good stays.
 //!
 //! It may begin with what an earlier life stored ([`Client::restored`]). Besides the services it
@@ -16,13 +16,13 @@
 
 mod state;
 
-mod holdings;
-mod serving;
-mod wishes;
+mod in_force;
+mod resource_cache;
+mod subscriptions;
 
-mod cache;
-mod link;
-mod refusals;
+mod ads_stream;
+mod kind_cache;
+mod rejections;
 mod update;
 
 mod back_off;
@@ -30,9 +30,9 @@ mod back_off;
 #[cfg(test)]
 mod tests;
 
+pub use ads_stream::{Protocol, Request};
 pub use back_off::Closed;
-pub use link::{Protocol, Request};
-pub use refusals::Refused;
+pub use rejections::RejectedResource;
 pub use state::Client;
+pub use subscriptions::Resolution;
 pub use update::Response;
-pub use wishes::Found;

@@ -8,13 +8,13 @@ use outrider_proto::envoy::discovery::{ResourceError, ResourceName};
 use outrider_proto::google::Status;
 use outrider_proto::{Kind, Resources, TRUST_BUNDLE_SECRET, eds_name, pack};
 
+use super::ads_stream::{AdsStream, Protocol, Reply, Request};
 use super::back_off::{BackOff, Closed};
-use super::holdings::Holdings;
-use super::link::{Link, Protocol, Reply, Request};
-use super::refusals::Refused;
-use super::serving::Serving;
-use super::update::{Gone, Response, Update};
-use super::wishes::{Found, Wishes, clusters_of};
+use super::in_force::InForce;
+use super::rejections::RejectedResource;
+use super::resource_cache::ResourceCache;
+use super::subscriptions::{Resolution, Subscriptions, clusters_of};
+use super::update::{Removed, Response, Update};
 use crate::xds::{Configuration, NACK_CODE, Rejection, accept, nack_message};
 
 /// What a sidecar subscribes to, from the top down: each is known by what is held before it.
@@ -25,12 +25,12 @@ const ORDER: [Kind; 4] = [Kind::Secret, Kind::Routes, Kind::Cluster, Kind::Endpo
 #[derive(Debug)]
 pub struct Client {
     protocol: Protocol,
-    link: Link,
+    stream: AdsStream,
     back_off: BackOff,
     services: BTreeSet<String>,
-    wishes: Wishes,
-    holdings: Holdings,
-    serving: Serving,
+    subscriptions: Subscriptions,
+    cache: ResourceCache,
+    in_force: InForce,
     configuration: Configuration,
 }
 
@@ -39,12 +39,12 @@ impl Client {
     pub fn new(node: Node) -> Client {
         Client {
             protocol: Protocol::Delta,
-            link: Link::new(node),
+            stream: AdsStream::new(node),
             back_off: BackOff::default(),
             services: BTreeSet::new(),
-            wishes: Wishes::default(),
-            holdings: Holdings::default(),
-            serving: Serving::default(),
+            subscriptions: Subscriptions::default(),
+            cache: ResourceCache::default(),
+            in_force: InForce::default(),
             configuration: Configuration::default(),
         }
     }
@@ -53,17 +53,17 @@ impl Client {
     /// [`Client::resources`] gave then. What of it cannot be enforced any more is left out. The
     /// first delta stream resumes; a state-of-the-world stream gets everything again.
     pub fn restored(node: Node, services: BTreeSet<String>, resources: &Resources) -> Client {
-        let serving = Serving::restored(resources);
-        let in_force = accept(&serving.resources(), &Configuration::default());
+        let in_force = InForce::restored(resources);
+        let accepted = accept(&in_force.resources(), &Configuration::default());
         let mut client = Client {
             services,
-            holdings: Holdings::restored(resources),
-            serving,
-            configuration: in_force.configuration,
+            cache: ResourceCache::restored(resources),
+            in_force,
+            configuration: accepted.configuration,
             ..Client::new(node)
         };
         // There is no stream, so there is nothing to send.
-        client.settle(Tick::ZERO, None);
+        client.reconcile(Tick::ZERO, None);
         client
     }
 
@@ -79,7 +79,7 @@ impl Client {
 
     /// What is in force as resources, to be stored for [`Client::restored`].
     pub fn resources(&self) -> Resources {
-        self.serving.resources()
+        self.in_force.resources()
     }
 
     /// The mesh's trust bundle in PEM: the last good one, or `None` before the first.
@@ -92,10 +92,10 @@ impl Client {
         &self.services
     }
 
-    /// The wanted services that do not exist, for all that is known: [`Found::Absent`].
+    /// The wanted services that do not exist, for all that is known: [`Resolution::Absent`].
     pub fn absent(&self) -> BTreeSet<String> {
         let services = self.services.iter();
-        let absent = services.filter(|service| self.find(service) == Found::Absent);
+        let absent = services.filter(|service| self.find(service) == Resolution::Absent);
         absent.cloned().collect()
     }
 
@@ -103,61 +103,61 @@ impl Client {
     /// whose resources were all refused. When good ones come, they are routed.
     pub fn unusable(&self) -> BTreeSet<String> {
         let mut unusable = self.absent();
-        let (services, routes) = (self.services.iter(), &self.holdings.routes);
+        let (services, routes) = (self.services.iter(), &self.cache.routes);
         unusable.extend(services.filter(|name| routes.is_only_bad(name)).cloned());
         unusable
     }
 
     /// What was sent last under its name and refused, in the order of kinds and names. The last
     /// good version of it, if there is one, is in force.
-    pub fn rejections(&self) -> Vec<Refused> {
-        self.holdings.refusals.all()
+    pub fn rejections(&self) -> Vec<RejectedResource> {
+        self.cache.rejections.all()
     }
 
     /// What is known of a service that was wanted.
-    pub fn find(&self, service: &str) -> Found {
-        if self.holdings.has(Kind::Routes, service) {
-            Found::Present
-        } else if self.wishes.is_over(Kind::Routes, service) {
-            Found::Absent
+    pub fn find(&self, service: &str) -> Resolution {
+        if self.cache.has(Kind::Routes, service) {
+            Resolution::Present
+        } else if self.subscriptions.is_over(Kind::Routes, service) {
+            Resolution::Absent
         } else {
-            Found::Waiting
+            Resolution::Waiting
         }
     }
 
     /// Names that the server said nothing about for 15 s, since the start.
     pub fn timed_out_count(&self) -> u64 {
-        self.wishes.timed_out_count
+        self.subscriptions.timed_out_count
     }
 
     /// When [`Client::tick`] is due.
     pub fn next_timeout(&self) -> Option<Tick> {
-        self.wishes.next_expiry()
+        self.subscriptions.next_expiry()
     }
 
     /// A call or the sidecar's own document names a service, or `grpc/<gRPC service>`.
     pub fn want(&mut self, now: Tick, service: &str) -> Vec<Request> {
         self.services.insert(service.to_owned());
-        self.settle(now, None)
+        self.reconcile(now, None)
     }
 
     /// Nobody uses the service any more.
     pub fn release(&mut self, now: Tick, service: &str) -> Vec<Request> {
         self.services.remove(service);
-        self.settle(now, None)
+        self.reconcile(now, None)
     }
 
     /// A stream of [`Client::protocol`] is open.
     pub fn opened(&mut self, now: Tick) -> Vec<Request> {
-        self.link.open(self.protocol);
-        self.settle(now, None)
+        self.stream.open(self.protocol);
+        self.reconcile(now, None)
     }
 
     /// The stream has ended, or could not be opened; gives when to connect again. Everything
     /// that is in force stays. `random` is any number, evenly spread.
     pub fn closed(&mut self, now: Tick, how: Closed, random: u64) -> Tick {
-        self.link.close();
-        self.wishes.stream_lost();
+        self.stream.close();
+        self.subscriptions.stream_lost();
         if (how, self.protocol) == (Closed::Unimplemented, Protocol::Delta) {
             self.protocol = Protocol::StateOfTheWorld;
             return now;
@@ -170,8 +170,8 @@ impl Client {
 
     /// The time is `now`.
     pub fn tick(&mut self, now: Tick) -> Vec<Request> {
-        if self.wishes.expire(now) {
-            self.settle(now, None)
+        if self.subscriptions.expire(now) {
+            self.reconcile(now, None)
         } else {
             Vec::new()
         }
@@ -184,10 +184,10 @@ impl Client {
             return Vec::new();
         };
         let kind = update.kind;
-        let (wishes, link) = (&self.wishes, &self.link);
+        let (subscriptions, stream) = (&self.subscriptions, &self.stream);
         let held_before = self.held_names(kind);
-        let is_asked = |name: &str| wishes.has(kind, name) || link.asks(kind, name);
-        let rejected = self.holdings.apply(now, &update, wishes, is_asked);
+        let is_asked = |name: &str| subscriptions.has(kind, name) || stream.asks(kind, name);
+        let rejected = self.cache.apply(now, &update, subscriptions, is_asked);
         self.note_answered(&update, &held_before);
         let reply = Reply {
             kind,
@@ -195,12 +195,12 @@ impl Client {
             version: update.version,
             error: (!rejected.is_empty()).then(|| refusal(&rejected)),
         };
-        self.settle(now, Some(reply))
+        self.reconcile(now, Some(reply))
     }
 
     fn held_names(&self, kind: Kind) -> BTreeSet<String> {
-        let mut names = self.wishes.names(kind);
-        names.retain(|name| self.holdings.has(kind, name));
+        let mut names = self.subscriptions.names(kind);
+        names.retain(|name| self.cache.has(kind, name));
         names
     }
 
@@ -209,18 +209,18 @@ impl Client {
         let held = self.held_names(update.kind);
         let named = update.arrived.iter().map(|arrival| &arrival.name);
         let gone = match &update.gone {
-            Gone::Named(names) => names.as_slice(),
-            Gone::AllOthers => &[],
+            Removed::Named(names) => names.as_slice(),
+            Removed::AllOthers => &[],
         };
         let all = held.iter().chain(held_before).chain(named).chain(gone);
         for name in all {
-            self.wishes.answered(update.kind, name);
+            self.subscriptions.answered(update.kind, name);
         }
     }
 
     /// After every event: want what follows from what is held, put in force what is complete,
     /// and ask for the difference.
-    fn settle(&mut self, now: Tick, reply: Option<Reply>) -> Vec<Request> {
+    fn reconcile(&mut self, now: Tick, reply: Option<Reply>) -> Vec<Request> {
         // What goes in force may end a wish, and the end of a wish may let something go in force.
         while self.want_what_follows(now) | self.put_in_force() {}
         self.ask(now, reply)
@@ -230,39 +230,39 @@ impl Client {
         let mut changed = false;
         for kind in ORDER {
             let names = self.names_that_follow(kind);
-            changed |= self.wishes.want(kind, names);
-            let (wishes, link) = (&self.wishes, &self.link);
-            let is_asked = |name: &str| wishes.has(kind, name) || link.asks(kind, name);
-            self.holdings.keep(kind, is_asked);
+            changed |= self.subscriptions.want(kind, names);
+            let (subscriptions, stream) = (&self.subscriptions, &self.stream);
+            let is_asked = |name: &str| subscriptions.has(kind, name) || stream.asks(kind, name);
+            self.cache.keep(kind, is_asked);
             // What is held already is not waited for.
             for name in self.held_names(kind) {
-                self.wishes.answered(kind, &name);
+                self.subscriptions.answered(kind, &name);
             }
         }
         if changed {
-            self.holdings.judge(now, &self.wishes);
+            self.cache.validate(now, &self.subscriptions);
         }
         changed
     }
 
     /// What is good leads to what is wanted, and so does what still serves in its place.
     fn names_that_follow(&self, kind: Kind) -> BTreeSet<String> {
-        let Holdings {
+        let ResourceCache {
             routes, clusters, ..
-        } = &self.holdings;
+        } = &self.cache;
         match kind {
             Kind::Routes => self.services.clone(),
             Kind::Cluster => {
-                let good = routes.all_good(self.wishes.of(Kind::Routes));
+                let good = routes.all_good(self.subscriptions.of(Kind::Routes));
                 let good = good.flat_map(|(_, routes)| clusters_of(&routes.message));
                 let good = good.map(str::to_owned);
-                good.chain(self.serving.cluster_names()).collect()
+                good.chain(self.in_force.cluster_names()).collect()
             }
             Kind::Endpoints => {
-                let good = clusters.all_good(self.wishes.of(Kind::Cluster));
+                let good = clusters.all_good(self.subscriptions.of(Kind::Cluster));
                 let good = good.filter_map(|(_, cluster)| eds_name(&cluster.message));
                 let good = good.map(str::to_owned);
-                good.chain(self.serving.endpoint_names()).collect()
+                good.chain(self.in_force.endpoint_names()).collect()
             }
             Kind::Secret => BTreeSet::from([TRUST_BUNDLE_SECRET.to_owned()]),
             Kind::Listener => BTreeSet::new(),
@@ -270,31 +270,31 @@ impl Client {
     }
 
     fn put_in_force(&mut self) -> bool {
-        let next = self.serving.next(&self.holdings, &self.wishes);
-        if next == self.serving {
+        let next = self.in_force.next(&self.cache, &self.subscriptions);
+        if next == self.in_force {
             return false;
         }
-        self.serving = next;
-        let accepted = accept(&self.serving.resources(), &self.configuration);
+        self.in_force = next;
+        let accepted = accept(&self.in_force.resources(), &self.configuration);
         self.configuration = accepted.configuration;
         true
     }
 
     fn ask(&mut self, now: Tick, mut reply: Option<Reply>) -> Vec<Request> {
-        if !self.link.is_open() {
+        if !self.stream.is_open() {
             return Vec::new();
         }
-        for (kind, name) in self.holdings.recovered.drain(..) {
-            self.link.ask_again(kind, &name);
+        for (kind, name) in self.cache.recovered.drain(..) {
+            self.stream.ask_again(kind, &name);
         }
         let mut requests = Vec::new();
         for kind in Kind::ALL {
-            let names = self.wishes.names(kind);
-            let held = self.holdings.versions(kind);
+            let names = self.subscriptions.names(kind);
+            let held = self.cache.versions(kind);
             let own = reply.take_if(|reply| reply.kind == kind);
-            requests.extend(self.link.request(kind, &names, held, own));
+            requests.extend(self.stream.request(kind, &names, held, own));
             for name in &names {
-                self.wishes.asked(now, kind, name);
+                self.subscriptions.asked(now, kind, name);
             }
         }
         requests

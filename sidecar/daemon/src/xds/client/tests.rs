@@ -156,11 +156,11 @@ fn a_service_is_known_by_its_alias() {
     let mut client = Client::new(Node::default());
     client.opened(NOW);
     client.want(NOW, "grpc/shop.A");
-    assert_eq!(client.find("grpc/shop.A"), Found::Waiting);
+    assert_eq!(client.find("grpc/shop.A"), Resolution::Waiting);
     client.receive(NOW, sent(routes()));
-    assert_eq!(client.find("grpc/shop.A"), Found::Present);
+    assert_eq!(client.find("grpc/shop.A"), Resolution::Present);
     client.receive(NOW, removed(Kind::Routes, "grpc/shop.A"));
-    assert_eq!(client.find("grpc/shop.A"), Found::Absent);
+    assert_eq!(client.find("grpc/shop.A"), Resolution::Absent);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum Response {
 
 /// A resource that arrived, not yet decoded.
 #[derive(Debug, PartialEq)]
-pub(super) struct Arrival {
+pub(super) struct ReceivedResource {
     /// As the wrapper has it; empty without a wrapper.
     pub name: String,
     pub aliases: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Arrival {
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Gone {
+pub(super) enum Removed {
     Named(Vec<String>),
     /// The response was the whole set.
     AllOthers,
@@ -38,8 +38,8 @@ pub(super) struct Update {
     pub nonce: String,
     /// Of the response; state of the world only.
     pub version: String,
-    pub arrived: Vec<Arrival>,
-    pub gone: Gone,
+    pub arrived: Vec<ReceivedResource>,
+    pub gone: Removed,
 }
 
 impl Update {
@@ -57,7 +57,7 @@ impl Update {
             nonce: response.nonce,
             version: String::new(),
             arrived: response.resources.into_iter().map(unwrapped).collect(),
-            gone: Gone::Named(response.removed_resources),
+            gone: Removed::Named(response.removed_resources),
         })
     }
 
@@ -69,8 +69,8 @@ impl Update {
             wrapper.map_or_else(|_| bare(body), unwrapped)
         });
         let gone = match kind.is_whole() {
-            true => Gone::AllOthers,
-            false => Gone::Named(Vec::new()),
+            true => Removed::AllOthers,
+            false => Removed::Named(Vec::new()),
         };
         Some(Update {
             kind,
@@ -82,8 +82,8 @@ impl Update {
     }
 }
 
-fn unwrapped(wrapper: Resource) -> Arrival {
-    Arrival {
+fn unwrapped(wrapper: Resource) -> ReceivedResource {
+    ReceivedResource {
         name: wrapper.name,
         aliases: wrapper.aliases,
         version: wrapper.version,
@@ -91,8 +91,8 @@ fn unwrapped(wrapper: Resource) -> Arrival {
     }
 }
 
-fn bare(body: Any) -> Arrival {
-    Arrival {
+fn bare(body: Any) -> ReceivedResource {
+    ReceivedResource {
         name: String::new(),
         aliases: Vec::new(),
         version: String::new(),

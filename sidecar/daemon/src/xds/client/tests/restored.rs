@@ -14,7 +14,7 @@ fn a_restored_client_has_in_force_what_was_stored() {
     assert_eq!(in_force(&client), ["cluster/a", "endpoints/a", "routes/a"]);
     let version = serving().configuration().version();
     assert_eq!(client.configuration().version(), version);
-    assert_eq!(client.find("a"), Found::Present);
+    assert_eq!(client.find("a"), Resolution::Present);
     assert_eq!(client.next_timeout(), None, "nothing is waited for");
 }
 
@@ -38,7 +38,7 @@ fn a_restored_client_knows_a_service_by_its_alias() {
     for response in [routes(), cluster(1), endpoints()] {
         client.receive(NOW, sent(response));
     }
-    assert_eq!(reborn(&client).find("grpc/shop.A"), Found::Present);
+    assert_eq!(reborn(&client).find("grpc/shop.A"), Resolution::Present);
 }
 
 #[test]

@@ -108,5 +108,5 @@ fn what_is_left_over_is_bounded() {
 fn what_came_by_its_name_is_known_by_its_alias_too() {
     let mut client = serving_the_world();
     client.want(NOW, "grpc/shop.A");
-    assert_eq!(client.find("grpc/shop.A"), Found::Present);
+    assert_eq!(client.find("grpc/shop.A"), Resolution::Present);
 }

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use outrider_policy::Tick;
 use outrider_proto::Kind;
 
-use super::update::{Gone, Update};
+use super::update::{Removed, Update};
 use crate::xds::Rejection;
 
 /// A resource whose last version was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct RejectedResource {
     /// Its kind.
     pub kind: Kind,
     /// Its name; empty if it came without one and could not be decoded.
@@ -28,22 +28,22 @@ type Reasons = BTreeMap<(Kind, String), (String, Tick)>;
 
 /// All that are refused.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
-    judged: Reasons,
-    noise: Reasons,
+pub(super) struct Rejections {
+    validated: Reasons,
+    undecodable: Reasons,
 }
 
-impl Refusals {
-    pub fn all(&self) -> Vec<Refused> {
+impl Rejections {
+    pub fn all(&self) -> Vec<RejectedResource> {
         let all: Reasons = self
-            .judged
+            .validated
             .clone()
             .into_iter()
-            .chain(self.noise.clone())
+            .chain(self.undecodable.clone())
             .collect();
         let each = all
             .into_iter()
-            .map(|((kind, name), (reason, since))| Refused {
+            .map(|((kind, name), (reason, since))| RejectedResource {
                 kind,
                 name,
                 reason,
@@ -53,39 +53,40 @@ impl Refusals {
     }
 
     /// The judgement of all that is held.
-    pub fn judged(&mut self, now: Tick, rejected: &[Rejection]) {
-        let before = std::mem::take(&mut self.judged);
+    pub fn validated(&mut self, now: Tick, rejected: &[Rejection]) {
+        let before = std::mem::take(&mut self.validated);
         for rejection in rejected {
-            insert(&mut self.judged, &before, now, rejection);
+            insert(&mut self.validated, &before, now, rejection);
         }
     }
 
     /// What of a response could not be decoded takes the place of what was said before of all
     /// that the response names.
-    pub fn note_noise(
+    pub fn note_undecodable(
         &mut self,
         now: Tick,
         update: &Update,
         arrived: &[String],
         rejected: &[Rejection],
     ) {
-        let before = self.noise.clone();
+        let before = self.undecodable.clone();
         let gone = |name: &String| match &update.gone {
-            Gone::Named(names) => names.contains(name),
-            Gone::AllOthers => true,
+            Removed::Named(names) => names.contains(name),
+            Removed::AllOthers => true,
         };
         let named = |name: &String| name.is_empty() || arrived.contains(name) || gone(name);
-        self.noise
+        self.undecodable
             .retain(|(kind, name), _| *kind != update.kind || !named(name));
         for rejection in rejected {
-            insert(&mut self.noise, &before, now, rejection);
+            insert(&mut self.undecodable, &before, now, rejection);
         }
     }
 
     /// Of what nobody asks for any more nothing is said.
     pub fn keep(&mut self, kind: Kind, is_wanted: impl Fn(&str) -> bool) {
         let kept = |name: &String| name.is_empty() || is_wanted(name);
-        self.noise.retain(|(of, name), _| *of != kind || kept(name));
+        self.undecodable
+            .retain(|(of, name), _| *of != kind || kept(name));
     }
 }
 

@@ -9,49 +9,49 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Is the application announced, as far as we know?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum AnnouncementState {
     /// Calls may be sent here.
-    In,
+    Announced,
     /// Not announced, withdrawn, or nobody to tell.
-    Out,
+    NotAnnounced,
 }
 
 /// Held by who stops the process.
 #[derive(Clone, Debug)]
-pub struct Leave {
+pub struct WithdrawalHandle {
     asked: watch::Sender<bool>,
-    standing: watch::Receiver<Standing>,
+    state: watch::Receiver<AnnouncementState>,
 }
 
 /// Held by who announces.
 #[derive(Debug)]
-pub struct Leaver {
+pub struct WithdrawalReceiver {
     asked: watch::Receiver<bool>,
-    standing: watch::Sender<Standing>,
+    state: watch::Sender<AnnouncementState>,
     /// There was an announcement, and no withdrawal was heard since.
     owes_withdrawal: bool,
 }
 
 /// The two ends.
-pub fn channel() -> (Leave, Leaver) {
+pub fn channel() -> (WithdrawalHandle, WithdrawalReceiver) {
     let (asked, asks) = watch::channel(false);
-    let (stands, standing) = watch::channel(Standing::Out);
-    let leave = Leave { asked, standing };
-    let leaver = Leaver {
+    let (state_sender, state) = watch::channel(AnnouncementState::NotAnnounced);
+    let handle = WithdrawalHandle { asked, state };
+    let withdrawal = WithdrawalReceiver {
         asked: asks,
-        standing: stands,
+        state: state_sender,
         owes_withdrawal: false,
     };
-    (leave, leaver)
+    (handle, withdrawal)
 }
 
-impl Leave {
+impl WithdrawalHandle {
     /// Withdraws, and waits until the mesh has heard: for `longest`, and 1 s, at most.
     pub async fn withdraw(mut self, longest: Duration) {
         self.asked.send_replace(true);
         let out = self
-            .standing
-            .wait_for(|standing| *standing == Standing::Out);
+            .state
+            .wait_for(|state| *state == AnnouncementState::NotAnnounced);
         let limit = ANSWER_TIMEOUT.min(longest);
         if tokio::time::timeout(limit, out).await.is_err() {
             tracing::warn!("the control plane has not confirmed the withdrawal");
@@ -59,7 +59,7 @@ impl Leave {
     }
 }
 
-impl Leaver {
+impl WithdrawalReceiver {
     /// Returns when the withdrawal is asked for, or has been.
     pub async fn asked(&mut self) {
         if self.asked.wait_for(|asked| *asked).await.is_err() {
@@ -79,21 +79,21 @@ impl Leaver {
     }
 
     /// The application is about to be announced.
-    pub fn announces(&mut self) {
+    pub fn announced(&mut self) {
         self.owes_withdrawal = true;
-        self.standing.send_replace(Standing::In);
+        self.state.send_replace(AnnouncementState::Announced);
     }
 
     /// The mesh has heard the withdrawal.
     pub fn withdrawn(&mut self) {
         self.owes_withdrawal = false;
-        self.standing.send_replace(Standing::Out);
+        self.state.send_replace(AnnouncementState::NotAnnounced);
     }
 
     /// Nobody hears us at present: not worth a wait, but what was announced is to be withdrawn as
     /// soon as somebody does.
-    pub fn lost(&self) {
-        self.standing.send_replace(Standing::Out);
+    pub fn disconnected(&self) {
+        self.state.send_replace(AnnouncementState::NotAnnounced);
     }
 }
 
@@ -105,40 +105,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_for_the_answer_but_not_for_long() {
-        for (standing, answered, waits) in [
-            (Standing::Out, false, false),
-            (Standing::In, true, false),
-            (Standing::In, false, true),
+        for (state, answered, waits) in [
+            (AnnouncementState::NotAnnounced, false, false),
+            (AnnouncementState::Announced, true, false),
+            (AnnouncementState::Announced, false, true),
         ] {
-            let (leave, mut leaver) = channel();
-            if standing == Standing::In {
-                leaver.announces();
+            let (handle, mut withdrawal) = channel();
+            if state == AnnouncementState::Announced {
+                withdrawal.announced();
             }
             tokio::spawn(async move {
-                leaver.asked().await;
+                withdrawal.asked().await;
                 if answered {
-                    leaver.withdrawn();
+                    withdrawal.withdrawn();
                 }
                 std::future::pending::<()>().await;
             });
             let left =
-                tokio::time::timeout(ANSWER_TIMEOUT / 2, leave.clone().withdraw(DRAIN)).await;
+                tokio::time::timeout(ANSWER_TIMEOUT / 2, handle.clone().withdraw(DRAIN)).await;
             assert_eq!(left.is_err(), waits);
             let longest = ANSWER_TIMEOUT / 4;
-            let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, leave.withdraw(longest)).await;
+            let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, handle.withdraw(longest)).await;
             assert!(left.is_ok(), "a short drain waits less");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_announced_is_owed_a_withdrawal_though_nobody_hears() {
-        let (leave, mut leaver) = channel();
-        leaver.announces();
-        leaver.lost();
-        let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, leave.withdraw(DRAIN)).await;
+        let (handle, mut withdrawal) = channel();
+        withdrawal.announced();
+        withdrawal.disconnected();
+        let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, handle.withdraw(DRAIN)).await;
         assert!(left.is_ok(), "a stop does not wait for nobody");
-        assert!(leaver.is_asked() && !leaver.is_done());
-        leaver.withdrawn();
-        assert!(leaver.is_done());
+        assert!(withdrawal.is_asked() && !withdrawal.is_done());
+        withdrawal.withdrawn();
+        assert!(withdrawal.is_done());
     }
 }

@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::application_health::ApplicationHealth;
 use super::connection::Connection;
-use super::leaving::Leaver;
 use super::observer::Observer;
-use super::standing::Standing;
 use super::status::MemberStatus;
+use super::withdrawal::WithdrawalReceiver;
 use crate::clock;
-use crate::words;
+use crate::grpc_error;
 use crate::worker::Workers;
 
 /// Time between two announcements until the control plane says how long a lease is.
@@ -35,19 +35,19 @@ const WAITING_MAX: usize = 4;
 
 /// What is announced, and to whom it is said.
 #[derive(Debug)]
-pub struct Lease {
+pub struct Announcer {
     /// Tells this run of the sidecar from others at its address.
     pub instance: String,
     /// Where the application listens.
     pub application: SocketAddr,
     /// How it stands, by [`super::application::watch`], which goes on without a control plane.
-    pub standing: watch::Receiver<Standing>,
+    pub health: watch::Receiver<ApplicationHealth>,
     /// Where the inbound listener listens.
     pub inbound: SocketAddr,
     /// Where the operator says that it is reached.
     pub advertise: Option<SocketAddr>,
     /// Told when this sidecar is about to stop.
-    pub leaver: Leaver,
+    pub withdrawal: WithdrawalReceiver,
     /// Asked what they saw of others.
     pub workers: Workers,
     /// What of that was told.
@@ -56,22 +56,22 @@ pub struct Lease {
     pub status: watch::Sender<MemberStatus>,
 }
 
-impl Lease {
+impl Announcer {
     /// The connection is over: nobody hears us any more.
-    pub fn lost(&self) {
-        self.leaver.lost();
+    pub fn disconnected(&self) {
+        self.withdrawal.disconnected();
     }
 
     /// Announces the application over `connection`; ends only when given up.
-    pub async fn hold(&mut self, connection: &Connection) {
+    pub async fn run(&mut self, connection: &Connection) {
         let address = address(self.advertise, self.inbound, connection.local);
         loop {
             tokio::select! {
                 // An error only when the process ends.
-                _ = self.standing.wait_for(|standing| *standing != Standing::Unknown) => {}
-                () = self.leaver.asked() => {}
+                _ = self.health.wait_for(|health| *health != ApplicationHealth::Unknown) => {}
+                () = self.withdrawal.asked() => {}
             }
-            if self.leaver.is_done() {
+            if self.withdrawal.is_done() {
                 break;
             }
             match self.stream(connection, address).await {
@@ -83,7 +83,7 @@ impl Lease {
     }
 
     fn withdrawn(&mut self) {
-        self.leaver.withdrawn();
+        self.withdrawal.withdrawn();
         let why = "it was withdrawn, because this sidecar stops".to_owned();
         self.status
             .send_modify(|status| status.not_announced = Some(why));
@@ -91,7 +91,7 @@ impl Lease {
 
     /// Says why, and waits before the next try; a withdrawal has less time.
     async fn not_announced(&mut self, address: SocketAddr, status: &Status) {
-        let problem = words::refused(status, None);
+        let problem = grpc_error::describe(status, None);
         // Once per change: the next tries will hear the same.
         let is_news = self.status.borrow().not_announced.as_ref() != Some(&problem);
         if is_news {
@@ -99,27 +99,29 @@ impl Lease {
         }
         self.status
             .send_modify(|status| status.not_announced = Some(problem));
-        let asked_before = self.leaver.is_asked();
+        let asked_before = self.withdrawal.is_asked();
         tokio::select! {
             () = tokio::time::sleep(clock::spread(AGAIN_AFTER, clock::seed())) => {}
-            () = self.leaver.asked(), if !asked_before => {}
+            () = self.withdrawal.asked(), if !asked_before => {}
         }
     }
 
     /// One stream of announcements; ends well when the withdrawal was heard.
     async fn stream(&mut self, connection: &Connection, address: SocketAddr) -> Result<(), Status> {
-        let (say, said) = mpsc::channel(WAITING_MAX);
-        self.leaver.announces();
+        let (outgoing, announcements) = mpsc::channel(WAITING_MAX);
+        self.withdrawal.announced();
         // Before the call: a server may wait for it.
-        let mut withdrew = self.say(&say, address).await;
+        let mut withdrew = self.announce(&outgoing, address).await;
         let mut registry = RegistryClient::new(connection.channel.clone());
-        let answers = registry.announce(ReceiverStream::new(said)).await?;
+        let answers = registry
+            .announce(ReceiverStream::new(announcements))
+            .await?;
         let mut answers = answers.into_inner();
         let mut interval = INTERVAL_FIRST;
         loop {
             tokio::select! {
-                Ok(()) = self.standing.changed() => {}
-                () = self.leaver.asked(), if !withdrew => {}
+                Ok(()) = self.health.changed() => {}
+                () = self.withdrawal.asked(), if !withdrew => {}
                 () = tokio::time::sleep(interval) => {}
                 answer = answers.message() => match answer? {
                     Some(lease) if lease.withdrawn => return Ok(()),
@@ -132,22 +134,26 @@ impl Lease {
                     None => return Err(Status::unavailable("the control plane ended the stream")),
                 },
             }
-            withdrew = self.say(&say, address).await;
+            withdrew = self.announce(&outgoing, address).await;
         }
     }
 
     /// Says how it is; gives whether that was the withdrawal.
-    async fn say(&mut self, say: &mpsc::Sender<Announcement>, address: SocketAddr) -> bool {
+    async fn announce(
+        &mut self,
+        outgoing: &mpsc::Sender<Announcement>,
+        address: SocketAddr,
+    ) -> bool {
         let observations = tokio::select! {
             biased;
             // A worker that takes its time must not hold this up.
-            () = self.leaver.asked() => Vec::new(),
+            () = self.withdrawal.asked() => Vec::new(),
             gauges = self.workers.gauges() => self.observer.observe(&gauges),
         };
-        let withdraw = self.leaver.is_asked();
-        let standing = self.standing.borrow_and_update().clone();
-        let problem = standing.problem(self.application);
-        let serving = standing.is_serving();
+        let withdraw = self.withdrawal.is_asked();
+        let health = self.health.borrow_and_update().clone();
+        let problem = health.problem(self.application);
+        let serving = health.is_serving();
         self.status.send_modify(|status| {
             status.advertised = Some(address);
             status.application_serving = serving;
@@ -162,7 +168,7 @@ impl Lease {
             unready_because: problem.unwrap_or_default(),
         };
         // Fails when the stream has just ended, which it says itself.
-        let _ = say.send(announcement).await;
+        let _ = outgoing.send(announcement).await;
         withdraw
     }
 }

@@ -1,7 +1,7 @@
 //! Does the application take calls, and if not, why: as a value, and in one sentence.
 //!
 //! The sentence is for people: it stands in the log, at `/readyz?verbose` and, by the announcement,
-//! in the control plane's status. Knows nothing of how it was found out ([`super::question`]).
+//! in the control plane's status. Knows nothing of how it was found out ([`super::health_check`]).
 
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tonic::Code;
 
 /// What is believed of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ApplicationHealth {
     /// It was not asked yet, or could not be.
     Unknown,
     /// It takes calls.
@@ -26,7 +26,7 @@ pub enum Absence {
     NotListening,
     /// There is no way to it; what the system said.
     Unreachable(String),
-    /// No connection, or no frame of HTTP/2, within [`super::question::TIMEOUT`].
+    /// No connection, or no frame of HTTP/2, within [`super::health_check::TIMEOUT`].
     Silent,
     /// It closes connections without a word.
     Closed,
@@ -40,18 +40,18 @@ pub enum Absence {
     Failed(Code, String),
 }
 
-impl Standing {
+impl ApplicationHealth {
     /// Does it take calls?
     pub fn is_serving(&self) -> bool {
-        matches!(self, Standing::Serving)
+        matches!(self, ApplicationHealth::Serving)
     }
 
     /// Why the application at that address takes no calls; `None` while it does, and before it was
     /// asked.
     pub fn problem(&self, application: SocketAddr) -> Option<String> {
         match self {
-            Standing::Unknown | Standing::Serving => None,
-            Standing::Absent(absence) => {
+            ApplicationHealth::Unknown | ApplicationHealth::Serving => None,
+            ApplicationHealth::Absent(absence) => {
                 Some(format!("the application at {application} {absence}"))
             }
         }
@@ -59,15 +59,15 @@ impl Standing {
 
     /// Is it worth a word that this is believed after `before`? Another text of the same error, or of
     /// the same stranger, is not: it could be another one each time.
-    pub fn is_news(&self, before: &Standing) -> bool {
+    pub fn is_news(&self, before: &ApplicationHealth) -> bool {
         match (self, before) {
             (
-                Standing::Absent(Absence::NotServing(now)),
-                Standing::Absent(Absence::NotServing(before)),
+                ApplicationHealth::Absent(Absence::NotServing(now)),
+                ApplicationHealth::Absent(Absence::NotServing(before)),
             ) => now != before,
             (
-                Standing::Absent(Absence::Failed(now, _)),
-                Standing::Absent(Absence::Failed(before, _)),
+                ApplicationHealth::Absent(Absence::Failed(now, _)),
+                ApplicationHealth::Absent(Absence::Failed(before, _)),
             ) => now != before,
             (now, before) => now.word() != before.word(),
         }
@@ -76,9 +76,9 @@ impl Standing {
     /// The same in one word, for logs.
     pub fn word(&self) -> &'static str {
         let absence = match self {
-            Standing::Unknown => return "unknown",
-            Standing::Serving => return "serving",
-            Standing::Absent(absence) => absence,
+            ApplicationHealth::Unknown => return "unknown",
+            ApplicationHealth::Serving => return "serving",
+            ApplicationHealth::Absent(absence) => absence,
         };
         match absence {
             Absence::NotListening => "not_listening",
@@ -139,11 +139,11 @@ mod tests {
         ];
         let address = SocketAddr::from(([127, 0, 0, 1], 7));
         for (absence, expected) in cases {
-            let problem = Standing::Absent(absence).problem(address);
+            let problem = ApplicationHealth::Absent(absence).problem(address);
             let expected = format!("the application at 127.0.0.1:7 {expected}");
             assert_eq!(problem, Some(expected));
         }
-        assert_eq!(Standing::Serving.problem(address), None);
+        assert_eq!(ApplicationHealth::Serving.problem(address), None);
     }
 
     #[test]
@@ -170,9 +170,12 @@ mod tests {
             ),
         ];
         for (before, now, expected) in cases {
-            let (before, now) = (Standing::Absent(before), Standing::Absent(now));
+            let (before, now) = (
+                ApplicationHealth::Absent(before),
+                ApplicationHealth::Absent(now),
+            );
             assert_eq!(now.is_news(&before), expected, "{before:?}, {now:?}");
         }
-        assert!(Standing::Serving.is_news(&Standing::Unknown));
+        assert!(ApplicationHealth::Serving.is_news(&ApplicationHealth::Unknown));
     }
 }

@@ -16,7 +16,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// Why the last address could not be reached, when none could.
-pub async fn race<T, F>(
+pub async fn connect_first<T, F>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> F,
 ) -> io::Result<T>
@@ -91,7 +91,7 @@ mod tests {
             let addresses = addresses.iter().map(|it| it.parse().expect("an address"));
             let addresses: Vec<SocketAddr> = addresses.collect();
             let within = |millis: u64| {
-                let racing = race(addresses.clone(), connect);
+                let racing = connect_first(addresses.clone(), connect);
                 tokio::time::timeout(Duration::from_millis(millis), racing)
             };
             let made = within(millis + 1).await.expect("it ends");

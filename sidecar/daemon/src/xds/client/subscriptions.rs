@@ -17,7 +17,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What is known of a name that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum Resolution {
     /// No answer yet; a call waits within its deadline.
     Waiting,
     /// The server has it, good or not.
@@ -27,22 +27,22 @@ pub enum Found {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
+enum FetchState {
     /// Not asked on a live stream.
-    Unasked,
+    NotRequested,
     Until(Tick),
-    Over,
+    Done,
 }
 
 /// The wanted names of all kinds.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
-    waits: BTreeMap<Kind, BTreeMap<String, Wait>>,
+pub(super) struct Subscriptions {
+    waits: BTreeMap<Kind, BTreeMap<String, FetchState>>,
     /// Names that ran out of time.
     pub timed_out_count: u64,
 }
 
-impl Wishes {
+impl Subscriptions {
     pub fn names(&self, kind: Kind) -> BTreeSet<String> {
         let waits = self.waits.get(&kind).into_iter().flatten();
         waits.map(|(name, _)| name.clone()).collect()
@@ -53,7 +53,7 @@ impl Wishes {
         waits.is_some_and(|waits| waits.contains_key(name))
     }
 
-    /// [`Wishes::has`] of one kind.
+    /// [`Subscriptions::has`] of one kind.
     pub fn of(&self, kind: Kind) -> impl Fn(&str) -> bool + '_ {
         move |name| self.has(kind, name)
     }
@@ -65,7 +65,7 @@ impl Wishes {
         waits.retain(|name, _| names.contains(name));
         let kept = waits.len();
         for name in names {
-            waits.entry(name).or_insert(Wait::Unasked);
+            waits.entry(name).or_insert(FetchState::NotRequested);
         }
         kept < before || kept < waits.len()
     }
@@ -73,30 +73,30 @@ impl Wishes {
     /// Is there no more to wait for?
     pub fn is_over(&self, kind: Kind, name: &str) -> bool {
         let wait = self.waits.get(&kind).and_then(|waits| waits.get(name));
-        wait.is_none_or(|wait| *wait == Wait::Over)
+        wait.is_none_or(|wait| *wait == FetchState::Done)
     }
 
     /// The name was put to a server that is there.
     pub fn asked(&mut self, now: Tick, kind: Kind, name: &str) {
         if let Some(wait) = self.wait(kind, name)
-            && *wait == Wait::Unasked
+            && *wait == FetchState::NotRequested
         {
-            *wait = Wait::Until(now + FETCH_TIMEOUT);
+            *wait = FetchState::Until(now + FETCH_TIMEOUT);
         }
     }
 
     /// The server said something of the name.
     pub fn answered(&mut self, kind: Kind, name: &str) {
         if let Some(wait) = self.wait(kind, name) {
-            *wait = Wait::Over;
+            *wait = FetchState::Done;
         }
     }
 
     /// The stream is gone: nobody can answer.
     pub fn stream_lost(&mut self) {
         for wait in self.waits.values_mut().flat_map(BTreeMap::values_mut) {
-            if matches!(wait, Wait::Until(_)) {
-                *wait = Wait::Unasked;
+            if matches!(wait, FetchState::Until(_)) {
+                *wait = FetchState::NotRequested;
             }
         }
     }
@@ -105,8 +105,8 @@ impl Wishes {
     pub fn expire(&mut self, now: Tick) -> bool {
         let before = self.timed_out_count;
         for wait in self.waits.values_mut().flat_map(BTreeMap::values_mut) {
-            if matches!(wait, Wait::Until(until) if *until <= now) {
-                *wait = Wait::Over;
+            if matches!(wait, FetchState::Until(until) if *until <= now) {
+                *wait = FetchState::Done;
                 self.timed_out_count += 1;
             }
         }
@@ -117,13 +117,13 @@ impl Wishes {
     pub fn next_expiry(&self) -> Option<Tick> {
         let waits = self.waits.values().flat_map(BTreeMap::values);
         let until = waits.filter_map(|wait| match wait {
-            Wait::Until(until) => Some(*until),
-            Wait::Unasked | Wait::Over => None,
+            FetchState::Until(until) => Some(*until),
+            FetchState::NotRequested | FetchState::Done => None,
         });
         until.min()
     }
 
-    fn wait(&mut self, kind: Kind, name: &str) -> Option<&mut Wait> {
+    fn wait(&mut self, kind: Kind, name: &str) -> Option<&mut FetchState> {
         self.waits.get_mut(&kind)?.get_mut(name)
     }
 }

@@ -11,13 +11,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::control::configuration::Said;
+use crate::control::configuration::SourceUpdate;
 use crate::control::documents_source::DocumentsSource;
 use crate::control::identity::Expected;
 use crate::control::identity_watch::IdentityWatch;
 use crate::control::status::IdentityStatus;
 use crate::error::StartupError;
-use crate::member::{self, Lease, Leave, Member, MemberStatus, Observer, Standing};
+use crate::member::{
+    self, Announcer, ApplicationHealth, Member, MemberStatus, Observer, WithdrawalHandle,
+};
 use crate::options::Options;
 use crate::process::Addresses;
 use crate::source::Source;
@@ -31,7 +33,7 @@ const NAMES_WAIT_MEMBER: Duration = Duration::from_millis(100);
 
 /// Where configuration and identity come from.
 #[derive(Debug)]
-pub enum Opened {
+pub enum ConfigSource {
     /// A folder of documents, and the files of an identity.
     Documents(Box<DocumentsSource>, Option<Box<IdentityWatch>>),
     /// A control plane.
@@ -51,14 +53,14 @@ pub struct Run<'a> {
 
 /// What the life of the process needs of a member.
 #[derive(Debug)]
-pub struct Ties {
+pub struct MeshHandle {
     /// Takes the names of services that calls wait for.
     pub wants: mpsc::UnboundedSender<String>,
     /// Withdraws the application.
-    pub leave: Leave,
+    pub withdrawal: WithdrawalHandle,
 }
 
-impl Opened {
+impl ConfigSource {
     /// Opens what `options` name.
     ///
     /// # Errors
@@ -68,7 +70,7 @@ impl Opened {
         options: &Options,
         instance: &str,
         metrics: &Arc<Metrics>,
-    ) -> Result<Opened, StartupError> {
+    ) -> Result<ConfigSource, StartupError> {
         match &options.source {
             Source::Documents(folder) => {
                 let documents = DocumentsSource::load(clock, folder, Arc::clone(metrics))?;
@@ -76,53 +78,53 @@ impl Opened {
                 let expected = Expected::new(options, documents.trust_domain());
                 let identity = files.map(|files| IdentityWatch::load(files, expected));
                 let identity = identity.transpose()?.map(Box::new);
-                Ok(Opened::Documents(Box::new(documents), identity))
+                Ok(ConfigSource::Documents(Box::new(documents), identity))
             }
             Source::ControlPlane(membership) => {
                 let member = Member::open(clock, options, membership, instance, metrics)?;
-                Ok(Opened::Member(Box::new(member)))
+                Ok(ConfigSource::Member(Box::new(member)))
             }
         }
     }
 
     /// What is in force.
-    pub fn said(&self) -> watch::Receiver<Arc<Said>> {
+    pub fn updates(&self) -> watch::Receiver<Arc<SourceUpdate>> {
         match self {
-            Opened::Documents(documents, _) => documents.said(),
-            Opened::Member(member) => member.said(),
+            ConfigSource::Documents(documents, _) => documents.updates(),
+            ConfigSource::Member(member) => member.updates(),
         }
     }
 
     /// The identity as the workers take it, if there is one already.
     pub fn material(&self) -> Option<Arc<TlsMaterial>> {
         match self {
-            Opened::Documents(_, identity) => identity.as_ref().map(|it| it.material()),
-            Opened::Member(member) => member.material(),
+            ConfigSource::Documents(_, identity) => identity.as_ref().map(|it| it.material()),
+            ConfigSource::Member(member) => member.material(),
         }
     }
 
     /// What the admin pages say of the identity.
     pub fn identity(&self) -> watch::Receiver<Option<IdentityStatus>> {
         match self {
-            Opened::Documents(_, Some(identity)) => identity.status(),
-            Opened::Documents(_, None) => watch::channel(None).1,
-            Opened::Member(member) => member.identity(),
+            ConfigSource::Documents(_, Some(identity)) => identity.status(),
+            ConfigSource::Documents(_, None) => watch::channel(None).1,
+            ConfigSource::Member(member) => member.identity(),
         }
     }
 
     /// What the admin pages say of the control plane, if there is one.
     pub fn member(&self) -> Option<watch::Receiver<MemberStatus>> {
         match self {
-            Opened::Documents(..) => None,
-            Opened::Member(member) => Some(member.status().subscribe()),
+            ConfigSource::Documents(..) => None,
+            ConfigSource::Member(member) => Some(member.status().subscribe()),
         }
     }
 
     /// How long a start may wait for DNS.
     pub fn names_wait(&self) -> Duration {
         match self {
-            Opened::Documents(..) => NAMES_WAIT_DOCUMENTS,
-            Opened::Member(_) => NAMES_WAIT_MEMBER,
+            ConfigSource::Documents(..) => NAMES_WAIT_DOCUMENTS,
+            ConfigSource::Member(_) => NAMES_WAIT_MEMBER,
         }
     }
 
@@ -134,42 +136,45 @@ impl Opened {
         workers: &Workers,
         metrics: &Arc<Metrics>,
         tasks: &mut JoinSet<()>,
-    ) -> Option<Ties> {
+    ) -> Option<MeshHandle> {
         let Run {
             instance,
             addresses,
             rereads,
         } = run;
         match self {
-            Opened::Documents(documents, identity) => {
+            ConfigSource::Documents(documents, identity) => {
                 tasks.spawn(documents.run(rereads.clone()));
                 if let Some(identity) = identity {
                     tasks.spawn(identity.run(rereads, workers.clone(), Arc::clone(metrics)));
                 }
                 None
             }
-            Opened::Member(member) => {
-                let (leave, leaver) = member::leave();
+            ConfigSource::Member(member) => {
+                let (withdrawal_handle, withdrawal) = member::withdrawal();
                 let wants = member.wants();
                 let ends = options.app.zip(addresses.inbound);
-                let lease = ends.map(|(application, inbound)| {
-                    let (told, standing) = watch::channel(Standing::Unknown);
-                    tasks.spawn(member::watch_application(application, told));
-                    Lease {
+                let announcer = ends.map(|(application, inbound)| {
+                    let (health_sender, health) = watch::channel(ApplicationHealth::Unknown);
+                    tasks.spawn(member::watch_application(application, health_sender));
+                    Announcer {
                         instance,
                         application,
-                        standing,
+                        health,
                         inbound,
                         advertise: member.advertise(),
-                        leaver,
+                        withdrawal,
                         workers: workers.clone(),
                         observer: Observer::default(),
                         status: member.status().clone(),
                     }
                 });
                 tasks.spawn(member.save());
-                tasks.spawn(member.run(workers.clone(), lease));
-                Some(Ties { wants, leave })
+                tasks.spawn(member.run(workers.clone(), announcer));
+                Some(MeshHandle {
+                    wants,
+                    withdrawal: withdrawal_handle,
+                })
             }
         }
     }

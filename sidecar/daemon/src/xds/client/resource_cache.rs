@@ -1,7 +1,7 @@
-//! What the server said, judged: each resource alone, the last good one kept.
+//! What the server said, validated: each resource alone, the last good one kept.
 //!
 //! The judgement is [`accept`]'s, the same as for documents. What is held because the server
-//! still sends it, and wanted by nobody, is not judged: it shall be in nobody's way. Decides
+//! still sends it, and wanted by nobody, is not validated: it shall be in nobody's way. Decides
 //! nothing about what is wanted or in force.
 
 use std::collections::BTreeSet;
@@ -13,51 +13,51 @@ use outrider_proto::envoy::route::RouteConfiguration;
 use outrider_proto::envoy::tls::Secret;
 use outrider_proto::{Kind, Resource, Resources, unpack};
 
-use super::cache::Cache;
-use super::refusals::Refusals;
-use super::update::{Arrival, Gone, Update};
-use super::wishes::Wishes;
+use super::kind_cache::KindCache;
+use super::rejections::Rejections;
+use super::subscriptions::Subscriptions;
+use super::update::{ReceivedResource, Removed, Update};
 use crate::xds::{Configuration, FieldError, Rejection, accept};
 
 /// Everything the server said that is still asked for.
 #[derive(Debug, Default)]
-pub(super) struct Holdings {
-    pub clusters: Cache<Cluster>,
-    pub endpoints: Cache<ClusterLoadAssignment>,
-    pub routes: Cache<RouteConfiguration>,
-    pub secrets: Cache<Secret>,
-    pub refusals: Refusals,
-    judged: Configuration,
+pub(super) struct ResourceCache {
+    pub clusters: KindCache<Cluster>,
+    pub endpoints: KindCache<ClusterLoadAssignment>,
+    pub routes: KindCache<RouteConfiguration>,
+    pub secrets: KindCache<Secret>,
+    pub rejections: Rejections,
+    validated: Configuration,
     /// Refused before and good after all, which the server does not know.
     pub recovered: Vec<(Kind, String)>,
 }
 
-impl Holdings {
+impl ResourceCache {
     /// What was stored is the server's last word. Its version is computed again from what is left
     /// of it: if that is still the server's, nothing was lost on the way (a field that an older
     /// build did not know), and only then does the server send nothing.
-    pub fn restored(resources: &Resources) -> Holdings {
+    pub fn restored(resources: &Resources) -> ResourceCache {
         let Resources {
             clusters,
             endpoints,
             routes,
             secrets,
         } = resources;
-        let mut holdings = Holdings::default();
+        let mut cache = ResourceCache::default();
         for cluster in clusters {
-            holdings.clusters.put("", &[], cluster.message.clone());
+            cache.clusters.put("", &[], cluster.message.clone());
         }
         for assignment in endpoints {
-            holdings.endpoints.put("", &[], assignment.message.clone());
+            cache.endpoints.put("", &[], assignment.message.clone());
         }
         for routes in routes {
             let aliases = routes.message.aliases();
-            holdings.routes.put("", &aliases, routes.message.clone());
+            cache.routes.put("", &aliases, routes.message.clone());
         }
         for secret in secrets {
-            holdings.secrets.put("", &[], secret.message.clone());
+            cache.secrets.put("", &[], secret.message.clone());
         }
-        holdings
+        cache
     }
 
     /// Takes in a response; gives what of it was refused. What is not asked for (any more) is
@@ -66,7 +66,7 @@ impl Holdings {
         &mut self,
         now: Tick,
         update: &Update,
-        wishes: &Wishes,
+        subscriptions: &Subscriptions,
         is_asked: impl Fn(&str) -> bool,
     ) -> Vec<Rejection> {
         let mut rejected = Vec::new();
@@ -78,11 +78,12 @@ impl Holdings {
             // Never subscribed to: listeners do not come by ADS here.
             Kind::Listener => Vec::new(),
         };
-        self.refusals.note_noise(now, update, &arrived, &rejected);
+        self.rejections
+            .note_undecodable(now, update, &arrived, &rejected);
         // An alias may have moved: what nobody asks for any more shall not be in the way.
         self.keep(update.kind, is_asked);
         let type_url = update.kind.type_url();
-        for mut rejection in self.judge(now, wishes) {
+        for mut rejection in self.validate(now, subscriptions) {
             let index = arrived.iter().position(|name| *name == rejection.name);
             if let Some(index) = index.filter(|_| rejection.type_url == type_url) {
                 rejection.index = index;
@@ -93,16 +94,16 @@ impl Holdings {
     }
 
     /// Judges the server's last word on everything that is wanted.
-    pub fn judge(&mut self, now: Tick, wishes: &Wishes) -> Vec<Rejection> {
+    pub fn validate(&mut self, now: Tick, subscriptions: &Subscriptions) -> Vec<Rejection> {
         let resources = Resources {
-            clusters: self.clusters.latest(wishes.of(Kind::Cluster)),
-            endpoints: self.endpoints.latest(wishes.of(Kind::Endpoints)),
-            routes: self.routes.latest(wishes.of(Kind::Routes)),
-            secrets: self.secrets.latest(wishes.of(Kind::Secret)),
+            clusters: self.clusters.latest(subscriptions.of(Kind::Cluster)),
+            endpoints: self.endpoints.latest(subscriptions.of(Kind::Endpoints)),
+            routes: self.routes.latest(subscriptions.of(Kind::Routes)),
+            secrets: self.secrets.latest(subscriptions.of(Kind::Secret)),
         };
-        let accepted = accept(&resources, &self.judged);
-        self.judged = accepted.configuration;
-        self.refusals.judged(now, &accepted.rejected);
+        let accepted = accept(&resources, &self.validated);
+        self.validated = accepted.configuration;
+        self.rejections.validated(now, &accepted.rejected);
         let rejected = accepted.rejected.iter();
         let rejected: BTreeSet<_> = rejected
             .map(|r| (r.type_url.as_str(), r.name.as_str()))
@@ -110,12 +111,12 @@ impl Holdings {
         for kind in Kind::ALL {
             let type_url = kind.type_url();
             let is_rejected = |name: &str| rejected.contains(&(type_url.as_str(), name));
-            let is_wanted = wishes.of(kind);
+            let is_wanted = subscriptions.of(kind);
             let recovered = match kind {
-                Kind::Cluster => self.clusters.judge(is_wanted, is_rejected),
-                Kind::Endpoints => self.endpoints.judge(is_wanted, is_rejected),
-                Kind::Routes => self.routes.judge(is_wanted, is_rejected),
-                Kind::Secret => self.secrets.judge(is_wanted, is_rejected),
+                Kind::Cluster => self.clusters.validate(is_wanted, is_rejected),
+                Kind::Endpoints => self.endpoints.validate(is_wanted, is_rejected),
+                Kind::Routes => self.routes.validate(is_wanted, is_rejected),
+                Kind::Secret => self.secrets.validate(is_wanted, is_rejected),
                 Kind::Listener => Vec::new(),
             };
             let recovered = recovered.into_iter().map(|name| (kind, name));
@@ -136,7 +137,7 @@ impl Holdings {
     }
 
     pub fn keep(&mut self, kind: Kind, is_asked: impl Fn(&str) -> bool) {
-        self.refusals.keep(kind, &is_asked);
+        self.rejections.keep(kind, &is_asked);
         match kind {
             Kind::Cluster => self.clusters.keep(is_asked),
             Kind::Endpoints => self.endpoints.keep(is_asked),
@@ -161,7 +162,7 @@ impl Holdings {
 /// Aliases are what the server says and what the resource itself says: over state of the world
 /// one that was asked for by its name comes without them.
 fn arrive<M: Resource + Clone>(
-    cache: &mut Cache<M>,
+    cache: &mut KindCache<M>,
     update: &Update,
     is_asked: impl Fn(&str) -> bool,
     rejected: &mut Vec<Rejection>,
@@ -189,8 +190,8 @@ fn arrive<M: Resource + Clone>(
         }
     }
     let gone: Vec<String> = match &update.gone {
-        Gone::Named(gone) => gone.clone(),
-        Gone::AllOthers => {
+        Removed::Named(gone) => gone.clone(),
+        Removed::AllOthers => {
             let others = cache.names().filter(|name| !names.contains(name));
             others.cloned().collect()
         }
@@ -201,7 +202,7 @@ fn arrive<M: Resource + Clone>(
     names
 }
 
-fn decode<M: Resource>(arrival: &Arrival) -> Result<M, FieldError> {
+fn decode<M: Resource>(arrival: &ReceivedResource) -> Result<M, FieldError> {
     let message = unpack::<M>(&arrival.body).map_err(|error| FieldError {
         path: "resource".to_owned(),
         problem: error.to_string(),

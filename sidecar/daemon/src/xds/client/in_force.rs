@@ -13,28 +13,28 @@ use outrider_proto::envoy::route::RouteConfiguration;
 use outrider_proto::envoy::tls::Secret;
 use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name};
 
-use super::holdings::Holdings;
-use super::wishes::{Wishes, clusters_of};
+use super::resource_cache::ResourceCache;
+use super::subscriptions::{Subscriptions, clusters_of};
 
 /// The resources in force.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Serving {
+pub(super) struct InForce {
     routes: BTreeMap<String, Versioned<RouteConfiguration>>,
     clusters: BTreeMap<String, Versioned<Cluster>>,
     endpoints: BTreeMap<String, Versioned<ClusterLoadAssignment>>,
     secrets: BTreeMap<String, Versioned<Secret>>,
 }
 
-impl Serving {
+impl InForce {
     /// What was in force when it was stored.
-    pub fn restored(resources: &Resources) -> Serving {
+    pub fn restored(resources: &Resources) -> InForce {
         let Resources {
             clusters,
             endpoints,
             routes,
             secrets,
         } = resources;
-        Serving {
+        InForce {
             routes: by_name(routes),
             clusters: by_name(clusters),
             endpoints: by_name(endpoints),
@@ -43,13 +43,13 @@ impl Serving {
     }
 
     /// What is in force next, after `self`.
-    pub fn next(&self, holdings: &Holdings, wishes: &Wishes) -> Serving {
-        let mut next = Serving::default();
-        for (name, routes) in holdings.routes.all_good(wishes.of(Kind::Routes)) {
+    pub fn next(&self, cache: &ResourceCache, subscriptions: &Subscriptions) -> InForce {
+        let mut next = InForce::default();
+        for (name, routes) in cache.routes.all_good(subscriptions.of(Kind::Routes)) {
             let clusters = clusters_of(&routes.message);
             let warm = |cluster: &&str| {
-                self.cluster(holdings, wishes, cluster).is_some()
-                    || is_hopeless(holdings, wishes, cluster)
+                self.cluster(cache, subscriptions, cluster).is_some()
+                    || is_hopeless(cache, subscriptions, cluster)
             };
             let chosen = if clusters.iter().all(warm) {
                 Some(routes)
@@ -60,15 +60,15 @@ impl Serving {
             next.routes.extend(chosen);
         }
         for name in next.cluster_names() {
-            let cluster = self.cluster(holdings, wishes, &name).cloned();
+            let cluster = self.cluster(cache, subscriptions, &name).cloned();
             next.clusters.extend(cluster.map(|cluster| (name, cluster)));
         }
         for name in next.endpoint_names() {
-            let endpoints = holdings.endpoints.good(&name).cloned();
+            let endpoints = cache.endpoints.good(&name).cloned();
             next.endpoints.extend(endpoints.map(|found| (name, found)));
         }
         next.secrets.clone_from(&self.secrets);
-        let secrets = holdings.secrets.all_good(wishes.of(Kind::Secret));
+        let secrets = cache.secrets.all_good(subscriptions.of(Kind::Secret));
         let secrets = secrets.map(|(name, secret)| (name.clone(), secret.clone()));
         next.secrets.extend(secrets);
         next
@@ -77,13 +77,13 @@ impl Serving {
     /// The new cluster if it is warm, else the one in force.
     fn cluster<'c>(
         &'c self,
-        holdings: &'c Holdings,
-        wishes: &Wishes,
+        cache: &'c ResourceCache,
+        subscriptions: &Subscriptions,
         name: &str,
     ) -> Option<&'c Versioned<Cluster>> {
-        let good = holdings.clusters.good(name)?;
+        let good = cache.clusters.good(name)?;
         let warm = eds_name(&good.message).is_none_or(|eds| {
-            holdings.endpoints.good(eds).is_some() || is_answered(wishes, Kind::Endpoints, eds)
+            cache.endpoints.good(eds).is_some() || is_answered(subscriptions, Kind::Endpoints, eds)
         });
         if warm {
             Some(good)
@@ -124,11 +124,11 @@ fn by_name<M: Resource + Clone>(resources: &[Versioned<M>]) -> BTreeMap<String, 
 }
 
 /// Was a name wanted, and is there no more to wait for?
-fn is_answered(wishes: &Wishes, kind: Kind, name: &str) -> bool {
-    wishes.has(kind, name) && wishes.is_over(kind, name)
+fn is_answered(subscriptions: &Subscriptions, kind: Kind, name: &str) -> bool {
+    subscriptions.has(kind, name) && subscriptions.is_over(kind, name)
 }
 
 /// Nothing good is there and nothing will come.
-fn is_hopeless(holdings: &Holdings, wishes: &Wishes, cluster: &str) -> bool {
-    holdings.clusters.good(cluster).is_none() && is_answered(wishes, Kind::Cluster, cluster)
+fn is_hopeless(cache: &ResourceCache, subscriptions: &Subscriptions, cluster: &str) -> bool {
+    cache.clusters.good(cluster).is_none() && is_answered(subscriptions, Kind::Cluster, cluster)
 }

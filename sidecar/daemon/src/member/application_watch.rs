@@ -1,15 +1,15 @@
 //! Is the application beside this sidecar there, and does it take calls?
 //!
 //! What is believed, and when to ask again: soon while it is absent, so that one that starts is
-//! announced at once, and each second while it serves. How it is asked is in [`super::question`].
+//! announced at once, and each second while it serves. How it is asked is in [`super::health_check`].
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::question::{Seen, ask};
-use super::standing::{Absence, Standing};
+use super::application_health::{Absence, ApplicationHealth};
+use super::health_check::{CheckResult, check};
 
 /// Time between two questions to one that serves, and the longest to one that answers that it does
 /// not. 1 s: a third of what a lease forgives.
@@ -26,47 +26,53 @@ const REFUSED_AGAIN_MAX: Duration = Duration::from_millis(40);
 /// Doubts in a row after which the application does not serve: one may be a moment's load.
 const DOUBTS_MAX: u32 = 3;
 
-/// Asks for ever; `standing`, which begins as unknown, changes when the answer does.
-pub async fn watch(application: SocketAddr, standing: watch::Sender<Standing>) {
+/// Asks for ever; `health`, which begins as unknown, changes when the answer does.
+pub async fn watch(application: SocketAddr, health: watch::Sender<ApplicationHealth>) {
     let (mut doubts, mut waited) = (0, SOON);
     loop {
-        let seen = ask(application).await;
-        let before = standing.borrow().clone();
-        let now = judge(seen, &before, &mut doubts);
+        let result = check(application).await;
+        let before = health.borrow().clone();
+        let now = evaluate(result, &before, &mut doubts);
         let has_changed = now.is_news(&before);
         waited = wait(&now, has_changed, waited);
         if has_changed {
             let problem = now.problem(application);
             tracing::info!(%application, state = now.word(), problem, "the application changed");
-            standing.send_replace(now);
+            health.send_replace(now);
         }
         tokio::time::sleep(waited).await;
     }
 }
 
 /// What is believed after `before`? `doubts` counts those in a row.
-fn judge(seen: Seen, before: &Standing, doubts: &mut u32) -> Standing {
-    *doubts = match seen {
-        Seen::Serving | Seen::Absent(_) => 0,
-        Seen::Doubtful(_) => doubts.saturating_add(1),
-        Seen::NotAsked => *doubts,
+fn evaluate(
+    result: CheckResult,
+    before: &ApplicationHealth,
+    doubts: &mut u32,
+) -> ApplicationHealth {
+    *doubts = match result {
+        CheckResult::Serving | CheckResult::Absent(_) => 0,
+        CheckResult::Doubtful(_) => doubts.saturating_add(1),
+        CheckResult::NotAsked => *doubts,
     };
-    match seen {
-        Seen::Serving => Standing::Serving,
-        Seen::Absent(absence) => Standing::Absent(absence),
-        Seen::Doubtful(_) if before.is_serving() && *doubts < DOUBTS_MAX => Standing::Serving,
+    match result {
+        CheckResult::Serving => ApplicationHealth::Serving,
+        CheckResult::Absent(absence) => ApplicationHealth::Absent(absence),
+        CheckResult::Doubtful(_) if before.is_serving() && *doubts < DOUBTS_MAX => {
+            ApplicationHealth::Serving
+        }
         // Who never answered is not there yet.
-        Seen::Doubtful(absence) => Standing::Absent(absence),
-        Seen::NotAsked => before.clone(),
+        CheckResult::Doubtful(absence) => ApplicationHealth::Absent(absence),
+        CheckResult::NotAsked => before.clone(),
     }
 }
 
 /// How long to wait after an answer; `waited` is how long it was before it.
-fn wait(now: &Standing, has_changed: bool, waited: Duration) -> Duration {
+fn wait(now: &ApplicationHealth, has_changed: bool, waited: Duration) -> Duration {
     let longest = match now {
-        Standing::Serving => return INTERVAL,
-        Standing::Absent(Absence::NotListening) => REFUSED_AGAIN_MAX,
-        Standing::Absent(_) | Standing::Unknown => INTERVAL,
+        ApplicationHealth::Serving => return INTERVAL,
+        ApplicationHealth::Absent(Absence::NotListening) => REFUSED_AGAIN_MAX,
+        ApplicationHealth::Absent(_) | ApplicationHealth::Unknown => INTERVAL,
     };
     match has_changed {
         true => SOON,
@@ -80,13 +86,13 @@ mod tests {
     use tokio::net::TcpListener;
     use tonic::Code;
 
-    fn not_serving() -> Standing {
-        Standing::Absent(Absence::NotServing("NOT_SERVING"))
+    fn not_serving() -> ApplicationHealth {
+        ApplicationHealth::Absent(Absence::NotServing("NOT_SERVING"))
     }
 
     /// How long is waited after each of these standings, milliseconds.
-    fn waits(standings: &[Standing]) -> Vec<u128> {
-        let (mut before, mut waited) = (Standing::Unknown, SOON);
+    fn waits(standings: &[ApplicationHealth]) -> Vec<u128> {
+        let (mut before, mut waited) = (ApplicationHealth::Unknown, SOON);
         let waits = standings.iter().map(|now| {
             waited = wait(now, now.is_news(&before), waited);
             before = now.clone();
@@ -97,8 +103,8 @@ mod tests {
 
     #[test]
     fn an_absent_application_is_asked_soon_then_less_often() {
-        let gone = Standing::Absent(Absence::NotListening);
-        let serving = Standing::Serving;
+        let gone = ApplicationHealth::Absent(Absence::NotListening);
+        let serving = ApplicationHealth::Serving;
         let doubling = [20, 40, 80, 160, 320, 640, 1_000, 1_000];
         assert_eq!(waits(&vec![not_serving(); 8]), doubling);
         assert_eq!(waits(&vec![gone.clone(); 4]), [20, 40, 40, 40]);
@@ -106,36 +112,36 @@ mod tests {
         assert_eq!(waits(&dies), [1_000, 20, 40, 20]);
         let returns = [not_serving(), not_serving(), serving.clone(), not_serving()];
         assert_eq!(waits(&returns), [20, 40, 1_000, 20]);
-        assert_eq!(waits(&[Standing::Unknown, serving]), [40, 1_000]);
+        assert_eq!(waits(&[ApplicationHealth::Unknown, serving]), [40, 1_000]);
     }
 
     #[test]
     fn only_doubts_in_a_row_count_and_a_question_not_asked_changes_nothing() {
-        let late = || Seen::Doubtful(Absence::Silent);
-        let failed = || Seen::Doubtful(Absence::Failed(Code::Internal, String::new()));
-        let no = || Seen::Absent(Absence::NotServing("NOT_SERVING"));
-        let (mut doubts, mut standing) = (0, Standing::Unknown);
-        for (step, (seen, expected)) in [
-            (Seen::NotAsked, "unknown"),
+        let late = || CheckResult::Doubtful(Absence::Silent);
+        let failed = || CheckResult::Doubtful(Absence::Failed(Code::Internal, String::new()));
+        let no = || CheckResult::Absent(Absence::NotServing("NOT_SERVING"));
+        let (mut doubts, mut health) = (0, ApplicationHealth::Unknown);
+        for (step, (result, expected)) in [
+            (CheckResult::NotAsked, "unknown"),
             (late(), "silent"),
-            (Seen::Serving, "serving"),
+            (CheckResult::Serving, "serving"),
             (late(), "serving"),
             (failed(), "serving"),
-            (Seen::Serving, "serving"),
+            (CheckResult::Serving, "serving"),
             (late(), "serving"),
-            (Seen::NotAsked, "serving"),
+            (CheckResult::NotAsked, "serving"),
             (late(), "serving"),
             (failed(), "health_failed"),
-            (Seen::NotAsked, "health_failed"),
+            (CheckResult::NotAsked, "health_failed"),
             (late(), "silent"),
-            (Seen::Serving, "serving"),
+            (CheckResult::Serving, "serving"),
             (no(), "not_serving"),
         ]
         .into_iter()
         .enumerate()
         {
-            standing = judge(seen, &standing, &mut doubts);
-            assert_eq!(standing.word(), expected, "step {step}");
+            health = evaluate(result, &health, &mut doubts);
+            assert_eq!(health.word(), expected, "step {step}");
         }
     }
 
@@ -143,11 +149,11 @@ mod tests {
     async fn a_change_is_told_at_the_next_question() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (told, mut standing) = watch::channel(Standing::Serving);
+        let (told, mut health) = watch::channel(ApplicationHealth::Serving);
         drop(listener);
         tokio::spawn(watch(address, told));
-        let gone = Standing::Absent(Absence::NotListening);
-        let changed = standing.wait_for(|standing| *standing == gone).await;
+        let gone = ApplicationHealth::Absent(Absence::NotListening);
+        let changed = health.wait_for(|health| *health == gone).await;
         assert!(changed.is_ok());
     }
 }

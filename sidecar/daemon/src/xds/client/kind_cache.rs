@@ -13,7 +13,7 @@ struct Received<M> {
 
 #[derive(Debug)]
 struct Entry<M> {
-    /// The server's last word, good or bad. A bad one is judged again when others change:
+    /// The server's last word, good or bad. A bad one is validated again when others change:
     /// what was wrong may have been a domain that another gives up.
     latest: Received<M>,
     good: Option<Received<M>>,
@@ -30,15 +30,15 @@ impl<M> Entry<M> {
 
 /// The resources of one kind, by name.
 #[derive(Debug)]
-pub(super) struct Cache<M>(BTreeMap<String, Entry<M>>);
+pub(super) struct KindCache<M>(BTreeMap<String, Entry<M>>);
 
-impl<M> Default for Cache<M> {
-    fn default() -> Cache<M> {
-        Cache(BTreeMap::new())
+impl<M> Default for KindCache<M> {
+    fn default() -> KindCache<M> {
+        KindCache(BTreeMap::new())
     }
 }
 
-impl<M: Resource + Clone> Cache<M> {
+impl<M: Resource + Clone> KindCache<M> {
     /// The server's word. An alias belongs to who named it last. Without a version of the
     /// server's, the content's serves.
     pub fn put(&mut self, version: &str, aliases: &[String], message: M) {
@@ -81,7 +81,7 @@ impl<M: Resource + Clone> Cache<M> {
 
     /// Notes which last words are good, of those that are wanted; gives the names and aliases
     /// of those that were refused before and are good after all.
-    pub fn judge(
+    pub fn validate(
         &mut self,
         is_wanted: impl Fn(&str) -> bool,
         is_rejected: impl Fn(&str) -> bool,

@@ -12,14 +12,14 @@ use outrider_identity::{SpiffeId, Svid};
 use outrider_proto::v1::{StoredConfiguration, StoredIdentity};
 use rustls_pki_types::CertificateDer;
 
-use super::sealed::{self, Sealed};
+use super::stored_file::{self, StoredFile};
 use crate::error::StartupError;
 use crate::options::Options;
 
 /// Mode of a folder that we make: it is for a key.
 const FOLDER_MODE: u32 = 0o700;
 
-impl Sealed for StoredIdentity {
+impl StoredFile for StoredIdentity {
     const FILE: &'static str = "identity";
     const HEAD: &'static [u8] = b"outrider identity 1\n";
 
@@ -28,7 +28,7 @@ impl Sealed for StoredIdentity {
     }
 }
 
-impl Sealed for StoredConfiguration {
+impl StoredFile for StoredConfiguration {
     const FILE: &'static str = "configuration";
     const HEAD: &'static [u8] = b"outrider configuration 1\n";
 
@@ -39,24 +39,24 @@ impl Sealed for StoredConfiguration {
 
 /// The folder, ours alone while this lives.
 #[derive(Debug)]
-pub struct Data {
+pub struct DataFolder {
     folder: PathBuf,
     _lock: File,
 }
 
-impl Data {
+impl DataFolder {
     /// Makes the folder if it is missing, and takes it for this process.
     ///
     /// # Errors
     /// [`StartupError::Data`]: it cannot be written, or another sidecar has it.
-    pub fn open(folder: &Path) -> Result<Data, StartupError> {
+    pub fn open(folder: &Path) -> Result<DataFolder, StartupError> {
         let unusable = |problem| StartupError::Data {
             folder: folder.to_owned(),
             problem,
         };
         let lock = lock(folder).map_err(|error| unusable(error.to_string()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Data {
+            Ok(()) => Ok(DataFolder {
                 folder: folder.to_owned(),
                 _lock: lock,
             }),
@@ -76,7 +76,7 @@ impl Data {
         &self,
         options: &Options,
     ) -> Result<Option<(SpiffeId, StoredIdentity)>, StartupError> {
-        let stored = match sealed::read::<StoredIdentity>(&self.folder) {
+        let stored = match stored_file::read::<StoredIdentity>(&self.folder) {
             Ok(Some(stored)) => stored,
             Ok(None) => return Ok(None),
             Err(problem) => {
@@ -106,7 +106,7 @@ impl Data {
     /// The last good configuration for `id`; `None` when there is none, or none that can be used,
     /// which is logged.
     pub fn configuration(&self, id: &str) -> Option<StoredConfiguration> {
-        match sealed::read::<StoredConfiguration>(&self.folder) {
+        match stored_file::read::<StoredConfiguration>(&self.folder) {
             Ok(Some(stored)) if stored.identity == id => Some(stored),
             Ok(Some(stored)) => {
                 let of = stored.identity;
@@ -125,8 +125,8 @@ impl Data {
     }
 
     /// Replaces a file. Blocks until it is on the disk; says what went wrong in the log.
-    pub fn save<M: Sealed>(&self, message: &M) -> bool {
-        let saved = sealed::write(&self.folder, message);
+    pub fn save<M: StoredFile>(&self, message: &M) -> bool {
+        let saved = stored_file::write(&self.folder, message);
         if let Err(error) = &saved {
             let (folder, file) = (self.folder.display(), M::FILE);
             tracing::error!(%folder, file, %error, "could not be saved: a restart finds the one before");

@@ -20,7 +20,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tower::service_fn;
 
-use super::standing::Absence;
+use super::application_health::Absence;
 
 /// Longest wait for the connection, for the answer, and for the first frame. 1 s.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(1);
 const NO_DESCRIPTOR: [i32; 2] = [23, 24];
 
 /// A client's first octets: the preface, and SETTINGS that change nothing.
-const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const CLIENT_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// The head of a frame. Octets.
 const FRAME_HEAD: usize = 9;
@@ -39,7 +39,7 @@ const SHOWN_MAX: usize = 60;
 
 /// What one question found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum CheckResult {
     /// It takes calls.
     Serving,
     /// It surely takes none.
@@ -51,34 +51,34 @@ pub enum Seen {
 }
 
 /// Does it take calls now?
-pub async fn ask(application: SocketAddr) -> Seen {
+pub async fn check(application: SocketAddr) -> CheckResult {
     let connection = match timeout(TIMEOUT, TcpStream::connect(application)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return unconnected(&error),
-        Err(_) => return Seen::Doubtful(Absence::Silent),
+        Err(_) => return CheckResult::Doubtful(Absence::Silent),
     };
     // The question is two frames: the second is not to wait for an acknowledgement of the first.
     // Fails when the connection has ended, which the question finds.
     let _ = connection.set_nodelay(true);
     let answered = timeout(TIMEOUT, health(connection)).await;
     match answered.ok().flatten() {
-        Some(Ok(status)) => judge_health(status),
-        Some(Err(status)) => judge_failure(&status),
-        None => greet(application).await,
+        Some(Ok(status)) => from_serving_status(status),
+        Some(Err(status)) => from_error(&status),
+        None => probe_http2(application).await,
     }
 }
 
 /// What it says of the application that there is no connection.
-fn unconnected(error: &io::Error) -> Seen {
+fn unconnected(error: &io::Error) -> CheckResult {
     let no_descriptor = error
         .raw_os_error()
         .is_some_and(|errno| NO_DESCRIPTOR.contains(&errno));
     match error.kind() {
-        _ if no_descriptor => Seen::NotAsked,
-        ErrorKind::AddrNotAvailable | ErrorKind::WouldBlock => Seen::NotAsked,
-        ErrorKind::TimedOut => Seen::Doubtful(Absence::Silent),
-        ErrorKind::ConnectionRefused => Seen::Absent(Absence::NotListening),
-        _ => Seen::Absent(Absence::Unreachable(error.to_string())),
+        _ if no_descriptor => CheckResult::NotAsked,
+        ErrorKind::AddrNotAvailable | ErrorKind::WouldBlock => CheckResult::NotAsked,
+        ErrorKind::TimedOut => CheckResult::Doubtful(Absence::Silent),
+        ErrorKind::ConnectionRefused => CheckResult::Absent(Absence::NotListening),
+        _ => CheckResult::Absent(Absence::Unreachable(error.to_string())),
     }
 }
 
@@ -101,11 +101,11 @@ async fn health(connection: TcpStream) -> Option<Result<ServingStatus, Status>> 
     }
 }
 
-fn judge_health(status: ServingStatus) -> Seen {
+fn from_serving_status(status: ServingStatus) -> CheckResult {
     match status {
-        ServingStatus::Serving => Seen::Serving,
+        ServingStatus::Serving => CheckResult::Serving,
         ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {
-            Seen::Absent(Absence::NotServing(status.as_str_name()))
+            CheckResult::Absent(Absence::NotServing(status.as_str_name()))
         }
     }
 }
@@ -113,33 +113,33 @@ fn judge_health(status: ServingStatus) -> Seen {
 /// It answers, but not what was asked. Who has no health service, or keeps it from us, or does not
 /// speak of the whole server, says nothing of its health; any other error is one, as for gRPC's own
 /// health checking of clients.
-fn judge_failure(status: &Status) -> Seen {
+fn from_error(status: &Status) -> CheckResult {
     match status.code() {
         Code::Unimplemented | Code::NotFound | Code::Unauthenticated | Code::PermissionDenied => {
-            Seen::Serving
+            CheckResult::Serving
         }
         code => {
             let message = shown(status.message().as_bytes());
-            Seen::Doubtful(Absence::Failed(code, message))
+            CheckResult::Doubtful(Absence::Failed(code, message))
         }
     }
 }
 
 /// It accepts connections and says nothing of its health: does it speak HTTP/2?
-async fn greet(application: SocketAddr) -> Seen {
+async fn probe_http2(application: SocketAddr) -> CheckResult {
     let mut first = Vec::with_capacity(SHOWN_MAX);
     let ended = timeout(TIMEOUT, first_octets(application, &mut first)).await;
     match (recognize(&first), ended) {
-        (Some(seen), _) => seen,
-        (None, Ok(_)) => Seen::Doubtful(Absence::Closed),
-        (None, Err(_)) => Seen::Doubtful(Absence::Silent),
+        (Some(result), _) => result,
+        (None, Ok(_)) => CheckResult::Doubtful(Absence::Closed),
+        (None, Err(_)) => CheckResult::Doubtful(Absence::Silent),
     }
 }
 
 /// Reads until there is the head of a frame, and what came with it.
 async fn first_octets(application: SocketAddr, first: &mut Vec<u8>) -> io::Result<()> {
     let mut connection = TcpStream::connect(application).await?;
-    connection.write_all(GREETING).await?;
+    connection.write_all(CLIENT_PREFACE).await?;
     while first.len() < FRAME_HEAD {
         if connection.read_buf(first).await? == 0 {
             break;
@@ -149,13 +149,13 @@ async fn first_octets(application: SocketAddr, first: &mut Vec<u8>) -> io::Resul
 }
 
 /// What a peer is that says this first; `None`: it said nothing.
-fn recognize(first: &[u8]) -> Option<Seen> {
+fn recognize(first: &[u8]) -> Option<CheckResult> {
     // Length, type, flags, stream; the record of an alert or of a handshake in TLS.
     match first {
         [] => None,
-        [_, _, _, 0x04, _, 0, 0, 0, 0, ..] => Some(Seen::Serving),
-        [0x15 | 0x16, 0x03, ..] => Some(Seen::Absent(Absence::Tls)),
-        _ => Some(Seen::Absent(Absence::Foreign(shown(first)))),
+        [_, _, _, 0x04, _, 0, 0, 0, 0, ..] => Some(CheckResult::Serving),
+        [0x15 | 0x16, 0x03, ..] => Some(CheckResult::Absent(Absence::Tls)),
+        _ => Some(CheckResult::Absent(Absence::Foreign(shown(first)))),
     }
 }
 
@@ -183,21 +183,30 @@ mod tests {
     async fn where_no_process_listens_nothing_serves() {
         let (gone, address) = listener().await;
         drop(gone);
-        assert_eq!(ask(address).await, Seen::Absent(Absence::NotListening));
+        assert_eq!(
+            check(address).await,
+            CheckResult::Absent(Absence::NotListening)
+        );
     }
 
     #[tokio::test]
     async fn another_program_at_the_port_is_not_the_application() {
         let http = "HTTP/1.1 400 Bad Request\r\nserver: other\r\n\r\n";
         let line = || "HTTP/1.1 400 Bad Request".to_owned();
-        let cases: [(&[u8], Seen); 4] = [
-            (http.as_bytes(), Seen::Absent(Absence::Foreign(line()))),
+        let cases: [(&[u8], CheckResult); 4] = [
+            (
+                http.as_bytes(),
+                CheckResult::Absent(Absence::Foreign(line())),
+            ),
             (
                 b"+\x1b[2J",
-                Seen::Absent(Absence::Foreign("+\\x1b[2J".to_owned())),
+                CheckResult::Absent(Absence::Foreign("+\\x1b[2J".to_owned())),
             ),
-            (b"\x15\x03\x01\0\x02\x02\x16", Seen::Absent(Absence::Tls)),
-            (b"", Seen::Doubtful(Absence::Closed)),
+            (
+                b"\x15\x03\x01\0\x02\x02\x16",
+                CheckResult::Absent(Absence::Tls),
+            ),
+            (b"", CheckResult::Doubtful(Absence::Closed)),
         ];
         for (says, expected) in cases {
             let (listener, address) = listener().await;
@@ -208,14 +217,14 @@ mod tests {
                     let _ = connection.write_all(says).await;
                 }
             });
-            assert_eq!(ask(address).await, expected);
+            assert_eq!(check(address).await, expected);
         }
     }
 
     #[tokio::test]
     async fn a_program_that_says_nothing_is_silent() {
         let (_listener, address) = listener().await;
-        assert_eq!(ask(address).await, Seen::Doubtful(Absence::Silent));
+        assert_eq!(check(address).await, CheckResult::Doubtful(Absence::Silent));
     }
 
     #[tokio::test]
@@ -224,13 +233,13 @@ mod tests {
         let (reporter, service) = tonic_health::server::health_reporter();
         let server = Server::builder().add_service(service);
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        let not_serving = Seen::Absent(Absence::NotServing("NOT_SERVING"));
+        let not_serving = CheckResult::Absent(Absence::NotServing("NOT_SERVING"));
         for (said, expected) in [
             (tonic_health::ServingStatus::NotServing, not_serving),
-            (tonic_health::ServingStatus::Serving, Seen::Serving),
+            (tonic_health::ServingStatus::Serving, CheckResult::Serving),
         ] {
             reporter.set_service_status("", said).await;
-            assert_eq!(ask(address).await, expected, "{said:?}");
+            assert_eq!(check(address).await, expected, "{said:?}");
         }
     }
 
@@ -239,38 +248,44 @@ mod tests {
         let (listener, address) = listener().await;
         let server = Server::builder().add_routes(tonic::service::Routes::default());
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        assert_eq!(ask(address).await, Seen::Serving);
+        assert_eq!(check(address).await, CheckResult::Serving);
     }
 
     #[test]
     fn an_error_of_the_health_service_is_one_unless_it_only_says_nothing() {
         let failed = |code| {
-            Seen::Doubtful(Absence::Failed(
+            CheckResult::Doubtful(Absence::Failed(
                 code,
                 "the database\\xe2\\x80\\x99s".to_owned(),
             ))
         };
         for (code, expected) in [
-            (Code::Unimplemented, Seen::Serving),
-            (Code::NotFound, Seen::Serving),
-            (Code::Unauthenticated, Seen::Serving),
-            (Code::PermissionDenied, Seen::Serving),
+            (Code::Unimplemented, CheckResult::Serving),
+            (Code::NotFound, CheckResult::Serving),
+            (Code::Unauthenticated, CheckResult::Serving),
+            (Code::PermissionDenied, CheckResult::Serving),
             (Code::Unavailable, failed(Code::Unavailable)),
             (Code::Internal, failed(Code::Internal)),
         ] {
             let status = Status::new(code, "the database’s\nsecond line");
-            assert_eq!(judge_failure(&status), expected, "{code:?}");
+            assert_eq!(from_error(&status), expected, "{code:?}");
         }
     }
 
     #[test]
     fn an_error_of_this_machine_says_nothing_of_the_application() {
-        let silent = Seen::Doubtful(Absence::Silent);
-        let not_listening = Seen::Absent(Absence::NotListening);
+        let silent = CheckResult::Doubtful(Absence::Silent);
+        let not_listening = CheckResult::Absent(Absence::NotListening);
         for (error, expected) in [
-            (io::Error::from_raw_os_error(24), Seen::NotAsked),
-            (io::Error::from(ErrorKind::AddrNotAvailable), Seen::NotAsked),
-            (io::Error::from(ErrorKind::WouldBlock), Seen::NotAsked),
+            (io::Error::from_raw_os_error(24), CheckResult::NotAsked),
+            (
+                io::Error::from(ErrorKind::AddrNotAvailable),
+                CheckResult::NotAsked,
+            ),
+            (
+                io::Error::from(ErrorKind::WouldBlock),
+                CheckResult::NotAsked,
+            ),
             (io::Error::from(ErrorKind::TimedOut), silent),
             (io::Error::from(ErrorKind::ConnectionRefused), not_listening),
         ] {

@@ -16,7 +16,7 @@ use prost::Message;
 const MODE: u32 = 0o600;
 
 /// A message that is kept in a file of its own.
-pub trait Sealed: Message + Default {
+pub trait StoredFile: Message + Default {
     /// Its file.
     const FILE: &'static str;
     /// How the file begins. The digit is the version of the form.
@@ -30,14 +30,14 @@ pub trait Sealed: Message + Default {
 ///
 /// # Errors
 /// One sentence for people: the file cannot be read, is torn, or is something else.
-pub fn read<M: Sealed>(folder: &Path) -> Result<Option<M>, String> {
+pub fn read<M: StoredFile>(folder: &Path) -> Result<Option<M>, String> {
     let path = folder.join(M::FILE);
     let octets = match fs::read(&path) {
         Ok(octets) => octets,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
     };
-    let opened = open(&octets);
+    let opened = decode(&octets);
     let opened = opened.map_err(|problem| format!("{} {problem}", path.display()))?;
     Ok(Some(opened))
 }
@@ -46,23 +46,23 @@ pub fn read<M: Sealed>(folder: &Path) -> Result<Option<M>, String> {
 ///
 /// # Errors
 /// What the system said; the old file stays.
-pub fn write<M: Sealed>(folder: &Path, message: &M) -> io::Result<()> {
+pub fn write<M: StoredFile>(folder: &Path, message: &M) -> io::Result<()> {
     let aside = folder.join(format!(".{}.new", M::FILE));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(MODE);
     let mut file = options.open(&aside)?;
-    file.write_all(&seal(message))?;
+    file.write_all(&encode(message))?;
     file.sync_all()?;
     fs::rename(&aside, folder.join(M::FILE))?;
     File::open(folder)?.sync_all()
 }
 
-fn seal<M: Sealed>(message: &M) -> Vec<u8> {
+fn encode<M: StoredFile>(message: &M) -> Vec<u8> {
     let body = message.encode_to_vec();
     [M::HEAD, digest(&SHA256, &body).as_ref(), &body].concat()
 }
 
-fn open<M: Sealed>(octets: &[u8]) -> Result<M, String> {
+fn decode<M: StoredFile>(octets: &[u8]) -> Result<M, String> {
     let rest = octets.strip_prefix(M::HEAD);
     let rest = rest.ok_or("is of something else or of another version")?;
     let (sum, body) = rest
@@ -112,22 +112,25 @@ mod tests {
 
     #[test]
     fn a_file_that_lost_an_octet_or_got_another_is_refused() {
-        let whole = seal(&stored());
+        let whole = encode(&stored());
         for end in 0..whole.len() {
-            assert!(open::<StoredConfiguration>(&whole[..end]).is_err(), "{end}");
+            assert!(
+                decode::<StoredConfiguration>(&whole[..end]).is_err(),
+                "{end}"
+            );
         }
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            assert!(open::<StoredConfiguration>(&damaged).is_err(), "{at}");
+            assert!(decode::<StoredConfiguration>(&damaged).is_err(), "{at}");
         }
         let longer = [&whole[..], b"\0"].concat();
-        assert!(open::<StoredConfiguration>(&longer).is_err());
+        assert!(decode::<StoredConfiguration>(&longer).is_err());
     }
 
     #[test]
     fn a_file_of_another_kind_or_of_the_future_is_refused() {
-        let other = open::<StoredIdentity>(&seal(&stored()));
+        let other = decode::<StoredIdentity>(&encode(&stored()));
         let problem = "is of something else or of another version";
         assert_eq!(other.err().as_deref(), Some(problem));
         let future = StoredConfiguration {
@@ -135,7 +138,7 @@ mod tests {
             ..stored()
         };
         let problem = "needs shards, which this version does not know";
-        let future = open::<StoredConfiguration>(&seal(&future));
+        let future = decode::<StoredConfiguration>(&encode(&future));
         assert_eq!(future.err().as_deref(), Some(problem));
     }
 }

@@ -19,16 +19,16 @@ use tokio::task::JoinHandle;
 use tonic::Request;
 
 use super::connection::Connection;
-use super::credential::{self, Fresh};
-use super::data::Data;
+use super::credential::{self, PendingKey};
+use super::data_folder::DataFolder;
 use super::join::control_plane_id;
-use super::renewal;
+use super::renewal_schedule;
 use crate::clock;
 use crate::control::identity::{Expected, Identity};
 use crate::control::status::IdentityStatus;
+use crate::grpc_error;
 use crate::options::Options;
 use crate::telemetry::Metrics;
-use crate::words;
 use crate::worker::{Command, Workers};
 
 /// Longest wait for a certificate.
@@ -36,44 +36,44 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The identity, if there is one.
 #[derive(Debug)]
-pub struct Own {
+pub struct IdentityRotation {
     options: Arc<Options>,
-    data: Arc<Data>,
+    data: Arc<DataFolder>,
     metrics: Arc<Metrics>,
     in_use: Option<(Identity, StoredIdentity)>,
     /// Of the identity in use, the workers are being told and the folder is being written.
-    taking: Option<JoinHandle<()>>,
+    publishing: Option<JoinHandle<()>>,
     /// The bundle as the control plane last said it, PEM.
     bundle: watch::Receiver<Option<Vec<u8>>>,
     status: watch::Sender<Option<IdentityStatus>>,
 }
 
-impl Own {
+impl IdentityRotation {
     /// Begins with what was `stored`, if it is still good.
     pub fn new(
         options: &Arc<Options>,
-        data: &Arc<Data>,
+        data: &Arc<DataFolder>,
         metrics: &Arc<Metrics>,
         bundle: watch::Receiver<Option<Vec<u8>>>,
         stored: Option<(SpiffeId, StoredIdentity)>,
-    ) -> Own {
-        let mut own = Own {
+    ) -> IdentityRotation {
+        let mut rotation = IdentityRotation {
             options: Arc::clone(options),
             data: Arc::clone(data),
             metrics: Arc::clone(metrics),
             in_use: None,
-            taking: None,
+            publishing: None,
             bundle,
             status: watch::channel(None).0,
         };
         if let Some((id, stored)) = stored {
-            let expected = Expected::new(&own.options, id.trust_domain());
+            let expected = Expected::new(&rotation.options, id.trust_domain());
             match credential::check(&stored, &expected) {
-                Ok(identity) => own.use_it(identity, stored),
+                Ok(identity) => rotation.set_current(identity, stored),
                 Err(problem) => tracing::warn!(problem, "the stored certificate is not used"),
             }
         }
-        own
+        rotation
     }
 
     /// What `/readyz` and `/config` show.
@@ -105,13 +105,13 @@ impl Own {
 
     /// Uses a new identity from now on, and keeps it. Who stops waiting for this stops nothing: the
     /// workers are told and the folder is written all the same, one identity after the other.
-    pub async fn take(&mut self, workers: &Workers, identity: Identity, stored: StoredIdentity) {
+    pub async fn replace(&mut self, workers: &Workers, identity: Identity, stored: StoredIdentity) {
         let material = Arc::clone(&identity.material);
-        self.use_it(identity, stored.clone());
+        self.set_current(identity, stored.clone());
         self.metrics.identity_changed(true);
-        let (before, workers) = (self.taking.take(), workers.clone());
+        let (before, workers) = (self.publishing.take(), workers.clone());
         let data = Arc::clone(&self.data);
-        let taking = self.taking.insert(tokio::spawn(async move {
+        let publishing = self.publishing.insert(tokio::spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
             }
@@ -121,29 +121,29 @@ impl Own {
             // A panic in there is one in the allocator: nothing to be saved from.
             let _ = tokio::task::spawn_blocking(move || data.save(&stored)).await;
         }));
-        let _ = taking.await;
-        self.taking = None;
+        let _ = publishing.await;
+        self.publishing = None;
     }
 
     /// Renews in time and believes the bundles that come; returns when there is a new certificate,
     /// or the old one has expired.
-    pub async fn keep(&mut self, workers: &Workers, connection: &Connection) {
+    pub async fn renew_in_time(&mut self, workers: &Workers, connection: &Connection) {
         let mut due = self.until_renewal();
         loop {
             tokio::select! {
                 Ok(()) = self.bundle.changed() => {
-                    self.believe(workers).await;
+                    self.update_trust_bundle(workers).await;
                     due = self.until_renewal();
-                    if self.is_of_an_old_root() {
-                        due = renewal::after_promotion(due, clock::seed());
+                    if self.is_issued_by_old_root() {
+                        due = renewal_schedule::after_promotion(due, clock::seed());
                     }
                 }
                 () = tokio::time::sleep(due) => match self.renew(connection).await {
-                    Ok((identity, stored)) => return self.take(workers, identity, stored).await,
-                    Err(problem) if self.left().is_zero() => return self.refuse(problem),
+                    Ok((identity, stored)) => return self.replace(workers, identity, stored).await,
+                    Err(problem) if self.remaining_lifetime().is_zero() => return self.refuse(problem),
                     Err(problem) => {
                         self.refuse(problem);
-                        due = renewal::again_after(self.left(), clock::seed());
+                        due = renewal_schedule::next_after_failure(self.remaining_lifetime(), clock::seed());
                     }
                 },
             }
@@ -151,9 +151,9 @@ impl Own {
     }
 
     async fn renew(&self, connection: &Connection) -> Result<(Identity, StoredIdentity), String> {
-        let fresh = Fresh::new().map_err(|error| describe(&error, None))?;
+        let pending = PendingKey::new().map_err(|error| describe(&error, None))?;
         let mut request = Request::new(RenewRequest {
-            certificate_signing_request: fresh.request.clone(),
+            certificate_signing_request: pending.request.clone(),
         });
         request.set_timeout(ANSWER_TIMEOUT);
         let mut authority = CertificateAuthorityClient::new(connection.channel.clone());
@@ -161,29 +161,29 @@ impl Own {
         let issued = issued.map_err(|status| {
             format!(
                 "the control plane gave none: {}",
-                words::refused(&status, self.dates())
+                grpc_error::describe(&status, self.dates())
             )
         })?;
-        self.check(fresh.with(issued.into_inner()))
+        self.check(pending.into_identity(issued.into_inner()))
     }
 
     /// Believes the roots that the control plane says, with the certificate in use.
-    async fn believe(&mut self, workers: &Workers) {
+    async fn update_trust_bundle(&mut self, workers: &Workers) {
         let bundle = self.bundle.borrow_and_update().clone().unwrap_or_default();
         let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bundle).collect();
         let Some((_, stored)) = &self.in_use else {
             return;
         };
-        let believed = roots.map_err(|error| format!("the bundle is not PEM: {error}"));
-        let believed = believed.and_then(|roots| {
+        let updated = roots.map_err(|error| format!("the bundle is not PEM: {error}"));
+        let updated = updated.and_then(|roots| {
             self.check(StoredIdentity {
                 roots: roots.iter().map(|root| root.to_vec()).collect(),
                 ..stored.clone()
             })
         });
-        match believed {
-            Ok((_, believed)) if believed == *stored => {}
-            Ok((identity, believed)) => self.take(workers, identity, believed).await,
+        match updated {
+            Ok((_, updated)) if updated == *stored => {}
+            Ok((identity, updated)) => self.replace(workers, identity, updated).await,
             Err(problem) => self.refuse(problem),
         }
     }
@@ -206,7 +206,7 @@ impl Own {
         });
     }
 
-    fn use_it(&mut self, identity: Identity, stored: StoredIdentity) {
+    fn set_current(&mut self, identity: Identity, stored: StoredIdentity) {
         let id = identity.material.identity();
         tracing::info!(%id, expires_unix = identity.expires_unix, "identity in use");
         self.status.send_replace(Some(identity.status(None)));
@@ -214,7 +214,7 @@ impl Own {
     }
 
     /// Time until the certificate expires.
-    fn left(&self) -> Duration {
+    fn remaining_lifetime(&self) -> Duration {
         let expires = self.in_use.as_ref().map_or(0, |(it, _)| it.expires_unix);
         seconds(expires.saturating_sub(clock::unix_seconds()))
     }
@@ -222,7 +222,7 @@ impl Own {
     /// Does another root sign now? The first of the bundle does. Asked at a change of the bundle
     /// only, so that a control plane with another order gets one renewal more and not one after
     /// the other.
-    fn is_of_an_old_root(&self) -> bool {
+    fn is_issued_by_old_root(&self) -> bool {
         let stored = self.in_use.as_ref().map(|(_, stored)| stored);
         let leaf = stored.and_then(|stored| stored.chain.first());
         let signing = stored.and_then(|stored| stored.roots.first());
@@ -238,7 +238,7 @@ impl Own {
         };
         let life = seconds(identity.expires_unix.saturating_sub(identity.since_unix));
         let lived = seconds(clock::unix_seconds().saturating_sub(identity.since_unix));
-        renewal::first_after(life, clock::seed()).saturating_sub(lived)
+        renewal_schedule::first_after(life, clock::seed()).saturating_sub(lived)
     }
 }
 

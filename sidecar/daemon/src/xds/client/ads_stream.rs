@@ -47,14 +47,14 @@ pub(super) struct Reply {
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct SentSubscription {
     names: BTreeSet<String>,
     /// The last response; state of the world only.
     nonce: String,
     opened: bool,
 }
 
-impl Told {
+impl SentSubscription {
     /// The names that are wanted and those that were asked for before.
     fn with_left_over(&self, wanted: &BTreeSet<String>) -> BTreeSet<String> {
         let left_over = self.names.difference(wanted);
@@ -67,23 +67,23 @@ impl Told {
 
 /// The stream: what outlives it is what its successor starts with.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct AdsStream {
     /// While it is open.
     protocol: Option<Protocol>,
     node: Node,
     node_is_due: bool,
-    told: BTreeMap<Kind, Told>,
+    sent: BTreeMap<Kind, SentSubscription>,
     /// Of the last good responses; state of the world only. Kept from stream to stream.
     versions: BTreeMap<Kind, String>,
 }
 
-impl Link {
-    pub fn new(node: Node) -> Link {
-        Link {
+impl AdsStream {
+    pub fn new(node: Node) -> AdsStream {
+        AdsStream {
             protocol: None,
             node,
             node_is_due: false,
-            told: BTreeMap::new(),
+            sent: BTreeMap::new(),
             versions: BTreeMap::new(),
         }
     }
@@ -92,7 +92,7 @@ impl Link {
     pub fn open(&mut self, protocol: Protocol) {
         self.protocol = Some(protocol);
         self.node_is_due = true;
-        self.told = BTreeMap::new();
+        self.sent = BTreeMap::new();
     }
 
     pub fn close(&mut self) {
@@ -107,17 +107,17 @@ impl Link {
     /// tells the server what has become of it; state of the world has no such word.
     pub fn ask_again(&mut self, kind: Kind, name: &str) {
         if self.protocol == Some(Protocol::Delta)
-            && let Some(told) = self.told.get_mut(&kind)
+            && let Some(sent) = self.sent.get_mut(&kind)
         {
-            told.names.remove(name);
+            sent.names.remove(name);
         }
     }
 
     /// Does the server go on sending this name on this stream, wanted or not?
     pub fn asks(&self, kind: Kind, name: &str) -> bool {
-        let told = self.told.get(&kind);
+        let sent = self.sent.get(&kind);
         self.protocol == Some(Protocol::StateOfTheWorld)
-            && told.is_some_and(|told| told.names.contains(name))
+            && sent.is_some_and(|sent| sent.names.contains(name))
     }
 
     /// The request about `kind` that is due, if any: a reply, a change of names, or both. The
@@ -130,13 +130,13 @@ impl Link {
         reply: Option<Reply>,
     ) -> Option<Request> {
         let protocol = self.protocol?;
-        let told = self.told.entry(kind).or_default();
+        let sent = self.sent.entry(kind).or_default();
         let names = match protocol {
             Protocol::Delta => names.clone(),
-            Protocol::StateOfTheWorld => told.with_left_over(names),
+            Protocol::StateOfTheWorld => sent.with_left_over(names),
         };
-        let nothing_new = reply.is_none() && told.names == names;
-        if nothing_new || (!told.opened && names.is_empty()) {
+        let nothing_new = reply.is_none() && sent.names == names;
+        if nothing_new || (!sent.opened && names.is_empty()) {
             return None;
         }
         Some(match protocol {
@@ -153,9 +153,9 @@ impl Link {
         reply: Option<Reply>,
     ) -> DeltaDiscoveryRequest {
         let node = self.take_node();
-        let told = self.told.entry(kind).or_default();
-        let resumes = !std::mem::replace(&mut told.opened, true);
-        let before = std::mem::replace(&mut told.names, names.clone());
+        let sent = self.sent.entry(kind).or_default();
+        let resumes = !std::mem::replace(&mut sent.opened, true);
+        let before = std::mem::replace(&mut sent.names, names.clone());
         let (nonce, error) = reply.map_or_else(Default::default, |r| (r.nonce, r.error));
         DeltaDiscoveryRequest {
             node,
@@ -177,12 +177,12 @@ impl Link {
         reply: Option<Reply>,
     ) -> DiscoveryRequest {
         let node = self.take_node();
-        let told = self.told.entry(kind).or_default();
-        told.opened = true;
-        told.names.clone_from(names);
+        let sent = self.sent.entry(kind).or_default();
+        sent.opened = true;
+        sent.names.clone_from(names);
         let version = self.versions.entry(kind).or_default();
         let error = reply.and_then(|reply| {
-            told.nonce = reply.nonce;
+            sent.nonce = reply.nonce;
             if reply.error.is_none() {
                 *version = reply.version;
             }
@@ -193,7 +193,7 @@ impl Link {
             node,
             resource_names: names.iter().cloned().collect(),
             type_url: kind.type_url(),
-            response_nonce: told.nonce.clone(),
+            response_nonce: sent.nonce.clone(),
             error_detail: error,
             ..DiscoveryRequest::default()
         }

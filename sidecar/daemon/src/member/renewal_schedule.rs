@@ -29,7 +29,7 @@ pub fn after_promotion(due: Duration, random: u64) -> Duration {
 
 /// Time from a failed try to the next: a tenth of what is left, so that it is tried at least some
 /// times more, and half of that to all of it, by `random`.
-pub fn again_after(left: Duration, random: u64) -> Duration {
+pub fn next_after_failure(left: Duration, random: u64) -> Duration {
     let longest = (left / 10).clamp(AGAIN_MIN, AGAIN_MAX);
     longest.mul_f64(0.5 + 0.5 * share(random))
 }
@@ -66,8 +66,8 @@ mod tests {
         for (left, longest) in cases {
             let left = Duration::from_secs(left);
             let longest = Duration::from_millis(longest);
-            assert_eq!(again_after(left, u64::MAX), longest);
-            assert_eq!(again_after(left, 0), longest / 2);
+            assert_eq!(next_after_failure(left, u64::MAX), longest);
+            assert_eq!(next_after_failure(left, 0), longest / 2);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The life of the process after its start: reports are recorded, stops obeyed, the end found.
+//! Runs the process between ready and exit: records reports, obeys stops, drains, ends.
 
 use std::io;
 use std::pin::pin;
@@ -8,18 +8,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::Clock;
+use crate::config_source::MeshHandle;
 use crate::control::status::Phase;
 use crate::error::StartupError;
-use crate::member::Leave;
-use crate::opened::Ties;
+use crate::member::WithdrawalHandle;
 use crate::telemetry::Recorder;
 use crate::worker::{Command, Report, Workers};
 
-/// Time past the drain's end for the last refusals to leave.
+/// Time past the drain's end for the last refusals to be sent.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// Everything the control thread needs between ready and exit.
-pub struct Life {
+pub struct Supervisor {
     pub clock: Clock,
     pub drain: Duration,
     pub workers: Workers,
@@ -30,10 +30,10 @@ pub struct Life {
     pub reports: mpsc::Receiver<Report>,
     pub stops: mpsc::Receiver<()>,
     /// To the control plane, if there is one.
-    pub ties: Option<Ties>,
+    pub mesh: Option<MeshHandle>,
 }
 
-impl Life {
+impl Supervisor {
     /// Serves until a stop, drains, and returns when the workers have ended or time is up.
     ///
     /// # Errors
@@ -77,21 +77,21 @@ impl Life {
     /// Withdraws, tells the workers, and returns when all have ended or a second stop came.
     async fn until_drained(&mut self) {
         let deadline = self.clock.now() + self.drain;
-        let (workers, leave) = (self.workers.clone(), self.leave());
+        let (workers, withdrawal) = (self.workers.clone(), self.withdrawal());
         // The calls in flight have the other half.
         let longest = self.drain / 2;
         // The mesh may not answer, a stalled worker have no room: neither the time nor the second
         // stop waits for them.
         let mut tell = pin!(async move {
-            if let Some(leave) = leave {
-                leave.withdraw(longest).await;
+            if let Some(withdrawal) = withdrawal {
+                withdrawal.withdraw(longest).await;
             }
             workers.tell(|| Command::Drain(deadline)).await;
         });
-        let mut told = false;
+        let mut sent = false;
         loop {
             tokio::select! {
-                () = &mut tell, if !told => told = true,
+                () = &mut tell, if !sent => sent = true,
                 // A closed channel is no second stop.
                 Some(()) = self.stops.recv() => return,
                 report = self.reports.recv() => match report {
@@ -102,8 +102,8 @@ impl Life {
         }
     }
 
-    fn leave(&self) -> Option<Leave> {
-        self.ties.as_ref().map(|ties| ties.leave.clone())
+    fn withdrawal(&self) -> Option<WithdrawalHandle> {
+        self.mesh.as_ref().map(|mesh| mesh.withdrawal.clone())
     }
 
     /// Takes a report; returns how a worker ended if it is about that.
@@ -126,9 +126,9 @@ impl Life {
 
     /// Documents are complete: with them nothing is wanted.
     fn want(&self, name: String) {
-        if let Some(ties) = &self.ties {
+        if let Some(mesh) = &self.mesh {
             // Fails when the member's task has ended, which ends the process.
-            let _ = ties.wants.send(name);
+            let _ = mesh.wants.send(name);
         }
     }
 }
@@ -149,15 +149,15 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    /// A life without workers, the reports it hears and the stops it is given.
-    fn life() -> (Life, mpsc::Sender<Report>, mpsc::Sender<()>) {
+    /// A supervisor without workers, and the senders of its reports and stops.
+    fn supervisor() -> (Supervisor, mpsc::Sender<Report>, mpsc::Sender<()>) {
         let clock = Clock::start();
         let (tell, reports) = mpsc::channel(4);
         let (stop, stops) = mpsc::channel(2);
         let (_, known) = watch::channel(Arc::default());
         let log = AccessLogWriter::open(clock, AccessLog::Errors, Some(Path::new("/dev/null")));
         let log = log.expect("it opens");
-        let life = Life {
+        let supervisor = Supervisor {
             clock,
             drain: Duration::from_secs(3_600),
             workers: Workers::none(clock),
@@ -166,9 +166,9 @@ mod tests {
             tasks: JoinSet::new(),
             reports,
             stops,
-            ties: None,
+            mesh: None,
         };
-        (life, tell, stop)
+        (supervisor, tell, stop)
     }
 
     fn ended(result: io::Result<()>) -> Report {
@@ -178,46 +178,53 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_ends_by_itself_ends_the_process_with_an_error() {
         for result in [Ok(()), Err(io::Error::other("a worker panicked"))] {
-            let (life, tell, _stop) = life();
+            let (supervisor, tell, _stop) = supervisor();
             tell.send(ended(result)).await.expect("it is heard");
-            assert!(matches!(life.run().await, Err(StartupError::Worker(_))));
+            assert!(matches!(
+                supervisor.run().await,
+                Err(StartupError::Worker(_))
+            ));
         }
     }
 
     #[tokio::test]
     async fn a_task_that_ends_ends_the_process_with_an_error() {
         for panics in [false, true] {
-            let (mut life, _tell, _stop) = life();
-            life.tasks
+            let (mut supervisor, _tell, _stop) = supervisor();
+            supervisor
+                .tasks
                 .spawn(async move { assert!(!panics, "on purpose") });
-            assert!(matches!(life.run().await, Err(StartupError::Control(_))));
+            assert!(matches!(
+                supervisor.run().await,
+                Err(StartupError::Control(_))
+            ));
         }
     }
 
     #[tokio::test]
     async fn a_second_stop_does_not_wait_for_room_at_a_stalled_worker() {
-        let (mut life, _tell, stop) = life();
-        let (handle, _mailbox) = Handle::full(life.clock);
-        life.workers = Workers::of(life.clock, vec![handle]);
+        let (mut supervisor, _tell, stop) = supervisor();
+        let (handle, _mailbox) = Handle::full(supervisor.clock);
+        supervisor.workers = Workers::of(supervisor.clock, vec![handle]);
         stop.send(()).await.expect("it is heard");
         stop.send(()).await.expect("it is heard");
-        assert!(life.run().await.is_ok());
+        assert!(supervisor.run().await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_in_time_with_a_stalled_worker() {
-        let (mut life, _tell, stop) = life();
-        let (handle, _mailbox) = Handle::full(life.clock);
-        life.workers = Workers::of(life.clock, vec![handle]);
+        let (mut supervisor, _tell, stop) = supervisor();
+        let (handle, _mailbox) = Handle::full(supervisor.clock);
+        supervisor.workers = Workers::of(supervisor.clock, vec![handle]);
         stop.send(()).await.expect("it is heard");
-        assert!(life.run().await.is_ok());
+        assert!(supervisor.run().await.is_ok());
     }
 
     #[tokio::test]
     async fn a_stop_ends_when_the_last_worker_has() {
-        let (life, tell, stop) = life();
-        let mut phase = life.phase.subscribe();
-        let running = tokio::spawn(life.run());
+        let (supervisor, tell, stop) = supervisor();
+        let mut phase = supervisor.phase.subscribe();
+        let running = tokio::spawn(supervisor.run());
         stop.send(()).await.expect("it is heard");
         let draining = phase.wait_for(|phase| *phase == Phase::Draining).await;
         assert!(draining.is_ok());
@@ -229,9 +236,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_stop_does_not_wait_for_workers() {
-        let (life, _tell, stop) = life();
+        let (supervisor, _tell, stop) = supervisor();
         stop.send(()).await.expect("it is heard");
         stop.send(()).await.expect("it is heard");
-        assert!(life.run().await.is_ok());
+        assert!(supervisor.run().await.is_ok());
     }
 }

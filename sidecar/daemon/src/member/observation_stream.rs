@@ -13,7 +13,7 @@ use tonic::Code;
 use super::connection::Connection;
 use super::observer::Observer;
 use crate::clock;
-use crate::words;
+use crate::grpc_error;
 use crate::worker::Workers;
 
 /// Time between two looks; as often as an application is announced.
@@ -26,19 +26,19 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 const WAITING_MAX: usize = 64;
 
 /// Tells what is new over `connection`; ends only when given up.
-pub async fn tell(observer: &mut Observer, workers: &Workers, connection: &Connection) {
+pub async fn report(observer: &mut Observer, workers: &Workers, connection: &Connection) {
     loop {
-        let (say, said) = mpsc::channel(WAITING_MAX);
+        let (outgoing, observations) = mpsc::channel(WAITING_MAX);
         let mut registry = RegistryClient::new(connection.channel.clone());
         let ended = tokio::select! {
-            ended = registry.observe(ReceiverStream::new(said)) => ended,
-            () = look(observer, workers, &say) => continue,
+            ended = registry.observe(ReceiverStream::new(observations)) => ended,
+            () = send_changes(observer, workers, &outgoing) => continue,
         };
         match ended {
             // An older control plane wants to hear nothing.
             Err(status) if status.code() == Code::Unimplemented => std::future::pending().await,
             Err(status) => {
-                let problem = words::refused(&status, None);
+                let problem = grpc_error::describe(&status, None);
                 tracing::debug!(problem, "what is seen of endpoints is not told");
             }
             Ok(_) => {}
@@ -48,12 +48,16 @@ pub async fn tell(observer: &mut Observer, workers: &Workers, connection: &Conne
 }
 
 /// Says what is new, until nobody listens.
-async fn look(observer: &mut Observer, workers: &Workers, say: &mpsc::Sender<Observation>) {
+async fn send_changes(
+    observer: &mut Observer,
+    workers: &Workers,
+    outgoing: &mpsc::Sender<Observation>,
+) {
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         let gauges = workers.gauges().await;
         for observation in observer.observe(&gauges) {
-            if say.send(observation).await.is_err() {
+            if outgoing.send(observation).await.is_err() {
                 return;
             }
         }
