@@ -11,6 +11,8 @@ mod documents;
 mod layers;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/lexicon.rs"]
+mod lexicon;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/tree.rs"]
@@ -221,6 +223,24 @@ fn every_link_leads_to_a_file() {
     );
 }
 
+#[test]
+fn every_public_type_has_its_words_in_the_lexicon() {
+    let text = std::fs::read_to_string(tree::root().join("docs/LEXICON.md")).unwrap_or_default();
+    let known = lexicon::words_of(&text);
+    let mut files = tree::without_tests(tree::sources());
+    let is_part = |file: &File| {
+        let mut folders = PARTS.iter().map(|part| format!("{}/src/", part.folder));
+        folders.any(|folder| file.path.starts_with(&folder))
+    };
+    files.retain(|file| is_part(file) && !file.is_generated());
+    check(
+        "one word for one thing, and it is written down",
+        files
+            .iter()
+            .flat_map(|file| lexicon::unknown_types(&known, file)),
+    );
+}
+
 // The rules themselves, each shown what it must refuse and what it must let pass.
 
 #[test]
@@ -313,6 +333,16 @@ fn each_rule_of_shape_refuses_what_breaks_it() {
     assert_eq!(left, ["a/mod.rs", "a/b.rs"]);
     let after = format!("{tested}fn d() {{ panic!(\"e\") }}");
     assert_eq!(shape::panics(&file(&after)).len(), 1);
+}
+
+#[test]
+fn a_type_name_with_an_unknown_word_is_seen() {
+    let text = "| word | means |\n| pick, retry budget | x |\n\n## Plain words of type names\n\nid, key";
+    let known = lexicon::words_of(text);
+    let unknown = |code: &str| lexicon::unknown_types(&known, &File::new("a.rs", code)).len();
+    assert_eq!(unknown("pub struct PickId; pub enum RetryBudgets {}"), 0);
+    assert_eq!(unknown("pub struct Stake; pub trait KeyShelf {}"), 2);
+    assert_eq!(unknown("struct Stake; pub(crate) enum Shelf {}"), 0);
 }
 
 #[test]
