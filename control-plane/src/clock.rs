@@ -1,4 +1,4 @@
-//! The one place of the control plane where the time is read; everybody else is told.
+//! The one place of the control plane where the time is read; elsewhere it is an argument.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -105,7 +105,7 @@ impl Metrics {
             sidecars: register(r, "sidecars", "Connected sidecars", Family::default()),
             responses: register(r, "responses", "ADS responses sent", Family::default()),
             rejections: register(r, "rejections", "ADS responses that a sidecar refused, at least in part", Family::default()),
-            nodes_misnamed: register(r, "nodes_misnamed", "Streams whose node names another service than the certificate", Counter::default()),
+            nodes_misnamed: register(r, "nodes_misnamed", "StreamLimiter whose node names another service than the certificate", Counter::default()),
             announcements: register(r, "announcements", "Announcements of instances", Family::default()),
             services: register(r, "services", "Services that are registered", Gauge::default()),
             leases: register(r, "leases", "Leases of instances", Family::default()),

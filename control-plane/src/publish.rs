@@ -1,8 +1,8 @@
 //! What exists for members of the mesh: documents, registrations and the trust bundle, joined.
 //!
 //! A change of any of them is rendered at once, and those that come within 20 ms after that
-//! together: so the first is fast, and a storm of them costs fifty renderings a second. Knows
-//! nobody who is told.
+//! together: so the first is fast, and a burst costs at most fifty renderings a second. Knows no
+//! receiver.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Sources {
     pub desired: watch::Receiver<Arc<Desired>>,
     /// Who is registered.
     pub registry: watch::Receiver<Arc<Publication>>,
-    /// Whom to believe.
+    /// The roots that members accept.
     pub bundle: watch::Receiver<Arc<Bundle>>,
 }
 
@@ -65,7 +65,7 @@ impl Publisher {
     }
 
     /// Publishes what changes, until one of the sources ends. What a state costs is paid beside the
-    /// runtime, so that nobody's stream waits for it.
+    /// runtime, so that no stream waits for it.
     pub async fn run(self) {
         let Publisher {
             mut sources,

@@ -1,4 +1,4 @@
-//! Texts that others say of themselves: node ids, reasons, names of agents.
+//! Cleans texts from clients: node ids, reasons, names of agents.
 //!
 //! They are shown to operators, in terminals too, so each is cut and cleaned where it comes in, here and
 //! nowhere else: nothing that is kept can move a cursor, hide a line or turn the direction of writing.

@@ -255,7 +255,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::document_store::DocumentStoreStatus;
-    use crate::members::old_root::Dependents;
+    use crate::members::old_root::OldRootUsage;
 
     /// A mesh in which every text is an attack.
     fn hostile() -> Status {
@@ -271,7 +271,7 @@ mod tests {
             },
             grace_seconds: 7,
             store_unwritable: Some(evil()),
-            rollover: Some(Dependents::default()),
+            rollover: Some(OldRootUsage::default()),
             services: vec![Service {
                 name: evil(),
                 namespace: evil(),

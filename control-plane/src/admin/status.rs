@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::ads::{Answer, Standing as AdsStanding};
 use crate::clock;
 use crate::document_store::DocumentStoreStatus;
-use crate::members::old_root::Dependents;
+use crate::members::old_root::OldRootUsage;
 use crate::members::sidecars::Sidecar;
 use crate::registry::{LeaseState, ListedLease, RegistryReport, ServiceName};
 use crate::serve::parts::Parts;
@@ -30,7 +30,7 @@ pub struct Status {
     /// Why the disk takes no writes; `None`: it does.
     pub store_unwritable: Option<String>,
     /// Who depends on the old root alone; `None`: no rollover is under way.
-    pub rollover: Option<Dependents>,
+    pub rollover: Option<OldRootUsage>,
     pub services: Vec<Service>,
     pub contested: Vec<Contested>,
     pub sidecars: Vec<Member>,
@@ -115,13 +115,13 @@ pub async fn status(parts: &Parts) -> Option<serde_json::Value> {
 pub struct Gathered {
     report: RegistryReport,
     members: Vec<Sidecar>,
-    rollover: Option<Dependents>,
+    rollover: Option<OldRootUsage>,
 }
 
 impl Gathered {
     /// Asks them. `None`: the process is about to end.
     pub async fn of(parts: &Parts) -> Option<Gathered> {
-        let rollover = Dependents::count(parts, clock::unix_seconds()).await;
+        let rollover = OldRootUsage::count(parts, clock::unix_seconds()).await;
         Some(Gathered {
             report: parts.mesh.registry.report().await.ok()?,
             members: parts.mesh.sidecars.list().await,

@@ -16,7 +16,7 @@ const UNANSWERED_MAX: usize = 64;
 
 /// What the client was last told under a name.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum SentState {
     /// That there is nothing.
     Absent,
     /// On an earlier stream, and we cannot say what.
@@ -48,7 +48,7 @@ struct Unanswered {
 /// The books of one kind on one stream.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    pub told: BTreeMap<String, Told>,
+    pub sent_states: BTreeMap<String, SentState>,
     unanswered: VecDeque<Unanswered>,
     last_nonce: Option<String>,
 }
@@ -65,8 +65,8 @@ impl Ledger {
 
     /// Does the client refuse something, so that it still uses what was before?
     pub fn has_rejected(&self) -> bool {
-        let mut told = self.told.values();
-        told.any(|told| matches!(told, Told::This(_, Answer::Rejected { .. })))
+        let mut told = self.sent_states.values();
+        told.any(|told| matches!(told, SentState::This(_, Answer::Rejected { .. })))
     }
 
     /// Is it another nonce than the last one? Before the first response there is none to be
@@ -78,16 +78,16 @@ impl Ledger {
 
     /// All resources that the client was told, as they are.
     pub fn items(&self) -> impl Iterator<Item = &Arc<Item>> {
-        self.told.values().filter_map(|told| match told {
-            Told::This(item, _) => Some(item),
-            Told::Absent | Told::Something => None,
+        self.sent_states.values().filter_map(|told| match told {
+            SentState::This(item, _) => Some(item),
+            SentState::Absent | SentState::Something => None,
         })
     }
 
     pub fn holds(&self, item: &Item) -> bool {
-        match self.told.get(&item.name) {
-            Some(Told::This(told, _)) => told.version == item.version,
-            Some(Told::Absent | Told::Something) | None => false,
+        match self.sent_states.get(&item.name) {
+            Some(SentState::This(told, _)) => told.version == item.version,
+            Some(SentState::Absent | SentState::Something) | None => false,
         }
     }
 
@@ -101,8 +101,8 @@ impl Ledger {
     /// Notes a resource that is now being sent; one sent again keeps its answer.
     pub fn tell(&mut self, item: &Arc<Item>) {
         if !self.holds(item) {
-            let told = Told::This(Arc::clone(item), Answer::Pending);
-            self.told.insert(item.name.clone(), told);
+            let told = SentState::This(Arc::clone(item), Answer::Pending);
+            self.sent_states.insert(item.name.clone(), told);
         }
     }
 
@@ -128,7 +128,7 @@ impl Ledger {
             let own = response.nonce == nonce;
             let verdict = if own { verdict } else { &Verdict::Ack };
             for (name, version) in response.sent {
-                if let Some(Told::This(item, answer)) = self.told.get_mut(&name)
+                if let Some(SentState::This(item, answer)) = self.sent_states.get_mut(&name)
                     && item.version == version
                 {
                     *answer = verdict.of(&name, answer);
@@ -139,21 +139,23 @@ impl Ledger {
 
     /// Has the client taken everything that it was told?
     pub fn has_accepted_all(&self) -> bool {
-        self.told.values().all(|told| match told {
-            Told::This(_, answer) => *answer == Answer::Accepted,
-            Told::Absent | Told::Something => true,
+        self.sent_states.values().all(|told| match told {
+            SentState::This(_, answer) => *answer == Answer::Accepted,
+            SentState::Absent | SentState::Something => true,
         })
     }
 
     pub fn standings(&self, kind: Kind) -> impl Iterator<Item = Standing> {
-        self.told.values().filter_map(move |told| match told {
-            Told::This(item, answer) => Some(Standing {
-                kind,
-                name: item.name.clone(),
-                version: item.version.clone(),
-                answer: answer.clone(),
-            }),
-            Told::Absent | Told::Something => None,
-        })
+        self.sent_states
+            .values()
+            .filter_map(move |told| match told {
+                SentState::This(item, answer) => Some(Standing {
+                    kind,
+                    name: item.name.clone(),
+                    version: item.version.clone(),
+                    answer: answer.clone(),
+                }),
+                SentState::Absent | SentState::Something => None,
+            })
     }
 }

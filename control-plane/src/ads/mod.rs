@@ -24,7 +24,7 @@ mod delta;
 mod world;
 
 #[cfg(test)]
-mod musts;
+mod conformance;
 
 pub use answer::Answer;
 pub use catalogue::{Catalogue, View};

@@ -13,7 +13,7 @@ use outrider_proto::Kind;
 
 use super::answer::Verdict;
 use super::catalogue::{Item, View};
-use super::ledger::{Ledger, Standing, Told};
+use super::ledger::{Ledger, SentState, Standing};
 use super::subscription::Subscription;
 
 /// The two ways to speak xDS, as far as they differ in what there is to say.
@@ -114,7 +114,7 @@ impl Session {
         for kind in Kind::ALL {
             if !self.protocol.tells_removal(kind) {
                 let gone = self.due(kind, view).gone;
-                let told = &mut self.channel(kind).ledger.told;
+                let told = &mut self.channel(kind).ledger.sent_states;
                 told.retain(|name, _| !gone.contains(name));
             }
         }
@@ -169,18 +169,19 @@ impl Session {
         for name in &subscription.names {
             match view.find(kind, name) {
                 Some(item) => drop(wanted.insert(&item.name, item)),
-                None if ledger.told.contains_key(name) => {}
+                None if ledger.sent_states.contains_key(name) => {}
                 None => due.absent.push(name.clone()),
             }
         }
         if subscription.wildcard {
             wanted.extend(view.all(kind).map(|item| (item.name.as_str(), item)));
         }
-        for (name, told) in &ledger.told {
+        for (name, told) in &ledger.sent_states {
             match told {
-                Told::Absent => {}
-                Told::Something | Told::This(..) if wanted.contains_key(name.as_str()) => {}
-                Told::Something | Told::This(..) => due.gone.push(name.clone()),
+                SentState::Absent => {}
+                SentState::Something | SentState::This(..)
+                    if wanted.contains_key(name.as_str()) => {}
+                SentState::Something | SentState::This(..) => due.gone.push(name.clone()),
             }
         }
         let changed = wanted.into_values().filter(|item| !ledger.holds(item));
@@ -197,11 +198,14 @@ impl Session {
             channel.ledger.tell(item);
             // It is there now; should it go, that is news again.
             for alias in &item.aliases {
-                channel.ledger.told.remove(alias);
+                channel.ledger.sent_states.remove(alias);
             }
         }
         for name in &removed {
-            channel.ledger.told.insert(name.clone(), Told::Absent);
+            channel
+                .ledger
+                .sent_states
+                .insert(name.clone(), SentState::Absent);
         }
         channel.forget_unasked_absences();
         channel.ledger.sent(nonce.clone(), &changed);
@@ -265,10 +269,10 @@ impl Channel {
                 .find(kind, &name)
                 .filter(|item| item.version == version);
             let told = match item {
-                Some(item) => Told::This(Arc::clone(item), super::Answer::Accepted),
-                None => Told::Something,
+                Some(item) => SentState::This(Arc::clone(item), super::Answer::Accepted),
+                None => SentState::Something,
             };
-            self.ledger.told.insert(name, told);
+            self.ledger.sent_states.insert(name, told);
         }
     }
 
@@ -284,16 +288,18 @@ impl Channel {
         self.owes_first = wildcard && (self.owes_first || !before);
         if before && !wildcard {
             let wanted = self.wanted_names(kind, view);
-            self.ledger.told.retain(|name, _| wanted.contains(name));
+            self.ledger
+                .sent_states
+                .retain(|name, _| wanted.contains(name));
         }
     }
 
     /// Makes every one of `names` due again, whatever was told.
     fn owe(&mut self, kind: Kind, names: &[String], view: View<'_>) {
         for name in names {
-            self.ledger.told.remove(name);
+            self.ledger.sent_states.remove(name);
             if let Some(item) = view.find(kind, name) {
-                self.ledger.told.remove(&item.name);
+                self.ledger.sent_states.remove(&item.name);
             }
         }
     }
@@ -310,11 +316,13 @@ impl Channel {
         for name in names {
             let real = view.find(kind, name).map_or(name, |item| &item.name);
             if self.subscription.wildcard {
-                if self.ledger.told.contains_key(real) || view.find(kind, name).is_some() {
-                    self.ledger.told.insert(real.clone(), Told::Something);
+                if self.ledger.sent_states.contains_key(real) || view.find(kind, name).is_some() {
+                    self.ledger
+                        .sent_states
+                        .insert(real.clone(), SentState::Something);
                 }
             } else if !wanted.contains(real) {
-                self.ledger.told.remove(real);
+                self.ledger.sent_states.remove(real);
             }
         }
     }
@@ -327,15 +335,18 @@ impl Channel {
 
     /// Makes it due again, whatever was told of it.
     fn forget(&mut self, name: &str) {
-        if !matches!(self.ledger.told.get(name), Some(Told::Something)) {
-            self.ledger.told.remove(name);
+        if !matches!(
+            self.ledger.sent_states.get(name),
+            Some(SentState::Something)
+        ) {
+            self.ledger.sent_states.remove(name);
         }
     }
 
     /// "There is none" is worth remembering only for names that are still asked for.
     fn forget_unasked_absences(&mut self) {
         let names = &self.subscription.names;
-        let told = &mut self.ledger.told;
-        told.retain(|name, told| !matches!(told, Told::Absent) || names.contains(name));
+        let told = &mut self.ledger.sent_states;
+        told.retain(|name, told| !matches!(told, SentState::Absent) || names.contains(name));
     }
 }

@@ -3,7 +3,7 @@
 //! The task waits for one thing at a time and never for the client alone: what is to be sent
 //! waits in an outbox, and while something is in it nothing new is asked of the state machine,
 //! which finds what was missed by comparing. So a burst of changes becomes one response, and a
-//! client that does not read holds up nobody. Decides when a stream ends; what is sent is
+//! client that does not read delays no other. Decides when a stream ends; what is sent is
 //! [`crate::ads`]' business.
 
 use std::collections::VecDeque;
@@ -22,8 +22,8 @@ use super::visibility::sees;
 use crate::ads::View;
 use crate::clock;
 use crate::members::caller::{self, Workload};
-use crate::members::sidecars::{Connected, Hello, Progress, Sidecars};
-use crate::members::streams::{StreamPlace, Streams};
+use crate::members::sidecars::{Connected, Progress, SidecarInfo, Sidecars};
+use crate::members::stream_limit::{StreamLimiter, StreamSlot};
 use crate::metrics::Metrics;
 use crate::publish::Published;
 use crate::storage::journal::{EventKind, Journal};
@@ -35,7 +35,7 @@ const NAMES_MAX: usize = 10_000;
 /// Longest name. Bytes; 1,024: four times the longest gRPC service.
 const NAME_BYTES_MAX: usize = 1_024;
 
-/// Time for the last word to a client that does not read. 1 s.
+/// Longest wait for a client to take the status that ends its stream. 1 s.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What all streams share.
@@ -50,7 +50,7 @@ pub struct Context {
     /// Where events are counted.
     pub metrics: Arc<Metrics>,
     /// How many streams a member has.
-    pub streams: Streams,
+    pub streams: StreamLimiter,
     /// Becomes true when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -59,7 +59,7 @@ pub struct Context {
 pub struct AdsStream<D: Dialect> {
     context: Context,
     workload: Workload,
-    _place: StreamPlace,
+    _place: StreamSlot,
     number: u64,
     dialect: D,
     outbox: VecDeque<D::Response>,
@@ -84,8 +84,8 @@ impl<D: Dialect> AdsStream<D> {
         })
     }
 
-    /// Runs until the client ends the stream, or until there is a reason to: that is the
-    /// client's last word.
+    /// Runs until the client ends the stream or there is a reason to end it, which is sent as its
+    /// status.
     pub async fn run(
         mut self,
         requests: impl Stream<Item = Result<D::Request, Status>>,
@@ -120,7 +120,7 @@ impl<D: Dialect> AdsStream<D> {
             tokio::select! {
                 request = requests.next(), if is_idle => match request {
                     Some(Ok(request)) => self.receive(request, &published.borrow().clone())?,
-                    // The client, or its connection, is gone: there is nobody to tell.
+                    // The client, or its connection, is gone.
                     Some(Err(_)) | None => return Ok(()),
                 },
                 changed = published.changed(), if is_idle => match changed {
@@ -170,7 +170,7 @@ impl<D: Dialect> AdsStream<D> {
             ..
         } = &self.context;
         if self.connected.is_none() {
-            let hello = Hello::new(&self.workload, D::PROTOCOL, head.node);
+            let hello = SidecarInfo::new(&self.workload, D::PROTOCOL, head.node);
             if hello.node_is_misnamed {
                 metrics.node_misnamed();
             }

@@ -1,7 +1,7 @@
 //! Who may see what, by the identity in the certificate.
 //!
-//! Every member sees the routes, clusters and endpoints of the mesh: whom it may call is decided
-//! where it calls. What belongs to one workload alone is nobody else's, whatever its name.
+//! Every member sees the routes, clusters and endpoints of the mesh; which calls are allowed is not
+//! decided here. What belongs to one workload is visible to no other, whatever its name.
 
 use outrider_proto::{Kind, TRUST_BUNDLE_SECRET};
 

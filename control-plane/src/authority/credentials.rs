@@ -121,7 +121,7 @@ pub async fn run(authority: Authority, folder: OperatorFolder) {
         let wait = wait_seconds(clock::unix_seconds(), due);
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(wait)) => {}
-            // Told at every step, also at a promotion, which changes who signs and not the bundle.
+            // SentState at every step, also at a promotion, which changes who signs and not the bundle.
             // Cannot fail: we hold the sender.
             _ = bundle.changed() => due = i64::MIN,
         }
@@ -134,7 +134,7 @@ pub async fn run(authority: Authority, folder: OperatorFolder) {
         let renewed = authority.renew_own(now);
         match renewed.and_then(|()| folder.write(&authority, now)) {
             Ok(()) => (due, said) = (now + half_life_seconds(), None),
-            // Tried again each second, said once.
+            // JoinAttempt again each second, said once.
             Err(error) => {
                 let problem = error.to_string();
                 if said.as_ref() != Some(&problem) {

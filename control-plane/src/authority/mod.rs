@@ -9,12 +9,12 @@
 mod bundle;
 mod credentials;
 mod error;
-mod kept;
+mod old_root;
 mod request;
-mod retiring;
 mod rollover;
 mod root;
 mod service;
+mod tables;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +32,8 @@ use crate::storage::store::{Store, StoreError};
 pub use bundle::Bundle;
 pub use credentials::{OPERATOR_FOLDER, OperatorFolder, run};
 pub use error::AuthorityError;
+pub use old_root::Rollover;
 pub use request::requested_key;
-pub use retiring::Rollover;
 pub use service::CertificateAuthority;
 
 use rollover::Roots;
@@ -75,7 +75,7 @@ struct Shared {
 /// # Errors
 /// The store cannot be read.
 pub fn kept_trust_domain(store: &Store) -> Result<Option<String>, AuthorityError> {
-    store.read(kept::trust_domain)
+    store.read(tables::trust_domain)
 }
 
 /// SHA-256 of each root that `store` keeps, in hexadecimal digits, the signing one first. Blocks for
@@ -84,7 +84,7 @@ pub fn kept_trust_domain(store: &Store) -> Result<Option<String>, AuthorityError
 /// # Errors
 /// The store cannot be read.
 pub fn kept_root_hashes(store: &Store, now: i64) -> Result<Vec<String>, AuthorityError> {
-    let roots = store.read(|transaction| kept::roots(transaction, now))?;
+    let roots = store.read(|transaction| tables::roots(transaction, now))?;
     Ok(roots.as_ref().map(signing_first).unwrap_or_default())
 }
 
@@ -149,7 +149,10 @@ impl Authority {
         &self,
         sha256: &[u8],
     ) -> Result<Option<GetBundleResponse>, AuthorityError> {
-        let kept = self.shared.store.read(|read| kept::bundle(read, sha256))?;
+        let kept = self
+            .shared
+            .store
+            .read(|read| tables::bundle(read, sha256))?;
         let bundle = Arc::clone(&self.shared.bundle.borrow());
         let is_believed = |root: &Vec<u8>| {
             bundle
@@ -238,7 +241,7 @@ impl Shared {
         let next = roots.after(step, &self.trust_domain, now)?;
         let bundle = bundle_of(&next)?;
         self.store
-            .write(|transaction| kept::keep_roots(transaction, &next, &bundle))?;
+            .write(|transaction| tables::keep_roots(transaction, &next, &bundle))?;
         Ok((next, bundle))
     }
 }
@@ -249,21 +252,21 @@ fn kept_roots(
     trust_domain: &str,
     now: i64,
 ) -> Result<Option<Roots>, AuthorityError> {
-    if let Some(kept) = kept::trust_domain(transaction)?
+    if let Some(kept) = tables::trust_domain(transaction)?
         && kept != trust_domain
     {
         let asked = trust_domain.to_owned();
         return Err(AuthorityError::TrustDomain { kept, asked });
     }
-    kept::roots(transaction, now)
+    tables::roots(transaction, now)
 }
 
 /// The longest life that there was or is. A disk that takes no writes keeps it at a later start.
 fn longest_life(store: &Store, life: Duration) -> Result<i64, AuthorityError> {
-    let kept = store.read(kept::longest_life)?.unwrap_or(0);
+    let kept = store.read(tables::longest_life)?.unwrap_or(0);
     let longest = kept.max(life.as_secs());
     if longest != kept {
-        match store.write(|transaction| kept::keep_longest_life(transaction, longest)) {
+        match store.write(|transaction| tables::keep_longest_life(transaction, longest)) {
             Ok(()) | Err(AuthorityError::Store(StoreError::Unwritable(_))) => {}
             Err(error) => return Err(error),
         }
@@ -279,8 +282,8 @@ fn first_root(
     let roots = Roots::Settled {
         signing: Arc::new(Root::generate(trust_domain, now)?),
     };
-    kept::keep_trust_domain(transaction, trust_domain)?;
-    kept::keep_roots(transaction, &roots, &bundle_of(&roots)?)?;
+    tables::keep_trust_domain(transaction, trust_domain)?;
+    tables::keep_roots(transaction, &roots, &bundle_of(&roots)?)?;
     Ok(roots)
 }
 

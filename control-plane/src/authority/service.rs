@@ -17,8 +17,8 @@ use super::{Authority, random_member, requested_key};
 use crate::clock;
 use crate::members::MemberId;
 use crate::members::caller;
-use crate::members::join_refusals::{Refusals, Tried};
-use crate::members::rate_limit::{Allowances, Rate};
+use crate::members::join_refusals::{JoinAttempt, JoinRefusals};
+use crate::members::rate_limit::{Rate, RateLimiter};
 use crate::metrics::Metrics;
 use crate::serve::parts::Parts;
 use crate::storage::journal::{EventKind, Journal};
@@ -30,7 +30,7 @@ const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// Renewals of one member: the shortest certificates live for 10 s, and are renewed after half of it.
 const RENEWALS: Rate = Rate {
-    most: 10,
+    max: 10,
     window: Duration::from_secs(10),
 };
 
@@ -41,8 +41,8 @@ pub struct CertificateAuthority {
     tokens: Tokens,
     journal: Journal,
     metrics: Arc<Metrics>,
-    renewals: Arc<Allowances<MemberId>>,
-    refusals: Arc<Refusals>,
+    renewals: Arc<RateLimiter<MemberId>>,
+    refusals: Arc<JoinRefusals>,
 }
 
 impl CertificateAuthority {
@@ -53,8 +53,8 @@ impl CertificateAuthority {
             tokens: parts.tokens.clone(),
             journal: parts.journal.clone(),
             metrics: Arc::clone(&parts.mesh.metrics),
-            renewals: Arc::new(Allowances::new(RENEWALS)),
-            refusals: Arc::new(Refusals::new(&parts.journal, &parts.mesh.metrics)),
+            renewals: Arc::new(RateLimiter::new(RENEWALS)),
+            refusals: Arc::new(JoinRefusals::new(&parts.journal, &parts.mesh.metrics)),
         };
         server::CertificateAuthorityServer::new(service)
             .max_decoding_message_size(REQUEST_BYTES_MAX)
@@ -133,7 +133,7 @@ impl server::CertificateAuthority for CertificateAuthority {
         earlier.map(Response::new).ok_or_else(|| {
             let because = "the root that it trusts is unknown here, or has retired";
             self.refusals
-                .record(&Tried::bundle(&request), from, because);
+                .record(&JoinAttempt::bundle(&request), from, because);
             Status::not_found(
                 "no bundle of this control plane has that hash, or its roots have retired: the \
                  token is of another mesh, or too old; make a new one",
@@ -153,7 +153,7 @@ impl server::CertificateAuthority for CertificateAuthority {
                 status.code(),
                 Code::Unauthenticated | Code::PermissionDenied
             ) {
-                let tried = Tried::token(&request.token);
+                let tried = JoinAttempt::token(&request.token);
                 self.refusals.record(&tried, from, status.message());
             }
         })?;

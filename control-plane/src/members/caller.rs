@@ -1,7 +1,7 @@
-//! Who speaks: what the client's certificate says, and nothing else.
+//! The caller of a request, as the client's certificate names it.
 //!
 //! The TLS acceptor puts a [`Caller`] into every request of a connection; services ask
-//! [`sidecar`] or [`operator`] first thing. No message and no node id ever names anybody.
+//! [`sidecar`] or [`operator`] first. Messages and node ids never identify a caller.
 //! Reference: SPIFFE-ID 2, X.509-SVID 2.
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,8 +1,8 @@
-//! Joins that are refused, as events and a count.
+//! Refused joins, as events and a count.
 //!
-//! Somebody without any token can be refused as often as they like. So the same refusal is written down
-//! once in ten minutes, all of them together at a low rate, and the journal keeps them apart; the
-//! count has every one.
+//! A client without a token can cause refusals at will. So the same refusal is recorded once in ten
+//! minutes, all together at a low rate, and the journal keeps them in a table of their own; every one
+//! is counted.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,85 +12,85 @@ use outrider_proto::token::{Token, hex};
 use outrider_proto::v1;
 
 use crate::clock;
-use crate::members::rate_limit::{Allowances, Rate};
+use crate::members::rate_limit::{Rate, RateLimiter};
 use crate::metrics::Metrics;
 use crate::storage::journal::{EventKind, Journal};
 
 /// The same refusal: once in 10 min. A sidecar with a token that is refused tries every 30 s.
 const SAME: Rate = Rate {
-    most: 1,
+    max: 1,
     window: Duration::from_secs(600),
 };
 
 /// All refusals together: 32 in 10 s.
 const ALL: Rate = Rate {
-    most: 32,
+    max: 32,
     window: Duration::from_secs(10),
 };
 
-/// Longest part of a text of strangers that is written down. Bytes; 63: a DNS label.
+/// Longest recorded part of a text from a client without a token. Bytes; 63: a DNS label.
 const WORD_BYTES_MAX: usize = 63;
 
-/// Who tried to join, by their own words.
+/// Who tried to join, by the unverified words of the request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tried {
+pub struct JoinAttempt {
     service: String,
     token: String,
 }
 
-impl Tried {
+impl JoinAttempt {
     /// With this text, which may be no token.
-    pub fn token(text: &str) -> Tried {
+    pub fn token(text: &str) -> JoinAttempt {
         match text.parse::<Token>() {
-            Ok(token) => Tried::of(&token.namespace, &token.service, &hex(&token.id)),
-            Err(_) => Tried::of("", "", ""),
+            Ok(token) => JoinAttempt::of(&token.namespace, &token.service, &hex(&token.id)),
+            Err(_) => JoinAttempt::of("", "", ""),
         }
     }
 
     /// With a token that trusts a bundle which is not known.
-    pub fn bundle(request: &v1::GetBundleRequest) -> Tried {
-        Tried::of(&request.namespace, &request.service, &request.token_id)
+    pub fn bundle(request: &v1::GetBundleRequest) -> JoinAttempt {
+        JoinAttempt::of(&request.namespace, &request.service, &request.token_id)
     }
 
-    fn of(namespace: &str, service: &str, id: &str) -> Tried {
+    fn of(namespace: &str, service: &str, id: &str) -> JoinAttempt {
         let known = |text: &str| !text.is_empty() && text.len() <= WORD_BYTES_MAX;
         let service = match known(namespace) && known(service) {
             true => format!("{namespace}/{service}"),
             false => "unknown".to_owned(),
         };
         let token = if known(id) { id } else { "unknown" };
-        Tried {
+        JoinAttempt {
             service,
             token: token.to_owned(),
         }
     }
 }
 
-/// What is known of refusals.
+/// Records and counts refused joins.
 #[derive(Debug)]
-pub struct Refusals {
+pub struct JoinRefusals {
     journal: Journal,
     metrics: Arc<Metrics>,
-    same: Allowances<(Tried, IpAddr, String)>,
-    all: Allowances<()>,
+    same: RateLimiter<(JoinAttempt, IpAddr, String)>,
+    all: RateLimiter<()>,
 }
 
-impl Refusals {
-    /// Refusals that are written to `journal` and counted in `metrics`.
-    pub fn new(journal: &Journal, metrics: &Arc<Metrics>) -> Refusals {
-        Refusals {
+impl JoinRefusals {
+    /// JoinRefusals that are written to `journal` and counted in `metrics`.
+    pub fn new(journal: &Journal, metrics: &Arc<Metrics>) -> JoinRefusals {
+        JoinRefusals {
             journal: journal.clone(),
             metrics: Arc::clone(metrics),
-            same: Allowances::new(SAME),
-            all: Allowances::new(ALL),
+            same: RateLimiter::new(SAME),
+            all: RateLimiter::new(ALL),
         }
     }
 
     /// A join from `from` was refused.
-    pub fn record(&self, tried: &Tried, from: IpAddr, because: &str) {
+    pub fn record(&self, tried: &JoinAttempt, from: IpAddr, because: &str) {
         self.metrics.join_refused();
         let now = clock::now();
-        // First the bound that has one key: a stranger chooses the keys of the other.
+        // The limit with a single key first: clients choose the keys of the other.
         if !self.all.take((), now) {
             return;
         }
@@ -98,7 +98,7 @@ impl Refusals {
             .same
             .take((tried.clone(), from, because_of(because)), now)
         {
-            let Tried { service, token } = tried;
+            let JoinAttempt { service, token } = tried;
             let detail = format!("With token {token}, from {from}: {because}.");
             tracing::warn!(service, token, %from, because, "a join was refused");
             self.journal.record(EventKind::Refused, service, &detail);
@@ -106,7 +106,7 @@ impl Refusals {
     }
 }
 
-/// A reason without what differs from one time to the next.
+/// A reason without its numbers, which differ each time.
 fn because_of(because: &str) -> String {
     because.replace(|character: char| character.is_ascii_digit(), "")
 }
@@ -123,15 +123,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("a store");
         let journal = Journal::open(&store).expect("a journal");
-        let refusals = Refusals::new(&journal, &Arc::new(Metrics::new()));
+        let refusals = JoinRefusals::new(&journal, &Arc::new(Metrics::new()));
         let from = |number: u32| IpAddr::V4(Ipv4Addr::from(number));
-        let tried = Tried::of("shop", "orders", "0a");
+        let tried = JoinAttempt::of("shop", "orders", "0a");
         for seconds in 0..20 {
             let because = format!("the token expired {seconds} s ago");
             refusals.record(&tried, from(7), &because);
         }
         for number in 0..1_000 {
-            refusals.record(&Tried::token("none"), from(number), "it is no token");
+            refusals.record(&JoinAttempt::token("none"), from(number), "it is no token");
         }
         drop(refusals);
         drop(journal);

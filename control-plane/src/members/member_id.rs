@@ -28,7 +28,7 @@ impl MemberId {
     }
 
     /// As it was kept.
-    pub fn kept(octets: [u8; Self::BYTES]) -> MemberId {
+    pub fn from_octets(octets: [u8; Self::BYTES]) -> MemberId {
         MemberId(octets)
     }
 

@@ -1,6 +1,6 @@
-//! The mesh as sidecars are told of it: who is registered, what is published, who is connected.
+//! The mesh: registered instances, published resources, connected sidecars.
 //!
-//! Puts the parts of that together, and no more: each decides for itself.
+//! Only assembles the parts; each part decides for itself.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::ads_service::{Ads, Context};
 use crate::authority::Bundle;
 use crate::document_store::Desired;
 use crate::members::sidecars::Sidecars;
-use crate::members::streams::Streams;
+use crate::members::stream_limit::StreamLimiter;
 use crate::metrics::Metrics;
 use crate::publish::{Published, Publisher, Sources};
 use crate::registry::{AddressChecks, Announcements, Registrar, Registry};
@@ -27,7 +27,7 @@ const ANNOUNCEMENT_BYTES_MAX: usize = 64 << 10;
 /// Largest request that is read. Bytes; 4 MiB, gRPC's own default.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 
-/// The mesh, for whoever serves it or shows it. Clones are the same one.
+/// A handle to the mesh. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Mesh {
     /// Who is registered.
@@ -41,7 +41,7 @@ pub struct Mesh {
     journal: Journal,
     desired: watch::Receiver<Arc<Desired>>,
     address_checks: AddressChecks,
-    streams: Streams,
+    streams: StreamLimiter,
     stopping: watch::Receiver<bool>,
 }
 
@@ -52,17 +52,17 @@ pub struct MeshInputs<'o> {
     pub store: &'o Store,
     /// Where events are written down.
     pub journal: &'o Journal,
-    /// What is desired of it.
+    /// The documents in force.
     pub desired: watch::Receiver<Arc<Desired>>,
-    /// Whom its members believe.
+    /// The roots that its members accept.
     pub bundle: watch::Receiver<Arc<Bundle>>,
-    /// How its members are looked for.
+    /// Verifies addresses of members.
     pub verifier: AddressVerifier,
     /// Becomes true when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
 
-/// What has to run for it to live.
+/// The tasks that must run while the mesh is served.
 #[derive(Debug)]
 pub struct Tasks {
     /// Owns the leases.
@@ -102,7 +102,7 @@ impl Mesh {
             journal: journal.clone(),
             desired,
             address_checks,
-            streams: Streams::default(),
+            streams: StreamLimiter::default(),
             stopping,
         };
         let tasks = Tasks {

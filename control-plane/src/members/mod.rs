@@ -7,6 +7,6 @@ pub mod mesh;
 pub mod old_root;
 pub mod rate_limit;
 pub mod sidecars;
-pub mod streams;
+pub mod stream_limit;
 
 pub use member_id::MemberId;

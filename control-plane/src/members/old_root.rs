@@ -1,4 +1,4 @@
-//! Who depends on the old root alone, while there are an old and a new one.
+//! What still depends on the old root alone during a rollover.
 
 use serde::Serialize;
 use tokio::task::spawn_blocking;
@@ -9,23 +9,23 @@ use crate::serve::parts::Parts;
 
 /// What depends on the old root alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Dependents {
+pub struct OldRootUsage {
     /// Members that are connected.
     pub members: usize,
-    /// Of them, those whose certificate it signed.
+    /// Connected members whose certificate the old root signed.
     pub members_on_old_root: usize,
-    /// Tokens that count and do not know the new root.
+    /// Valid tokens that do not know the new root.
     pub tokens_on_old_root: usize,
     /// How long a certificate that it signed may still be in use. Seconds; `None`: it still signs.
     pub in_use_seconds: Option<i64>,
 }
 
-impl Dependents {
+impl OldRootUsage {
     /// Counts them; `None`: no rollover is under way.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn count(parts: &Parts, now: i64) -> Result<Option<Dependents>, Status> {
+    pub async fn count(parts: &Parts, now: i64) -> Result<Option<OldRootUsage>, Status> {
         let Some(rollover) = parts.authority.rollover() else {
             return Ok(None);
         };
@@ -36,7 +36,7 @@ impl Dependents {
         let counted = spawn_blocking(move || count_on_old_root(&authority, &bundles)).await;
         let tokens = counted.map_err(|_| crate::members::caller::stopping())?;
         let until = rollover.in_use_until_unix;
-        Ok(Some(Dependents {
+        Ok(Some(OldRootUsage {
             members,
             members_on_old_root,
             tokens_on_old_root: tokens?,
@@ -44,9 +44,9 @@ impl Dependents {
         }))
     }
 
-    /// What speaks against the end of the old root; `None`: nothing, or it still signs.
+    /// Why the old root should not retire yet; `None`: nothing depends on it, or it still signs.
     pub fn warning(self) -> Option<String> {
-        let Dependents {
+        let OldRootUsage {
             members,
             members_on_old_root,
             tokens_on_old_root,
@@ -92,45 +92,45 @@ mod tests {
 
     #[test]
     fn a_root_retires_when_nothing_depends_on_it() {
-        let nobody = Dependents {
+        let unused = OldRootUsage {
             members: 40,
             in_use_seconds: Some(0),
-            ..Dependents::default()
+            ..OldRootUsage::default()
         };
         let cases = [
-            (nobody, None),
+            (unused, None),
             (
-                Dependents {
+                OldRootUsage {
                     members_on_old_root: 12,
-                    ..nobody
+                    ..unused
                 },
                 Some("12 of 40 connected members"),
             ),
             (
-                Dependents {
+                OldRootUsage {
                     tokens_on_old_root: 3,
-                    ..nobody
+                    ..unused
                 },
                 Some("3 tokens"),
             ),
             (
-                Dependents {
+                OldRootUsage {
                     in_use_seconds: Some(60),
-                    ..nobody
+                    ..unused
                 },
                 Some("for 60 s"),
             ),
             (
-                Dependents {
+                OldRootUsage {
                     members_on_old_root: 40,
                     in_use_seconds: None,
-                    ..nobody
+                    ..unused
                 },
                 None,
             ),
         ];
-        for (dependents, expected) in cases {
-            let warning = dependents.warning();
+        for (usage, expected) in cases {
+            let warning = usage.warning();
             let is_expected = match (&warning, expected) {
                 (Some(warning), Some(expected)) => warning.contains(expected),
                 (warning, expected) => warning.is_none() && expected.is_none(),

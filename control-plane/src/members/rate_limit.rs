@@ -1,7 +1,6 @@
-//! How often each of many may do something: events written down, joins, renewals.
+//! Rate limits by key: events, joins, renewals, warnings.
 //!
-//! Counts in windows that begin with the first of them; who has used its allowance up waits for the next.
-//! Knows nothing of what is counted.
+//! Counts in fixed windows; a window begins with the first use. Knows nothing of what is counted.
 
 #![expect(
     clippy::disallowed_types,
@@ -12,28 +11,27 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So often in a window.
+/// At most `max` uses in a `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// At most.
-    pub most: u32,
-    /// In so much time.
+    /// Most uses.
+    pub max: u32,
+    /// Length of the window.
     pub window: Duration,
 }
 
-/// Events that a member makes in the journal, which is everybody's, and short. 64 in 10 s: a sidecar has a
-/// handful to tell.
+/// Events of one member in the journal. 64 in 10 s: a sidecar reports a handful.
 const EVENTS: Rate = Rate {
-    most: 64,
+    max: 64,
     window: Duration::from_secs(10),
 };
 
-/// Keys kept at most before those whose window is over are forgotten.
+/// With this many keys, those whose window is over are dropped. 1,024.
 const KEYS_KEPT: usize = 1_024;
 
-/// What is left to each.
+/// A rate limiter with one window for each key.
 #[derive(Debug)]
-pub struct Allowances<K> {
+pub struct RateLimiter<K> {
     rate: Rate,
     used: Mutex<BTreeMap<K, Used>>,
 }
@@ -44,22 +42,22 @@ struct Used {
     since: Instant,
 }
 
-impl<K: Ord> Default for Allowances<K> {
-    fn default() -> Allowances<K> {
-        Allowances::new(EVENTS)
+impl<K: Ord> Default for RateLimiter<K> {
+    fn default() -> RateLimiter<K> {
+        RateLimiter::new(EVENTS)
     }
 }
 
-impl<K: Ord> Allowances<K> {
-    /// So often each.
-    pub fn new(rate: Rate) -> Allowances<K> {
+impl<K: Ord> RateLimiter<K> {
+    /// Limits each key to `rate`.
+    pub fn new(rate: Rate) -> RateLimiter<K> {
         let used = Mutex::default();
-        Allowances { rate, used }
+        RateLimiter { rate, used }
     }
 
-    /// May this one do it once more? Then it is counted.
+    /// Is one more use allowed? If so, it is counted.
     pub fn take(&self, key: K, now: Instant) -> bool {
-        let Rate { most, window } = self.rate;
+        let Rate { max, window } = self.rate;
         let is_over = |used: &Used| now.saturating_duration_since(used.since) >= window;
         let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= KEYS_KEPT {
@@ -73,7 +71,7 @@ impl<K: Ord> Allowances<K> {
         if is_over(used) {
             *used = fresh;
         }
-        let may = used.count < most;
+        let may = used.count < max;
         used.count += u32::from(may);
         may
     }
@@ -85,23 +83,23 @@ mod tests {
     use crate::clock;
 
     #[test]
-    fn each_has_its_own_until_the_next_window() {
+    fn each_key_has_its_own_limit_until_the_next_window() {
         let now = clock::now();
-        let allowances = Allowances::default();
-        let taken = |key: u8, now| (0..1_000).filter(|_| allowances.take(key, now)).count();
+        let limiter = RateLimiter::default();
+        let taken = |key: u8, now| (0..1_000).filter(|_| limiter.take(key, now)).count();
         assert_eq!(taken(1, now), 64);
         assert_eq!(taken(2, now), 64);
         assert_eq!(taken(1, now + EVENTS.window), 64);
     }
 
     #[test]
-    fn who_has_not_come_for_a_window_is_forgotten() {
+    fn a_key_without_use_for_a_window_is_dropped() {
         let now = clock::now();
-        let allowances = Allowances::default();
+        let limiter = RateLimiter::default();
         for key in 0..KEYS_KEPT {
-            allowances.take(key, now);
+            limiter.take(key, now);
         }
-        allowances.take(KEYS_KEPT, now + EVENTS.window);
-        assert_eq!(allowances.used.lock().expect("no panic").len(), 1);
+        limiter.take(KEYS_KEPT, now + EVENTS.window);
+        assert_eq!(limiter.used.lock().expect("no panic").len(), 1);
     }
 }

@@ -1,7 +1,7 @@
-//! The sidecars that are connected, and how far each of them is.
+//! The connected sidecars and their progress.
 //!
-//! Each ADS stream enters itself, leaves with its end, tells its progress and answers questions
-//! about its resources itself: nobody else keeps a copy of them. Knows no xDS beyond that.
+//! Each ADS stream adds its entry, removes it when it ends, and answers questions about its resources,
+//! so that no copy of them is kept here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::clock;
 use crate::members::caller::Workload;
 use crate::text::clean;
 
-/// Longest wait for a stream's own account. 1 s: a task that is busy for longer is a defect.
+/// Longest wait for a stream's answer. 1 s: a task that is busy for longer is a defect.
 const ACCOUNT_WAIT: Duration = Duration::from_secs(1);
 
-/// Longest text of a client about itself that is kept. Bytes; 256.
+/// Longest kept text from a client's node. Bytes; 256.
 const NODE_BYTES_MAX: usize = 256;
 
 /// The two ways to speak ADS.
@@ -42,9 +42,9 @@ impl Protocol {
     }
 }
 
-/// A sidecar as it introduces itself; of who it is only the certificate's word counts.
+/// A sidecar as its first request describes it; only `workload`, from the certificate, is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hello {
+pub struct SidecarInfo {
     /// Whose certificate it has shown.
     pub workload: Workload,
     /// How it speaks.
@@ -59,13 +59,13 @@ pub struct Hello {
     pub connected_unix_ms: i64,
 }
 
-impl Hello {
+impl SidecarInfo {
     /// What the first request of a stream says.
-    pub fn new(workload: &Workload, protocol: Protocol, node: Option<&Node>) -> Hello {
+    pub fn new(workload: &Workload, protocol: Protocol, node: Option<&Node>) -> SidecarInfo {
         let text = |field: fn(&Node) -> &String| {
             node.map_or(String::new(), |node| clean(field(node), NODE_BYTES_MAX))
         };
-        Hello {
+        SidecarInfo {
             workload: workload.clone(),
             protocol,
             node_id: text(|node| &node.id),
@@ -113,7 +113,7 @@ pub struct Applied {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sidecar {
     /// Who it is.
-    pub hello: Hello,
+    pub hello: SidecarInfo,
     /// How far it is.
     pub progress: Progress,
     /// The last version of which it uses everything it subscribes to.
@@ -130,7 +130,7 @@ pub struct Sidecars {
 
 #[derive(Debug)]
 struct Entry {
-    hello: Hello,
+    hello: SidecarInfo,
     questions: mpsc::Sender<oneshot::Sender<Account>>,
     /// The state of the registry that has been handed to the connection.
     handed: watch::Receiver<u64>,
@@ -153,7 +153,7 @@ impl Default for Sidecars {
 
 impl Sidecars {
     /// A stream begins; it is listed until what is returned is dropped.
-    pub fn enter(&self, stream: u64, hello: Hello) -> Connected {
+    pub fn enter(&self, stream: u64, hello: SidecarInfo) -> Connected {
         let (questions, asked) = mpsc::channel(1);
         let (handed, handing) = watch::channel(0);
         let entry = Entry {
@@ -192,25 +192,25 @@ impl Sidecars {
         )
     }
 
-    /// Returns when everybody connected has been handed that state of the registry, or after
+    /// Returns when every connected sidecar has been sent that revision of the registry, or after
     /// `patience`.
     pub async fn wait_for_registry(&self, revision: u64, patience: Duration) {
-        let everybody = self.entries().into_iter().map(|entry| async move {
-            // Fails when the stream has ended: there is nobody to tell any more.
+        let waiting = self.entries().into_iter().map(|entry| async move {
+            // Fails when the stream has ended.
             let _ = entry
                 .handed
                 .clone()
                 .wait_for(|handed| *handed >= revision)
                 .await;
         });
-        // At the end of the patience the others find out by themselves.
-        let _ = timeout(patience, join_all(everybody)).await;
+        // After the timeout the remaining sidecars are not waited for.
+        let _ = timeout(patience, join_all(waiting)).await;
     }
 
-    /// Everybody with their own account, in the order of connection. One who gives none within
-    /// a second is left out.
+    /// All connected sidecars, in the order of connection. One that does not answer within a second is
+    /// left out.
     pub async fn list(&self) -> Vec<Sidecar> {
-        let everybody = self.entries().into_iter().map(|entry| async move {
+        let waiting = self.entries().into_iter().map(|entry| async move {
             let account = timeout(ACCOUNT_WAIT, entry.ask()).await.ok().flatten()?;
             Some(Sidecar {
                 hello: entry.hello.clone(),
@@ -219,7 +219,7 @@ impl Sidecars {
                 standings: account.standings,
             })
         });
-        join_all(everybody).await.into_iter().flatten().collect()
+        join_all(waiting).await.into_iter().flatten().collect()
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {
@@ -248,7 +248,7 @@ pub struct Connected {
 }
 
 impl Connected {
-    /// Completes when somebody wants an account: then call [`Connected::answer`].
+    /// Completes when a report is requested: then call [`Connected::answer`].
     pub async fn asked(&mut self) {
         match self.asked.recv().await {
             Some(question) => self.question = Some(question),
@@ -257,10 +257,10 @@ impl Connected {
         }
     }
 
-    /// Answers who asked.
+    /// Answers the request for a report.
     pub fn answer(&mut self, standings: impl FnOnce() -> Vec<Standing>) {
         if let Some(question) = self.question.take() {
-            // Fails when whoever asked has gone.
+            // Fails when the asker has gone.
             let _ = question.send(Account {
                 progress: self.progress.clone(),
                 applied: self.applied.clone(),

@@ -10,7 +10,7 @@ use outrider_proto::v1::RotationStep;
 use tonic::Status;
 
 use crate::clock;
-use crate::members::old_root::Dependents;
+use crate::members::old_root::OldRootUsage;
 use crate::serve::parts::Parts;
 use crate::storage::journal::EventKind;
 
@@ -25,9 +25,9 @@ pub async fn rotate(
 ) -> Result<v1::RotateRootResponse, Status> {
     let (step, now) = (request.step(), clock::unix_seconds());
     let warning = match step {
-        RotationStep::Retire => Dependents::count(parts, now)
+        RotationStep::Retire => OldRootUsage::count(parts, now)
             .await?
-            .and_then(Dependents::warning),
+            .and_then(OldRootUsage::warning),
         RotationStep::Unspecified | RotationStep::Add | RotationStep::Promote => None,
     };
     if let Some(warning) = warning.as_ref().filter(|_| !request.force) {

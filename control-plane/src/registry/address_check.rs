@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::clock;
 use crate::members::MemberId;
 use crate::members::caller::Workload;
-use crate::members::rate_limit::{Allowances, Rate};
+use crate::members::rate_limit::{Rate, RateLimiter};
 use crate::metrics::Metrics;
 use crate::tls::AddressVerifier;
 
@@ -35,7 +35,7 @@ const CHECKS_MAX: usize = 64;
 
 /// Checks of one member. 5 in 10 s: as often as it may change.
 const CHECK_RATE: Rate = Rate {
-    most: 5,
+    max: 5,
     window: Duration::from_secs(10),
 };
 
@@ -59,7 +59,7 @@ pub struct AddressChecks {
     verifier: AddressVerifier,
     metrics: Arc<Metrics>,
     found: Arc<Mutex<BTreeMap<(MemberId, SocketAddr), Found>>>,
-    rate: Arc<Allowances<MemberId>>,
+    rate: Arc<RateLimiter<MemberId>>,
     permits: Arc<Semaphore>,
 }
 
@@ -87,7 +87,7 @@ impl AddressChecks {
             verifier,
             metrics,
             found: Arc::default(),
-            rate: Arc::new(Allowances::new(CHECK_RATE)),
+            rate: Arc::new(RateLimiter::new(CHECK_RATE)),
             permits: Arc::new(Semaphore::new(CHECKS_MAX)),
         }
     }

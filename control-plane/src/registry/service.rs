@@ -26,7 +26,7 @@ use crate::clock;
 use crate::document_store::Desired;
 use crate::members::caller::{self, Workload};
 use crate::members::sidecars::Sidecars;
-use crate::members::streams::{StreamPlace, Streams};
+use crate::members::stream_limit::{StreamLimiter, StreamSlot};
 use crate::metrics::Metrics;
 use crate::storage::journal::Journal;
 
@@ -57,7 +57,7 @@ pub struct Announcements {
     /// What is desired of the mesh.
     pub desired: watch::Receiver<Arc<Desired>>,
     /// How many streams a member has.
-    pub streams: Streams,
+    pub streams: StreamLimiter,
     /// Becomes true when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -122,7 +122,7 @@ impl Announcements {
 
 /// An instance, while its stream lasts.
 struct Instance {
-    place: Option<StreamPlace>,
+    place: Option<StreamSlot>,
     service: Announcements,
     workload: Workload,
     from: IpAddr,
@@ -336,7 +336,7 @@ mod tests {
             address_checks: AddressChecks::new(verifier, Arc::clone(&metrics)),
             desired: watch::channel(Arc::new(desired)).1,
             metrics,
-            streams: Streams::default(),
+            streams: StreamLimiter::default(),
             stopping,
         };
         let place = service.streams.open(MemberId::UNKNOWN);

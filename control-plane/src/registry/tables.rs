@@ -77,7 +77,9 @@ fn load_registrations(transaction: &ReadTransaction) -> Result<Vec<Registration>
             Some(holders) => holders.get(key)?,
             None => None,
         };
-        let member = holder.map_or(MemberId::UNKNOWN, |holder| MemberId::kept(holder.value()));
+        let member = holder.map_or(MemberId::UNKNOWN, |holder| {
+            MemberId::from_octets(holder.value())
+        });
         // We wrote it, so it parses; skip a row that does not.
         let Ok(address) = address.parse::<SocketAddr>() else {
             continue;

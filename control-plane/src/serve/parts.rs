@@ -1,4 +1,4 @@
-//! What everybody in the process shares: opened once, in order, before anything runs.
+//! The shared parts of the process, opened once, in order, before anything runs.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -19,7 +19,7 @@ use crate::storage::store::{Store, StoreError};
 use crate::tls::{AddressVerifier, ConnectionLimiter, ConnectionLimits};
 use crate::tokens::Tokens;
 
-/// What everybody in the process shares. Clones share it too.
+/// The shared parts of the process. Clones share them.
 #[derive(Clone)]
 pub struct Parts {
     /// What the process was told.
@@ -28,15 +28,15 @@ pub struct Parts {
     pub store: Store,
     /// What happened.
     pub journal: Journal,
-    /// What is desired.
+    /// The documents in force.
     pub documents: DocumentStore,
-    /// Who may call itself what.
+    /// Issues certificates.
     pub authority: Authority,
     /// Who may join.
     pub tokens: Tokens,
-    /// What sidecars are told.
+    /// Registrations, published resources, connected sidecars.
     pub mesh: Mesh,
-    /// Who is connected, and who had to go.
+    /// Open connections and their limits.
     pub connections: ConnectionLimiter,
     /// Becomes true when the process stops: streams that would never end, end then.
     pub stopping: watch::Receiver<bool>,

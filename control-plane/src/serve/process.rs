@@ -43,13 +43,13 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-/// A connection says nothing for so long: it is asked whether it is still there.
+/// After this long without traffic a connection gets an HTTP/2 PING.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// And has so long to answer: a peer that vanished is found within 15 s.
+/// Time to answer the PING: a peer that vanished is found within 15 s.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Streams of one connection at once. 100; a sidecar has about five.
+/// StreamLimiter of one connection at once. 100; a sidecar has about five.
 const STREAMS_MAX: u32 = 100;
 
 /// Connections that wait between handshake and server; few: it takes them at once.
@@ -59,8 +59,8 @@ const CONNECTIONS_WAITING: usize = 16;
 /// stays below 2 s.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// Runs a control plane until `stops` says so, or whoever could say so is gone; its folder is
-/// looked at again when `rereads` says so. `ready` is called when it serves.
+/// Runs a control plane until `stops` gets a message or its sender is dropped; `rereads` makes it read
+/// its folder again. `ready` is called when it serves.
 pub async fn serve(
     options: Options,
     mut stops: mpsc::Receiver<()>,

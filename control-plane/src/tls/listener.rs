@@ -29,14 +29,14 @@ use super::{roots, server_config};
 use crate::authority::Authority;
 use crate::clock;
 use crate::members::caller::{Caller, Identity};
-use crate::members::rate_limit::{Allowances, Rate};
+use crate::members::rate_limit::{Rate, RateLimiter};
 
 /// Longest time of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Warnings about refused connections: 8 in 10 s. A sidecar that is refused tries every few seconds.
 const WARNINGS: Rate = Rate {
-    most: 8,
+    max: 8,
     window: Duration::from_secs(10),
 };
 
@@ -50,7 +50,7 @@ pub struct Listener {
     config: Arc<ServerConfig>,
     roots: Roots,
     own: watch::Receiver<Arc<CertifiedKey>>,
-    warnings: Arc<Allowances<()>>,
+    warnings: Arc<RateLimiter<()>>,
 }
 
 impl Listener {
@@ -69,7 +69,7 @@ impl Listener {
             config: server_config(authority)?,
             roots: roots(authority),
             own: authority.own(),
-            warnings: Arc::new(Allowances::new(WARNINGS)),
+            warnings: Arc::new(RateLimiter::new(WARNINGS)),
         })
     }
 
@@ -140,7 +140,7 @@ fn note_refused(
     from: IpAddr,
     error: &io::Error,
     own: Option<CertificateDates>,
-    warnings: &Allowances<()>,
+    warnings: &RateLimiter<()>,
 ) {
     let problem = describe_cause(error, own);
     if is_certificate_rejection(error) && warnings.take((), clock::now()) {

@@ -12,19 +12,19 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::members::rate_limit::{Allowances, Rate};
+use crate::members::rate_limit::{Rate, RateLimiter};
 
 /// Joins with one token. 50 in a second: a service of 200 instances is there after four; each costs a
 /// signature and an event.
 const JOINS: Rate = Rate {
-    most: 50,
+    max: 50,
     window: Duration::from_secs(1),
 };
 
 /// Of all tokens.
 #[derive(Debug)]
 pub struct Joins {
-    pub rate: Allowances<[u8; 8]>,
+    pub rate: RateLimiter<[u8; 8]>,
     /// Held by the one who writes.
     pub writing: tokio::sync::Mutex<()>,
     unwritten: Mutex<BTreeMap<[u8; 8], u64>>,
@@ -33,7 +33,7 @@ pub struct Joins {
 impl Default for Joins {
     fn default() -> Joins {
         Joins {
-            rate: Allowances::new(JOINS),
+            rate: RateLimiter::new(JOINS),
             writing: tokio::sync::Mutex::default(),
             unwritten: Mutex::default(),
         }

@@ -1,4 +1,4 @@
-//! Streams over real connections; who calls is said by the test instead of a certificate.
+//! StreamLimiter over real connections; who calls is said by the test instead of a certificate.
 
 mod bed;
 

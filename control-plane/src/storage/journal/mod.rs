@@ -1,12 +1,11 @@
-//! What happened in the mesh, numbered: written down, told to whoever follows.
+//! The journal: numbered events of the mesh, stored and sent to followers.
 //!
-//! Whoever records never waits: events go through a bounded queue to one thread that writes them,
-//! as many in one transaction as wait. What does not fit is counted. Decides nothing of what is
-//! worth an event.
+//! Recording never waits: events go through a bounded queue to one thread, which writes all that wait
+//! in one transaction. Events that do not fit are counted as lost.
 
 mod filter;
-mod kept;
 mod kind;
+mod tables;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::clock;
 use crate::members::MemberId;
-use crate::members::rate_limit::Allowances;
+use crate::members::rate_limit::RateLimiter;
 use crate::storage::store::{Store, StoreError};
 use crate::text::clean;
 
@@ -47,7 +46,7 @@ pub struct Event {
     pub time_unix_ms: i64,
     /// What kind of thing.
     pub kind: EventKind,
-    /// Whom it is about: a service, an instance, a document.
+    /// What it is about: a service, an instance, a document.
     pub subject: String,
     /// One sentence.
     pub detail: String,
@@ -66,7 +65,7 @@ struct Open {
     queue: Option<mpsc::Sender<Event>>,
     followers: broadcast::Sender<Event>,
     dropped: Arc<AtomicU64>,
-    allowances: Allowances<MemberId>,
+    limiter: RateLimiter<MemberId>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -75,7 +74,7 @@ struct Open {
 /// # Errors
 /// The store cannot be read.
 pub fn last_event_unix(store: &Store) -> Result<Option<i64>, StoreError> {
-    let last = store.read(|transaction| kept::recent(transaction, 1, &Filter::default()))?;
+    let last = store.read(|transaction| tables::recent(transaction, 1, &Filter::default()))?;
     Ok(last.first().map(|event| event.time_unix_ms / 1_000))
 }
 
@@ -85,7 +84,7 @@ impl Journal {
     /// # Errors
     /// The store cannot be read or written, or there is no thread to be had.
     pub fn open(store: &Store) -> Result<Journal, StoreError> {
-        let last = store.read(kept::last_number)?;
+        let last = store.read(tables::last_number)?;
         let (queue, recorded) = mpsc::channel(WAITING);
         let (followers, _) = broadcast::channel(BEHIND);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -102,7 +101,7 @@ impl Journal {
             queue: Some(queue),
             followers,
             dropped,
-            allowances: Allowances::default(),
+            limiter: RateLimiter::default(),
             writer: Some(writer.map_err(redb::Error::Io)?),
         };
         Ok(Journal {
@@ -130,7 +129,7 @@ impl Journal {
     /// As [`Journal::record`], of what a member says of itself or of others, which it may do as often as
     /// it likes: what is more than its allowance is counted as lost.
     pub fn record_of(&self, member: MemberId, kind: EventKind, subject: &str, detail: &str) {
-        if self.open.allowances.take(member, clock::now()) {
+        if self.open.limiter.take(member, clock::now()) {
             self.record(kind, subject, detail);
         } else {
             self.open.dropped.fetch_add(1, Relaxed);
@@ -142,7 +141,7 @@ impl Journal {
     /// # Errors
     /// The store cannot be read.
     pub fn recent(&self, limit: usize, filter: &Filter) -> Result<Vec<Event>, StoreError> {
-        (self.open.store).read(|transaction| kept::recent(transaction, limit, filter))
+        (self.open.store).read(|transaction| tables::recent(transaction, limit, filter))
     }
 
     /// Every event from now on, once it is written. A follower that is more than 1,024 events
@@ -197,7 +196,7 @@ impl Writer {
         }
         match self
             .store
-            .write(|transaction| kept::append(transaction, events))
+            .write(|transaction| tables::append(transaction, events))
         {
             Ok(()) => {
                 self.last += events.len() as u64;
@@ -220,7 +219,7 @@ impl Writer {
 
     fn tell(&self, events: impl Iterator<Item = Event>) {
         for event in events {
-            // Nobody follows: nobody is told.
+            // Fails when there is no follower.
             let _ = self.followers.send(event);
         }
     }
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_records_does_not_wait_for_the_disk() {
+    fn recording_does_not_wait_for_the_disk() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("a store");
         let journal = Journal::open(&store).expect("a journal");

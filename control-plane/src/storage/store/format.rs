@@ -29,7 +29,7 @@ const PROBE_BYTES: usize = 200 << 10;
 
 /// The format of a store, and who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct FormatStamp {
     /// Its number.
     pub format: u32,
     /// The version of Outrider.
@@ -42,7 +42,7 @@ pub struct Stamp {
 /// [`StoreError::Newer`], or it cannot be read.
 pub fn check(database: &Database) -> Result<(), StoreError> {
     match read(database)? {
-        Some(Stamp { format, written_by }) if format > FORMAT => Err(StoreError::Newer {
+        Some(FormatStamp { format, written_by }) if format > FORMAT => Err(StoreError::Newer {
             format,
             written_by,
             ours: VERSION,
@@ -57,7 +57,7 @@ pub fn check(database: &Database) -> Result<(), StoreError> {
 /// # Errors
 /// It cannot be written.
 pub fn stamp(database: &Database) -> Result<(), StoreError> {
-    let ours = Stamp {
+    let ours = FormatStamp {
         format: FORMAT,
         written_by: VERSION.to_owned(),
     };
@@ -87,14 +87,14 @@ fn put(database: &Database, rows: &[(&str, &str)]) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
-fn read(database: &Database) -> Result<Option<Stamp>, redb::Error> {
+fn read(database: &Database) -> Result<Option<FormatStamp>, redb::Error> {
     let transaction = database.begin_read()?;
     let Some(meta) = existing(transaction.open_table(META))? else {
         return Ok(None);
     };
     let text = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|text| text.value().to_owned()));
     let format = text(NUMBER)?.and_then(|number| number.parse().ok());
-    Ok(Some(Stamp {
+    Ok(Some(FormatStamp {
         // A number that is none of ours is no earlier one's either.
         format: format.unwrap_or(u32::MAX),
         written_by: text(WRITTEN_BY)?.unwrap_or_default(),

@@ -1,17 +1,17 @@
-//! What survives: one file, `store.redb` in `--data`.
+//! The store: one file, `store.redb` in `--data`.
 //!
 //! Opens it and makes writes durable; which tables there are and what is in them is said where
 //! they are used. A write that has returned survives a kill -9 and a power cut; one that has not
 //! is there as a whole or not at all. While the disk cannot be written, because it is full,
 //! read-only or broken, writes are refused, reads go on from a copy in memory, and the file is
-//! tried again and again until it can be written (`mend`).
+//! tried again and again until it can be written (`reopen`).
 //! Reference: redb's design, <https://github.com/cberner/redb/blob/master/docs/design.md>.
 
 mod error;
 mod file;
 mod format;
-mod mend;
-mod said;
+mod log_health;
+mod reopen;
 
 use std::fmt::{self, Display};
 use std::fs::File;
@@ -24,9 +24,9 @@ use tokio::sync::watch;
 pub use error::StoreError;
 use file::Probe;
 pub use file::{FILE, existing, lock};
-pub use said::record_health;
+pub use log_health::record_health;
 
-/// The store, shared by all who keep something in it.
+/// A handle to the store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
@@ -43,14 +43,14 @@ pub struct Health {
 
 struct Shared {
     folder: PathBuf,
-    held: watch::Sender<Held>,
+    held: watch::Sender<Backend>,
     health: watch::Sender<Health>,
-    // Held for its lock: one control plane has a folder at a time.
+    // Backend for its lock: one control plane has a folder at a time.
     _folder_lock: Option<File>,
 }
 
 /// What is open.
-enum Held {
+enum Backend {
     /// The file; it is written.
     File(Database),
     /// The file cannot be written. What it said when that began, unless it could not be read.
@@ -58,7 +58,7 @@ enum Held {
         database: Option<Database>,
         reason: Arc<str>,
         // Dropped, the tries to open the file end.
-        mending: Option<mend::Mending>,
+        mending: Option<reopen::Reopening>,
     },
 }
 
@@ -72,8 +72,10 @@ impl Store {
     pub fn open(data: &Path) -> Result<Store, StoreError> {
         let folder_lock = lock(data)?;
         let (held, failing) = match file::open(data, Probe::IfNearlyFull) {
-            Err(StoreError::Unwritable(reason)) => (Held::unmended(data, &reason)?, Some(reason)),
-            opened => (Held::File(opened?), None),
+            Err(StoreError::Unwritable(reason)) => {
+                (Backend::unmended(data, &reason)?, Some(reason))
+            }
+            opened => (Backend::File(opened?), None),
         };
         let shared = Arc::new(Shared {
             folder: data.to_owned(),
@@ -94,7 +96,7 @@ impl Store {
     /// It is no store, or of a newer Outrider.
     pub fn copy_of(path: &Path) -> Result<Store, StoreError> {
         let reason: Arc<str> = "it is a copy to be read".into();
-        let held = Held::Copy {
+        let held = Backend::Copy {
             database: Some(file::copy_of(path)?),
             reason,
             mending: None,
@@ -119,12 +121,12 @@ impl Store {
         let path = self.shared.folder.join(FILE);
         let read = || std::fs::read(path).map_err(redb::Error::Io);
         match &*held {
-            Held::File(database) => {
+            Backend::File(database) => {
                 let _quiet = database.begin_write().map_err(redb::Error::from)?;
                 Ok(read()?)
             }
             // Nobody writes it.
-            Held::Copy { .. } => Ok(read()?),
+            Backend::Copy { .. } => Ok(read()?),
         }
     }
 
@@ -141,8 +143,8 @@ impl Store {
     ) -> Result<T, E> {
         let held = self.shared.held.borrow();
         let database = match &*held {
-            Held::File(database) => database,
-            Held::Copy { reason, .. } => {
+            Backend::File(database) => database,
+            Backend::Copy { reason, .. } => {
                 return Err(StoreError::Unwritable(Arc::clone(reason)).into());
             }
         };
@@ -203,7 +205,7 @@ impl Shared {
         let reason: Arc<str> = error::cause(problem).into();
         // Only the first of those who saw it fail finds the file here.
         self.held.send_if_modified(|held| {
-            let is_first = matches!(held, Held::File(_));
+            let is_first = matches!(held, Backend::File(_));
             if is_first {
                 *held = self.copied(&reason);
             }
@@ -212,14 +214,14 @@ impl Shared {
         StoreError::Unwritable(reason)
     }
 
-    fn copied(self: &Arc<Shared>, reason: &Arc<str>) -> Held {
+    fn copied(self: &Arc<Shared>, reason: &Arc<str>) -> Backend {
         let copy = file::copy(&self.folder);
         let copy = copy.inspect_err(|error| tracing::error!(%error, "the store cannot be read"));
         self.note(reason);
-        Held::Copy {
+        Backend::Copy {
             database: copy.ok(),
             reason: Arc::clone(reason),
-            mending: mend::start(self),
+            mending: reopen::start(self),
         }
     }
 
@@ -232,15 +234,15 @@ impl Shared {
 
     /// The file is open again.
     fn mended(&self, database: Database) {
-        self.held.send_replace(Held::File(database));
+        self.held.send_replace(Backend::File(database));
         self.health.send_modify(|health| health.failing = None);
     }
 }
 
-impl Held {
-    /// A file that is there and cannot be written, before anybody tries to mend it.
-    fn unmended(folder: &Path, reason: &Arc<str>) -> Result<Held, StoreError> {
-        Ok(Held::Copy {
+impl Backend {
+    /// A file that exists and cannot be written, before the tries to reopen it begin.
+    fn unmended(folder: &Path, reason: &Arc<str>) -> Result<Backend, StoreError> {
+        Ok(Backend::Copy {
             database: Some(file::copy(folder)?),
             reason: Arc::clone(reason),
             mending: None,
@@ -248,19 +250,19 @@ impl Held {
     }
 
     fn mend(&mut self, shared: &Arc<Shared>) {
-        if let Held::Copy { mending, .. } = self {
-            *mending = mend::start(shared);
+        if let Backend::Copy { mending, .. } = self {
+            *mending = reopen::start(shared);
         }
     }
 
     fn database(&self) -> Result<&Database, StoreError> {
         match self {
-            Held::File(database)
-            | Held::Copy {
+            Backend::File(database)
+            | Backend::Copy {
                 database: Some(database),
                 ..
             } => Ok(database),
-            Held::Copy { reason, .. } => Err(StoreError::Unwritable(Arc::clone(reason))),
+            Backend::Copy { reason, .. } => Err(StoreError::Unwritable(Arc::clone(reason))),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! How many streams that never end by themselves a member may have open, over all its connections.
+//! Limits the open ADS and announcement streams of a member, over all its connections.
 //!
-//! Each costs a task and, of ADS, what the client was told. Decides nothing of what is said on them.
+//! Each stream costs a task, and an ADS stream also the state of what was sent.
 
 #![expect(
     clippy::disallowed_types,
@@ -20,21 +20,21 @@ const STREAMS_MAX: usize = 8;
 
 /// The streams of all members; clones count the same ones.
 #[derive(Clone, Debug, Default)]
-pub struct Streams(Arc<Mutex<BTreeMap<MemberId, usize>>>);
+pub struct StreamLimiter(Arc<Mutex<BTreeMap<MemberId, usize>>>);
 
-/// A stream's place; dropped, it is free.
+/// The slot of an open stream. Dropped, the slot is free.
 #[derive(Debug)]
-pub struct StreamPlace {
-    streams: Streams,
+pub struct StreamSlot {
+    streams: StreamLimiter,
     member: MemberId,
 }
 
-impl Streams {
+impl StreamLimiter {
     /// A stream of `member` begins.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED: it has 8.
-    pub fn open(&self, member: MemberId) -> Result<StreamPlace, Status> {
+    pub fn open(&self, member: MemberId) -> Result<StreamSlot, Status> {
         let mut all = self.lock();
         let count = all.entry(member).or_default();
         if *count >= STREAMS_MAX {
@@ -44,7 +44,7 @@ impl Streams {
         }
         *count += 1;
         let streams = self.clone();
-        Ok(StreamPlace { streams, member })
+        Ok(StreamSlot { streams, member })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<MemberId, usize>> {
@@ -52,7 +52,7 @@ impl Streams {
     }
 }
 
-impl Drop for StreamPlace {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut all = self.streams.lock();
         let left = all.remove(&self.member).unwrap_or(0).saturating_sub(1);
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_member_has_eight_streams_and_others_theirs() {
-        let streams = Streams::default();
+        let streams = StreamLimiter::default();
         let [one, other] = [1, 2].map(|number| MemberId::new([number; 8]));
         let mut places: Vec<_> = (0..8).map(|_| streams.open(one)).collect();
         assert!(places.iter().all(Result::is_ok));

@@ -1,5 +1,5 @@
-//! The events on the disk: those of operators apart, so that what members do pushes none of them out,
-//! and those that strangers can make apart from both.
+//! The tables of events. Events of operators, of members and of clients without a token have a table
+//! each, so that none pushes out another's.
 
 use redb::{
     ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
@@ -14,10 +14,10 @@ type Events = TableDefinition<'static, u64, (i64, &'static str, &'static str, &'
 /// What the members of a mesh did.
 const EVENTS: Events = TableDefinition::new("events");
 
-/// The same of what operators did: the members of a mesh cannot make it forget that.
+/// What operators did; members' events push none of it out.
 const TRAIL: Events = TableDefinition::new("trail");
 
-/// The same of joins that were refused: who has no token makes it forget nothing but other refusals.
+/// Refused joins; they push out only other refusals.
 const REFUSALS: Events = TableDefinition::new("refusals");
 
 /// All of them, and whose events each has.

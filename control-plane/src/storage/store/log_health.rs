@@ -1,4 +1,4 @@
-//! Says it when the disk stops taking writes, and when it takes them again.
+//! Logs when the disk stops taking writes, and when it takes them again.
 
 use super::Store;
 use crate::clock;

@@ -1,7 +1,7 @@
-//! Opens a file that has failed again and again, until the disk takes a write.
+//! Reopens a file that has failed, again and again until the disk takes a write.
 //!
-//! On a thread of its own, for opening blocks for the disk. It ends with the mending, or with the
-//! store.
+//! Runs on its own thread, because opening blocks for the disk. The thread ends when the file is open
+//! or the store is dropped.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
@@ -18,19 +18,19 @@ const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest one. 4 s: within 5 s after the disk has room, the store is written again.
 const PAUSE_MAX: Duration = Duration::from_secs(4);
 
-/// Somebody wants the file mended, for as long as this lives.
+/// Dropped, the tries to reopen the file end.
 #[derive(Debug)]
-pub struct Mending {
+pub struct Reopening {
     _wanted: Sender<()>,
 }
 
 /// Begins to try; `None`: the system gives no thread for it, which is logged.
-pub fn start(shared: &Arc<Shared>) -> Option<Mending> {
+pub fn start(shared: &Arc<Shared>) -> Option<Reopening> {
     let (wanted, unwanted) = mpsc::channel();
     let weak = Arc::downgrade(shared);
     let thread = thread::Builder::new().name("store".to_owned());
     match thread.spawn(move || run(&weak, &unwanted)) {
-        Ok(_) => Some(Mending { _wanted: wanted }),
+        Ok(_) => Some(Reopening { _wanted: wanted }),
         Err(error) => {
             tracing::error!(%error, "the store is not opened again: start the control plane again");
             None
