@@ -337,7 +337,8 @@ fn each_rule_of_shape_refuses_what_breaks_it() {
 
 #[test]
 fn a_type_name_with_an_unknown_word_is_seen() {
-    let text = "| word | means |\n| pick, retry budget | x |\n\n## Plain words of type names\n\nid, key";
+    let text =
+        "| word | means |\n| pick, retry budget | x |\n\n## Plain words of type names\n\nid, key";
     let known = lexicon::words_of(text);
     let unknown = |code: &str| lexicon::unknown_types(&known, &File::new("a.rs", code)).len();
     assert_eq!(unknown("pub struct PickId; pub enum RetryBudgets {}"), 0);
