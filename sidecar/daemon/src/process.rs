@@ -23,7 +23,7 @@ use crate::error::StartupError;
 use crate::options::Options;
 use crate::supervisor::Supervisor;
 use crate::telemetry::{AccessLogWriter, Metrics, Origin, Recorder, Spans};
-use crate::worker::{self, BATCHES_MAX, First, Memory, Workers};
+use crate::worker::{self, BATCHES_MAX, InitialState, Memory, Workers};
 
 /// The addresses in use, with the ports the system picked for `:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,20 +62,20 @@ pub async fn serve(
     let log = open_log(clock, &options)?;
     let log_watch = log.watch().run(rereads.clone(), Arc::clone(&metrics));
     let (admin_listener, admin) = bind_admin(options.admin).await?;
-    let (traffic, doors) = worker::open(&options)?;
+    let (traffic, listeners) = worker::open(&options)?;
     let addresses = Addresses {
         outbound: traffic.outbound,
         inbound: traffic.inbound,
         admin,
     };
     configuration.resolve_first(source.names_wait()).await;
-    let first = First {
+    let initial = InitialState {
         snapshot: configuration.renew(),
         identity: source.material(),
         memory: Memory::new(options.memory_limit.bytes()),
     };
     let (reports_in, reports) = mpsc::channel(BATCHES_MAX);
-    let workers = worker::start(clock, &settings(&options), &first, doors, &reports_in)
+    let workers = worker::start(clock, &settings(&options), &initial, listeners, &reports_in)
         .map_err(|error| StartupError::system("the workers", error))?;
     // The workers hold the other ends: when all have ended the queue says so.
     drop(reports_in);

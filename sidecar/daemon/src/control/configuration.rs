@@ -18,7 +18,7 @@ use super::names::{Name, Names};
 use super::resolve::{self, Files, Stamps};
 use super::status::{ConfigurationStatus, NameStatus};
 use crate::clock::Clock;
-use crate::telemetry::{Known, Metrics};
+use crate::telemetry::{KnownLabels, Metrics};
 use crate::worker::{Command, Workers};
 use crate::xds;
 
@@ -62,7 +62,7 @@ pub struct Configuration {
     questions: JoinSet<(String, Answer)>,
     snapshot: Arc<Snapshot>,
     status: watch::Sender<Arc<ConfigurationStatus>>,
-    known: watch::Sender<Arc<Known>>,
+    known: watch::Sender<Arc<KnownLabels>>,
 }
 
 impl Configuration {
@@ -97,7 +97,7 @@ impl Configuration {
     }
 
     /// The label values that the configuration in force knows.
-    pub fn known(&self) -> watch::Receiver<Arc<Known>> {
+    pub fn known(&self) -> watch::Receiver<Arc<KnownLabels>> {
         self.known.subscribe()
     }
 
@@ -156,7 +156,8 @@ impl Configuration {
         snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, &self.service);
         snapshot.inherit(&self.snapshot);
         self.snapshot = Arc::new(snapshot);
-        self.known.send_replace(Arc::new(Known::of(&self.snapshot)));
+        self.known
+            .send_replace(Arc::new(KnownLabels::of(&self.snapshot)));
         tracing::info!(version = %self.snapshot.version, "configuration in force");
         Arc::clone(&self.snapshot)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-use super::known::OTHER;
+use super::known_labels::OTHER;
 
 /// A label set with a stand-in for when its family is full.
 pub trait Labels {

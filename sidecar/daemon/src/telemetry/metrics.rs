@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 
-use super::bounded::Bounded;
+use super::bounded_family::BoundedFamily;
 use super::labels::{
     CallLabels, CauseLabels, EndLabels, EndedLabels, EndpointLabels, ForeignLabels, GivenUpLabels,
     HandshakeLabels, Labels, LimitLabels, MethodLabels, MissingLabels, RefusalLabels, ResultLabels,
@@ -44,12 +44,12 @@ type FloatCounter = Counter<f64, AtomicU64>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    pub(super) calls: Bounded<CallLabels, Counter>,
-    pub(super) durations: Bounded<MethodLabels, Histogram>,
-    pub(super) attempts: Bounded<ServiceLabels, Counter>,
-    pub(super) retries: Bounded<ServiceLabels, Counter>,
-    pub(super) request_bytes: Bounded<ServiceLabels, Counter>,
-    pub(super) response_bytes: Bounded<ServiceLabels, Counter>,
+    pub(super) calls: BoundedFamily<CallLabels, Counter>,
+    pub(super) durations: BoundedFamily<MethodLabels, Histogram>,
+    pub(super) attempts: BoundedFamily<ServiceLabels, Counter>,
+    pub(super) retries: BoundedFamily<ServiceLabels, Counter>,
+    pub(super) request_bytes: BoundedFamily<ServiceLabels, Counter>,
+    pub(super) response_bytes: BoundedFamily<ServiceLabels, Counter>,
     pub(super) refusals: Family<RefusalLabels, Counter>,
     pub(super) cancelled: Family<SideLabels, Counter>,
     pub(super) overrun_max: Family<SideLabels, FloatGauge>,
@@ -59,7 +59,7 @@ pub struct Metrics {
     pub(super) wait_seconds: Family<SideLabels, FloatCounter>,
     pub(super) downstream: Family<SideLabels, Gauge>,
     pub(super) upstream: Gauge,
-    pub(super) endpoints: Bounded<EndpointLabels, Gauge>,
+    pub(super) endpoints: BoundedFamily<EndpointLabels, Gauge>,
     pub(super) handshakes: Family<HandshakeLabels, Counter>,
     pub(super) plaintext: Family<SideLabels, Counter>,
     pub(super) connect_failures: Counter,
@@ -109,7 +109,7 @@ impl Metrics {
             calls: bounded(r, "calls", "Calls that ended", CALL_SETS_MAX),
             durations: {
                 let family = register(r, "call_duration_seconds", "Time from a call's header block to its end", Family::new_with_constructor(durations as fn() -> Histogram));
-                Bounded::new(family, DURATION_SETS_MAX)
+                BoundedFamily::new(family, DURATION_SETS_MAX)
             },
             attempts: bounded(r, "attempts", "Request heads sent upstream", SERVICE_SETS_MAX),
             retries: bounded(r, "retries", "Further tries decided on", SERVICE_SETS_MAX),
@@ -124,7 +124,7 @@ impl Metrics {
             wait_seconds: register(r, "wait_seconds", "Time that ended calls waited", Family::default()),
             downstream: register(r, "downstream_connections", "Connections from callers", Family::default()),
             upstream: register(r, "upstream_connections", "Connections to endpoints", Gauge::default()),
-            endpoints: Bounded::new(register(r, "endpoints", "Endpoints by whether they are in rotation, summed over workers", Family::default()), SERVICE_SETS_MAX),
+            endpoints: BoundedFamily::new(register(r, "endpoints", "Endpoints by whether they are in rotation, summed over workers", Family::default()), SERVICE_SETS_MAX),
             handshakes: register(r, "mtls_handshakes", "Mutual TLS handshakes", Family::default()),
             plaintext: register(r, "plaintext_connections", "Connections between sidecars without mutual TLS", Family::default()),
             connect_failures: register(r, "connect_failures", "Connections to endpoints that could not be made", Counter::default()),
@@ -237,11 +237,11 @@ fn bounded<L>(
     name: &str,
     help: &str,
     sets_max: usize,
-) -> Bounded<L, Counter>
+) -> BoundedFamily<L, Counter>
 where
     L: Labels + EncodeLabelSet + Debug + Clone + Eq + Hash + Send + Sync + 'static,
 {
-    Bounded::new(register(registry, name, help, Family::default()), sets_max)
+    BoundedFamily::new(register(registry, name, help, Family::default()), sets_max)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 
 mod access_line;
 mod access_log;
-mod bounded;
+mod bounded_family;
 mod gauges;
-mod known;
+mod known_labels;
 mod labels;
 mod log_file;
 mod log_sink;
@@ -19,7 +19,7 @@ mod series;
 mod spans;
 
 pub use access_log::AccessLogWriter;
-pub use known::Known;
+pub use known_labels::KnownLabels;
 pub use log_sink::{Lines, LogSink};
 pub use metrics::Metrics;
 pub use recorder::Recorder;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use outrider_identity::SpiffeId;
 use rustc_hash::FxHashMap;
 
-use super::known::{NONE, OTHER};
+use super::known_labels::{NONE, OTHER};
 
 /// Identities that get a name of their own; those met later are [`OTHER`].
 const PEERS_MAX: usize = 256;

@@ -8,7 +8,7 @@ use outrider_policy::Class;
 use tokio::sync::watch;
 
 use super::access_log::AccessLogWriter;
-use super::known::Known;
+use super::known_labels::KnownLabels;
 use super::labels::{CallLabels, RefusalLabels, SideLabels};
 use super::metrics::Metrics;
 use super::peers::Peers;
@@ -21,7 +21,7 @@ pub struct Recorder {
     service: Arc<str>,
     metrics: Arc<Metrics>,
     series: SeriesCache,
-    known: watch::Receiver<Arc<Known>>,
+    known: watch::Receiver<Arc<KnownLabels>>,
     peers: Peers,
     log: AccessLogWriter,
     spans: Option<Spans>,
@@ -33,7 +33,7 @@ impl Recorder {
     pub fn new(
         service: &str,
         metrics: Arc<Metrics>,
-        known: watch::Receiver<Arc<Known>>,
+        known: watch::Receiver<Arc<KnownLabels>>,
         log: AccessLogWriter,
         spans: Option<Spans>,
     ) -> Recorder {
@@ -71,7 +71,7 @@ impl Recorder {
         }
     }
 
-    fn count(&mut self, known: &Known, record: &CallRecord) {
+    fn count(&mut self, known: &KnownLabels, record: &CallRecord) {
         let labels = self.labels(known, record);
         let series = self.series.of(labels);
         let duration = record.ended.since(record.started);
@@ -112,7 +112,7 @@ impl Recorder {
         }
     }
 
-    fn labels(&mut self, known: &Known, record: &CallRecord) -> CallLabels {
+    fn labels(&mut self, known: &KnownLabels, record: &CallRecord) -> CallLabels {
         let service = match record.side {
             Side::Outbound => known.service(record.cluster.as_deref()),
             Side::Inbound => Arc::clone(&self.service),

@@ -2,13 +2,13 @@
 //!
 //! The only part of the sidecar that touches the traffic's sockets. Decides nothing about calls:
 //! it tells the engine what happened on its sockets and does what the engine asks. Reading order:
-//! `turn` (the loop), `sockets` (one connection), `doors` (listeners), `descriptors` and `memory` (how
+//! `turn` (the loop), `sockets` (one connection), `listeners`, `descriptors` and `memory` (how
 //! much there may be), `mailbox` (what the control thread says), `outbox` (what it hears).
 
 mod descriptors;
-mod doors;
-mod foreign;
-mod leaving;
+mod foreign_log;
+mod lingering_close;
+mod listeners;
 mod mailbox;
 mod memory;
 mod outbox;
@@ -28,12 +28,12 @@ use tokio::sync::mpsc;
 use crate::clock::{self, Clock};
 
 pub use descriptors::Descriptors;
-pub use doors::open;
+pub use listeners::open;
 pub use mailbox::{Command, Handle, Workers};
 pub use memory::Memory;
 pub use outbox::{BATCHES_MAX, Report};
 
-use doors::Doors;
+use listeners::Listeners;
 use mailbox::{COMMANDS_MAX, Heartbeat};
 use memory::MemoryWatch;
 use outbox::Outbox;
@@ -54,7 +54,7 @@ pub const THREAD: &str = "worker-";
 
 /// What a worker knows before it accepts its first connection.
 #[derive(Clone, Debug)]
-pub struct First {
+pub struct InitialState {
     /// The configuration to start with.
     pub snapshot: Arc<Snapshot>,
     /// The identity to start with; `None` when TLS is not used.
@@ -79,22 +79,22 @@ pub struct Resources {
 pub fn start(
     clock: Clock,
     settings: &Settings,
-    first: &First,
-    listeners: Vec<Doors>,
+    initial: &InitialState,
+    listeners: Vec<Listeners>,
     reports: &mpsc::Sender<Report>,
 ) -> io::Result<Workers> {
     let mut handles = Vec::with_capacity(listeners.len());
     let resources = Resources {
         descriptors: Descriptors::measured(DESCRIPTORS_OF_ONE * listeners.len()),
-        memory: first.memory.clone(),
+        memory: initial.memory.clone(),
     };
-    for (number, doors) in listeners.into_iter().enumerate() {
+    for (number, listeners) in listeners.into_iter().enumerate() {
         handles.push(start_one(
             clock,
             settings.clone(),
-            first.clone(),
+            initial.clone(),
             number,
-            (doors, resources.clone()),
+            (listeners, resources.clone()),
             reports.clone(),
         )?);
     }
@@ -104,14 +104,14 @@ pub fn start(
 fn start_one(
     clock: Clock,
     settings: Settings,
-    first: First,
+    initial: InitialState,
     number: usize,
-    (mut doors, resources): (Doors, Resources),
+    (mut listeners, resources): (Listeners, Resources),
     reports: mpsc::Sender<Report>,
 ) -> io::Result<Handle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), sockets::WAKER)?);
-    doors.register(poll.registry())?;
+    listeners.register(poll.registry())?;
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
     let ended = reports.clone();
     let heartbeat = Heartbeat::new(clock.now());
@@ -123,14 +123,14 @@ fn start_one(
     // The engine is not `Send`: it is made on the thread that it never leaves.
     let worker = move || Worker {
         clock,
-        engine: engine(clock, settings, first),
+        engine: engine(clock, settings, initial),
         poll,
         events: Events::with_capacity(EVENTS_PER_TURN),
-        doors,
+        listeners,
         descriptors: resources.descriptors,
         memory: MemoryWatch::new(resources.memory),
         sockets: Sockets::default(),
-        foreign: foreign::ForeignLog::default(),
+        foreign: foreign_log::ForeignLog::default(),
         inbox,
         outbox: Outbox::new(number, reports.clone()),
         heartbeat,
@@ -150,11 +150,11 @@ fn start_one(
 }
 
 /// An engine that knows what it needs for its first connection.
-fn engine(clock: Clock, settings: Settings, first: First) -> Engine {
+fn engine(clock: Clock, settings: Settings, initial: InitialState) -> Engine {
     let mut engine = Engine::new(settings, clock::seed());
     let now = clock.now();
-    engine.configure(now, first.snapshot);
-    if let Some(identity) = first.identity {
+    engine.configure(now, initial.snapshot);
+    if let Some(identity) = initial.identity {
         engine.identity(now, identity);
     }
     engine
@@ -214,11 +214,11 @@ mod tests {
             inbound: free,
             ..Options::new("orders", Path::new("unused"))
         };
-        let (addresses, doors) = open(&options).expect("free ports");
+        let (addresses, listeners) = open(&options).expect("free ports");
         let inbound = addresses.inbound.expect("there is an application");
         let mut early = TcpStream::connect(inbound).expect("the backlog takes it");
         early.write_all(&hello()).expect("the kernel takes it");
-        let first = First {
+        let initial = InitialState {
             snapshot: Arc::default(),
             identity: Some(identity(&options, &files)),
             memory: Memory::default(),
@@ -226,7 +226,7 @@ mod tests {
         let settings = Settings::new("orders");
         let (reports, _received) = mpsc::channel(BATCHES_MAX);
         let _workers =
-            start(Clock::start(), &settings, &first, doors, &reports).expect("it starts");
+            start(Clock::start(), &settings, &initial, listeners, &reports).expect("it starts");
         let mut answer = [0];
         early.read_exact(&mut answer).expect("a handshake begins");
         assert_eq!(answer, [HANDSHAKE]);

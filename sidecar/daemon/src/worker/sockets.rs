@@ -18,7 +18,7 @@ use slab::Slab;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::descriptors::Permit;
-use super::leaving::Leaving;
+use super::lingering_close::LingeringClose;
 
 /// The token of the mailbox's waker. Sockets count up from zero and never get here.
 pub const WAKER: Token = Token(usize::MAX);
@@ -56,8 +56,8 @@ pub struct Socket {
     pub writable: bool,
     /// The engine has bytes to write.
     pub writing: bool,
-    /// Everything was said and only the peer's end is awaited; see `leaving.rs`.
-    pub leaving: Option<Leaving>,
+    /// Everything was said and only the peer's end is awaited; see `lingering_close.rs`.
+    pub lingering: Option<LingeringClose>,
     /// Is it in `to_read`, in `to_write`? Each lists a socket at most once.
     listed_to_read: bool,
     listed_to_write: bool,
@@ -70,8 +70,8 @@ pub struct Sockets {
     keys: FxHashMap<ConnectionId, usize>,
     to_read: Vec<usize>,
     to_write: Vec<usize>,
-    /// Sockets that are leaving, by when they are closed at the latest.
-    pub(super) departures: VecDeque<(Tick, usize, ConnectionId)>,
+    /// Sockets that are lingering, by when they are closed at the latest.
+    pub(super) lingering_sockets: VecDeque<(Tick, usize, ConnectionId)>,
 }
 
 impl Sockets {
@@ -196,7 +196,7 @@ impl Socket {
             reading: true,
             writable: !connecting,
             writing: false,
-            leaving: None,
+            lingering: None,
             listed_to_read: false,
             listed_to_write: false,
         }

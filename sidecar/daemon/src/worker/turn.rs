@@ -16,8 +16,8 @@ use outrider_policy::{ConnectionSide, Tick};
 use tokio::sync::mpsc::Receiver;
 
 use super::descriptors::{Descriptors, Permit};
-use super::doors::{Doors, Room};
-use super::foreign::ForeignLog;
+use super::foreign_log::ForeignLog;
+use super::listeners::{AcceptBudget, Listeners};
 use super::mailbox::{Command, Heartbeat};
 use super::memory::MemoryWatch;
 use super::outbox::Outbox;
@@ -36,7 +36,7 @@ pub struct Worker {
     pub engine: Engine,
     pub poll: Poll,
     pub events: Events,
-    pub doors: Doors,
+    pub listeners: Listeners,
     pub descriptors: Descriptors,
     pub memory: MemoryWatch,
     pub sockets: Sockets,
@@ -83,17 +83,19 @@ impl Worker {
         self.act(now);
         self.relieve_memory(now);
         if self.engine.is_outbound_told() {
-            self.doors.close(Side::Outbound);
+            self.listeners.close(Side::Outbound);
         }
         self.outbox.tick(now);
         self.sockets.close_overdue(now);
         self.memory.give_back(now);
         // Looked at last: the turn that closes the last connection is the last one.
-        Ok(if self.engine.is_drained() && self.sockets.all_left() {
-            Next::Ended
-        } else {
-            next
-        })
+        Ok(
+            if self.engine.is_drained() && self.sockets.none_lingering() {
+                Next::Ended
+            } else {
+                next
+            },
+        )
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -113,7 +115,7 @@ impl Worker {
         }
         let due = [
             self.engine.wake_at(),
-            self.doors.wake_at(),
+            self.listeners.wake_at(),
             self.memory.wake_at(),
             self.outbox.wake_at(),
             self.sockets.wake_at(),
@@ -128,7 +130,7 @@ impl Worker {
     fn note_events(&mut self, now: Tick) -> Vec<usize> {
         let mut connects = Vec::new();
         for event in &self.events {
-            if event.token() == WAKER || self.doors.note(event.token()) {
+            if event.token() == WAKER || self.listeners.note(event.token()) {
                 continue;
             }
             let Token(key) = event.token();
@@ -138,7 +140,7 @@ impl Worker {
             socket.note(event);
             if socket.connecting {
                 connects.push(key);
-            } else if event.is_error() && !socket.reading && socket.leaving.is_none() {
+            } else if event.is_error() && !socket.reading && socket.lingering.is_none() {
                 // Nobody would read the error while back-pressure holds the reads.
                 self.engine.closed(now, socket.id, CloseCause::Reset);
             }
@@ -156,7 +158,7 @@ impl Worker {
                 Ok(Command::Identity(material)) => self.engine.identity(now, material),
                 Ok(Command::Drain(deadline)) => {
                     // The application may need calls of its own to finish what it serves.
-                    self.doors.close(Side::Inbound);
+                    self.listeners.close(Side::Inbound);
                     self.engine.drain(now, deadline);
                 }
                 Ok(Command::Gauges(asked)) => {
@@ -187,7 +189,7 @@ impl Worker {
 
     fn accept(&mut self, now: Tick) {
         let Worker {
-            doors,
+            listeners,
             descriptors,
             memory,
             sockets,
@@ -195,11 +197,11 @@ impl Worker {
             poll,
             ..
         } = self;
-        let room = Room {
+        let budget = AcceptBudget {
             descriptors,
             pressure: memory.pressure(),
         };
-        doors.accept(now, room, |side, stream, peer| {
+        listeners.accept(now, budget, |side, stream, peer| {
             let name = || engine.accepted(now, side, peer);
             match sockets.insert(poll.registry(), stream, false, name) {
                 Ok(id) if engine.is_between_sidecars(id) => sockets.expect_acknowledgements(id),
@@ -283,7 +285,7 @@ impl Worker {
                 Action::Write(id) => self.want_write(id),
                 Action::Read { id, on } => self.set_reading(id, on),
                 Action::Connect { id, address } => self.connect(now, id, address),
-                Action::Close(id) => self.sockets.let_go(now, id),
+                Action::Close(id) => self.sockets.close_gently(now, id),
                 Action::Want(name) => self.outbox.want(now, name),
                 Action::Record(record) => self.outbox.record(now, record),
                 Action::Foreign {

@@ -1,6 +1,6 @@
 //! A set of resources and what was good before, to what is good now.
 
-use super::configuration::{Configuration, Kept};
+use super::configuration::{AcceptedResource, Configuration};
 use super::fields::Fields;
 use super::rejection::Rejection;
 use super::{cluster, domains, endpoints, route, secret};
@@ -36,7 +36,7 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
     let last_routes = &last_good.routes.routes;
     let taken = take(routes, last_routes, route::parse, &mut rejected);
     let secrets = take(secrets, &last_good.secrets, secret::parse, &mut rejected);
-    let routes = domains::settle(taken, last_routes, &mut rejected);
+    let routes = domains::resolve_conflicts(taken, last_routes, &mut rejected);
     Accepted {
         configuration: Configuration {
             clusters,
@@ -51,10 +51,10 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
 /// Takes the resources of one type, each alone.
 fn take<M: Resource, T: Clone>(
     incoming: &[Versioned<M>],
-    last_good: &BTreeMap<String, Kept<T>>,
+    last_good: &BTreeMap<String, AcceptedResource<T>>,
     parse: impl Fn(&M, &mut Fields<'_>) -> Option<T>,
     rejected: &mut Vec<Rejection>,
-) -> BTreeMap<String, Kept<T>> {
+) -> BTreeMap<String, AcceptedResource<T>> {
     let mut taken = BTreeMap::new();
     for (index, Versioned { version, message }) in incoming.iter().enumerate() {
         let name = message.resource_name();
@@ -73,7 +73,7 @@ fn take<M: Resource, T: Clone>(
                 let version = version.clone();
                 taken.insert(
                     name.to_owned(),
-                    Kept {
+                    AcceptedResource {
                         version,
                         index,
                         value,

@@ -1,7 +1,7 @@
 //! What was accepted: everything of a snapshot but the addresses behind host names.
 
 use super::cluster::{ClusterParts, Discovery};
-use super::domains::Settled;
+use super::domains::ResolvedRoutes;
 use super::endpoints::{Address, Host};
 use outrider_engine::config::{Cluster, Endpoint, Snapshot};
 use outrider_policy::{Family, Lifetimes};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// A resource in force.
 #[derive(Debug, Clone)]
-pub(super) struct Kept<T> {
+pub(super) struct AcceptedResource<T> {
     pub version: String,
     /// Its place in the set it came with.
     pub index: usize,
@@ -22,11 +22,11 @@ pub(super) struct Kept<T> {
 /// The accepted resources. The default is empty: no service is known.
 #[derive(Debug, Clone, Default)]
 pub struct Configuration {
-    pub(super) clusters: BTreeMap<String, Kept<ClusterParts>>,
-    pub(super) endpoints: BTreeMap<String, Kept<Vec<Address>>>,
-    pub(super) routes: Settled,
+    pub(super) clusters: BTreeMap<String, AcceptedResource<ClusterParts>>,
+    pub(super) endpoints: BTreeMap<String, AcceptedResource<Vec<Address>>>,
+    pub(super) routes: ResolvedRoutes,
     /// Trust bundles, in PEM.
-    pub(super) secrets: BTreeMap<String, Kept<Vec<u8>>>,
+    pub(super) secrets: BTreeMap<String, AcceptedResource<Vec<u8>>>,
 }
 
 impl Configuration {

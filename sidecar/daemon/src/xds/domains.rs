@@ -5,7 +5,7 @@
 //! sending a newer resource, but two may swap names in one set. Which domains are the same is
 //! the route table's own knowledge: it takes a resource as a whole or not at all.
 
-use super::configuration::Kept;
+use super::configuration::AcceptedResource;
 use super::fields::Fields;
 use super::rejection::Rejection;
 use outrider_policy::{RouteTable, VirtualHost};
@@ -15,18 +15,18 @@ use std::collections::BTreeMap;
 
 /// Routes without conflicts, and the table that shows it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settled {
-    pub routes: BTreeMap<String, Kept<Vec<VirtualHost>>>,
+pub(super) struct ResolvedRoutes {
+    pub routes: BTreeMap<String, AcceptedResource<Vec<VirtualHost>>>,
     pub table: RouteTable,
 }
 
 /// Gives the routes without conflicts: of two, the unchanged one, else the first by name.
-pub(super) fn settle(
-    taken: BTreeMap<String, Kept<Vec<VirtualHost>>>,
-    last_good: &BTreeMap<String, Kept<Vec<VirtualHost>>>,
+pub(super) fn resolve_conflicts(
+    taken: BTreeMap<String, AcceptedResource<Vec<VirtualHost>>>,
+    last_good: &BTreeMap<String, AcceptedResource<Vec<VirtualHost>>>,
     rejected: &mut Vec<Rejection>,
-) -> Settled {
-    let unchanged = |name: &String, kept: &Kept<Vec<VirtualHost>>| {
+) -> ResolvedRoutes {
+    let unchanged = |name: &String, kept: &AcceptedResource<Vec<VirtualHost>>| {
         last_good
             .get(name)
             .is_some_and(|last| last.version == kept.version)
@@ -34,22 +34,26 @@ pub(super) fn settle(
     let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) = taken
         .into_iter()
         .partition(|(name, kept)| unchanged(name, kept));
-    let mut settled = Settled::default();
+    let mut resolved = ResolvedRoutes::default();
     for (name, kept) in old.into_iter().chain(new) {
-        let Err(rejection) = settled.add(name.clone(), kept) else {
+        let Err(rejection) = resolved.add(name.clone(), kept) else {
             continue;
         };
         rejected.push(rejection);
         if let Some(last) = last_good.get(&name) {
             // Its old domains may be taken by now; then nothing of it is left.
-            rejected.extend(settled.add(name, last.clone()).err());
+            rejected.extend(resolved.add(name, last.clone()).err());
         }
     }
-    settled
+    resolved
 }
 
-impl Settled {
-    fn add(&mut self, name: String, kept: Kept<Vec<VirtualHost>>) -> Result<(), Rejection> {
+impl ResolvedRoutes {
+    fn add(
+        &mut self,
+        name: String,
+        kept: AcceptedResource<Vec<VirtualHost>>,
+    ) -> Result<(), Rejection> {
         if let Err((host, error)) = self.table.add(kept.value.clone()) {
             let mut errors = Vec::new();
             Fields::root(&mut errors)

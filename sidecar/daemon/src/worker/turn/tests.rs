@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::options::Options;
 use crate::telemetry::{LogSink, Metrics};
-use crate::worker::{First, Memory, Report, engine, open};
+use crate::worker::{InitialState, Memory, Report, engine, open};
 
 /// Preface and empty SETTINGS of a client (RFC 9113, 3.4).
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -32,24 +32,26 @@ impl Bed {
             outbound: free,
             ..Options::new("orders", Path::new("unused"))
         };
-        let (addresses, mut doors) = open(&options).expect("a free port");
-        let mut doors = doors.pop().expect("one worker");
+        let (addresses, mut listeners) = open(&options).expect("a free port");
+        let mut listeners = listeners.pop().expect("one worker");
         let poll = Poll::new().expect("a poll");
-        doors.register(poll.registry()).expect("it is registered");
+        listeners
+            .register(poll.registry())
+            .expect("it is registered");
         let (commands, inbox) = mpsc::channel(1);
         let (reports, received) = mpsc::channel(1);
         let clock = Clock::start();
-        let first = First {
+        let initial = InitialState {
             snapshot: Arc::default(),
             identity: None,
             memory: Memory::default(),
         };
         let worker = Worker {
             clock,
-            engine: engine(clock, Settings::new("orders"), first),
+            engine: engine(clock, Settings::new("orders"), initial),
             poll,
             events: Events::with_capacity(16),
-            doors,
+            listeners,
             descriptors: Descriptors::measured(0),
             memory: MemoryWatch::default(),
             sockets: Sockets::default(),

@@ -44,14 +44,14 @@ pub struct Addresses {
 
 /// The listeners of one worker.
 #[derive(Debug, Default)]
-pub struct Doors {
-    doors: Vec<Door>,
+pub struct Listeners {
+    listeners: Vec<Listener>,
 }
 
 #[derive(Debug)]
-struct Door {
+struct Listener {
     side: Side,
-    listener: TcpListener,
+    socket: TcpListener,
     /// A connection may be waiting: set by the poll, cleared when there was none.
     ready: bool,
     /// Not before this time, after there was no socket for us.
@@ -62,12 +62,12 @@ struct Door {
 
 /// What there is for one more connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Room<'a> {
+pub struct AcceptBudget<'a> {
     pub descriptors: &'a Descriptors,
     pub pressure: Pressure,
 }
 
-impl Room<'_> {
+impl AcceptBudget<'_> {
     fn permit(self) -> Result<Permit, Shortage> {
         match self.pressure {
             Pressure::Low | Pressure::High => {
@@ -94,8 +94,8 @@ enum Shortage {
 ///
 /// # Errors
 /// [`StartupError::Listen`] with the address and the flag that sets it.
-pub fn open(options: &Options) -> Result<(Addresses, Vec<Doors>), StartupError> {
-    let mut workers: Vec<Doors> = (0..options.workers).map(|_| Doors::default()).collect();
+pub fn open(options: &Options) -> Result<(Addresses, Vec<Listeners>), StartupError> {
+    let mut workers: Vec<Listeners> = (0..options.workers).map(|_| Listeners::default()).collect();
     let outbound = open_side(Side::Outbound, options.outbound, &mut workers)?;
     let inbound = match options.app {
         Some(_) => Some(open_side(Side::Inbound, options.inbound, &mut workers)?),
@@ -108,7 +108,7 @@ pub fn open(options: &Options) -> Result<(Addresses, Vec<Doors>), StartupError> 
 fn open_side(
     side: Side,
     address: SocketAddr,
-    workers: &mut [Doors],
+    workers: &mut [Listeners],
 ) -> Result<SocketAddr, StartupError> {
     let (flag, name) = match side {
         Side::Outbound => ("--outbound", "outbound calls"),
@@ -122,7 +122,7 @@ fn open_side(
     };
     let (address, listeners) = listen_all(address, workers.len()).map_err(failed)?;
     for (worker, listener) in workers.iter_mut().zip(listeners) {
-        worker.doors.push(Door::new(side, listener));
+        worker.listeners.push(Listener::new(side, listener));
     }
     Ok(address)
 }
@@ -158,56 +158,60 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-impl Doors {
+impl Listeners {
     /// Puts all listeners under the poll.
     pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
-        let mut doors = self.doors.iter_mut();
-        doors.try_for_each(|door| {
-            registry.register(&mut door.listener, token(door.side), Interest::READABLE)
+        let mut listeners = self.listeners.iter_mut();
+        listeners.try_for_each(|listener| {
+            registry.register(
+                &mut listener.socket,
+                token(listener.side),
+                Interest::READABLE,
+            )
         })
     }
 
     /// Notes that connections wait. Returns `false` for a token that is not a listener's.
     pub fn note(&mut self, noted: Token) -> bool {
         let known = noted == OUTBOUND || noted == INBOUND;
-        let doors = self.doors.iter_mut();
-        doors
-            .filter(|door| token(door.side) == noted)
-            .for_each(|door| door.ready = true);
+        let listeners = self.listeners.iter_mut();
+        listeners
+            .filter(|listener| token(listener.side) == noted)
+            .for_each(|listener| listener.ready = true);
         known
     }
 
-    /// Accepts what waits, within this turn's share and while there is `room`.
+    /// Accepts what waits, within this turn's share and while there is `budget`.
     pub fn accept(
         &mut self,
         now: Tick,
-        room: Room<'_>,
+        budget: AcceptBudget<'_>,
         mut take: impl FnMut(Side, (TcpStream, Permit), SocketAddr),
     ) {
-        for door in &mut self.doors {
-            door.accept(now, room, &mut take);
+        for listener in &mut self.listeners {
+            listener.accept(now, budget, &mut take);
         }
     }
 
     /// When to try again; `now` or earlier means at once.
     pub fn wake_at(&self) -> Option<Tick> {
-        let ready = self.doors.iter().filter(|door| door.ready);
+        let ready = self.listeners.iter().filter(|listener| listener.ready);
         ready
-            .map(|door| door.paused_until.unwrap_or(Tick::ZERO))
+            .map(|listener| listener.paused_until.unwrap_or(Tick::ZERO))
             .min()
     }
 
     /// Accepts nothing more on `side`; what waits in the kernel is refused by it.
     pub fn close(&mut self, side: Side) {
-        self.doors.retain(|door| door.side != side);
+        self.listeners.retain(|listener| listener.side != side);
     }
 }
 
-impl Door {
-    fn new(side: Side, listener: TcpListener) -> Door {
-        Door {
+impl Listener {
+    fn new(side: Side, socket: TcpListener) -> Listener {
+        Listener {
             side,
-            listener,
+            socket,
             ready: false,
             paused_until: None,
             is_short: false,
@@ -217,7 +221,7 @@ impl Door {
     fn accept(
         &mut self,
         now: Tick,
-        room: Room<'_>,
+        budget: AcceptBudget<'_>,
         take: &mut impl FnMut(Side, (TcpStream, Permit), SocketAddr),
     ) {
         if !self.ready || self.paused_until.is_some_and(|until| now < until) {
@@ -225,10 +229,10 @@ impl Door {
         }
         self.paused_until = None;
         for _ in 0..ACCEPTS_PER_TURN {
-            let permit = room.permit();
+            let permit = budget.permit();
             let accepted = permit.and_then(|permit| self.accept_one(permit, take));
             if let Err(shortage) = accepted {
-                return self.pause(now, room.descriptors, &shortage);
+                return self.pause(now, budget.descriptors, &shortage);
             }
             if !self.ready {
                 return;
@@ -241,7 +245,7 @@ impl Door {
         permit: Permit,
         take: &mut impl FnMut(Side, (TcpStream, Permit), SocketAddr),
     ) -> Result<(), Shortage> {
-        let error = match self.listener.accept() {
+        let error = match self.socket.accept() {
             Ok((stream, peer)) => {
                 take(self.side, (stream, permit), peer);
                 return Ok(());

@@ -15,27 +15,27 @@ use outrider_policy::Tick;
 use super::sockets::Sockets;
 
 /// Longest wait for the peer's end. A round trip is enough for one that does as it should.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LINGER_MAX: Duration = Duration::from_secs(1);
 
 /// Octets thrown away for one socket: what a peer may have sent before it heard of the end.
 const DISCARDED_MAX: usize = 1 << 20;
 
-/// Sockets that may be leaving at once; more are closed outright. Each is a file descriptor.
-const LEAVING_MAX: usize = 256;
+/// Sockets that may be lingering at once; more are closed outright. Each is a file descriptor.
+const LINGERING_MAX: usize = 256;
 
 /// A socket whose connection is over.
 #[derive(Debug)]
-pub struct Leaving {
+pub struct LingeringClose {
     /// Octets thrown away so far.
     discarded: usize,
 }
 
 impl Sockets {
     /// Forgets a connection; its socket is closed once the peer has heard all, or soon.
-    pub fn let_go(&mut self, now: Tick, id: ConnectionId) {
+    pub fn close_gently(&mut self, now: Tick, id: ConnectionId) {
         let Some(key) = self.forget(id) else { return };
-        self.forget_the_departed();
-        let has_room = self.departures.len() < LEAVING_MAX;
+        self.forget_closed();
+        let has_room = self.lingering_sockets.len() < LINGERING_MAX;
         let Some(socket) = self.sockets.get_mut(key) else {
             return;
         };
@@ -44,32 +44,33 @@ impl Sockets {
             self.sockets.remove(key);
             return;
         }
-        socket.leaving = Some(Leaving { discarded: 0 });
+        socket.lingering = Some(LingeringClose { discarded: 0 });
         // Whatever back-pressure there was: nobody is pressed by what is thrown away.
         socket.reading = true;
         socket.readable = true;
         socket.writing = false;
-        self.departures.push_back((now + PATIENCE, key, id));
+        self.lingering_sockets
+            .push_back((now + LINGER_MAX, key, id));
         self.list_to_read(key);
     }
 
-    /// Throws away what came for a socket that is leaving. `false`: it is not one.
+    /// Throws away what came for a socket that is lingering. `false`: it is not one.
     pub fn discard(&mut self, key: usize, buffer: &mut [u8]) -> bool {
         let Some(socket) = self.sockets.get_mut(key) else {
             return false;
         };
-        let Some(leaving) = &mut socket.leaving else {
+        let Some(lingering) = &mut socket.lingering else {
             return false;
         };
         let is_over = loop {
             match socket.stream.read(buffer) {
                 Ok(0) => break true,
-                Ok(length) => leaving.discarded += length,
+                Ok(length) => lingering.discarded += length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => break true,
             }
-            if leaving.discarded > DISCARDED_MAX {
+            if lingering.discarded > DISCARDED_MAX {
                 break true;
             }
         };
@@ -82,12 +83,12 @@ impl Sockets {
 
     /// Closes the sockets whose peers took too long.
     pub fn close_overdue(&mut self, now: Tick) {
-        while let Some(&(due, key, id)) = self.departures.front() {
-            if due > now && self.is_leaving(key, id) {
+        while let Some(&(due, key, id)) = self.lingering_sockets.front() {
+            if due > now && self.is_lingering(key, id) {
                 return;
             }
-            self.departures.pop_front();
-            if self.is_leaving(key, id) {
+            self.lingering_sockets.pop_front();
+            if self.is_lingering(key, id) {
                 self.sockets.remove(key);
             }
         }
@@ -95,30 +96,30 @@ impl Sockets {
 
     /// Drops those of the list who have left: when it is full, so that a slow one at its head takes no
     /// place but its own.
-    fn forget_the_departed(&mut self) {
-        if self.departures.len() < LEAVING_MAX {
+    fn forget_closed(&mut self) {
+        if self.lingering_sockets.len() < LINGERING_MAX {
             return;
         }
-        let departures = std::mem::take(&mut self.departures);
-        self.departures = departures
+        let lingering_sockets = std::mem::take(&mut self.lingering_sockets);
+        self.lingering_sockets = lingering_sockets
             .into_iter()
-            .filter(|(_, key, id)| self.is_leaving(*key, *id))
+            .filter(|(_, key, id)| self.is_lingering(*key, *id))
             .collect();
     }
 
     /// When the first of them is closed at the latest.
     pub fn wake_at(&self) -> Option<Tick> {
-        self.departures.front().map(|(due, _, _)| *due)
+        self.lingering_sockets.front().map(|(due, _, _)| *due)
     }
 
     /// Is there none?
-    pub fn all_left(&self) -> bool {
-        self.departures.is_empty()
+    pub fn none_lingering(&self) -> bool {
+        self.lingering_sockets.is_empty()
     }
 
-    fn is_leaving(&self, key: usize, id: ConnectionId) -> bool {
+    fn is_lingering(&self, key: usize, id: ConnectionId) -> bool {
         let socket = self.sockets.get(key);
-        socket.is_some_and(|socket| socket.id == id && socket.leaving.is_some())
+        socket.is_some_and(|socket| socket.id == id && socket.lingering.is_some())
     }
 }
 
@@ -169,7 +170,7 @@ mod tests {
             .stream
             .write_all(b"the answer")
             .expect("the kernel takes it");
-        sockets.let_go(Tick::ZERO, id);
+        sockets.close_gently(Tick::ZERO, id);
         discard_listed(&mut sockets);
         let mut heard = Vec::new();
         peer.read_to_end(&mut heard).expect("an end, and no reset");
@@ -180,19 +181,19 @@ mod tests {
             sockets.discard(key, &mut [0; 1024]);
         }
         sockets.close_overdue(Tick::ZERO);
-        assert!(sockets.all_left());
+        assert!(sockets.none_lingering());
     }
 
     #[test]
     fn a_peer_that_never_ends_is_left_after_a_moment() {
         let mut sockets = Sockets::default();
         let (id, _peer) = pair(&mut sockets);
-        sockets.let_go(Tick::ZERO, id);
+        sockets.close_gently(Tick::ZERO, id);
         discard_listed(&mut sockets);
         let due = sockets.wake_at().expect("a limit");
         sockets.close_overdue(Tick::ZERO);
-        assert!(!sockets.all_left());
+        assert!(!sockets.none_lingering());
         sockets.close_overdue(due);
-        assert!(sockets.all_left());
+        assert!(sockets.none_lingering());
     }
 }

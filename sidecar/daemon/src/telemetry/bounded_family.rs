@@ -10,16 +10,16 @@ use super::labels::Labels;
 
 /// A family and its ceiling.
 #[derive(Clone, Debug)]
-pub struct Bounded<L, M, C = fn() -> M> {
+pub struct BoundedFamily<L, M, C = fn() -> M> {
     family: Family<L, M, C>,
     sets: Arc<AtomicUsize>,
     sets_max: usize,
 }
 
-impl<L: Labels + Clone + Eq + Hash, M: Clone, C: MetricConstructor<M>> Bounded<L, M, C> {
+impl<L: Labels + Clone + Eq + Hash, M: Clone, C: MetricConstructor<M>> BoundedFamily<L, M, C> {
     /// At most `sets_max` label sets, and those that stand in for the rest.
-    pub fn new(family: Family<L, M, C>, sets_max: usize) -> Bounded<L, M, C> {
-        Bounded {
+    pub fn new(family: Family<L, M, C>, sets_max: usize) -> BoundedFamily<L, M, C> {
+        BoundedFamily {
             family,
             sets: Arc::default(),
             sets_max,
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn over_the_ceiling_new_sets_count_as_other() {
         let family: Family<ServiceLabels, Counter> = Family::default();
-        let bounded = Bounded::new(family.clone(), 2);
+        let bounded = BoundedFamily::new(family.clone(), 2);
         let labels = |service: &str| ServiceLabels {
             side: "outbound",
             service: Arc::from(service),

@@ -20,7 +20,7 @@ const HTTP: &str = "http";
 
 /// Services and methods of the configuration in force.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct KnownLabels {
     services: FxHashSet<Arc<str>>,
     methods: FxHashSet<Arc<str>>,
     /// By gRPC service, the label of its methods that are not named.
@@ -30,12 +30,12 @@ pub struct Known {
     http: Arc<str>,
 }
 
-impl Known {
+impl KnownLabels {
     /// What `snapshot` names: its clusters, and the methods that a route matches exactly.
-    pub fn of(snapshot: &Snapshot) -> Known {
+    pub fn of(snapshot: &Snapshot) -> KnownLabels {
         let methods = snapshot.routes.routes().iter().filter_map(exact_method);
         let services = snapshot.routes.grpc_services();
-        Known {
+        KnownLabels {
             services: snapshot
                 .clusters
                 .keys()
@@ -74,9 +74,9 @@ impl Known {
     }
 }
 
-impl Default for Known {
-    fn default() -> Known {
-        Known::of(&Snapshot::default())
+impl Default for KnownLabels {
+    fn default() -> KnownLabels {
+        KnownLabels::of(&Snapshot::default())
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use outrider_policy::{CallPolicy, RouteMatch, RouteTable, VirtualHost, WeightedCluster};
 
-    fn known() -> Known {
+    fn known() -> KnownLabels {
         let route = |path| Route {
             name: "orders".to_owned(),
             matches: RouteMatch {
@@ -116,7 +116,7 @@ mod tests {
             ],
         };
         let routes = RouteTable::build(vec![host]).expect("the routes are good");
-        Known::of(&Snapshot {
+        KnownLabels::of(&Snapshot {
             routes,
             ..Snapshot::default()
         })
