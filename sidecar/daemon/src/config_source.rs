@@ -1,6 +1,6 @@
-//! A source that was opened: all in which a sidecar of documents and a member of a mesh differ.
+//! The opened configuration source: a folder of documents or a control plane.
 //!
-//! The rest of the process asks here what is in force, who it is and whom to tell when it stops.
+//! Gives the rest of the process the configuration, the identity and the handle to the mesh.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub enum ConfigSource {
 /// This run of the process.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// Tells it from all others.
+    /// Unique identifier of this run.
     pub instance: String,
     /// Where it listens.
     pub addresses: &'a Addresses,
@@ -51,7 +51,7 @@ pub struct Run<'a> {
     pub rereads: Rereads,
 }
 
-/// What the life of the process needs of a member.
+/// What the supervisor needs of a member.
 #[derive(Debug)]
 pub struct MeshHandle {
     /// Takes the names of services that calls wait for.
@@ -87,7 +87,7 @@ impl ConfigSource {
         }
     }
 
-    /// What is in force.
+    /// The accepted configuration, and each later update of it.
     pub fn updates(&self) -> watch::Receiver<Arc<SourceUpdate>> {
         match self {
             ConfigSource::Documents(documents, _) => documents.updates(),

@@ -1,11 +1,11 @@
-//! What went wrong with a server of ours, in words.
+//! Describes a failed gRPC call in one sentence, for logs and the admin pages.
 
 use std::error::Error;
 
 use outrider_causes::{CertificateDates, describe_cause};
 use tonic::Status;
 
-/// As [`describe`], of the control plane and with the status that it answered.
+/// As [`describe`], for the control plane and with the status code.
 pub fn describe_answer(status: &Status) -> String {
     let words = describe(status, None);
     match status.source() {

@@ -156,7 +156,7 @@ fn open_log(clock: Clock, options: &Options) -> Result<AccessLogWriter, StartupE
     })
 }
 
-/// Spans are made only where there is somebody to take them.
+/// Spans are made only with a collector configured.
 fn export_spans(
     clock: Clock,
     options: &Options,

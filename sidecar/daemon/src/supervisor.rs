@@ -25,7 +25,7 @@ pub struct Supervisor {
     pub workers: Workers,
     pub recorder: Recorder,
     pub phase: watch::Sender<Phase>,
-    /// What runs beside; none ends before the process does.
+    /// Background tasks; if one ends, the process ends with an error.
     pub tasks: JoinSet<()>,
     pub reports: mpsc::Receiver<Report>,
     pub stops: mpsc::Receiver<()>,
@@ -66,7 +66,7 @@ impl Supervisor {
 
     async fn drain(&mut self) {
         tracing::info!(seconds = self.drain.as_secs(), "draining");
-        // Fails only when nobody asks for it.
+        // Fails only when there is no receiver.
         let _ = self.phase.send(Phase::Draining);
         match tokio::time::timeout(self.drain + DRAIN_GRACE, self.until_drained()).await {
             Ok(()) => tracing::info!("drained"),

@@ -33,31 +33,31 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Announcements that may wait to be sent: the present one and what has just changed.
 const WAITING_MAX: usize = 4;
 
-/// What is announced, and to whom it is said.
+/// Announces the application to the control plane.
 #[derive(Debug)]
 pub struct Announcer {
     /// Tells this run of the sidecar from others at its address.
     pub instance: String,
     /// Where the application listens.
     pub application: SocketAddr,
-    /// How it stands, by [`super::application::watch`], which goes on without a control plane.
+    /// Its health, by [`super::application::watch`], which goes on without a control plane.
     pub health: watch::Receiver<ApplicationHealth>,
     /// Where the inbound listener listens.
     pub inbound: SocketAddr,
     /// Where the operator says that it is reached.
     pub advertise: Option<SocketAddr>,
-    /// Told when this sidecar is about to stop.
+    /// Asks for the withdrawal when the process stops.
     pub withdrawal: WithdrawalReceiver,
-    /// Asked what they saw of others.
+    /// Source of breaker observations.
     pub workers: Workers,
-    /// What of that was told.
+    /// Last observations reported.
     pub observer: Observer,
     /// For the admin pages.
     pub status: watch::Sender<MemberStatus>,
 }
 
 impl Announcer {
-    /// The connection is over: nobody hears us any more.
+    /// The connection is over.
     pub fn disconnected(&self) {
         self.withdrawal.disconnected();
     }

@@ -44,7 +44,7 @@ pub struct Connection {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody answers there.
+    /// The connection attempt failed.
     #[error("{control_plane} cannot be reached")]
     Unreachable {
         /// The control plane's address.
@@ -52,13 +52,13 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
-    /// Somebody answers, but not in time.
+    /// No answer in time.
     #[error("{control_plane} does not answer within {} s", CONNECT_TIMEOUT.as_secs())]
     TimedOut {
         /// The control plane's address.
         control_plane: String,
     },
-    /// Somebody answers whom we do not believe, or who does not believe us.
+    /// One end rejected the other's certificate, or TLS failed.
     #[error("no TLS with {control_plane}")]
     Tls {
         /// The control plane's address.

@@ -41,7 +41,7 @@ pub struct IdentityRotation {
     data: Arc<DataFolder>,
     metrics: Arc<Metrics>,
     in_use: Option<(Identity, StoredIdentity)>,
-    /// Of the identity in use, the workers are being told and the folder is being written.
+    /// Task that is publishing the current identity to workers and disk.
     publishing: Option<JoinHandle<()>>,
     /// The bundle as the control plane last said it, PEM.
     bundle: watch::Receiver<Option<Vec<u8>>>,
@@ -103,8 +103,8 @@ impl IdentityRotation {
         identity.material.client(&peer).ok()
     }
 
-    /// Uses a new identity from now on, and keeps it. Who stops waiting for this stops nothing: the
-    /// workers are told and the folder is written all the same, one identity after the other.
+    /// Uses and stores a new identity. Cancelling the wait cancels nothing: a task publishes the
+    /// identities to workers and disk in order.
     pub async fn replace(&mut self, workers: &Workers, identity: Identity, stored: StoredIdentity) {
         let material = Arc::clone(&identity.material);
         self.set_current(identity, stored.clone());

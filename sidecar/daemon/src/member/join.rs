@@ -2,7 +2,7 @@
 //!
 //! In this order: the token says which bundle to believe; the bundle is asked for on a connection
 //! that proves nothing and compared with the token's hash; the control plane proves itself under
-//! it on a second connection; only there the token is said.
+//! it on a second connection; the token is sent only there.
 
 use std::fs;
 use std::path::Path;
@@ -49,7 +49,7 @@ pub enum JoinError {
         /// What is wrong with it.
         source: TokenError,
     },
-    /// It is for somebody else.
+    /// It is for another service.
     #[error("the token is for service {of}, but this sidecar is {own} (--namespace, --service)")]
     Foreign {
         /// Namespace and service of the token.
@@ -127,7 +127,7 @@ pub async fn join(
 ) -> Result<(Identity, StoredIdentity), JoinError> {
     let (text, token) = read(file)?;
     let outcome = join_with(clock, control_plane, text, &token, options).await;
-    // A foreign token is said all the same, so that the control plane's operator sees who has it.
+    // A foreign token is sent anyway, so that the control plane's operator sees where it is.
     foreign(&token, options).map_or(outcome, Err)
 }
 
@@ -185,7 +185,7 @@ fn read(file: &Path) -> Result<(String, Token), JoinError> {
     Ok((text.trim().to_owned(), token))
 }
 
-/// The token is for somebody else.
+/// The error for a token of another service.
 fn foreign(token: &Token, options: &Options) -> Option<JoinError> {
     let is_ours = token.namespace == options.namespace && token.service == options.service;
     (!is_ours).then(|| JoinError::Foreign {
@@ -194,7 +194,7 @@ fn foreign(token: &Token, options: &Options) -> Option<JoinError> {
     })
 }
 
-/// The roots that the token knows, from whoever has them.
+/// Fetches the bundle without verifying the server and compares it with the token's hash.
 async fn bundle(
     clock: Clock,
     control_plane: &Uri,

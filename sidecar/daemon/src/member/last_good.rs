@@ -40,7 +40,7 @@ pub async fn save(
         // Failures are in the log; the next change is the next try.
         let _ = tokio::task::spawn_blocking(move || data.save(&stored)).await;
     }
-    // Nobody has anything to save any more: the process is about to end.
+    // The sender is gone: the process is about to end.
     std::future::pending::<()>().await;
 }
 

@@ -1,6 +1,6 @@
-//! What a sidecar without an application sees of endpoints, told to the control plane.
+//! Reports endpoint observations of a sidecar without an application to the control plane.
 //!
-//! One with an application tells it with its announcements.
+//! A sidecar with an application sends them with its announcements.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Observations that may wait to be sent.
 const WAITING_MAX: usize = 64;
 
-/// Tells what is new over `connection`; ends only when given up.
+/// Reports changes over `connection`; ends only when given up.
 pub async fn report(observer: &mut Observer, workers: &Workers, connection: &Connection) {
     loop {
         let (outgoing, observations) = mpsc::channel(WAITING_MAX);
@@ -47,7 +47,7 @@ pub async fn report(observer: &mut Observer, workers: &Workers, connection: &Con
     }
 }
 
-/// Says what is new, until nobody listens.
+/// Sends changes until the receiver is gone.
 async fn send_changes(
     observer: &mut Observer,
     workers: &Workers,

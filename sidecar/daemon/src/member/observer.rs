@@ -1,4 +1,4 @@
-//! What this sidecar saw of endpoints: out of rotation, and back, each told once.
+//! Reports endpoints that left or returned to the rotation, each change once.
 //!
 //! Asked of the engines' gauges with each announcement: an ejection that came and went between two
 //! is not told. Who decides on ejections is `policy`.
@@ -15,7 +15,7 @@ type Endpoints = BTreeSet<(Arc<str>, SocketAddr)>;
 /// Most observations at once. 64: what a control plane reads of one announcement.
 const TOLD_MAX: usize = 64;
 
-/// What was told last.
+/// The endpoints last reported as out of rotation.
 #[derive(Debug, Default)]
 pub struct Observer {
     out: Endpoints,

@@ -1,8 +1,8 @@
-//! Files that are whole or refused: what they are, a checksum, and a message of ours.
+//! Files with a header, a SHA-256 checksum and a protobuf message; a damaged file is refused.
 //!
 //! A file is replaced by writing beside it, syncing and renaming, so that a crash leaves the old
-//! or the new one; the checksum finds what a disk made of it. It is no defence against who may
-//! write into the folder.
+//! or the new one; the checksum detects damage by the disk. It does not protect against a writer
+//! with access to the folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

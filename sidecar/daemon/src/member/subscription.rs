@@ -2,7 +2,7 @@
 //! is in force comes out.
 //!
 //! Decides nothing: what to ask for, what to take and when to connect again, the client says.
-//! Everything that comes out goes to a `watch`, so that nobody is waited for.
+//! Everything that comes out goes to a `watch`, so that publishing never waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct StreamEnd {
     pub problem: String,
 }
 
-/// What comes out of a subscription.
+/// Where a subscription publishes its results.
 #[derive(Debug)]
 pub struct SubscriptionOutputs {
     /// What is in force.
@@ -260,7 +260,7 @@ impl Subscription {
         }
     }
 
-    /// The identity is filled in by who saves.
+    /// `last_good::save` fills in the identity.
     fn to_be_stored(&self) -> StoredConfiguration {
         let absent = self.client.absent();
         let services = self.client.services().difference(&absent);

@@ -1,10 +1,10 @@
-//! The last word to the mesh: "send no more calls here", and that it was heard.
+//! Withdrawing the announcement of the application before the process stops.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Longest wait for the mesh to have heard: a control plane that is away must not hold up a stop.
+/// Longest wait for the confirmation: an absent control plane must not hold up a stop.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Is the application announced, as far as we know?
@@ -12,23 +12,23 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum AnnouncementState {
     /// Calls may be sent here.
     Announced,
-    /// Not announced, withdrawn, or nobody to tell.
+    /// Not announced, withdrawn, or no control plane is connected.
     NotAnnounced,
 }
 
-/// Held by who stops the process.
+/// The supervisor's end: asks for the withdrawal.
 #[derive(Clone, Debug)]
 pub struct WithdrawalHandle {
     asked: watch::Sender<bool>,
     state: watch::Receiver<AnnouncementState>,
 }
 
-/// Held by who announces.
+/// The announcer's end: carries the withdrawal out.
 #[derive(Debug)]
 pub struct WithdrawalReceiver {
     asked: watch::Receiver<bool>,
     state: watch::Sender<AnnouncementState>,
-    /// There was an announcement, and no withdrawal was heard since.
+    /// The application was announced, and no withdrawal has been confirmed since.
     owes_withdrawal: bool,
 }
 
@@ -46,7 +46,7 @@ pub fn channel() -> (WithdrawalHandle, WithdrawalReceiver) {
 }
 
 impl WithdrawalHandle {
-    /// Withdraws, and waits until the mesh has heard: for `longest`, and 1 s, at most.
+    /// Withdraws and waits for the confirmation, at most `longest` and at most 1 s.
     pub async fn withdraw(mut self, longest: Duration) {
         self.asked.send_replace(true);
         let out = self
@@ -63,7 +63,7 @@ impl WithdrawalReceiver {
     /// Returns when the withdrawal is asked for, or has been.
     pub async fn asked(&mut self) {
         if self.asked.wait_for(|asked| *asked).await.is_err() {
-            // Nobody is left to ask.
+            // The sender is gone: no withdrawal can be asked for.
             std::future::pending::<()>().await;
         }
     }
@@ -84,14 +84,14 @@ impl WithdrawalReceiver {
         self.state.send_replace(AnnouncementState::Announced);
     }
 
-    /// The mesh has heard the withdrawal.
+    /// The control plane has confirmed the withdrawal.
     pub fn withdrawn(&mut self) {
         self.owes_withdrawal = false;
         self.state.send_replace(AnnouncementState::NotAnnounced);
     }
 
-    /// Nobody hears us at present: not worth a wait, but what was announced is to be withdrawn as
-    /// soon as somebody does.
+    /// There is no connection: a stop does not wait, but the withdrawal is still sent on the next
+    /// connection.
     pub fn disconnected(&self) {
         self.state.send_replace(AnnouncementState::NotAnnounced);
     }

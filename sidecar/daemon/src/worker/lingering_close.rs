@@ -1,4 +1,4 @@
-//! The last moment of a socket: everything was said, the peer has yet to hear it.
+//! Lingering close: all output is written, but the peer may not have read it yet.
 //!
 //! A socket that is closed with unread input is reset by the system, and a reset throws away what
 //! the peer has not read: the last answer of a drained connection (RFC 9112 9.6 says it of HTTP/1).

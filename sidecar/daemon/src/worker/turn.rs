@@ -178,7 +178,7 @@ impl Worker {
         }
     }
 
-    /// After the writes: what is still held then, nobody takes.
+    /// Runs after the writes: bytes still buffered belong to peers that are not reading.
     fn relieve_memory(&mut self, now: Tick) {
         let Worker { memory, engine, .. } = self;
         if let Some(keep) = memory.relief(now, || engine.held_bytes()) {

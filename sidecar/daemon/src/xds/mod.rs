@@ -1,4 +1,4 @@
-//! Acceptance of xDS resources, whoever sent them: documents or a control plane.
+//! Acceptance of xDS resources, from documents or a control plane.
 //!
 //! Every field of a resource is enforced or refused with its path; nothing is ignored.
 //! A resource is judged alone: good ones are taken, a bad one keeps its last good

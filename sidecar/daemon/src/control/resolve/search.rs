@@ -15,7 +15,7 @@ use crate::control::answer::{Answer, Resolved};
 /// Longest name in its written form, with the dot at its end (RFC 1035 2.3.4).
 const NAME_BYTES_MAX: usize = 254;
 
-/// What was said of one of the names tried.
+/// The outcome of one lookup of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupOutcome {
     /// It has addresses.

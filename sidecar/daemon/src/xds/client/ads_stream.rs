@@ -1,4 +1,4 @@
-//! One stream: what the server was told on it, and the words for what it must be told now.
+//! One ADS stream: the subscription sent so far, and the next request.
 //!
 //! Over state of the world a name that was once asked for stays asked for until the stream ends.
 //! The server passes over the list of a request that crosses a response of its own, so nobody

@@ -1,4 +1,4 @@
-//! What the server said of one kind: its last word under each name, and the last good one.
+//! Resources of one kind: the latest received version of each, and the last valid one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,8 +79,8 @@ impl<M: Resource + Clone> KindCache<M> {
         self.0.retain(|name, entry| entry.is_in(name, &is_asked));
     }
 
-    /// Notes which last words are good, of those that are wanted; gives the names and aliases
-    /// of those that were refused before and are good after all.
+    /// Records which cached resources passed validation. Returns the names and aliases of those
+    /// that were refused before and are valid now.
     pub fn validate(
         &mut self,
         is_wanted: impl Fn(&str) -> bool,
@@ -106,7 +106,7 @@ impl<M: Resource + Clone> KindCache<M> {
         self.0.keys()
     }
 
-    /// The server's last words on what is wanted.
+    /// The latest versions of the wanted resources.
     pub fn latest(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Versioned<M>> {
         let entries = self.0.iter();
         let wanted = entries.filter(|(name, entry)| entry.is_in(name, &is_wanted));
@@ -129,7 +129,7 @@ impl<M: Resource + Clone> KindCache<M> {
         wanted.filter_map(|(name, entry)| Some((name, &entry.good.as_ref()?.resource)))
     }
 
-    /// Is there a word of the server under this name or alias?
+    /// Has the server sent a resource under this name or alias?
     pub fn has(&self, name: &str) -> bool {
         let by_alias = |entry: &Entry<M>| entry.aliases.contains(name);
         self.0.contains_key(name) || self.0.values().any(by_alias)

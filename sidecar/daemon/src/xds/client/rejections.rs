@@ -82,7 +82,7 @@ impl Rejections {
         }
     }
 
-    /// Of what nobody asks for any more nothing is said.
+    /// Drops rejections of resources that are no longer wanted.
     pub fn keep(&mut self, kind: Kind, is_wanted: impl Fn(&str) -> bool) {
         let kept = |name: &String| name.is_empty() || is_wanted(name);
         self.undecodable

@@ -1,4 +1,4 @@
-//! What the server said, validated: each resource alone, the last good one kept.
+//! Received resources, validated one by one; the last good version of each is kept.
 //!
 //! The judgement is [`accept`]'s, the same as for documents. What is held because the server
 //! still sends it, and wanted by nobody, is not validated: it shall be in nobody's way. Decides
@@ -19,7 +19,7 @@ use super::subscriptions::Subscriptions;
 use super::update::{ReceivedResource, Removed, Update};
 use crate::xds::{Configuration, FieldError, Rejection, accept};
 
-/// Everything the server said that is still asked for.
+/// Everything received that is still subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct ResourceCache {
     pub clusters: KindCache<Cluster>,
@@ -28,7 +28,7 @@ pub(super) struct ResourceCache {
     pub secrets: KindCache<Secret>,
     pub rejections: Rejections,
     validated: Configuration,
-    /// Refused before and good after all, which the server does not know.
+    /// Refused before and valid now; the server does not know yet.
     pub recovered: Vec<(Kind, String)>,
 }
 
@@ -80,7 +80,7 @@ impl ResourceCache {
         };
         self.rejections
             .note_undecodable(now, update, &arrived, &rejected);
-        // An alias may have moved: what nobody asks for any more shall not be in the way.
+        // An alias may have moved: drop what is no longer subscribed to.
         self.keep(update.kind, is_asked);
         let type_url = update.kind.type_url();
         for mut rejection in self.validate(now, subscriptions) {
@@ -125,7 +125,7 @@ impl ResourceCache {
         accepted.rejected
     }
 
-    /// Is there a word of the server under this name?
+    /// Has the server sent a resource under this name?
     pub fn has(&self, kind: Kind, name: &str) -> bool {
         match kind {
             Kind::Cluster => self.clusters.has(name),

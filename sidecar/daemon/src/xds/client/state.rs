@@ -141,7 +141,7 @@ impl Client {
         self.reconcile(now, None)
     }
 
-    /// Nobody uses the service any more.
+    /// Unsubscribes from the service.
     pub fn release(&mut self, now: Tick, service: &str) -> Vec<Request> {
         self.services.remove(service);
         self.reconcile(now, None)

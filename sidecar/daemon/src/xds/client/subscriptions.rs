@@ -1,4 +1,4 @@
-//! What is wanted, and which of it is still waited for.
+//! The names subscribed to, and which of them still wait for an answer.
 //!
 //! Services are named by calls; the rest follows from what is held. A name is waited for until
 //! the server says something of it, or for 15 s of a live stream; then it does not exist.
@@ -92,7 +92,7 @@ impl Subscriptions {
         }
     }
 
-    /// The stream is gone: nobody can answer.
+    /// The stream is gone: pending names are requested again on the next.
     pub fn stream_lost(&mut self) {
         for wait in self.waits.values_mut().flat_map(BTreeMap::values_mut) {
             if matches!(wait, FetchState::Until(_)) {
