@@ -49,8 +49,8 @@ pub struct Config {
     /// The peer is a verified member of the mesh: whatever it resets or makes us reset, its new
     /// streams are held or refused at most, and the connection is never closed for it. Default false.
     pub peer_is_trusted: bool,
-    /// Client: small pieces of requests that nobody answers wait for more, so that a server holds few
-    /// small frames unread. The owner must call
+    /// Client: small pieces of requests that the server does not answer wait for more, so that it holds
+    /// few small frames unread. The owner must call
     /// [`Connection::send_coalesced`](crate::Connection::send_coalesced) some milliseconds after there are
     /// any, or they wait for ever. Default false.
     pub coalesces: bool,
@@ -62,7 +62,7 @@ pub struct Config {
     /// closed. Default 200, 50 a second. At worst an application of any library cancels all that it
     /// opens. Taken directly: without limit by grpc-go, by C-core, and by grpc-java unless
     /// `maxRstFramesPerWindow` is set; 1,000 and 33 a second by nghttp2 (Node), 20 that the
-    /// application has not heard of by the h2 crate, 200 in 30 s by netty itself.
+    /// application has not accepted yet by the h2 crate, 200 in 30 s by netty itself.
     pub resets: Budget,
     /// WINDOW_UPDATE frames. Each stream earns 10, each DATA frame we send 10 (Envoy) and one for
     /// 5 octets (the smallest gRPC message), each that we receive 2. Default 1,000, 100 a second. At
@@ -82,7 +82,7 @@ pub struct Config {
     /// after one of a hundred resets. Keepalive adds one in 10 s at most.
     pub pings: Budget,
     /// Frames that do nothing: PRIORITY, unknown types, 1xx heads, GOAWAY, late frames on closed
-    /// streams, streams that are refused, or taken back while they are held (two each); each stream
+    /// streams, streams that are refused, or reset while they are held (two each); each stream
     /// earns 5, and 200 when it ends with an answer that is not the owner's. Default 1,000, 100 a second
     /// (CVE-2019-9513; Envoy: 100 PRIORITY a stream). At worst netty sends the DATA and END_STREAM
     /// of a cancelled call behind its RST_STREAM, nghttp2's client five PRIORITY a connection and one a

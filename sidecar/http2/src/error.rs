@@ -84,7 +84,7 @@ impl ErrorCode {
 /// The connection cannot go on. A GOAWAY with `code` is queued in the output.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub struct ConnectionError {
-    /// What the peer is told.
+    /// The code that GOAWAY carries.
     pub code: ErrorCode,
     /// Which rule was broken, for people.
     pub reason: &'static str,

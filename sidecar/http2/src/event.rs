@@ -82,7 +82,7 @@ pub enum Event<'b> {
         /// Which rule it breaks.
         why: Malformed,
     },
-    /// The stream is gone, both ways. Once per stream, and only for streams that the owner knows
+    /// The stream is closed in both directions. Once per stream, and only for streams that the owner knows
     /// and has not finished or reset itself. What was queued is dropped.
     Reset {
         /// The stream.
@@ -107,15 +107,15 @@ pub enum Event<'b> {
         /// As given to [`Connection::ping`](crate::Connection::ping).
         payload: [u8; 8],
     },
-    /// Server only: the peer speaks another protocol. Nothing is in the output and nothing more will be
-    /// said: the owner may answer by [`answer_foreign`](crate::Connection::answer_foreign), and closes.
+    /// Server only: the peer speaks another protocol. Nothing is in the output and no frame will be
+    /// sent: the owner may answer by [`answer_foreign`](crate::Connection::answer_foreign), and closes.
     Foreign(Foreign),
-    /// The connection cannot go on. GOAWAY is queued in the output and nothing more will be said:
+    /// The connection cannot go on. GOAWAY is queued in the output and no frame will follow:
     /// the owner ends all streams and closes after flushing.
     Failed(ConnectionError),
 }
 
-/// Why a stream is gone.
+/// Why a stream was closed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ResetCause {
     /// The peer sent RST_STREAM.

@@ -1,8 +1,8 @@
 //! DATA from the peer (RFC 9113 6.1).
 //!
-//! A frame is judged when its head has come: windows, states and content-length need only its
-//! length. Then its octets pass through as they come. Connection credit is returned here and
-//! now, whatever becomes of the frame: only streams hold memory.
+//! A frame is checked when its head has come: windows, states and content-length need only its
+//! length. Then its octets pass through as they come. Connection credit is returned at once, also
+//! for ignored frames: only streams hold memory.
 
 use super::closed::ClosedState;
 use super::counters::Flood;
@@ -66,7 +66,7 @@ impl Connection {
         Ok(None)
     }
 
-    /// `None` when nobody wants the octets any more.
+    /// `None` if the stream is closed or malformed.
     pub(super) fn take_body_octets<'b>(
         &mut self,
         bytes: &'b [u8],

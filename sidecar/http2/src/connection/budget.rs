@@ -1,10 +1,9 @@
-//! How much of a peer's noise is too much.
+//! Budgets that limit a peer's control frames.
 //!
-//! Token buckets: time refills them up to their burst, useful work earns more, above the burst, too.
-//! So what a peer may do follows what the connection does, and only one that does nothing has a flat
-//! allowance. Envoy counts control frames against streams and DATA frames in the same way. Which frame
-//! costs which token is said where the frame is taken; what a stock library does at its worst is said in
-//! `Config`, beside each budget.
+//! Token buckets: time refills them up to their burst, and useful work adds tokens, also above the
+//! burst. So the allowance grows with the traffic of the connection. Envoy counts control frames
+//! against streams and DATA frames in the same way. The code that reads a frame charges its token;
+//! `Config` says beside each budget what stock libraries send at their worst.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ const DEPOSIT_BURSTS_MAX: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Bucket {
     rules: Budget,
-    /// What work may fill it to. At least the burst.
+    /// The most that work may fill it to. At least the burst.
     most: u32,
     tokens: u32,
     /// Up to when time has been turned into tokens.
@@ -119,8 +118,8 @@ impl Budgets {
         }
     }
 
-    /// A stream was opened. It may be answered with updates before its first octet, and end with frames
-    /// that cross ours on the way: a 1xx head, late DATA, late trailers, a second reset.
+    /// A stream was opened. The peer may send updates before its first octet, and frames that cross
+    /// ours at its end: a 1xx head, late DATA, late trailers, a second reset.
     pub(super) fn deposit_for_stream(&mut self) {
         self.pings.deposit(1);
         self.settings.deposit(1);
@@ -129,8 +128,8 @@ impl Budgets {
         self.empty_data.deposit(10);
     }
 
-    /// A stream ended well. With an answer that is not ours it pays for a hundred that are cancelled
-    /// while they are held, two frames each: a caller that cancels nearly all its calls is not cut off.
+    /// A stream ended normally. If an upstream answered, it pays for a hundred streams cancelled while
+    /// held, two frames each: a caller that cancels nearly all its calls is not closed.
     pub(super) fn deposit_for_end(&mut self, reset_charge: ResetCharge) {
         self.resets.note_normal_end(reset_charge);
         let was_answered = reset_charge != ResetCharge::Exempt;

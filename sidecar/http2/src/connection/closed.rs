@@ -1,16 +1,15 @@
-//! What is remembered of streams that are gone (RFC 9113 5.1, "closed").
+//! Remembers closed streams, to judge late frames on them (RFC 9113 5.1, "closed").
 //!
-//! A peer may not know yet that we reset a stream: what it sends meanwhile is ignored, but no
-//! more of it than the window it was given. The same holds when the peer reset it: libraries send
-//! what they had queued behind their own reset (netty: DATA of a call that is cancelled at once). Frames
-//! on a stream that it ended whole are its fault. Memory is bounded; of a stream that fell out of it
-//! nothing is known.
+//! A peer may not know yet that we reset a stream: late frames are ignored, up to the window it had.
+//! The same holds when the peer reset it: libraries send what they had queued behind their own reset
+//! (netty: DATA of a call that is cancelled at once). A frame behind the peer's own END_STREAM is an
+//! error. Memory is bounded: the oldest streams are forgotten and become `Unknown`.
 
 use std::collections::VecDeque;
 
 use crate::StreamId;
 
-/// What may come on a stream that is gone.
+/// How a stream was closed, which decides what a late frame on it means.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum ClosedState {
     /// We reset it: late frames are ignored.
@@ -19,7 +18,7 @@ pub(super) enum ClosedState {
     Ended,
     /// The peer reset it.
     ResetByPeer,
-    /// Long ago, or its number was skipped.
+    /// Closed long ago, or its number was skipped.
     Unknown,
 }
 
@@ -37,12 +36,13 @@ struct Reset {
     window: u32,
 }
 
-/// More resets than this in one round trip are answered less gently.
+/// Resets remembered. With more in one round trip the oldest become `Unknown`, and late frames on them
+/// are no longer ignored.
 const RESETS_MAX: usize = 1_024;
 const ENDED_MAX: usize = 64;
 
 impl ClosedStreams {
-    /// We reset it; the peer had so much window on it.
+    /// We reset it; the peer could still send `window` octets on it.
     pub(super) fn note_reset(&mut self, stream: StreamId, window: u32) {
         self.note(Reset {
             stream,
@@ -51,7 +51,7 @@ impl ClosedStreams {
         });
     }
 
-    /// The peer reset it, and had so much window on it.
+    /// The peer reset it, and could still send `window` octets on it.
     pub(super) fn note_reset_by_peer(&mut self, stream: StreamId, window: u32) {
         self.note(Reset {
             stream,
@@ -74,7 +74,7 @@ impl ClosedStreams {
         self.ended.push_back(stream);
     }
 
-    /// The peer reset a stream, too. True: the resets crossed, once.
+    /// The peer sent RST_STREAM on a closed stream. True: it crossed our own reset; counted once.
     pub(super) fn take_crossing_reset(&mut self, id: StreamId) -> bool {
         match self.reset_of(id) {
             Some(reset) if !reset.by_peer => {

@@ -1,7 +1,6 @@
-//! What the owner says: open, head, data, trailers, reset, credit, goaway, ping.
+//! The owner's commands: open, head, data, trailers, reset, credit, goaway, ping.
 //!
-//! A command on a stream that is gone does nothing: the owner cannot know yet, because the
-//! event may still be on its way to it.
+//! A command on a closed stream does nothing: the owner may not have seen the event yet.
 
 use super::role::Role;
 use super::{Connection, ResetCharge, STREAMS_BEFORE_SETTINGS};
@@ -137,7 +136,7 @@ impl Connection {
     }
 
     /// Ends the answer here: drops the data that waits for the peer's window and sends trailers at
-    /// once. For a status that must not wait behind data that nobody reads.
+    /// once. For a status that must not wait behind data that the peer does not read.
     pub fn cut_short<'a>(&mut self, stream: StreamId, fields: impl IntoIterator<Item = Field<'a>>) {
         let Some(found) = self.streams.find_mut(stream) else {
             return;
@@ -160,7 +159,7 @@ impl Connection {
         self.closed.note_reset(stream, found.receive_window.open());
     }
 
-    /// The owner passed `bytes` received on the stream on: the peer may send as many again.
+    /// The owner has passed on `bytes` of the stream: the peer may send as many again.
     pub fn credit(&mut self, stream: StreamId, bytes: usize) {
         let growth = self.config.growth(&self.pool);
         let Some(found) = self.streams.find_mut(stream) else {
@@ -182,15 +181,15 @@ impl Connection {
         self.send_goaway(last, code, "");
     }
 
-    /// A last id that was said is never raised (RFC 9113 6.8): the peer may have opened the streams
-    /// above it elsewhere.
+    /// Never raises the last id (RFC 9113 6.8): the peer may have retried the streams above it
+    /// elsewhere.
     pub(super) fn send_goaway(&mut self, last: StreamId, code: ErrorCode, reason: &str) {
         self.send_settings();
         self.goaway_last = self.goaway_last.min(last);
         write::goaway(self.output.tail(), self.goaway_last, code, reason);
     }
 
-    /// Answers a peer that speaks something else ([`Event::Foreign`]): the octets go out as they are.
+    /// Answers a peer of another protocol ([`Event::Foreign`]) with these octets.
     pub fn answer_foreign(&mut self, octets: &[u8]) {
         if !self.has_sent_settings {
             self.output.tail().extend_from_slice(octets);
@@ -218,8 +217,8 @@ impl Connection {
         }
     }
 
-    /// How many streams the peer allows at once: what its SETTINGS say, 2^32-1 where they say
-    /// nothing of it, and a guess before they came.
+    /// How many streams the peer allows at once: as its SETTINGS say, 2^32-1 if they do not, and
+    /// `STREAMS_BEFORE_SETTINGS` before they come.
     pub fn streams_max(&self) -> u32 {
         self.peer_streams_max.unwrap_or(STREAMS_BEFORE_SETTINGS)
     }

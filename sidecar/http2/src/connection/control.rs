@@ -8,7 +8,7 @@ use crate::frame::{FrameHead, PeerSettings, flag, number, write};
 use crate::stream::{Sending, Stream};
 use crate::{ConnectionError, ErrorCode, Event, ResetCause, StreamId};
 
-/// Octets of a GOAWAY's debug data that are told.
+/// Octets of a GOAWAY's debug data that the event carries.
 const GOAWAY_DEBUG_MAX: usize = 64;
 
 impl Connection {
@@ -98,8 +98,8 @@ impl Connection {
         Ok(Some(Event::Goaway { last, code, debug }))
     }
 
-    /// Cancelling an answer that has begun, such as a watch, is part of ordinary use: as much was done
-    /// for it as for one that ends.
+    /// Charges a reset by the peer. A reset after the response began (a cancelled watch) is free: it is
+    /// ordinary use, and the work was done.
     fn pay_for_reset(&mut self, removed: &Stream) -> Result<(), ConnectionError> {
         match removed.sending {
             Sending::Head => match self
@@ -212,7 +212,7 @@ impl Connection {
             .note_reset_by_peer(id, removed.receive_window.open());
         self.counters.resets_received += 1;
         self.send_scheduled();
-        // A server's resets are answers; what they cost is bounded by what we ask.
+        // A server's resets are free: our own requests bound their number.
         if matches!(self.role, Role::Server { .. }) {
             self.pay_for_reset(&removed)?;
         }

@@ -1,7 +1,7 @@
 //! HEADERS and CONTINUATION (RFC 9113 6.2, 6.10, 8.1): heads and trailers.
 //!
-//! Every block is decoded, wanted or not, because the compression state is the connection's.
-//! Only then is asked what it means to its stream.
+//! Every block is decoded, wanted or not, because the connection shares the compression state. Only
+//! then the block is matched to its stream.
 
 use super::closed::ClosedState;
 use super::counters::Flood;
@@ -13,8 +13,8 @@ use crate::octets::{self, Octets};
 use crate::stream::{Receiving, Sending, Stream};
 use crate::{ConnectionError, ErrorCode, Event, Malformed, ResetCause, StreamId, validate};
 
-/// From so many streams on a connection the head of a request takes no more memory than it needs. Below
-/// it, the copy would cost more than it saves.
+/// With this many streams on a connection, request heads are copied to the exact size. With fewer, the
+/// copy costs more than it saves.
 const MANY_STREAMS: usize = 100;
 
 /// A field block whose frames are coming.
@@ -37,7 +37,7 @@ struct Head {
 }
 
 impl Head {
-    /// The first rule of all: RFC 7540 5.3.1, of priorities, which mean nothing any more.
+    /// Checked first: a stream must not depend on itself (RFC 7540 5.3.1); priorities mean nothing else.
     fn check_priority(&self) -> Result<(), Malformed> {
         match self.depends_on_itself {
             true => Err(Malformed::self_dependency()),
@@ -200,7 +200,7 @@ impl Connection {
         Ok(Some(list.into_request(id, end)))
     }
 
-    /// The stream stands open for an answer and a reset, whatever came.
+    /// Keeps the stream open, so that the owner can answer and reset it.
     fn take_malformed_head(
         &mut self,
         stream: StreamId,
@@ -241,8 +241,8 @@ impl Connection {
         Ok(Some(charge))
     }
 
-    /// The stream is surely not processed: the peer may try elsewhere. One that only tries here
-    /// is closed in the end.
+    /// Refuses the stream as unprocessed, so the peer may retry elsewhere. A peer that keeps trying here
+    /// runs out of budget.
     fn refuse(&mut self, id: StreamId) -> Result<Option<ResetCharge>, ConnectionError> {
         self.output
             .answer(|out| write::rst_stream(out, id, ErrorCode::RefusedStream));
@@ -279,7 +279,7 @@ impl Connection {
         let Some(stream) = self.streams.find_mut(id) else {
             return Ok(None);
         };
-        // RFC 9110 8.6: there, content-length tells of a body that is not sent.
+        // RFC 9110 8.6: in these responses content-length describes a body that is not sent.
         let has_no_body = stream.is_head_request || matches!(response.status, 204 | 304);
         let body_len = response.content_length.filter(|_| !has_no_body);
         if let Err(why) = check_length(body_len, end) {
@@ -341,8 +341,8 @@ impl Connection {
 }
 
 impl Connection {
-    /// Trailers over the limits: the owner of a client's stream answers; that of ours has an answer that
-    /// it cannot use.
+    /// Trailers over the limits. A server's owner answers; a client resets, because the response is of
+    /// no use.
     fn take_large_trailers(
         &mut self,
         id: StreamId,

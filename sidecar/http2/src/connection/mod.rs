@@ -1,7 +1,7 @@
 //! One HTTP/2 connection, either role.
 //!
-//! `receive` turns frames into events, `commands` turn the owner's words into frames, `send`
-//! decides which waiting data is framed next. Everything else is one rule a file.
+//! `receive` turns frames into events, `commands` turns the owner's calls into frames, `send`
+//! decides which queued data is framed next. Every other file holds one rule.
 
 mod body;
 mod budget;
@@ -55,12 +55,12 @@ pub struct Connection {
     role: Role,
     config: Config,
     pool: WindowPool,
-    /// As told with the last `receive`.
+    /// The time given to the last `receive`.
     now: Duration,
 
     reader: Reader,
     decoder: Decoder,
-    /// A field block that CONTINUATION goes on with.
+    /// A field block that waits for CONTINUATION.
     block: Option<heads::Block>,
     /// The stream that the DATA frame being read belongs to, if it is wanted.
     body: Option<body::Body>,
@@ -72,7 +72,7 @@ pub struct Connection {
     /// Frames that began so far; tells one unfinished frame from the next.
     frames: u64,
     budgets: Budgets,
-    /// Streams to be told as above the peer's GOAWAY.
+    /// Streams above the peer's GOAWAY, to be returned as events.
     unprocessed: VecDeque<StreamId>,
 
     streams: Streams,
@@ -114,7 +114,7 @@ impl Connection {
         Connection::new(role, Reader::of_client(), config, pool)
     }
 
-    /// Says SETTINGS, which are the first frame (RFC 9113 3.4).
+    /// Queues SETTINGS, which must be the first frame (RFC 9113 3.4).
     fn send_settings(&mut self) {
         if std::mem::replace(&mut self.has_sent_settings, true) {
             return;
@@ -183,7 +183,7 @@ impl Connection {
         );
     }
 
-    /// Takes input until there is an event to tell; call until `None`. `input` is advanced and
+    /// Reads input until there is an event; call until `None`. `input` is advanced and
     /// is empty at `None`: partial frames are kept here. `now` is the time since any fixed
     /// start; it only refills budgets.
     pub fn receive<'b>(&mut self, now: Duration, input: &mut &'b [u8]) -> Option<Event<'b>> {
@@ -232,8 +232,8 @@ impl Connection {
         self.streams.len()
     }
 
-    /// The peer has taken back so many streams at once that this one waits: until then the owner tells
-    /// nobody of it. `None`: it may go on. To be asked when its head comes.
+    /// The time until which the owner must hold this stream back, because the peer has spent its reset
+    /// budget. `None`: go on. Ask when the stream's head comes.
     pub fn held_until(&self, stream: StreamId) -> Option<Duration> {
         self.streams.find(stream)?.reset_charge.held_until()
     }
@@ -270,12 +270,12 @@ impl Connection {
         self.peer_goaway
     }
 
-    /// Our SETTINGS are in the output, or were: until then nothing else may be said.
+    /// Our SETTINGS are in the output, or were. Until then no other frame may be sent.
     pub fn has_sent_settings(&self) -> bool {
         self.has_sent_settings
     }
 
-    /// [`Event::Failed`] was told.
+    /// [`Event::Failed`] was returned.
     pub fn is_failed(&self) -> bool {
         self.is_failed
     }
@@ -291,7 +291,7 @@ impl Connection {
         Event::Failed(error)
     }
 
-    /// Takes the stream out of the table and everything that follows from it.
+    /// Removes the stream from the table and from all that counts it.
     fn forget(&mut self, id: StreamId) -> Option<Stream> {
         let mut stream = self.streams.remove(id)?;
         self.sender.note_body_begun(&mut stream);
@@ -304,7 +304,7 @@ impl Connection {
         Some(stream)
     }
 
-    /// Both ends ended: forgets the stream, which earns the peer a reset.
+    /// Forgets the stream if both ends ended it, and refills the reset budget.
     fn forget_if_over(&mut self, id: StreamId) {
         let over = self.streams.find(id).filter(|stream| stream.is_over());
         if let Some(reset_charge) = over.map(|stream| stream.reset_charge) {

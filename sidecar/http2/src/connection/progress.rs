@@ -1,6 +1,6 @@
-//! What the owner of the timers asks: what has begun and does not end, what is held and not taken.
+//! Finds input that does not finish and output that the peer does not read.
 //!
-//! Costs nothing while nobody asks. Which span is too long is the owner's word.
+//! Costs nothing until it is called. The owner keeps the timers and decides how long is too long.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::role::Role;
 use crate::StreamId;
 
 impl Connection {
-    /// A header block, or another frame that is coalesced, has begun and is not whole. The number is
-    /// another one for each, so that an owner can tell one slow block from many quick ones.
+    /// The number of the unfinished header block or buffered frame, if there is one. Each has its own
+    /// number, so the owner can tell one slow block from many quick ones.
     pub fn unfinished(&self) -> Option<u64> {
         match &self.block {
             Some(block) => Some(block.frame),
@@ -18,7 +18,7 @@ impl Connection {
         }
     }
 
-    /// Streams opened so far, by whichever end opens them.
+    /// Streams opened so far, by us or by the peer.
     pub fn streams_opened(&self) -> u32 {
         let behind = match self.role {
             Role::Client { next } => next.map_or(u32::MAX, StreamId::value),
@@ -27,8 +27,8 @@ impl Connection {
         behind / 2
     }
 
-    /// Streams with octets of ours that the peer has taken none of for `longest`, as far as the
-    /// calls before this one saw. To be asked several times in `longest`.
+    /// Streams whose queued octets have not moved for `longest`, as seen by earlier calls. Call several
+    /// times within `longest`.
     pub fn stalled(&mut self, now: Duration, longest: Duration) -> Vec<StreamId> {
         let mut stalled = Vec::new();
         for stream in self.streams.iter_mut() {

@@ -31,8 +31,7 @@ impl Connection {
         }
     }
 
-    /// The peer speaks something else. Nothing of HTTP/2 was said to it yet: its owner may answer in its
-    /// own words.
+    /// The peer speaks another protocol. Nothing was sent yet, so the owner may answer in that protocol.
     fn take_foreign(
         &mut self,
         foreign: Foreign,
@@ -86,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// The frame was of no use.
+    /// Charges a frame that does nothing to its budget.
     pub(super) fn spend_idle_frame(&mut self) -> Result<Option<Event<'static>>, ConnectionError> {
         if self.budgets.idle_frames.spend(self.now) {
             return Ok(None);
@@ -94,8 +93,8 @@ impl Connection {
         Err(self.flood_error(Flood::IdleFrames))
     }
 
-    /// Two frames were of no use: one that opens a stream, one that ends it. A member of the mesh does
-    /// this for others, and is never cut off for it.
+    /// Charges two useless frames: one opened a stream, one reset it. A member of the mesh sends them on
+    /// behalf of others, so it is not charged.
     pub(super) fn spend_idle_pair(&mut self) -> Result<(), ConnectionError> {
         if !self.config.peer_is_trusted {
             self.spend_idle_frame()?;
@@ -105,8 +104,8 @@ impl Connection {
     }
 
     /// The peer broke a rule on one stream: resets it out of the reset budget, because a peer
-    /// that makes us reset costs as much as one that resets itself (CVE-2025-8671). Told only
-    /// if the owner knows the stream.
+    /// that makes us reset costs as much as one that resets itself (CVE-2025-8671). Returns an
+    /// event only if the owner knows the stream.
     pub(super) fn reset_for_violation(
         &mut self,
         id: StreamId,
@@ -127,8 +126,8 @@ impl Connection {
         }))
     }
 
-    /// What came on a stream is malformed. The owner of a client's stream answers and resets: out
-    /// of the same budget. From here on nothing of the request is judged any more.
+    /// A message is malformed. On a server the owner answers and resets the stream, charged to the
+    /// same budget; the rest of the request is ignored.
     pub(super) fn take_malformed(
         &mut self,
         id: StreamId,
@@ -142,13 +141,13 @@ impl Connection {
         let known = self.streams.find_mut(id);
         Ok(known.map(|stream| {
             stream.receiving = Receiving::Malformed;
-            // What the stream paid is not given back when its owner answers and resets.
+            // Exempt: a prepaid token is not refunded when the owner answers and resets.
             stream.reset_charge = ResetCharge::Exempt;
             Event::Malformed { stream: id, why }
         }))
     }
 
-    /// A server can break rules once on each stream that we open: that is bounded by what we ask.
+    /// Free for a server: it can break a rule once per stream that we open, so our calls bound it.
     fn spend_reset(&mut self, was_open: bool) -> Result<(), ConnectionError> {
         let is_ours = was_open && matches!(self.role, Role::Client { .. });
         if is_ours || self.budgets.resets.note_violation(self.now) || self.config.peer_is_trusted {
@@ -157,7 +156,7 @@ impl Connection {
         Err(self.flood_error(Flood::Resets))
     }
 
-    /// The peer did more of this than its budget allows.
+    /// Counts a spent budget and makes the connection error for it.
     pub(super) fn flood_error(&mut self, flood: Flood) -> ConnectionError {
         self.counters.note_flood(flood);
         ConnectionError::enhance_your_calm(flood.reason())
@@ -177,8 +176,8 @@ impl Connection {
         self.reset_for_violation(id, ResetCause::Violation(code, reason))
     }
 
-    /// DATA or HEADERS came on a stream that is gone (RFC 9113 5.1, "closed"). On one that the peer
-    /// reset it is a frame that does nothing, and is answered with a reset of the stream.
+    /// DATA or HEADERS came on a closed stream (RFC 9113 5.1). If the peer reset it, the frame does
+    /// nothing and is answered with RST_STREAM.
     pub(super) fn take_late(
         &mut self,
         id: StreamId,

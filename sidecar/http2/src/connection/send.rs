@@ -1,12 +1,11 @@
-//! Which waiting data is framed next.
+//! Decides which queued data is framed next.
 //!
-//! Streams that have data and window take turns, one frame each, while the output is under
-//! its limit and the peer's connection window is open. Data is copied once when it can go at
-//! once, twice when it has to wait.
+//! Streams with data and window take turns, one frame each, while the output is below its limit and
+//! the peer's connection window is open. Data is copied once if it is sent at once, twice if it is
+//! queued.
 //!
-//! A call that is at a server whose connection window others use up would wait for as long as they
-//! are not read. So a client leaves the end of that window to streams whose head the server has and
-//! whose body has not begun.
+//! Streams that the server does not read could use up its connection window and block all others. So a
+//! client reserves the end of that window for streams whose head is sent and whose body has not begun.
 
 use std::collections::VecDeque;
 
@@ -16,11 +15,11 @@ use crate::StreamId;
 use crate::frame::{PAYLOAD_MAX, write};
 use crate::stream::{Sending, Stream};
 
-/// What is left of a server's connection window for beginnings, at most. Less than a full frame:
-/// there are servers that give nothing back while a full frame may come.
+/// Most of a server's connection window that is reserved for bodies that begin. Less than a full frame:
+/// some servers send no WINDOW_UPDATE while a full frame fits.
 const RESERVE_BYTES: usize = 8 << 10;
-/// How much of a body is a beginning. Beside what is left to others no shorter frames are made of a
-/// longer body: servers count small frames that are not read (h2: too_many_data_frames).
+/// Reserved for the first octets of each body. A longer body is not cut into shorter frames to fit
+/// beside the reserve: servers limit unread small frames (h2: too_many_data_frames).
 const BEGINNING_BYTES: usize = 1 << 10;
 
 /// Bytes given to [`Connection::data`] that have now been framed.
@@ -35,8 +34,8 @@ pub struct FramedData {
 pub(super) struct Sender {
     /// What the peer lets us send on the connection. 0..=2^31-1.
     window: u32,
-    /// Streams with `is_scheduled`, each once, in the order of their turns. Empty or the output
-    /// is full or `window` is 0 or left to others.
+    /// Streams with `is_scheduled`, each once, in the order of their turns. Not empty only while the
+    /// output is full, or `window` is 0 or reserved for others.
     scheduled: VecDeque<StreamId>,
     /// How many streams have `awaits_body`.
     awaiting_body: usize,
@@ -74,13 +73,13 @@ impl Sender {
         self.small.stop();
     }
 
-    /// The server has the head of a request, and will have a body.
+    /// A request head without END_STREAM was sent: a body follows.
     pub(super) fn note_head(&mut self, stream: &mut Stream) {
         stream.awaits_body = true;
         self.awaiting_body += 1;
     }
 
-    /// Its body has begun, or will not.
+    /// The body of the stream has begun, or will not come.
     pub(super) fn note_body_begun(&mut self, stream: &mut Stream) {
         let was_unbegun = std::mem::take(&mut stream.awaits_body);
         self.awaiting_body -= usize::from(was_unbegun);
@@ -93,8 +92,8 @@ impl Sender {
         share.min(self.room(stream, share))
     }
 
-    /// What `stream` may use of the connection's window for so many octets: not what others need to
-    /// begin.
+    /// Octets of the connection window that `stream` may use to send `wanted`: all but the reserve of
+    /// other streams.
     fn room(&self, stream: &Stream, wanted: usize) -> usize {
         let all = self.window as usize;
         let others = self.awaiting_body - usize::from(stream.awaits_body);
@@ -122,21 +121,21 @@ impl Sender {
 }
 
 impl Connection {
-    /// The next report of framed body octets: the owner credits them at their source. Octets
+    /// The next report of framed body octets, so that the owner can credit their source. Octets
     /// dropped by a reset are not reported.
     pub fn next_framed(&mut self) -> Option<FramedData> {
         self.sender.taken.pop_front()
     }
 
-    /// The peer's connection window has less than a full frame left: streams hold the rest, and
-    /// what is begun now may not move. A peer that reads gives back what it took well before.
+    /// The peer's connection window has less than a full frame left, so a new stream may not be able
+    /// to send. A peer that reads sends WINDOW_UPDATE well before that.
     pub fn is_send_window_low(&self) -> bool {
         self.sender.window < PAYLOAD_MAX as u32
     }
 
-    /// Frames what may go at once and queues the rest. With nothing queued before and none
-    /// waiting for its turn, the data goes from the owner's buffer straight to the output. So does
-    /// a beginning: others that wait with octets of window left have left them to it.
+    /// Frames what may be sent now and queues the rest. If nothing is queued and no stream waits for
+    /// its turn, data is copied from the owner's buffer straight to the output. So are the first
+    /// octets of a body: the window that waiting streams leave open is reserved for them.
     pub(super) fn send_or_queue(&mut self, id: StreamId, bytes: &[u8]) {
         let Some(stream) = self.streams.find_mut(id) else {
             return;
@@ -170,8 +169,8 @@ impl Connection {
         }
     }
 
-    /// Nothing waits any more: if the end was given, it is in the output now or goes there
-    /// with an empty frame, which needs no window.
+    /// The queue is empty: if the owner gave the end, it is in the output already or is sent with an
+    /// empty frame, which needs no window.
     fn end_behind(&mut self, id: StreamId, needs_frame: bool) {
         if self
             .streams
@@ -197,7 +196,7 @@ impl Connection {
         }
     }
 
-    /// Streams take turns while there is room.
+    /// Lets scheduled streams send in turn while windows and output allow.
     pub(super) fn send_scheduled(&mut self) {
         let mut turns = self.sender.scheduled.len();
         while turns > 0

@@ -62,7 +62,7 @@ impl Reader {
         Reader { state: NEXT_HEAD }
     }
 
-    /// A frame has begun that is told when it is whole: not DATA, whose octets pass as they come.
+    /// Inside a frame that is returned whole: not DATA, whose octets pass as they come.
     pub(crate) fn is_inside_frame(&self) -> bool {
         match &self.state {
             State::Head(_, have) => *have > 0,
@@ -256,8 +256,8 @@ enum Preface {
     Wrong,
 }
 
-/// Takes the preface as far as it has come. Of wrong octets nothing is taken, and they are told at once,
-/// so that other protocols are not kept waiting.
+/// Consumes the preface as far as it has come. Wrong octets are reported at once and not consumed, so
+/// that peers of other protocols need not wait.
 fn match_preface(matched: &mut usize, input: &mut &[u8]) -> Preface {
     let missing = &PREFACE[*matched..];
     let got = &input[..input.len().min(missing.len())];

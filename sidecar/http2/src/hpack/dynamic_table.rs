@@ -63,7 +63,7 @@ impl DynamicTable {
         Some((name, rest.get(..entry.value_len as usize)?))
     }
 
-    /// What `insert` was told of the entry.
+    /// The `octets` given to `insert`.
     pub(super) fn octets(&self, age: usize) -> Octets {
         let entry = self.entries.get(age);
         entry.map_or(Octets::Forbidden, |entry| entry.octets)

@@ -2,7 +2,7 @@
 //!
 //! Two places a hash; a third key with the same place overwrites one, which costs the peer's table
 //! an entry and nothing else, because every hit is compared in full. So a look-up is two words
-//! whatever the table's size, and nobody's choice of fields makes it slow.
+//! whatever the table's size, and no choice of fields makes it slow.
 
 /// Pairs of places. A table of 4,096 octets holds about sixty entries.
 const PAIRS: usize = 64;

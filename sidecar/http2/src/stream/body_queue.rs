@@ -1,8 +1,7 @@
 //! Body octets of one stream that the peer's windows hold back.
 //!
-//! Lies in pieces of one size. Grown in one piece, the queues of 90 stalled streams left as much behind
-//! in the allocator as they held: 16, 32 and 64 KiB of each, for which nobody else had a use. Knows
-//! neither frames nor windows.
+//! Stored in pieces of one size. Grown as one buffer, the queues of 90 stalled streams left as much
+//! unused memory in the allocator as they held: 16, 32 and 64 KiB each. Knows no frames and no windows.
 
 use std::collections::VecDeque;
 

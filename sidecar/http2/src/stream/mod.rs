@@ -26,21 +26,21 @@ pub(crate) struct Stream {
     pub(crate) send_window: i64,
     /// Body octets that are not framed yet.
     pub(crate) queue: BodyQueue,
-    /// We are the client, and of the body nothing is in the output.
+    /// We are the client, and no octet of the body is in the output yet.
     pub(crate) awaits_body: bool,
-    /// Since when a watch sees octets in `queue` and none is sent; see `connection/progress.rs`.
+    /// Since when `queue` has octets and none is sent; see `connection/progress.rs`.
     pub(crate) stuck_since: Option<Duration>,
     /// To be sent when `queue` is empty.
     pub(crate) trailers: Option<Box<Fields>>,
-    /// Is in the connection's round of streams that may send.
+    /// It is in the connection's queue of streams that may send.
     pub(crate) is_scheduled: bool,
-    /// Small frames that went, and behind which the peer has said nothing; see `connection/coalesce.rs`.
+    /// Small frames sent since the peer last sent a frame; see `connection/coalesce.rs`.
     pub(crate) unanswered: u32,
     /// What is in `queue` waits for more.
     pub(crate) is_coalescing: bool,
     /// The request was HEAD: its answer's content-length promises no body.
     pub(crate) is_head_request: bool,
-    /// What it has to do with the budget of resets.
+    /// What it costs the reset budget.
     pub(crate) reset_charge: ResetCharge,
 }
 

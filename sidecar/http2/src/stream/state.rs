@@ -16,7 +16,7 @@ pub(crate) enum Receiving {
     Head,
     /// Body and trailers; with a content-length, so many octets.
     Body { octets_left: Option<u64> },
-    /// What came is malformed: the owner answers and resets, and until then nothing is taken in.
+    /// The message is malformed: input is ignored until the owner answers and resets.
     Malformed,
     /// END_STREAM came.
     Ended,

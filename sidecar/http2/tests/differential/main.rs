@@ -1,7 +1,7 @@
 //! Our HTTP/2 against the h2 crate's, over memory pipes.
 //!
 //! A seed decides chunk sizes, windows, tables, bodies, trailers and resets. Every message that
-//! nobody resets must arrive whole on both sides; every other one must end.
+//! neither side resets must arrive whole on both sides; every other one must end.
 
 mod ours;
 mod plan;

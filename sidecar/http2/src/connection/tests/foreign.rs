@@ -1,4 +1,4 @@
-//! Who comes first, and peers that begin as no client of HTTP/2 does (RFC 9113 3.4).
+//! Which side sends first, and peers that do not send an HTTP/2 preface (RFC 9113 3.4).
 
 use super::bed::{Bed, EventSummary};
 use crate::frame::Kind;

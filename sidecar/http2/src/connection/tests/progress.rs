@@ -1,4 +1,4 @@
-//! What a connection says to whoever keeps time.
+//! What a connection reports to the owner of the timers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Small pieces of a body: as few frames as can be, and no message waits that somebody waits for.
+//! Small pieces of a body: few frames, and no message waits that the peer waits for.
 
 use super::bed::{Bed, SentFrame, id};
 use crate::frame::Kind;
@@ -30,7 +30,7 @@ fn frames(bed: &mut Bed) -> Vec<usize> {
     data.map(|said: &SentFrame| said.payload.len()).collect()
 }
 
-/// Says an octet so often, each sent before the next is said; how many frames that made.
+/// Sends single octets, each written before the next; returns how many frames that made.
 fn dribble(bed: &mut Bed, stream: StreamId, octets: usize) -> usize {
     let said = (0..octets).map(|_| {
         bed.connection.data(stream, b"x", false);

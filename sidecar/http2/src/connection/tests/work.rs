@@ -159,7 +159,7 @@ fn rules_that_a_server_breaks_on_our_streams_are_bounded_by_what_we_ask() {
     }
 }
 
-/// What is not taken back goes on, held for 10 ms at most, beside what is.
+/// Streams that are not reset go on, held for 10 ms at most, beside those that are.
 #[test]
 fn of_a_hundred_streams_one_that_is_not_taken_back_is_answered() {
     let mut bed = Bed::server(server_config());
