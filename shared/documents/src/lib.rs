@@ -1,9 +1,9 @@
 //! The operator's documents: parse, validate, render to xDS resources.
 //!
-//! Text in, resources out. [`load`] takes a whole set of files and says everything
-//! that is wrong with it, with file, line and column; [`render`] turns what is right
+//! Text in, resources out. [`load`] checks a whole set of files and reports every
+//! error with file, line and column; [`render`] turns valid documents
 //! into the resources that a sidecar accepts, whether it reads the documents itself
-//! or gets them from a control plane, which adds who has registered ([`render_with`]). Knows no I/O,
+//! or gets them from a control plane, which adds the registered services ([`render_with`]). Knows no I/O,
 //! no sidecar and no control plane.
 //! The reference for operators is `docs/CONFIG.md`.
 

@@ -1,6 +1,6 @@
 //! The documents after all checks: one configuration, references resolved.
 //!
-//! Only [`crate::load`] makes one, so nobody asks again whether it holds together.
+//! Only [`crate::load`] makes one, so it is not checked again.
 
 use crate::names::Address;
 use crate::wire::{AddressFamily, Tls, Verify};

@@ -1,4 +1,4 @@
-//! Services that have registered, and what becomes of them beside the documents.
+//! Registered services, and how they combine with the documents.
 //!
 //! A document decides: of the registrations of its name only those of its namespace count, and
 //! only if it has `registered` endpoints. A name without a document belongs to the namespace
@@ -14,8 +14,8 @@ use rpds::RedBlackTreeMapSync;
 use crate::model::{Documents, Endpoints, Service, TrafficPolicy};
 use crate::wire::Tls;
 
-/// Who has registered. The default is nobody. A copy costs nothing, and shares what it has in common
-/// with the original.
+/// The registered services. The default is none. A clone is cheap: it shares its contents with the
+/// original.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registered {
     /// By the name of the service.
@@ -23,12 +23,12 @@ pub struct Registered {
 }
 
 impl Registered {
-    /// Who has registered under a name: of each namespace at most one, the first to register first.
+    /// The services registered under a name: at most one of each namespace, the first to register first.
     pub fn of(&self, name: &str) -> &[RegisteredService] {
         self.services.get(name).map_or(&[], |candidates| candidates)
     }
 
-    /// Every name, in order, with who has registered under it.
+    /// Every name, in order, with the services registered under it.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[RegisteredService])> {
         let services = self.services.iter();
         services.map(|(name, candidates)| (name.as_str(), &**candidates))
@@ -68,10 +68,10 @@ impl FromIterator<(String, Vec<RegisteredService>)> for Registered {
 /// The instances of a service of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredService {
-    /// The namespace in the identity of those who registered.
+    /// The namespace in the identity of the instances.
     pub namespace: String,
-    /// Where the inbound ports of their sidecars are; ordered, none twice. None: it is known, and
-    /// nobody serves now.
+    /// The inbound ports of their sidecars; ordered, none twice. Empty: the service is known, and no
+    /// instance serves now.
     pub addresses: Vec<SocketAddr>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Fields and their order are the operator's reference (`docs/CONFIG.md`, which a
 //! test keeps complete against these structs). Fields that the Gateway API has and
-//! nobody enforces yet are [`Unenforced`], so that they are refused by name instead
+//! the mesh does not enforce yet are [`Unenforced`], so that they are refused by name instead
 //! of being taken for a typo.
 
 use serde::Deserialize;

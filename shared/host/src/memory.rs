@@ -1,6 +1,6 @@
-//! Keeps what is in the process's memory, keys among it, from others on the machine.
+//! Keeps the process's memory, which holds keys, from other users of the machine.
 
-/// From now on the process leaves no core dump, and nobody but root reads its memory or traces it
+/// From now on the process leaves no core dump, and only root can read its memory or trace it
 /// (`PR_SET_DUMPABLE`, prctl(2)).
 #[cfg(target_os = "linux")]
 pub fn keep_memory_private() {
@@ -9,7 +9,7 @@ pub fn keep_memory_private() {
     }
 }
 
-/// From now on the process leaves no core dump: only Linux is asked.
+/// Does nothing: implemented for Linux only.
 #[cfg(not(target_os = "linux"))]
 pub fn keep_memory_private() {}
 

@@ -1,18 +1,18 @@
-//! What is said of a panic: where it happened, and only words that stand in the source.
+//! Logs a panic: where it happened, and its message only if that is a literal of the source.
 //!
 //! The standard hook prints the panic's message, and a message may quote what a peer sent (a failed
 //! slice of a string prints the string). So a message that was formatted is withheld; where the
-//! panic is says enough to find it. Holds for the threads that the caller names; those of a program
-//! that embeds a part keep the hook they had.
+//! panic is says enough to find it. Applies to the threads that the caller names; other threads of an
+//! embedding program keep their hook.
 
 use std::panic::{self, PanicHookInfo};
 use std::thread;
 
-/// Stands for a message that was made at run time.
+/// Replaces a message that was formatted at run time.
 const WITHHELD: &str = "withheld, as it may quote traffic";
 
 /// Replaces the process's panic hook for threads whose name `is_ours`; an unnamed one has the empty
-/// name. Others have the hook that was there. Call it once.
+/// name. Other threads keep the previous hook. Call it once.
 pub fn withhold_panics(is_ours: fn(&str) -> bool) {
     let others = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -29,7 +29,7 @@ fn log(info: &PanicHookInfo<'_>) {
     tracing::error!(place, thread, message = words(info), "a panic");
 }
 
-/// The message, if it is one of the source's own sentences.
+/// The message, if it is a literal of the source.
 fn words(info: &PanicHookInfo<'_>) -> &'static str {
     info.payload()
         .downcast_ref::<&'static str>()

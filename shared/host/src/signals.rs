@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 /// the same, which is how a log that cannot grow is noticed. tokio has no name for it.
 const FILE_SIZE: i32 = 25;
 
-/// Says when the process was told to look at its files again.
+/// Resolves when the process should read its files again.
 #[derive(Clone, Debug)]
 pub struct Rereads(watch::Receiver<()>);
 

@@ -1,7 +1,6 @@
 //! What one route wants of its calls: times, contract and retries, already effective.
 //!
-//! Which timeouts apply to which method was settled when the configuration was rendered;
-//! nobody asks again here.
+//! Which timeouts apply to which method was decided when the configuration was rendered, not here.
 
 use std::time::Duration;
 

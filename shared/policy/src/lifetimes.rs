@@ -1,7 +1,7 @@
-//! How long a connection may live, and how a dead peer is told from a quiet one.
+//! How long a connection may live, and how a dead peer is distinguished from a quiet one.
 //!
 //! Numbers and two pure steps: [`Keepalive`] and [`jittered`]. Knows no socket and no timer; the
-//! engine looks at its connections and does what is said here. gRFC A8 (keepalive), A9 (age).
+//! engine checks its connections and acts on the result. gRFC A8 (keepalive), A9 (age).
 
 use std::time::Duration;
 
@@ -28,16 +28,16 @@ pub struct Lifetimes {
     /// Pings between sidecars. Default every 10 s, 5 s to answer.
     pub keepalive: KeepaliveRules,
     /// Pings to servers that are no sidecars, which may count them as abuse. Default every 5 min,
-    /// the least a gRPC server must bear, 20 s to answer (gRFC A8).
+    /// the shortest interval a gRPC server must accept, 20 s to answer (gRFC A8).
     pub foreign_keepalive: KeepaliveRules,
 }
 
-/// When a silent peer is asked whether it is there. Only while streams are open.
+/// When a silent peer is pinged. Only while streams are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepaliveRules {
     /// Silence before a ping. Above 0.
     pub every: Duration,
-    /// Silence after it that means there is nobody. Above 0.
+    /// Silence after the ping that means the peer is dead. Above 0.
     pub patience: Duration,
 }
 
@@ -81,33 +81,33 @@ impl KeepaliveRules {
 /// 5 min times 2^10 is half a week; more would only overflow.
 const BACK_OFFS_MAX: u8 = 10;
 
-/// What is known of a peer's presence.
+/// State of the keepalive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keepalive {
-    /// Not asked.
+    /// No ping is unanswered.
     #[default]
     Idle,
     /// Pinged at this time.
     Pinged(Tick),
 }
 
-/// What to do about a peer's presence.
+/// What the keepalive asks the engine to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepaliveAction {
-    /// Nothing, and nothing to wait for: no stream depends on it.
+    /// Nothing: no stream is open.
     Nothing,
-    /// Look again at this time.
+    /// Check again at this time.
     CheckAt(Tick),
-    /// Ping it, and look again at this time.
+    /// Send a ping, and check again at this time.
     Ping(Tick),
-    /// It has not answered.
+    /// The peer did not answer the ping: it is dead.
     PeerLost,
 }
 
 impl Keepalive {
-    /// Is the peer there? `heard` is when the last octet came, `is_busy` whether a stream is open.
+    /// One check. `heard` is when the last octet came, `is_busy` whether a stream is open.
     ///
-    /// Any octet counts as an answer, so a slow peer that still sends is never called gone.
+    /// Any octet counts as an answer, so a slow peer that still sends is never called dead.
     pub fn step(
         self,
         rules: &KeepaliveRules,
@@ -116,7 +116,7 @@ impl Keepalive {
         is_busy: bool,
     ) -> (Keepalive, KeepaliveAction) {
         match self {
-            // Not `heard > at`: it was silent when asked, so what came in that instant is news.
+            // Not `heard > at`: the peer was silent before the ping, so an octet in that instant is new.
             Keepalive::Pinged(at) if heard < at => {
                 let patience_ends = at + rules.patience;
                 let action = match now >= patience_ends {
@@ -140,7 +140,7 @@ impl Keepalive {
     }
 }
 
-/// `span` give or take 10 %, so that what began together does not end together.
+/// `span` give or take 10 %, so that connections opened together do not end together.
 pub fn jittered(span: Duration, random: u64) -> Duration {
     let share = random % 201;
     let per_mille = 900 + u32::try_from(share).unwrap_or(0);

@@ -13,7 +13,7 @@ pub enum Step {
     Memory,
     /// Finds the route and draws the cluster; waits for a service that is not known yet.
     Route,
-    /// The route to the own application, the only one of the inbound listener.
+    /// The route to our application, the only one of the inbound listener.
     OwnService,
     /// Decides whether a trace that begins here is recorded.
     Sampling,
@@ -23,7 +23,7 @@ pub enum Step {
     Limits,
 }
 
-/// From the own application towards the mesh.
+/// From our application towards the mesh.
 pub const OUTBOUND: [Step; 6] = [
     Step::Grammar,
     Step::Memory,
@@ -33,7 +33,7 @@ pub const OUTBOUND: [Step; 6] = [
     Step::Limits,
 ];
 
-/// From another sidecar towards the own application. Its calls in flight are the caller's to limit.
+/// From another sidecar towards our application. The caller's sidecar limits the calls in flight.
 pub const INBOUND: [Step; 5] = [
     Step::Grammar,
     Step::Memory,

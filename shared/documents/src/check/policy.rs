@@ -1,7 +1,7 @@
 //! `TrafficPolicy`: values in range, timeouts that fit into each other.
 //!
 //! A service-level `timeout` or `perTryTimeout` is given here to the methods marked
-//! `unary`, and to nobody else: a stream takes one only from its own entry.
+//! `unary`, and to no other: a stream takes one only from its own entry.
 
 use super::reference::check_implements;
 use super::times::{ServiceLevel, Times, check_written};

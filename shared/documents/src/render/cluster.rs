@@ -108,8 +108,8 @@ pub(super) fn render_endpoints(service: &Service) -> Option<ClusterLoadAssignmen
     (!needs_dns(service)).then(|| load_assignment(service))
 }
 
-// gRPC's clients want a locality with a weight, though there is only one.
-// A locality without endpoints they refuse: nobody there is no locality.
+// gRPC clients require a weight on the locality, though there is only one, and refuse a locality
+// without endpoints: no endpoint makes no locality.
 fn load_assignment(service: &Service) -> ClusterLoadAssignment {
     let lb_endpoints: Vec<LbEndpoint> = match &service.endpoints {
         Endpoints::Static(addresses, _) => addresses.iter().map(written_endpoint).collect(),

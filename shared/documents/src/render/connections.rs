@@ -8,7 +8,7 @@ use crate::model::{Connections, Keepalive};
 use outrider_proto::v1;
 use std::time::Duration;
 
-/// `None` when nothing is said. `max_age` is the service's own word.
+/// `None` if no field is set. `max_age` is the service's own field.
 pub(super) fn render(mesh: &Connections, max_age: Option<Duration>) -> Option<v1::Connections> {
     let connections = Connections {
         max_age: max_age.or(mesh.max_age),

@@ -2,7 +2,7 @@
 //!
 //! A service, written or registered, becomes a RouteConfiguration, a Cluster and, if all its addresses are
 //! known, a ClusterLoadAssignment, each under the service's name; a client subscribes
-//! to what it uses. What Envoy's messages can say is said with them, the rest with
+//! to what it uses. Envoy's messages are used where they have the field, else
 //! ours (`outrider.v1`). The order and the versions depend on the content alone.
 
 mod cluster;

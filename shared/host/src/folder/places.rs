@@ -1,4 +1,4 @@
-//! What stands at the watched paths, and the system's notices of it.
+//! The watched paths, what is there now, and the system's notices of changes.
 //!
 //! A notice comes for the folder that was there when the watch was set, so twice a second its path is
 //! looked at: when another folder stands there (it was removed and made again, a link on the way to it
@@ -28,7 +28,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Watches the folders that stand there now; `changed` hears of every notice.
+    /// Watches the folders that stand there now; `changed` is notified of every change.
     pub fn watch(
         folders: impl IntoIterator<Item = PathBuf>,
         files: impl IntoIterator<Item = PathBuf>,

@@ -1,6 +1,6 @@
-//! Tells when something in a set of folders may have changed.
+//! Reports when something in a set of folders may have changed.
 //!
-//! Says *may*: the reader compares what it finds with what it had. Folders are watched, never
+//! It says *may*: the reader compares what it finds with what it had. Folders are watched, never
 //! files, because editors and Kubernetes replace files by renaming; `places.rs` follows a folder that
 //! is replaced itself. Where no notice arrives (a folder shared into a virtual machine, a network
 //! file system) the rescan still finds a change.
@@ -44,7 +44,7 @@ impl Watch {
         Watch::start(folders, files)
     }
 
-    /// Returns when something may have changed and the dust has settled, or after [`RESCAN`].
+    /// Returns when something may have changed and no notice came for [`SETTLE`], or after [`RESCAN`].
     /// Nothing is lost when the wait is given up and begun again.
     pub async fn changed(&mut self) {
         // Never `None`: the task that sends ends only after us.
@@ -64,7 +64,7 @@ impl Watch {
     }
 }
 
-/// Turns notices into looks: one after the dust of a change has settled, one after [`RESCAN`].
+/// Turns notices into looks: one after [`SETTLE`] without a notice, one after [`RESCAN`].
 async fn settle(changed: Arc<Notify>, say_look: mpsc::Sender<()>) {
     while !say_look.is_closed() {
         if tokio::time::timeout(RESCAN, changed.notified())

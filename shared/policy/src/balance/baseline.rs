@@ -1,8 +1,8 @@
-//! What is usual in a cluster: how long an answer takes, and how much answers differ.
+//! The latency baseline of a cluster: how long an answer takes, and how much answers differ.
 //!
-//! The yardstick for each endpoint's [`Estimate`](super::Estimate), both of logarithms: a mean over the
-//! answers of all endpoints, and the mean distance of an answer from what its own endpoint's answers
-//! are. The last eight answers make most of the one, the last 32 most of the other. TCP keeps its
+//! Each endpoint's [`Estimate`](super::Estimate) is relative to it. Both parts are of logarithms: the
+//! mean over the answers of all endpoints, and the mean distance (the noise) of an answer from its own
+//! endpoint's mean. The last eight answers make most of the mean, the last 32 most of the noise. TCP keeps its
 //! round-trip time like this (RFC 6298).
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ const LEVEL_SHIFT: u32 = 3;
 /// What an answer changes of the noise: one part in 2^5.
 const NOISE_SHIFT: u32 = 5;
 
-/// An answer counts as at most this far from what is usual, 256 times more or less: one outlier
+/// An answer counts as at most this far from the mean, 256 times more or less: one outlier
 /// then moves an [`Estimate`](super::Estimate) by half an octave at most.
 pub(super) const FARTHEST: Log2Ratio = Log2Ratio::hundredths(800);
 
@@ -24,14 +24,14 @@ pub(super) const FARTHEST: Log2Ratio = Log2Ratio::hundredths(800);
 /// busier machine costs is no reason to leave it alone.
 const MARGIN_MIN: Log2Ratio = Log2Ratio::hundredths(58);
 
-/// Latency that is too long for any endpoint, as long as nothing is known.
+/// Latency that is too long for any endpoint before the first answer.
 const OVERLONG_UNKNOWN: Duration = Duration::from_millis(30);
 
-/// The noise as long as nothing is known: that of exponentially distributed answers, as of a queue.
+/// The noise before the first answer: that of exponentially distributed answers, as of a queue.
 /// Less, and the first answers of a noisy cluster put endpoints aside.
 const NOISE_UNKNOWN: Log2Ratio = Log2Ratio::hundredths(150);
 
-/// What is usual in a cluster. Default: nothing is known.
+/// Mean and noise of a cluster's latencies. Default: no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LatencyBaseline {
     /// Mean latency; `None` before the first answer.
@@ -63,7 +63,7 @@ impl LatencyBaseline {
         LatencyBaseline { level, noise }
     }
 
-    /// How much longer than usual `latency` is, within [`FARTHEST`].
+    /// How much longer than the mean `latency` is, within [`FARTHEST`].
     pub(super) fn excess(&self, latency: Duration) -> Log2Ratio {
         let Some(level) = self.level else {
             return Log2Ratio::ZERO;
@@ -79,15 +79,15 @@ impl LatencyBaseline {
         (self.noise - self.noise.part(3)).max(MARGIN_MIN)
     }
 
-    /// The latency of an endpoint that differs by `excess`; zero if nothing is known.
+    /// The latency of an endpoint that differs by `excess`; zero before the first answer.
     pub(super) fn latency(&self, excess: Log2Ratio) -> Duration {
         self.level
             .map_or(Duration::ZERO, |level| (level + excess).span())
     }
 
-    /// Was an attempt of this length long enough that its endpoint, and no impatient caller, is to blame
-    /// for it? Twice what is usual, or more where answers differ more; 30 ms if nothing is known. The
-    /// yardstick of [`Origin::OurDeadline`](crate::Origin::OurDeadline).
+    /// Whether an attempt took so long that its endpoint is to blame, not an impatient caller: twice the
+    /// mean, or more where answers differ more; 30 ms before the first answer. Used for
+    /// [`Origin::OurDeadline`](crate::Origin::OurDeadline).
     pub fn is_overlong(&self, elapsed: Duration) -> bool {
         let beyond = Log2Ratio::ONE.max(self.noise + self.noise);
         let overlong = self.level.map(|level| (level + beyond).span());

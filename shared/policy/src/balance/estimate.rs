@@ -1,4 +1,4 @@
-//! What is believed of one endpoint: how much slower it is than usual, and whether it fails.
+//! The estimate of one endpoint: how much slower than the baseline it is, and whether it fails.
 //!
 //! A belief decides only as far as it is more than noise, and none holds for good: an endpoint that
 //! stands aside gets a trial, one call, after one turn, then after two, four and so on up to 32 of
@@ -168,12 +168,12 @@ impl Estimate {
         self.last_trial
     }
 
-    /// How much slower than usual it is believed to be.
+    /// How much slower than the baseline it is estimated to be.
     pub const fn excess(&self) -> Log2Ratio {
         self.excess
     }
 
-    /// How long its answers usually take; zero if nothing is known.
+    /// How long its answers take on average; zero before the first answer.
     pub fn mean_latency(&self, baseline: &LatencyBaseline) -> Duration {
         baseline.latency(self.excess)
     }

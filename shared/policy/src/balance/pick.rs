@@ -3,10 +3,9 @@
 //! First come those that have not failed this call, then by [`Rank`]; of those that are ready the
 //! next in turn, unless it is slower or busier; of those that are not the one tried longest ago.
 //!
-//! Who is next in turn gets the call, unless something speaks against it. So equal endpoints get
-//! equal shares however few the calls are, which no draw by chance can do. The order of the turn
-//! changes a little at random from round to round: two kinds of calls that alternate must not
-//! always meet the same two endpoints. Knows nothing of health and latency beyond [`Candidate`].
+//! The next endpoint in turn gets the call unless another one is better. So equal endpoints get equal
+//! shares even of few calls, which a random pick cannot do. The order changes a little at random from
+//! turn to turn: two kinds of calls that alternate must not always go to the same two endpoints. Knows nothing of health and latency beyond [`Candidate`].
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -44,7 +43,7 @@ pub enum Rank {
 pub struct Candidate {
     /// It failed this call already: worse than any that did not.
     pub tried: bool,
-    /// See there.
+    /// The first criterion after `tried`.
     pub rank: Rank,
     /// Of two that are ready, one that costs half or less wins, else the earlier in turn.
     pub cost: Log2Ratio,
@@ -54,12 +53,12 @@ pub struct Candidate {
     pub is_trial: bool,
 }
 
-/// What a pick sees of an endpoint besides its estimate.
+/// The state of an endpoint that a pick needs besides its estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointStatus {
     /// It failed this call already.
     pub tried: bool,
-    /// What its health says.
+    /// Whether its health lets it be picked.
     pub availability: Availability,
     /// Attempts that run there now.
     pub in_flight: u32,

@@ -143,7 +143,7 @@ impl EndpointHealth {
         (next, next.change_since(&self, now))
     }
 
-    /// The ejection is told first: it is the longer of the two where both happen at once.
+    /// Reports the ejection if both changed: it is the longer of the two.
     fn change_since(&self, before: &EndpointHealth, now: Tick) -> Option<HealthChange> {
         if self.ejection.until() > before.ejection.until() {
             let (until, times) = (self.ejection.until(), self.ejection.times());

@@ -1,12 +1,11 @@
-//! File descriptors: how many of them the traffic may have.
+//! File descriptors: how many of them traffic may use.
 //!
-//! Callers may open as many connections as the system allows; what we need to go on
-//! at all (the control plane, the admin pages, names, files) must not depend on that, and neither
-//! must calls that are let in: they need connections of their own to endpoints. So both have a part
-//! of the descriptors to itself. Envoy's overload manager does the same with its
+//! Callers may open as many connections as the system allows. The process itself (control plane, admin
+//! pages, name lookups, files) and the connections to endpoints must not run short because of that, so
+//! each has a part of the descriptors reserved. Envoy's overload manager does the same with its
 //! `envoy.resource_monitors.global_downstream_max_connections`.
 
-/// Descriptors that no connection of the traffic gets. Two connections to the control plane, two
+/// Descriptors that traffic does not get. Two connections to the control plane, two
 /// lookups of a name, the collector, the application's health, a file being replaced, and some pages
 /// of the admin listener at once.
 pub const DESCRIPTORS_RESERVED: u64 = 16;
@@ -50,9 +49,9 @@ impl DescriptorRules {
 /// Which side of the proxy a connection is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionSide {
-    /// A caller's.
+    /// From a caller.
     Downstream,
-    /// To an endpoint or to the own application.
+    /// To an endpoint or to our application.
     Upstream,
 }
 

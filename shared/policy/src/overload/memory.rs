@@ -1,7 +1,7 @@
-//! Memory: what is turned away, and what is ended, as a limit comes near.
+//! Memory: what is refused, and what is ended, as the process nears its limit.
 //!
 //! Three levels with hysteresis, so that a process at the edge does not flap: refusals cost memory
-//! too. What is held already is ended last, and of it first what nobody is waiting to take. Envoy's
+//! too. Calls in progress are ended last, first of all those whose peer does not read. Envoy's
 //! overload manager has the same order (`envoy.overload_actions.stop_accepting_requests`, then
 //! `stop_accepting_connections`, `reset_high_memory_stream`).
 
@@ -16,11 +16,11 @@ const CRITICAL_PERCENT: u64 = 90;
 /// A level is left this far below where it begins. Percent of the limit.
 const HYSTERESIS_PERCENT: u64 = 5;
 
-/// What calls hold is lowered by what is above this. Percent of the limit: well below where it became
-/// critical, because an allocator does not use all that is freed for what comes next.
+/// Calls must give up what is used above this. Percent of the limit: well below the critical level,
+/// because an allocator cannot use all freed memory for what comes next.
 const SHED_PERCENT: u64 = 80;
 
-/// Freed memory has this long to go back to the system before calls may hold still less.
+/// Pause before the ceiling is lowered again: freed memory needs time to go back to the system.
 const SHED_AGAIN_AFTER: Duration = Duration::from_millis(1_500);
 
 /// How much memory the process may use.
@@ -80,9 +80,8 @@ impl Pressure {
     }
 }
 
-/// What the calls in progress may hold while the pressure is critical: less than when it became so.
-/// Memory that they give up is used again or goes back to the system, but neither at once, so what is
-/// measured says for a while nothing of what was given up.
+/// The ceiling on what calls in progress hold while the pressure is critical. Memory that they give up
+/// does not show in the measured use at once, so the ceiling is lowered in steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadShedding {
     /// The ceiling in bytes, and since when.
@@ -162,7 +161,7 @@ mod tests {
             ("not seen yet", 100, 920, 480, Some(480)),
             ("more came", 100, 930, 570, Some(480)),
             ("it did not come back", 1_500, 920, 480, Some(360)),
-            ("somebody else holds it", 1_500, 2_000, 480, Some(0)),
+            ("it is held elsewhere", 1_500, 2_000, 480, Some(0)),
         ];
         for (name, after_ms, used, held, expected) in cases {
             assert_eq!(step(shedding, after_ms, used, held).1, expected, "{name}");

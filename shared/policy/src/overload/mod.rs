@@ -1,6 +1,6 @@
-//! What the process does when the machine gives no more: descriptors and memory.
+//! What the process does when descriptors or memory run short.
 //!
-//! Decides who is let in and who is turned away; what there is, is measured by the caller.
+//! Decides what is accepted and what is refused; the caller measures what is in use.
 
 mod descriptors;
 mod memory;

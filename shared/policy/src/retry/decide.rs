@@ -33,7 +33,7 @@ pub enum StopReason {
     Committed,
     /// The request is no longer held.
     NotReplayable,
-    /// Another tier retries, or nobody.
+    /// Another tier retries, or none does.
     NotOurTier,
     /// The request may have been processed, or the code would only come back.
     NotRetryable,

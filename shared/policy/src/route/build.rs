@@ -1,7 +1,7 @@
-//! Building the route table: everything that can be wrong with it is said here.
+//! Builds the route table and reports everything that is wrong with it.
 //!
-//! What passes is never checked again. Where a configuration came from, and whether the
-//! clusters that it names exist, is not known.
+//! A built table is never checked again. Does not know where a configuration came from, nor whether
+//! the clusters that it names exist.
 
 use super::table::{RouteTable, Service, is_everybodys};
 use super::{HeaderMatch, Route, VirtualHost};

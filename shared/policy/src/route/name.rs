@@ -1,7 +1,7 @@
 //! The name by which the mesh is asked for a service: what on-demand discovery subscribes to.
 //!
 //! Either the service's own, as its document has it, or `grpc/` and a gRPC service that its
-//! document lists. What cannot be either has no name here, so nobody is ever asked for it.
+//! document lists. A name that cannot be either is never asked for.
 
 use super::build::GRPC_ALIAS;
 use super::table::{RouteTable, Target, is_everybodys};
