@@ -14,7 +14,7 @@ impl Engine {
         }
         match timer {
             Timer::Deadline(id) => {
-                if let Some(call) = self.calls.get_mut(id) {
+                if let Some(call) = self.calls.at_mut(id) {
                     call.deadline_timer = None;
                 }
                 self.deadline_passed(id);

@@ -83,7 +83,7 @@ impl Engine {
     /// A request ends with trailers over the limits: so does the call, here and upstream.
     pub(crate) fn request_trailers_too_large(&mut self, id: CallId, size: (u64, u64)) {
         let sentence = self.too_large("trailers have", size);
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.body.ended = true;
         }
         self.end_refused(id, Refusal::late(Reason::HeadersTooLarge, sentence));

@@ -52,7 +52,7 @@ impl Engine {
         }
         if let Some(deadline) = deadline {
             let timer = self.timers.arm(deadline, Timer::Deadline(id));
-            if let Some(call) = self.calls.get_mut(id) {
+            if let Some(call) = self.calls.at_mut(id) {
                 call.deadline_timer = Some(timer);
             }
         }
@@ -70,7 +70,7 @@ impl Engine {
 
     /// Makes one attempt, behind all who stand in line.
     pub(crate) fn attempt(&mut self, id: CallId) {
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         let Some(cluster) = call.and_then(|call| call.cluster.clone()) else {
             return;
         };
@@ -95,7 +95,7 @@ impl Engine {
     /// An endpoint that has room, and the connection that has it.
     fn find_endpoint(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
         loop {
-            let call = self.calls.get(id)?;
+            let call = self.calls.at(id)?;
             let choice = cluster.choose(call.tried(), self.now, &mut self.random)?;
             if let Some(found) = self.find_connection(cluster, &choice.endpoint) {
                 return Some((choice, found));
@@ -117,7 +117,7 @@ impl Engine {
         {
             return self.end_refused(id, refusal);
         }
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let admission = cluster.admit(&choice, self.now);
@@ -158,7 +158,7 @@ impl Engine {
 
     /// No attempt starts at or after its call's deadline, even where the timer has yet to fire.
     fn is_too_late(&self, id: CallId) -> bool {
-        let deadline = self.calls.get(id).and_then(|call| call.deadline);
+        let deadline = self.calls.at(id).and_then(|call| call.deadline);
         deadline.is_some_and(|deadline| deadline::is_over(deadline, self.now))
     }
 
@@ -167,7 +167,7 @@ impl Engine {
         if self.is_too_late(id) {
             return self.deadline_passed(id);
         }
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.at(id) else {
             return;
         };
         let written = self.write_head(call);
@@ -203,7 +203,7 @@ impl Engine {
         peer: Option<std::sync::Arc<outrider_identity::SpiffeId>>,
     ) {
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.sent += 1;

@@ -51,7 +51,7 @@ impl RequestBody {
 impl Engine {
     /// Body octets from the caller.
     pub(crate) fn request_data(&mut self, id: CallId, bytes: &[u8], end: bool) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.body.received += bytes.len() as u64;
@@ -71,7 +71,7 @@ impl Engine {
 
     /// The caller ended its request with trailers.
     pub(crate) fn request_trailers(&mut self, id: CallId, fields: Fields) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.body.ended = true;
@@ -80,14 +80,14 @@ impl Engine {
         {
             http2.trailers(stream, trailer_fields(&fields));
         }
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.body.trailers = Some(Box::new(fields));
         }
     }
 
     /// Sends what came so far on the attempt's new stream.
     pub(crate) fn send_body(&mut self, id: CallId, connection: ConnectionId, stream: StreamId) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let body = std::mem::take(&mut call.body.bytes);
@@ -102,7 +102,7 @@ impl Engine {
                 None => {}
             }
         }
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.body.bytes = body;
             call.body.trailers = trailers;
         }
@@ -112,7 +112,7 @@ impl Engine {
     /// The upstream connection took body octets: the caller gets that much window back. What an
     /// earlier attempt was already credited for is not credited twice.
     pub(crate) fn request_taken(&mut self, id: CallId, count: usize) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let Phase::Trying(attempt) = &mut call.phase else {
@@ -133,7 +133,7 @@ impl Engine {
     /// A body too large to repeat, or one too many for this worker's share, commits its call.
     fn forget_large_body(&mut self, id: CallId) {
         let full = self.replay_bytes > self.settings.replay_bytes_max;
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let bytes = call.body.bytes.len();

@@ -73,7 +73,7 @@ impl Engine {
     /// The running attempt has had its time. It is cut off only for another one: what cannot be
     /// repeated may be about to take effect, and its caller must not hear that it did not.
     pub(crate) fn try_timed_out(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         if let Some(attempt) = call.attempt_mut() {
@@ -95,7 +95,7 @@ impl Engine {
         };
         let class = self.judge_timeout(id);
         self.end_attempt(id, Code::DeadlineExceeded, class);
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.maybe_processed += u32::from(processed != Processed::No);
         }
         self.back_off(id, again);
@@ -103,7 +103,7 @@ impl Engine {
 
     /// The attempt failed below the application: judged, then retried or refused.
     pub(crate) fn attempt_failed(&mut self, id: CallId, error: &AttemptError) {
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         if error.reason == Reason::UpstreamCancelled
             && call.is_some_and(|it| is_ending(it, self.now))
         {
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     fn failure_sentence(&self, id: CallId, error: &AttemptError) -> String {
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.at(id) else {
             return error.words.clone();
         };
         let cluster = call

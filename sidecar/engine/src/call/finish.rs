@@ -58,7 +58,7 @@ impl Engine {
     }
 
     fn end_late(&mut self, id: CallId, class: Class) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let sentence = late_sentence(call);
@@ -77,7 +77,7 @@ impl Engine {
 
     /// The running attempt is over, if there is one: its stream, its timer, its endpoint's health.
     pub(crate) fn end_attempt(&mut self, id: CallId, code: Code, class: Class) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         if let Phase::Waiting(_) = call.phase {
@@ -136,7 +136,7 @@ impl Engine {
 
     /// Takes a call off the worker; what [`Engine::insert_call`] gave it comes back.
     pub(crate) fn remove_call(&mut self, id: CallId) -> Option<Box<Call>> {
-        let call = self.calls.get_mut(id)?;
+        let call = self.calls.at_mut(id)?;
         if let Some(timer) = call.deadline_timer.take() {
             self.timers.cancel(timer);
         }

@@ -13,7 +13,7 @@ use crate::timers::Timer;
 impl Engine {
     /// Before its first attempt: is it to wait? Then it does, and is tried when the wait is over.
     pub(super) fn is_held(&mut self, id: CallId) -> bool {
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.at(id) else {
             return false;
         };
         let until = self
@@ -24,7 +24,7 @@ impl Engine {
         };
         let due = u64::try_from(until.as_nanos()).map_or(self.now, Tick::from_nanos);
         let timer = self.timers.arm(due, Timer::BackOff(id));
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.phase = Phase::BackingOff(timer);
         }
         true

@@ -14,7 +14,7 @@ impl Engine {
     /// Response headers are the sample: a body's length says nothing of the endpoint.
     pub(crate) fn observe_latency(&mut self, id: CallId) {
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let cluster = call.cluster.clone();
@@ -38,7 +38,7 @@ impl Engine {
     /// would make a slow endpoint look fast. `true`: it had more than its usual time.
     pub(crate) fn cut_off(&mut self, id: CallId) -> bool {
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return false;
         };
         let answered = call.first_byte.is_some();
@@ -61,7 +61,7 @@ impl Engine {
     /// deadline, as a watch does, says nothing against its endpoint.
     pub(crate) fn judge_timeout(&mut self, id: CallId) -> Class {
         let had_usual_latency = self.cut_off(id);
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         if call.is_some_and(|call| call.first_byte.is_some() && !is_unary(call)) {
             return Class::Neutral;
         }

@@ -28,7 +28,7 @@ impl Engine {
 
     /// What follows the head of a call is malformed: the call ends, here and upstream.
     pub(crate) fn request_malformed(&mut self, call: CallId, why: &Malformed) {
-        let Some(found) = self.calls.get(call) else {
+        let Some(found) = self.calls.at(call) else {
             return;
         };
         let (id, stream) = (found.downstream, found.stream);

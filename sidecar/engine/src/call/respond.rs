@@ -62,7 +62,7 @@ impl Response {
 impl Engine {
     /// A 1xx head passes through (RFC 9110 15.2).
     pub(crate) fn response_interim(&mut self, id: CallId, fields: &Fields) {
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.at(id) else {
             return;
         };
         let (downstream, stream) = (call.downstream, call.stream);
@@ -80,7 +80,7 @@ impl Engine {
         if !marked {
             self.note_reached(id);
         }
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.response.http_status = http_status(&fields);
@@ -103,7 +103,7 @@ impl Engine {
 
     /// An application has answered.
     fn note_reached(&mut self, id: CallId) {
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         let cluster = call.and_then(|call| call.cluster.as_ref());
         let waited_for = cluster.filter(|cluster| !cluster.load.lines.ready.is_empty());
         if let Some(cluster) = waited_for.map(Rc::clone) {
@@ -113,7 +113,7 @@ impl Engine {
 
     /// Body octets of the answer.
     pub(crate) fn response_data(&mut self, id: CallId, bytes: &[u8], end: bool) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         match &mut call.response.held {
@@ -136,7 +136,7 @@ impl Engine {
     pub(crate) fn response_trailers(&mut self, id: CallId, fields: Fields) {
         if self.is_verified(id)
             && fields.find(BLAMELESS).is_some()
-            && let Some(call) = self.calls.get_mut(id)
+            && let Some(call) = self.calls.at_mut(id)
         {
             call.response.blameless = true;
         }
@@ -145,7 +145,7 @@ impl Engine {
 
     /// The answer is complete: judged; retried if nobody has seen it; else passed on.
     fn response_end(&mut self, id: CallId, last: &FinalPart) {
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.at(id) else {
             return;
         };
         if call.is_grpc
@@ -180,7 +180,7 @@ impl Engine {
             return;
         }
         self.pass_last(id, last, code);
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.response.over = Some((code, class));
         }
         self.finish(id, code, class);
@@ -190,7 +190,7 @@ impl Engine {
     /// status, which is never a success.
     fn pass_last(&mut self, id: CallId, last: &FinalPart, code: Code) {
         self.release(id);
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let (downstream, stream) = (call.downstream, call.stream);
@@ -216,7 +216,7 @@ impl Engine {
 
     /// The caller sees the answer's beginning: nothing is repeated any more, so nothing is kept.
     fn pass_head(&mut self, id: CallId, fields: &Fields) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let (downstream, stream, is_grpc) = (call.downstream, call.stream, call.is_grpc);
@@ -229,7 +229,7 @@ impl Engine {
     }
 
     fn pass_data(&mut self, id: CallId, bytes: &[u8]) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let (downstream, stream) = (call.downstream, call.stream);
@@ -243,7 +243,7 @@ impl Engine {
     fn release(&mut self, id: CallId) {
         let held = self
             .calls
-            .get_mut(id)
+            .at_mut(id)
             .and_then(|call| call.response.held.take());
         if let Some(held) = held {
             self.pass_head(id, &held.head);
@@ -254,7 +254,7 @@ impl Engine {
     /// The caller's connection took octets of the answer: the endpoint gets that much window back,
     /// but not twice what it got while they were held.
     pub(crate) fn response_taken(&mut self, id: CallId, count: usize) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.response.taken += count;
@@ -265,7 +265,7 @@ impl Engine {
     }
 
     fn credit_response(&mut self, id: CallId, count: usize) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.response.credited += count;

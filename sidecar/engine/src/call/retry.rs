@@ -36,7 +36,7 @@ impl Engine {
             true => None,
             false => self.decide_retry(id, end),
         };
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.maybe_processed += u32::from(end.processed != Processed::No);
         }
         match again {
@@ -51,7 +51,7 @@ impl Engine {
     /// Whether another attempt follows one that ends so; it is paid for already.
     pub(super) fn decide_retry(&mut self, id: CallId, end: &AttemptEnd) -> Option<Retry> {
         let random = self.random.next_u64();
-        let call = self.calls.get(id)?;
+        let call = self.calls.at(id)?;
         let policy = &call.route.as_ref()?.route.policy.retry;
         match decide_retry(policy, &facts(call, self.now), end, random) {
             Verdict::Stop(_) => None,
@@ -62,14 +62,14 @@ impl Engine {
     }
 
     fn has_waited_until_ready(&self, id: CallId) -> bool {
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         call.is_some_and(|call| call.ready_until().is_some())
     }
 
     /// No further try, but no application has seen the request, and an endpoint may be reached
     /// later. `true`: the call waits for that.
     fn wait_out_endpoints(&mut self, id: CallId) -> bool {
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.at(id) else {
             return false;
         };
         if call.side == Side::Inbound || call.is_committed() {
@@ -80,7 +80,7 @@ impl Engine {
             None => String::new(),
         };
         let stands = self.wait_until_ready(id, &words);
-        if stands && let Some(call) = self.calls.get_mut(id) {
+        if stands && let Some(call) = self.calls.at_mut(id) {
             call.response = Response::default();
             call.first_byte = None;
         }
@@ -103,7 +103,7 @@ impl Engine {
     /// Waits for the next attempt.
     pub(super) fn back_off(&mut self, id: CallId, Retry { after, free }: Retry) {
         let timer = self.timers.arm(self.now + after, Timer::BackOff(id));
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.retries += 1;
@@ -117,7 +117,7 @@ impl Engine {
 
     /// The wait is over.
     pub(crate) fn attempt_again(&mut self, id: CallId) {
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.phase = Phase::Admitted;
         }
         if self.renew_cluster(id).is_some() {
@@ -135,7 +135,7 @@ impl Engine {
     /// The configuration may have changed while the call waited: the newest endpoints count. `None`:
     /// its cluster is gone, and so is the call.
     pub(crate) fn renew_cluster(&mut self, id: CallId) -> Option<Rc<ClusterState>> {
-        let cluster = self.calls.get(id)?.cluster.clone()?;
+        let cluster = self.calls.at(id)?.cluster.clone()?;
         // The own application is in no configuration.
         if cluster.is_app {
             return Some(cluster);
@@ -144,7 +144,7 @@ impl Engine {
         match &newest {
             Some(newest) => {
                 self.move_load(id, &cluster, newest);
-                if let Some(call) = self.calls.get_mut(id) {
+                if let Some(call) = self.calls.at_mut(id) {
                     call.cluster = Some(Rc::clone(newest));
                 }
             }
@@ -171,7 +171,7 @@ impl Engine {
     /// stands in line. Nothing was tried, so nothing is counted, charged or blamed.
     pub(crate) fn attempt_elsewhere(&mut self, id: CallId) {
         self.end_attempt(id, Code::Unavailable, Class::Neutral);
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.at_mut(id) {
             call.attempts = call.attempts.saturating_sub(1);
         }
         self.attempt_again(id);

@@ -25,14 +25,14 @@ impl Calls {
     }
 
     /// The call of this id, which exists: `None` is a bug, outside of the turn of a contained panic.
-    pub(crate) fn get(&self, id: CallId) -> Option<&Call> {
+    pub(crate) fn at(&self, id: CallId) -> Option<&Call> {
         let found = self.slab.get(id.0 as usize);
         debug_assert!(found.is_some() || self.is_damaged.get(), "{id:?} is over");
         found.map(Box::as_ref)
     }
 
-    /// As [`get`](Calls::get).
-    pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
+    /// As [`at`](Calls::at).
+    pub(crate) fn at_mut(&mut self, id: CallId) -> Option<&mut Call> {
         let found = self.slab.get_mut(id.0 as usize);
         debug_assert!(found.is_some() || self.is_damaged.get(), "{id:?} is over");
         found.map(Box::as_mut)

@@ -91,7 +91,7 @@ impl Engine {
             return false;
         };
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return false;
         };
         let route = call.route.as_ref();
@@ -103,7 +103,7 @@ impl Engine {
             return false;
         }
         // What surely had no effect counts no more towards its attempts.
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return false;
         };
         call.attempts = call.maybe_processed;
@@ -122,7 +122,7 @@ impl Engine {
         if self.renew_cluster(id).is_none() {
             return;
         }
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         // It left the lines of a cluster that was away in between.
         if call.is_some_and(|call| matches!(call.phase, Phase::Admitted)) {
             self.attempt(id);
@@ -147,7 +147,7 @@ impl Engine {
     }
 
     fn waits_for(&self, id: CallId, missing: &Missing) -> bool {
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         call.is_some_and(
             |call| matches!(&call.phase, Phase::Waiting(wait) if wait.missing == *missing),
         )
@@ -155,14 +155,14 @@ impl Engine {
 
     /// Its place in every line, kept from its first wait on.
     pub(crate) fn ticket(&mut self, id: CallId) -> Ticket {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return self.lines.draw();
         };
         *call.ticket.get_or_insert_with(|| self.lines.draw())
     }
 
     pub(super) fn begin_wait(&mut self, id: CallId, missing: Missing) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let unknown = self.now + self.settings.discovery_wait;
@@ -186,7 +186,7 @@ impl Engine {
 
     /// The call waits no longer, if it did; it is in no phase until its caller says what comes next.
     pub(super) fn end_wait(&mut self, id: CallId, waited: Waited) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let wait = match std::mem::replace(&mut call.phase, Phase::Admitted) {
@@ -225,7 +225,7 @@ impl Engine {
 
     /// What was missing did not come in time.
     pub(crate) fn wait_timed_out(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let Phase::Waiting(wait) = &mut call.phase else {
@@ -248,7 +248,7 @@ impl Engine {
 
     /// What this call waits for may be there.
     pub(crate) fn resume(&mut self, id: CallId) {
-        let call = self.calls.get(id);
+        let call = self.calls.at(id);
         let Some(call) = call.filter(|call| matches!(call.phase, Phase::Waiting(_))) else {
             return;
         };
@@ -264,7 +264,7 @@ impl Engine {
     /// A call that waits for a connection does so no longer.
     pub(crate) fn end_connection_wait(&mut self, id: CallId, waited: Waited) {
         let now = self.now;
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         if let Phase::Trying(attempt) = &call.phase {
@@ -314,7 +314,7 @@ impl Engine {
     }
 
     fn cluster_of(&self, id: CallId) -> Option<Rc<ClusterState>> {
-        self.calls.get(id)?.cluster.clone()
+        self.calls.at(id)?.cluster.clone()
     }
 }
 

@@ -70,7 +70,7 @@ impl Engine {
     /// The call waits for a connection.
     pub(crate) fn await_connection(&mut self, id: CallId, connection: ConnectionId) {
         self.ticket(id);
-        let Some(call) = self.calls.get_mut(id) else {
+        let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         if let Some(attempt) = call.attempt_mut() {
@@ -199,7 +199,7 @@ impl Engine {
     /// the connection's window holds.
     pub(crate) fn send_waiting(&mut self, id: ConnectionId) {
         let mut waiters = self.take_waiters(id);
-        waiters.sort_by_key(|call| self.calls.get(*call).map(|call| call.ticket));
+        waiters.sort_by_key(|call| self.calls.at(*call).map(|call| call.ticket));
         let is_first = |upstream: &Upstream| upstream.cluster.load.lines.room.is_empty();
         let room = match self.connection(id) {
             Some(found) if found.upstream().is_some_and(is_first) => found.http2.room(),
@@ -207,7 +207,7 @@ impl Engine {
         };
         let others = waiters.split_off(room.min(waiters.len()));
         let held = |call: &CallId| {
-            let call = self.calls.get(*call);
+            let call = self.calls.at(*call);
             call.map_or(0, |call| call.body.bytes.len())
         };
         waiters.sort_by_key(held);

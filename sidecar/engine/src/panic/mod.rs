@@ -74,7 +74,7 @@ impl Engine {
     }
 
     fn end_damaged_call(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.at(id) else {
             return self.count_contained(Contained::Nothing);
         };
         let over = call.response.over;
