@@ -11,6 +11,8 @@ mod plane;
 use std::env;
 
 use disk::mounted;
+use outrider_tests::joiner::{channel, join, renew_over};
+use outrider_tests::member::{Member, serving};
 use plane::{Plane, check_refused};
 
 /// What the system says.
@@ -87,4 +89,32 @@ async fn a_read_only_disk_is_served_from_and_goes_on_when_it_is_none_any_more() 
     disk.remount("rw");
     plane.check_mended().await;
     assert_eq!(plane.apply(3).await.ok(), Some(version + 1));
+}
+
+#[tokio::test]
+async fn members_join_renew_and_announce_while_the_disk_is_full() {
+    let Some(disk) = mounted() else { return };
+    let mut plane = Plane::start(&disk).await;
+    let member = Member::join(plane.address, &mut plane.client, "orders").await;
+    let mut announcements = member.announcements().await;
+    let here = serving("one", "127.0.0.1:9");
+    announcements.say(here.clone()).await.expect("a lease");
+    disk.fill_up_to(0);
+    let (_, refused) = plane.apply_until_refused(1).await;
+    check_refused(&refused, FULL);
+
+    announcements.say(here).await.expect("the lease is renewed");
+    let joined = join(plane.address, &member.token).await;
+    let joined = joined.expect("another instance joins");
+    let connected = channel(plane.address, joined.tls()).await;
+    let renewed = renew_over(connected.expect("it is believed"), "orders").await;
+    renewed.expect("its certificate is renewed");
+    plane.check_unwritable(FULL).await;
+    assert_eq!(plane.joins().await, [1]);
+
+    disk.free();
+    plane.check_mended().await;
+    assert_eq!(plane.joins().await, [2]);
+    drop(plane);
+    assert_eq!(Plane::start(&disk).await.joins().await, [2]);
 }

@@ -22,6 +22,7 @@ const MENDED_WITHIN: Duration = Duration::from_secs(10);
 /// A control plane on that disk.
 pub struct Plane {
     process: Child,
+    pub address: SocketAddr,
     pub admin: Admin,
     pub client: OperatorClient<Channel>,
 }
@@ -58,6 +59,7 @@ impl Plane {
         };
         let client = operator(&disk.seen.join("data"), address("listen")).await;
         Plane {
+            address: address("listen"),
             admin: Admin::new(address("admin")),
             client: client.expect("it takes its operator"),
             process,
@@ -116,8 +118,16 @@ impl Plane {
         self.check_not_ready(cause).await;
         let unwritable = "outrider_control_plane_store_unwritable";
         assert_eq!(self.admin.metric(unwritable).await as u64, 1);
-        let tokens = self.client.list_tokens(v1::ListTokensRequest {}).await;
-        tokens.expect("tokens are read");
+        self.joins().await;
+    }
+
+    /// How often each token was good for a join.
+    pub async fn joins(&mut self) -> Vec<u64> {
+        let listed = self.client.list_tokens(v1::ListTokensRequest {});
+        let listed = timeout(MENDED_WITHIN, listed).await;
+        let listed = listed.expect("an answer in time").expect("they are read");
+        let tokens = listed.into_inner().tokens.into_iter();
+        tokens.map(|token| token.joins).collect()
     }
 
     /// It says why it takes no changes.

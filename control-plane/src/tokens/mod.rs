@@ -101,12 +101,15 @@ impl Tokens {
         })
     }
 
-    /// Every token, oldest first; those that have expired for 30 days.
+    /// Every token, oldest first; those that have expired for 30 days. Joins that the disk does not
+    /// take yet are not counted.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn list(&self) -> Result<Vec<v1::Token>, TokensError> {
-        self.write_joins().await;
+        if let Err(error) = self.write_counted().await {
+            tracing::debug!(%error, "tokens are listed without their last joins");
+        }
         let mut tokens = self.off_the_loop(|store| store.read(record::all)).await?;
         tokens.sort_by(|a, b| (a.created_unix, &a.id).cmp(&(b.created_unix, &b.id)));
         Ok(tokens)
@@ -182,24 +185,29 @@ impl Tokens {
         })
     }
 
-    /// Writes down how often tokens were used, until all of it is written.
+    /// Writes down how often tokens were used, as soon as the disk takes it.
     async fn write_joins(&self) {
+        while let Err(error) = self.write_counted().await {
+            if !matches!(error, TokensError::Store(StoreError::Unwritable(_))) {
+                tracing::warn!(%error, "the joins of tokens are not written down yet");
+                return;
+            }
+            self.store.writable().await;
+        }
+    }
+
+    /// The same now, or not at all.
+    async fn write_counted(&self) -> Result<(), TokensError> {
         let _one_at_a_time = self.joins.writing.lock().await;
         loop {
             let counted = self.joins.unwritten();
             if counted.is_empty() {
-                return;
+                return Ok(());
             }
             let adding = counted.clone();
             let add = move |store: &Store| store.write(|write| record::add_joins(write, &adding));
-            match self.off_the_loop(add).await {
-                Ok(()) => self.joins.subtract(&counted),
-                Err(TokensError::Store(StoreError::Unwritable(_))) => self.store.writable().await,
-                Err(error) => {
-                    tracing::warn!(%error, "the joins of tokens are not written down yet");
-                    return;
-                }
-            }
+            self.off_the_loop(add).await?;
+            self.joins.subtract(&counted);
         }
     }
 
