@@ -6,6 +6,7 @@
 //! only then answered. Knows no caller and no sidecar.
 
 mod apply_options;
+mod author;
 mod change;
 mod document_set;
 mod refusal;
@@ -26,21 +27,19 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, spawn_blocking};
 
 use self::apply_options::Apply;
+use self::author::Action;
 use self::change::Change;
 use self::version_table::VersionTable;
-use crate::clock;
 use crate::storage::journal::{EventKind, Journal};
 use crate::storage::store::{Store, StoreError};
 
 pub use self::apply_options::ApplyOptions;
+pub use self::author::Author;
 pub use self::document_set::{Document, DocumentChange, DocumentSet, Source};
 pub use self::refusal::Refusal;
 pub use self::startup::DocumentStoreInputs;
 pub use self::step::NextSet;
 pub use self::version_table::Version;
-
-/// Longest name of an author that is kept. Bytes; 256: a person and a pipeline fit.
-const AUTHOR_BYTES_MAX: usize = 256;
 
 /// The last version that `store` keeps; 0 before the first. Blocks for the disk.
 ///
@@ -106,12 +105,6 @@ pub struct DocumentStore {
     folder_refused: watch::Sender<Option<Refusal>>,
 }
 
-/// The author of a change, and what they did.
-struct Author<'a> {
-    name: &'a str,
-    cause: String,
-}
-
 impl DocumentStore {
     /// The documents in force, now and after each change.
     pub fn desired(&self) -> watch::Receiver<Arc<Desired>> {
@@ -125,11 +118,14 @@ impl DocumentStore {
     pub async fn apply(
         &self,
         files: Files,
-        author: &str,
+        author: impl Into<Author>,
         options: ApplyOptions,
     ) -> Result<Applied, DocumentStoreError> {
-        let author = Author::new(author, "apply");
-        self.change(author, options.change(files), options).await
+        let action = Action {
+            author: author.into(),
+            cause: "apply".to_owned(),
+        };
+        self.change(action, options.change(files), options).await
     }
 
     /// What [`DocumentStore::apply`] would do; changes nothing.
@@ -161,10 +157,13 @@ impl DocumentStore {
     pub async fn delete(
         &self,
         names: Vec<DocumentName>,
-        author: &str,
+        author: impl Into<Author>,
     ) -> Result<Applied, DocumentStoreError> {
-        let author = Author::new(author, "delete");
-        self.change(author, Change::Delete(names), ApplyOptions::default())
+        let action = Action {
+            author: author.into(),
+            cause: "delete".to_owned(),
+        };
+        self.change(action, Change::Delete(names), ApplyOptions::default())
             .await
     }
 
@@ -175,11 +174,14 @@ impl DocumentStore {
     pub async fn rollback(
         &self,
         version: u64,
-        author: &str,
+        author: impl Into<Author>,
     ) -> Result<Applied, DocumentStoreError> {
-        let author = Author::new(author, &format!("rollback to {version}"));
+        let action = Action {
+            author: author.into(),
+            cause: format!("rollback to {version}"),
+        };
         let target = self.documents(Some(version)).await?;
-        self.change(author, Change::Rollback(target), ApplyOptions::default())
+        self.change(action, Change::Rollback(target), ApplyOptions::default())
             .await
     }
 
@@ -235,12 +237,12 @@ impl DocumentStore {
 
     async fn change(
         &self,
-        author: Author<'_>,
+        action: Action,
         change: Change,
         options: ApplyOptions,
     ) -> Result<Applied, DocumentStoreError> {
-        let what = format!("{} by {}", author.cause, author.name);
-        let outcome = self.commit(author, change, options).await;
+        let what = action.to_string();
+        let outcome = self.commit(action, change, options).await;
         if let Err(DocumentStoreError::Refused(refusal)) = &outcome {
             let summary = refusal.summary();
             tracing::warn!(change = what, problem = summary, "documents refused");
@@ -252,14 +254,13 @@ impl DocumentStore {
     // On a blocking thread, which is never cancelled: a change completes even if its caller goes away.
     async fn commit(
         &self,
-        author: Author<'_>,
+        action: Action,
         change: Change,
         options: ApplyOptions,
     ) -> Result<Applied, DocumentStoreError> {
-        let version = author.version();
         let set = Arc::clone(&self.set).lock_owned().await;
         let store = self.clone();
-        spawn_blocking(move || store.commit_blocking(set, version, change, &options)).await?
+        spawn_blocking(move || store.commit_blocking(set, &action, change, &options)).await?
     }
 
     /// The result of an earlier apply of the same id and content, if there was one.
@@ -283,7 +284,7 @@ impl DocumentStore {
     fn commit_blocking(
         &self,
         mut set: OwnedMutexGuard<DocumentSet>,
-        version: Version,
+        action: &Action,
         change: Change,
         options: &ApplyOptions,
     ) -> Result<Applied, DocumentStoreError> {
@@ -295,9 +296,9 @@ impl DocumentStore {
         options.check(set.version)?;
         let next = step::step(Some(&self.trust_domain), &set, change)?;
         if !next.changed.is_empty() {
-            let version = version.of(&next);
+            let version = action.version().of(&next);
             self.versions.add(&version, &next.changed, apply.as_ref())?;
-            announce(&self.journal, &version, &next.changed);
+            announce(&self.journal, action, &version, &next.changed);
             self.desired.send_replace(Arc::new(Desired {
                 documents: next.documents,
                 version: next.set.version,
@@ -314,16 +315,12 @@ impl DocumentStore {
 /// Most documents that the summary of a change names; more are counted.
 const NAMED_MAX: usize = 3;
 
-fn announce(journal: &Journal, version: &Version, changed: &[DocumentChange]) {
-    let Version {
-        version,
-        author,
-        cause,
-        ..
-    } = version;
+fn announce(journal: &Journal, action: &Action, version: &Version, changed: &[DocumentChange]) {
+    let Version { version, .. } = version;
+    let Action { author, cause } = action;
     let changed = summary(changed);
-    tracing::info!(version, cause, author, changed, "documents changed");
-    let detail = format!("{cause} by {author}: {changed}");
+    tracing::info!(version, cause, %author, changed, "documents changed");
+    let detail = format!("{action}: {changed}");
     journal.record(EventKind::Applied, &format!("version {version}"), &detail);
 }
 
@@ -345,31 +342,6 @@ fn summary(changed: &[DocumentChange]) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     format!("{} documents: {}", changed.len(), kinds.join(", "))
-}
-
-impl Author<'_> {
-    /// An empty name means the operator.
-    fn new<'a>(name: &'a str, cause: &str) -> Author<'a> {
-        let name = match name {
-            "" => "operator",
-            name => &name[..name.floor_char_boundary(AUTHOR_BYTES_MAX)],
-        };
-        Author {
-            name,
-            cause: cause.to_owned(),
-        }
-    }
-
-    /// The version that the change makes; its number is not known yet.
-    fn version(self) -> Version {
-        Version {
-            version: 0,
-            time_unix: clock::unix_seconds(),
-            author: self.name.to_owned(),
-            cause: self.cause,
-            changed: Vec::new(),
-        }
-    }
 }
 
 impl Version {

@@ -10,12 +10,13 @@ use outrider_documents::Documents;
 use outrider_host::folder::Contents;
 use tokio::sync::{Mutex, watch};
 
+use super::author::Action;
 use super::change::Change;
 use super::document_set::DocumentSet;
 use super::refusal::Refusal;
 use super::step::{check_stored, step};
 use super::version_table::VersionTable;
-use super::{Author, Desired, DocumentStore, DocumentStoreError, announce};
+use super::{Desired, DocumentStore, DocumentStoreError, announce};
 use crate::storage::journal::{EventKind, Journal};
 use crate::storage::store::{Store, StoreError};
 
@@ -97,7 +98,8 @@ fn with_folder(
     match next {
         Ok(next) => {
             if !next.changed.is_empty() {
-                let version = Author::folder().version().of(&next);
+                let action = Action::folder();
+                let version = action.version().of(&next);
                 match versions.add(&version, &next.changed, None) {
                     // Looked at again, and taken, as soon as the disk takes it.
                     Err(StoreError::Unwritable(reason)) if kept.version > 0 => {
@@ -106,7 +108,7 @@ fn with_folder(
                     }
                     added => added?,
                 }
-                announce(&opening.journal, &version, &next.changed);
+                announce(&opening.journal, &action, &version, &next.changed);
             }
             Ok(Serving {
                 set: next.set,

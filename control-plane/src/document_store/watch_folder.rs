@@ -9,10 +9,11 @@ use outrider_host::Rereads;
 use outrider_host::folder::{Contents, Files, UnreadFiles, Watch};
 use tokio::task::spawn_blocking;
 
+use super::author::Action;
 use super::change::Change;
 use super::refusal::Refusal;
 use super::startup::{note_refused, read};
-use super::{ApplyOptions, Author, DocumentStore, DocumentStoreError};
+use super::{ApplyOptions, DocumentStore, DocumentStoreError};
 
 impl DocumentStore {
     /// Follows the folder for ever; without a folder there is nothing to do. Needs a runtime.
@@ -48,8 +49,8 @@ impl DocumentStore {
         }
         let outcome = match files.clone() {
             Ok(files) => {
-                let (author, options) = (Author::folder(), ApplyOptions::default());
-                self.commit(author, Change::Folder(files), options).await
+                let (action, options) = (Action::folder(), ApplyOptions::default());
+                self.commit(action, Change::Folder(files), options).await
             }
             Err(refusal) => Err(DocumentStoreError::Refused(refusal)),
         };
@@ -83,11 +84,4 @@ impl DocumentStore {
 async fn find(folder: &Path) -> Option<Result<Contents, Refusal>> {
     let folder = folder.to_owned();
     spawn_blocking(move || read(&folder)).await.ok()
-}
-
-impl Author<'_> {
-    /// The watched folder.
-    pub fn folder() -> Author<'static> {
-        Author::new("folder", "folder")
-    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Knows the messages and the defaults of their fields; decides nothing about documents.
 
+use std::net::IpAddr;
+
 use outrider_documents::DocumentName;
 use outrider_host::folder::Files;
 use outrider_proto::v1;
@@ -9,7 +11,7 @@ use tonic::Status;
 
 use super::refusal_status::refusal_status;
 use crate::document_store::{
-    Applied, ApplyOptions, Document, DocumentChange, DocumentStore, Source, Version,
+    Applied, ApplyOptions, Author, Document, DocumentChange, DocumentStore, Source, Version,
 };
 use crate::text::clean;
 
@@ -19,13 +21,15 @@ const AUTHOR_BYTES_MAX: usize = 256;
 /// Versions told where no limit is said.
 const HISTORY_DEFAULT: usize = 100;
 
-/// The author as the history has it.
-fn named(author: &str) -> String {
-    clean(author, AUTHOR_BYTES_MAX)
+/// The author as history and journal have it.
+fn named(author: &str, from: IpAddr) -> Author {
+    let author = clean(author, AUTHOR_BYTES_MAX);
+    Author::from(author.as_str()).connected_from(from)
 }
 
 pub async fn apply(
     store: &DocumentStore,
+    from: IpAddr,
     request: v1::ApplyRequest,
 ) -> Result<v1::Applied, Status> {
     let v1::ApplyRequest {
@@ -47,27 +51,29 @@ pub async fn apply(
         .collect();
     let outcome = match dry_run {
         true => store.check(files, options).await,
-        false => store.apply(files, &named(&author), options).await,
+        false => store.apply(files, named(&author, from), options).await,
     };
     outcome.map(applied).map_err(refusal_status)
 }
 
 pub async fn delete(
     store: &DocumentStore,
+    from: IpAddr,
     request: v1::DeleteRequest,
 ) -> Result<v1::Applied, Status> {
     let v1::DeleteRequest { documents, author } = request;
     let names = documents.into_iter().map(name_of).collect();
-    let outcome = store.delete(names, &named(&author)).await;
+    let outcome = store.delete(names, named(&author, from)).await;
     outcome.map(applied).map_err(refusal_status)
 }
 
 pub async fn rollback(
     store: &DocumentStore,
+    from: IpAddr,
     request: v1::RollbackRequest,
 ) -> Result<v1::Applied, Status> {
     let v1::RollbackRequest { version, author } = request;
-    let outcome = store.rollback(version, &named(&author)).await;
+    let outcome = store.rollback(version, named(&author, from)).await;
     outcome.map(applied).map_err(refusal_status)
 }
 

@@ -47,7 +47,8 @@ impl server::Operator for Operator {
         request: Request<v1::ApplyRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::apply(&self.parts.documents, request.into_inner()).await?;
+        let from = caller::from(request.extensions());
+        let answer = documents::apply(&self.parts.documents, from, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -56,7 +57,8 @@ impl server::Operator for Operator {
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::delete(&self.parts.documents, request.into_inner()).await?;
+        let from = caller::from(request.extensions());
+        let answer = documents::delete(&self.parts.documents, from, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -92,7 +94,8 @@ impl server::Operator for Operator {
         request: Request<v1::RollbackRequest>,
     ) -> Result<Response<v1::Applied>, Status> {
         caller::operator(request.extensions())?;
-        let answer = documents::rollback(&self.parts.documents, request.into_inner()).await?;
+        let from = caller::from(request.extensions());
+        let answer = documents::rollback(&self.parts.documents, from, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
