@@ -88,7 +88,7 @@ fn ask<T, F: Future<Output = Result<T, Status>>>(
         let outcome = command(client).await;
         outcome.map_err(|status| match status.source() {
             // What has a cause was made here, of a connection that broke.
-            Some(source) => Failure::Runtime(lost(&describe_cause(source, dates))),
+            Some(source) => Failure::Runtime(lost(&cause_of(source, dates))),
             None => refused(&status),
         })
     })
@@ -142,12 +142,24 @@ pub fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::runtime("no runtime", &error))
 }
 
+/// The likely cause. A certificate that is not valid by our own clock is named whatever broke, because
+/// the control plane's word on it may be lost with the connection.
+fn cause_of(error: &(dyn Error + 'static), dates: Option<CertificateDates>) -> String {
+    match dates.filter(|dates| !dates.is_valid_now()) {
+        Some(dates) => {
+            let cause = describe_cause(error, None);
+            format!("{cause}; the operator's certificate is {dates}")
+        }
+        None => describe_cause(error, dates),
+    }
+}
+
 fn no_connection(
     url: &Uri,
     error: &(dyn Error + 'static),
     dates: Option<CertificateDates>,
 ) -> Failure {
-    let cause = describe_cause(error, dates);
+    let cause = cause_of(error, dates);
     Failure::Runtime(format!(
         "no connection to the control plane at {url}: {cause}"
     ))

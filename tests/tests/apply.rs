@@ -199,7 +199,10 @@ async fn a_rejected_set_changes_nothing_and_says_where() {
     let tried = tried.expect("it is right");
     assert_eq!((tried.version, tried.changes.len()), (0, 1));
     assert_eq!(mesh.names().await, [""; 0]);
-    let refused = ("rejected".to_owned(), "apply by ada from 127.0.0.1".to_owned());
+    let refused = (
+        "rejected".to_owned(),
+        "apply by ada from 127.0.0.1".to_owned(),
+    );
     assert_eq!(mesh.events(1).await, [refused]);
 }
 
@@ -254,7 +257,10 @@ async fn who_follows_the_events_is_told_and_does_not_keep_the_process() {
     let event = events.message().await.expect("it is told");
     let event = event.expect("it is told");
     assert_eq!((event.number, &*event.kind), (1, "applied"));
-    assert_eq!(event.detail, "apply by ada from 127.0.0.1: Service/default/orders");
+    assert_eq!(
+        event.detail,
+        "apply by ada from 127.0.0.1: Service/default/orders"
+    );
     mesh.control_plane.stop().await;
     assert!(matches!(events.message().await, Ok(None) | Err(_)));
 }

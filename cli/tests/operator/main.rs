@@ -1,6 +1,7 @@
 //! What an operator types, against a real control plane: each command says what it did.
 
 mod backup;
+mod credential;
 mod mesh;
 
 use std::io::{BufRead, BufReader};

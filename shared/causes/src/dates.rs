@@ -1,5 +1,7 @@
 //! The dates of a certificate, and the time they are compared with.
 
+use std::fmt;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -14,7 +16,20 @@ pub struct CertificateDates {
     pub now: i64,
 }
 
+/// "valid from 2026-11-01T00:00:00Z to 2026-11-02T00:00:00Z and our clock says 2026-11-03T00:00:00Z".
+impl fmt::Display for CertificateDates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [from, to, now] = [self.not_before, self.not_after, self.now].map(rfc3339);
+        write!(f, "valid from {from} to {to} and our clock says {now}")
+    }
+}
+
 impl CertificateDates {
+    /// Is the certificate valid by our clock?
+    pub fn is_valid_now(&self) -> bool {
+        (self.not_before..=self.not_after).contains(&self.now)
+    }
+
     /// The dates of a certificate in DER; `None` if it does not parse.
     pub fn of(certificate: &[u8], now: i64) -> Option<CertificateDates> {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;

@@ -109,17 +109,9 @@ fn not_valid_there(own: Option<CertificateDates>) -> String {
                 it was not renewed"
             .to_owned();
     };
-    let CertificateDates {
-        not_before,
-        not_after,
-        now,
-    } = own;
     format!(
-        "it says that our certificate is not valid now: it is valid from {} to {} and our clock says \
-         {}: one of the two clocks is wrong, or it was not renewed",
-        rfc3339(not_before),
-        rfc3339(not_after),
-        rfc3339(now),
+        "it says that our certificate is not valid now: it is {own}: one of the two clocks is wrong, or \
+         it was not renewed"
     )
 }
 
