@@ -31,7 +31,8 @@ pub struct Args {
     /// store: it takes no writes, or takes them again.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     kind: Vec<String>,
-    /// Only what is about this service, as NAME or NAMESPACE/NAME; may be given several times.
+    /// Only events whose subject is this service, as NAME or NAMESPACE/NAME, or a document of that name;
+    /// may be given several times. What a sentence mentions besides is not compared.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     service: Vec<String>,
     /// Only what happened since: 90s, 15m, 2h or 7d ago, or a time such as 2026-11-30T12:00:00Z.

@@ -104,8 +104,8 @@ async fn what_a_sidecar_without_an_application_leaves_alone_is_an_event() {
         }
     };
     tokio::select! {
-        said = event(&mesh, "ejected", "orders") => {
-            let expected = "ejected orders: default/frontend sends nothing for a while to";
+        said = event(&mesh, "ejected", "default/orders") => {
+            let expected = "ejected default/orders: default/frontend sends nothing for a while to";
             assert!(said.starts_with(expected), "{said}");
         }
         () = failing => {}

@@ -114,8 +114,18 @@ impl Announcements {
         for observation in observations.iter().take(OBSERVATIONS_MAX) {
             let event = observed(workload, observation);
             if let Some((kind, service, detail)) = event {
-                (self.journal).record_of(workload.member, kind, &service, &detail);
+                let subject = self.with_namespace(service);
+                (self.journal).record_of(workload.member, kind, &subject, &detail);
             }
+        }
+    }
+
+    /// A service as events name it: `namespace/service`, or its name alone if it has left the documents.
+    fn with_namespace(&self, service: String) -> String {
+        let desired = self.desired.borrow();
+        match desired.documents.namespace_of(&service) {
+            Some(namespace) => format!("{namespace}/{service}"),
+            None => service,
         }
     }
 }
