@@ -36,7 +36,7 @@ pub enum Discovery {
     /// There are no others: a call to one is refused at once. So it is with documents.
     #[default]
     Complete,
-    /// Services become known when somebody asks: the first call to one asks
+    /// Services become known on demand: the first call to one requests it
     /// ([`Action::Want`](crate::Action::Want)), and all wait for a configuration that names it here
     /// or in `routes`.
     OnDemand {

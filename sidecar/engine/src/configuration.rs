@@ -157,7 +157,7 @@ fn renewed(known: &Rc<ClusterState>, config: &Arc<Cluster>, now: Tick) -> Rc<Clu
     }
     let next = ClusterState::shared(Arc::clone(config), Some(known));
     apply_health_rules(&next, &known.config.policy.health, now);
-    // What was full may have more connections now: who stands in line asks at once.
+    // What was full may have more connections now: calls in line ask at once.
     for endpoint in &next.endpoints {
         endpoint.note_room();
     }

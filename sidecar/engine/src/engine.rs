@@ -49,7 +49,7 @@ pub struct Engine {
     pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) counters: Counters,
     pub(crate) drain: Option<Drain>,
-    /// When a connection of the own application was last closed.
+    /// When a connection of our application was last closed.
     pub(crate) application_left: Option<Tick>,
     /// Names asked for that no route leads to, yet or at all; and the calls that wait for each.
     pub(crate) wanted: BTreeMap<String, usize>,
@@ -296,7 +296,7 @@ impl Engine {
         self.scope = Scope::None;
     }
 
-    /// A connection that never was: the loop is told to close its socket.
+    /// The id of a connection that could not be set up; the loop closes its socket.
     fn closed_at_birth(&mut self) -> ConnectionId {
         self.serials = self.serials.wrapping_add(1);
         let id = ConnectionId {

@@ -1,4 +1,4 @@
-//! What an engine holds at this moment, for metrics and for whoever judges a simulation.
+//! What an engine holds at this moment, for metrics and for the checks of the simulation.
 
 use std::rc::Rc;
 

@@ -48,7 +48,7 @@ impl Engine {
         }
     }
 
-    /// The connection is over without a goodbye: there is nobody to take it.
+    /// Closes the connection without a GOAWAY: its peer is gone.
     pub(crate) fn close_as_lost(&mut self, id: ConnectionId, words: &str) {
         self.connection_lost(id, &AttemptError::lost(words.to_owned()));
         self.forget_connection(id);

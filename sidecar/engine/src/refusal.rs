@@ -1,4 +1,4 @@
-//! Our own answers: which status, which sentence, said by whom.
+//! Our own answers: their status, their sentence, and the hop that refused.
 //!
 //! The application's status is never altered; what we say names this hop and the reason, so that
 //! nobody has to guess who refused. gRPC callers get a trailers-only answer, plain HTTP/2 callers a
@@ -24,7 +24,7 @@ pub enum Reason {
     BadTimeout,
     /// The header block is over the limit.
     HeadersTooLarge,
-    /// Nobody has said whether there is such a service.
+    /// It is not known in time whether there is such a service.
     NotDiscovered,
     /// The cluster has no endpoint.
     NoEndpoint,
@@ -48,7 +48,7 @@ pub enum Reason {
     UpstreamInsecure,
     /// The endpoint broke HTTP/2 or gRPC.
     UpstreamProtocol,
-    /// Somebody took nothing of what was held for them, for too long.
+    /// The peer took nothing of what is buffered for it, for too long.
     Stalled,
     /// This sidecar is draining.
     Draining,

@@ -47,7 +47,7 @@ impl Engine {
         }
     }
 
-    /// The caller has its whole answer; what it still sends of its request nobody needs.
+    /// The caller has its whole answer; the rest of its request is not needed.
     pub(crate) fn note_early_answer(&mut self, call: &Call) {
         if call.body.ended {
             return;

@@ -28,7 +28,7 @@ use crate::refusal::{Reason, Refusal};
 const WANTED_MAX: usize = 1_024;
 
 impl Engine {
-    /// Nobody has told of the call's service: it is asked for, and the call waits for the answer.
+    /// The call's service is not known: requests it, and lets the call wait for the answer.
     pub(super) fn await_service(&mut self, mut call: Box<Call>, name: String) {
         // Without a route: the caller's `grpc-timeout` alone.
         let bounded = deadline::set(&self.context(), &mut call);

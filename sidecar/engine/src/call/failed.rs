@@ -83,7 +83,7 @@ impl Engine {
             Some(_) => Processed::Unknown,
             None => Processed::No,
         };
-        // Nobody has answered, as when a connection is lost.
+        // There is no answer, as when a connection is lost.
         let end = AttemptEnd {
             code: Code::Unavailable,
             processed,

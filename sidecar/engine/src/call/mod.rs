@@ -12,7 +12,8 @@
 //! that takes back what it opens waits a moment before anybody hears of it (`hold.rs`).
 //! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
 //! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). How an attempt fails is
-//! in `failed.rs` and `reset.rs`, what each says of its endpoint in `judge.rs`. Whatever happens, a call ends in `finish` exactly once and leaves one record.
+//! in `failed.rs` and `reset.rs`, what each means for its endpoint in `judge.rs`. Whatever happens, a call
+//! ends in `finish` exactly once and leaves one record.
 
 mod admit;
 mod answer;
@@ -199,7 +200,7 @@ impl Call {
         }
     }
 
-    /// What the next hop is told of the trace.
+    /// The trace context for the next hop.
     pub(crate) fn upstream_trace(&self) -> TraceContext {
         match &self.phase {
             Phase::Trying(attempt) => attempt.trace,

@@ -143,7 +143,7 @@ impl Engine {
         self.response_end(id, &FinalPart::Trailers(fields));
     }
 
-    /// The answer is complete: judged; retried if nobody has seen it; else passed on.
+    /// The answer is complete: it is classified, then retried if the caller has seen nothing of it, else passed on.
     fn response_end(&mut self, id: CallId, last: &FinalPart) {
         let Some(call) = self.calls.at(id) else {
             return;

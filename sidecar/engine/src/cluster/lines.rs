@@ -72,7 +72,7 @@ impl ClusterLines {
         self.room.is_empty() && self.ready.is_empty()
     }
 
-    /// Nobody stands in them; after a panic.
+    /// Empties them, after a panic.
     pub(crate) fn clear(&self) {
         self.room.0.borrow_mut().clear();
         self.ready.0.borrow_mut().clear();
@@ -189,7 +189,7 @@ impl Engine {
     fn serve(&mut self, load: &Load) {
         while let Some(first) = load.lines.room.first() {
             self.for_call(first, |engine| engine.resume(first));
-            // Who stands there still, or again, has found no room; nobody behind would.
+            // A call that is still first has found no room; those behind would not either.
             if load.lines.room.first() == Some(first) {
                 return;
             }
@@ -215,7 +215,7 @@ impl Engine {
         }
     }
 
-    /// No line is open; who stands in one joins again. After a panic, when the timer is gone.
+    /// Closes all lines; their calls join again. After a panic, when the timer is gone.
     pub(crate) fn forget_lines(&mut self) {
         self.lines.timer = None;
         self.lines.due.clear();

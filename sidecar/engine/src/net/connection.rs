@@ -35,7 +35,7 @@ pub(crate) struct Connection {
     pub(crate) http2: Codec,
     /// The verified (or, in a simulation, assigned) identity at the other end.
     pub(crate) peer: Option<Arc<SpiffeId>>,
-    /// A call of another sidecar was served here though nobody proved who calls.
+    /// A call of another sidecar was served here without a verified identity.
     pub(crate) served_unverified: bool,
     /// Calls by stream. A stream leaves when its call has no more business on it.
     pub(crate) streams: FxHashMap<StreamId, CallId>,
@@ -169,7 +169,7 @@ impl Connection {
         }
     }
 
-    /// Did the own application open it?
+    /// Did our application open it?
     pub(crate) fn is_from_application(&self) -> bool {
         matches!(
             self.role,

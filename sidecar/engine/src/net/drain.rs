@@ -77,7 +77,7 @@ impl Engine {
         self.drain.is_some_and(|drain| drain.told != Told::Inbound)
     }
 
-    /// A connection that comes while its side is being drained is told what the others were.
+    /// A connection accepted while its side is draining gets the GOAWAY that the others got.
     pub(crate) fn accepted_late(&mut self, id: ConnectionId, side: Side) {
         let Some(drain) = self.drain else { return };
         match (drain.told, side) {

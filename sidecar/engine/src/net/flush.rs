@@ -16,7 +16,7 @@ use crate::timers::Timer;
 
 /// A peer's connection window that is narrow this long sends new calls elsewhere.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
-/// Small pieces of requests that nobody answers wait so long for more (`outrider_http2`, `coalesce.rs`).
+/// Small pieces of requests without an answer wait so long for more (`outrider_http2`, `coalesce.rs`).
 /// Longer would be felt by who only sends; at a tenth of it a body that is not read makes too many frames.
 const GATHERED_AFTER: Duration = Duration::from_millis(10);
 /// A connection that closes has at least this long to take its last bytes.
@@ -38,7 +38,7 @@ impl Engine {
             if self.rebuild_due {
                 self.rebuild_after_panic();
             }
-            // Before the flush: who goes on now is sent in this turn.
+            // Before the flush: a call that goes on now is sent in this turn.
             if self.lines.are_due() {
                 self.guarded(Engine::serve_lines);
             }

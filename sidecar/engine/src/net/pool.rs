@@ -193,7 +193,7 @@ impl Engine {
         }
     }
 
-    /// The calls that waited for this connection get their streams, as far as it has room and nobody
+    /// The calls that waited for this connection get their streams, as far as it has room and no call
     /// stands in line before them; the others find another, or stand in line too. Of those that are
     /// sent together those with the shortest bodies are first, because one long body may be all that
     /// the connection's window holds.
@@ -279,7 +279,7 @@ impl Engine {
         }
     }
 
-    /// A connection is gone: every call on it, or waiting for it, is told.
+    /// A connection is gone: ends the attempt of every call on it or waiting for it.
     pub(crate) fn connection_lost(&mut self, id: ConnectionId, error: &AttemptError) {
         self.cancel_connection_timer(id);
         let Some(connection) = self.connection_mut(id) else {
@@ -366,7 +366,7 @@ impl Engine {
         self.forget_connection(id);
     }
 
-    /// A connection that nobody waits for any more failed: no attempt will say so, so it is said
+    /// A connection that no call waits for any more failed: no attempt will report it, so it is reported
     /// here, or a dead endpoint would look unused and therefore good.
     fn blame_unattended(&mut self, id: ConnectionId) {
         let Some(upstream) = self.connection(id).and_then(Connection::upstream) else {

@@ -26,7 +26,7 @@ use crate::net::connection::Role;
 use crate::record::Outcome;
 use crate::refusal::{Reason, Refusal};
 
-/// What the caller is told; where it happened is in the log of the sidecar.
+/// The message to the caller; the place of the panic is in the log of the sidecar.
 pub(crate) const SENTENCE: &str = "this sidecar has a bug that ended the call; its log says where";
 
 impl Engine {
@@ -88,7 +88,7 @@ impl Engine {
         }
     }
 
-    /// The call goes without any of its own steps. Who still names it is told by `rebuild_after_panic`.
+    /// Removes the call without running its steps. `rebuild_after_panic` drops what still names it.
     fn drop_call(&mut self, id: CallId) {
         if let Some(call) = self.calls.remove(id) {
             let refused = Outcome::Refused(Reason::SidecarFault);
@@ -100,7 +100,7 @@ impl Engine {
         }
     }
 
-    /// A connection that cannot be trusted ends without another word; its calls are told.
+    /// Ends a connection whose state is damaged, without a GOAWAY; its calls end with an error.
     pub(crate) fn end_damaged_connection(&mut self, id: ConnectionId) {
         self.count_contained(Contained::Connection);
         let words = "this sidecar has a bug that ended the connection; its log says where";

@@ -58,7 +58,7 @@ pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields,
     (fields, body)
 }
 
-/// What the caller's sidecar is told besides.
+/// Fields for the caller's sidecar.
 fn push_marks(fields: &mut Fields, refusal: &Refusal) {
     if refusal.unprocessed {
         push(fields, UNPROCESSED, b"1");

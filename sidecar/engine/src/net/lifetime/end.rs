@@ -9,7 +9,7 @@ use crate::net::connection::{DrainStep, Role};
 use crate::record::EndCause;
 use crate::refusal::{Reason, Refusal};
 
-/// What calls on a connection are told when its peer is not believed any more.
+/// The reason that calls get when the peer of their connection is no longer trusted.
 const UNBELIEVED: &str = "the certificate at the other end of this connection has ended";
 
 impl Engine {

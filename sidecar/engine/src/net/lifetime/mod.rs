@@ -34,7 +34,7 @@ pub(crate) struct LifetimeState {
     look: Option<(Tick, TimerKey)>,
     /// It has begun: streams may be opened.
     begun: bool,
-    /// Nothing is open or held and nobody is asked: looks may be far apart until something comes.
+    /// Nothing is open or buffered and no ping is out: maintenance may be rare until something comes.
     pub(crate) is_resting: bool,
     /// When the last octet came.
     pub(crate) last_received: Tick,
@@ -52,7 +52,7 @@ pub(crate) struct LifetimeState {
     is_doubted: bool,
     /// When a connection that is not believed any more is cut off.
     distrusted_at: Option<Tick>,
-    /// What the time of its replacement is made of.
+    /// The inputs of the time of its replacement.
     span: Option<Span>,
     /// The frame that has begun and is not whole.
     block: Option<Block>,

@@ -61,7 +61,7 @@ pub(crate) enum PeerRole {
     Server,
 }
 
-/// What this process proves itself with and whom it believes. Never printed.
+/// The certificate and key of this process, and the roots that it trusts. Never printed.
 pub struct TlsMaterial {
     svid: Svid,
     server: Arc<ServerConfig>,
@@ -110,7 +110,7 @@ impl TlsMaterial {
         })
     }
 
-    /// The identity in the own certificate.
+    /// The identity in our certificate.
     pub fn identity(&self) -> &SpiffeId {
         &self.svid.id
     }
@@ -125,7 +125,7 @@ impl TlsMaterial {
         }
     }
 
-    /// Last second of the own certificate. Seconds since 1970-01-01 UTC.
+    /// Last second of our certificate. Seconds since 1970-01-01 UTC.
     pub(crate) fn expires_unix(&self) -> u64 {
         u64::try_from(self.svid.not_after_unix).unwrap_or(0)
     }
@@ -166,7 +166,7 @@ impl TlsMaterial {
         Arc::clone(&self.server)
     }
 
-    /// A client that accepts exactly `peer` at the other end and shows the own certificate.
+    /// A client that accepts exactly `peer` at the other end and shows our certificate.
     ///
     /// # Errors
     /// When the provider has no cipher suite of TLS 1.3.
@@ -201,7 +201,7 @@ pub fn anonymous_client(
     Ok(bare(config.with_no_client_auth()))
 }
 
-/// The half of a client that decides whom it believes.
+/// The half of a client that verifies servers.
 fn believing(
     verifier: SvidVerifier<PeerTrust>,
     time: Arc<dyn TimeProvider>,
