@@ -5,12 +5,14 @@
 //! asked by whatever name a scraper knows. Nothing here is secret, and nothing is authenticated:
 //! the listener is on loopback unless told otherwise.
 
+mod markup;
 mod page;
 mod status;
+mod view;
 
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -23,8 +25,9 @@ use crate::members::sidecars::Protocol;
 use crate::metrics::Levels;
 use crate::registry::LeaseCounts;
 use crate::serve::parts::Parts;
+use status::Gathered;
 pub use status::status;
-use status::{Gathered, Status};
+use view::{Extent, Filter};
 
 /// The page has its style in it and needs nothing else; nobody may frame it.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -55,8 +58,12 @@ fn routes(parts: Parts) -> Router {
         .with_state(parts)
 }
 
-async fn overview(State(parts): State<Parts>) -> Response {
-    let rendered = rendered(parts, |status| page::render(&status)).await;
+async fn overview(State(parts): State<Parts>, Query(filter): Query<Filter>) -> Response {
+    let page = move |gathered: &Gathered, parts: &Parts| {
+        let status = gathered.status(parts, Extent::Page(&filter));
+        page::render(&status, &filter)
+    };
+    let rendered = rendered(parts, page).await;
     rendered.map_or_else(stopped, |page| {
         let policy: (HeaderName, _) = (header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
         ([policy], Html(page)).into_response()
@@ -64,7 +71,11 @@ async fn overview(State(parts): State<Parts>) -> Response {
 }
 
 async fn status_json(State(parts): State<Parts>) -> Response {
-    let rendered = rendered(parts, |status| serde_json::to_string_pretty(&status).ok()).await;
+    let json = |gathered: &Gathered, parts: &Parts| {
+        let status = gathered.status(parts, Extent::All);
+        serde_json::to_string_pretty(&status).ok()
+    };
+    let rendered = rendered(parts, json).await;
     rendered.flatten().map_or_else(stopped, |text| {
         let json = (header::CONTENT_TYPE, "application/json");
         ([json], text + "\n").into_response()
@@ -74,10 +85,10 @@ async fn status_json(State(parts): State<Parts>) -> Response {
 /// The status in some form, computed on a thread for blocking work. `None`: the process is about to end.
 async fn rendered<T: Send + 'static>(
     parts: Parts,
-    form: impl FnOnce(Status) -> T + Send + 'static,
+    form: impl FnOnce(&Gathered, &Parts) -> T + Send + 'static,
 ) -> Option<T> {
     let gathered = Gathered::of(&parts).await?;
-    let rendering = tokio::task::spawn_blocking(move || form(gathered.status(&parts)));
+    let rendering = tokio::task::spawn_blocking(move || form(&gathered, &parts));
     rendering.await.ok()
 }
 
@@ -189,6 +200,12 @@ mod tests {
         let cases = [
             (OWN, "/", StatusCode::OK, "<h2>Sidecars</h2>"),
             (OWN, "/", StatusCode::OK, "<a href=\"/status\">"),
+            (
+                OWN,
+                "/?service=a%26b",
+                StatusCode::OK,
+                "<code>a&amp;b</code>",
+            ),
             (OWN, "/status", StatusCode::OK, "\"grace_seconds\""),
             (OWN, "/metrics", StatusCode::OK, "leases{state=\"stale\"} 0"),
             (OWN, "/livez", StatusCode::OK, "ok"),

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use super::PAGES;
-use super::status::{Contested, Endpoint, Member, NOT_HEARD, Rejected, Service, Status, Unready};
+use super::markup::{code, escape, line, name, row, span, table};
+use super::status::{Contested, Endpoint, Member, NOT_HEARD, Rejected, Status, Unready};
+use super::view::Filter;
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-<meta http-equiv=\"refresh\" content=\"2\">\n\
 <meta name=\"viewport\" content=\"width=device-width\">\n<title>Outrider</title>\n<style>\n\
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; \
 color-scheme: light dark }\n\
@@ -15,18 +16,51 @@ th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; \
 border-bottom: 1px solid #8884 }\n\
 h2 { margin-top: 2rem }\ncode { font-size: .9em }\n\
 .good { color: #1a7f37 } .poor { color: #9a6700 } .bad { color: #cf222e }\n\
-</style>\n</head>\n<body>\n";
+</style>\n";
 
-/// The page.
-pub fn render(status: &Status) -> String {
+/// Not on a page with a field to write in: what is being typed would be lost.
+const REFRESH: &str = "<meta http-equiv=\"refresh\" content=\"2\">\n";
+
+/// The page of what the filter finds.
+pub fn render(status: &Status, filter: &Filter) -> String {
+    let all_services = status.services.len() == status.services_found;
+    let all_sidecars = status.sidecars.len() == status.sidecars_found;
+    let is_whole = all_services && all_sidecars;
     let mut page = String::from(HEAD);
+    page.push_str(if is_whole { REFRESH } else { "" });
+    page.push_str("</head>\n<body>\n");
     overview(&mut page, status);
-    services(&mut page, &status.services);
+    if !is_whole {
+        form(&mut page, filter);
+    }
+    if !filter.service.is_empty() {
+        let part = code(&filter.service);
+        let found = format!("Only services with {part} in their names. <a href=\"/\">Show all</a>");
+        line(&mut page, &found);
+    }
+    services(&mut page, status);
     contested(&mut page, &status.contested);
-    sidecars(&mut page, &status.sidecars);
+    sidecars(&mut page, status);
     links(&mut page);
     page.push_str("</body>\n</html>\n");
     page
+}
+
+fn form(page: &mut String, filter: &Filter) {
+    let part = escape(&filter.service);
+    let _ = writeln!(
+        page,
+        "<form><label>Service: <input name=\"service\" value=\"{part}\"></label> \
+         <button>Find</button></form>"
+    );
+}
+
+/// How many there are, where not all are shown.
+fn count(page: &mut String, shown: usize, found: usize) {
+    if shown < found {
+        let count = format!("{shown} of {found} are shown, those in trouble first.");
+        line(page, &count);
+    }
 }
 
 fn overview(page: &mut String, status: &Status) {
@@ -77,8 +111,10 @@ fn links(page: &mut String) {
     line(page, &format!("Other pages: {}", links.join(" ")));
 }
 
-fn services(page: &mut String, services: &[Service]) {
+fn services(page: &mut String, status: &Status) {
+    let services = &status.services;
     page.push_str("<h2>Services</h2>\n");
+    count(page, services.len(), status.services_found);
     table(page, &["service", "endpoints", "lease", "instance"]);
     for service in services {
         let name = name(&service.namespace, &service.name);
@@ -137,8 +173,10 @@ fn contested(page: &mut String, contested: &[Contested]) {
     }
 }
 
-fn sidecars(page: &mut String, members: &[Member]) {
+fn sidecars(page: &mut String, status: &Status) {
+    let members = &status.sidecars;
     page.push_str("<h2>Sidecars</h2>\n");
+    count(page, members.len(), status.sidecars_found);
     table(
         page,
         &[
@@ -191,75 +229,19 @@ fn resources(member: &Member) -> String {
     text
 }
 
-fn table(page: &mut String, columns: &[&str]) {
-    page.push_str("<table>\n<tr>");
-    for column in columns {
-        let _ = write!(page, "<th>{column}</th>");
-    }
-    page.push_str("</tr>\n");
-}
-
-/// Cells are markup: whoever makes one escapes what it is told.
-fn row(page: &mut String, cells: &[&str]) {
-    page.push_str("<tr>");
-    for cell in cells {
-        let _ = write!(page, "<td>{cell}</td>");
-    }
-    page.push_str("</tr>\n");
-}
-
-fn line(page: &mut String, markup: &str) {
-    let _ = writeln!(page, "<p>{markup}</p>");
-}
-
-fn name(namespace: &str, service: &str) -> String {
-    let (namespace, service) = (escape(namespace), escape(service));
-    format!("<b>{service}</b> <small>of {namespace}</small>")
-}
-
-fn code(text: &str) -> String {
-    format!("<code>{}</code>", escape(text))
-}
-
-/// Seconds in the largest units that say something.
-fn span(seconds: i64) -> String {
-    match seconds {
-        ..0 => "0 s".to_owned(),
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-fn escape(text: &str) -> String {
-    // Nearly every text is plain, and a large mesh has tens of thousands on its page.
-    if !text.contains(['&', '<', '>', '"', '\'']) {
-        return text.to_owned();
-    }
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::status::Service;
     use crate::document_store::DocumentStoreStatus;
     use crate::members::old_root::OldRootUsage;
 
+    fn evil() -> String {
+        "<script>alert('1')</script>\"&".to_owned()
+    }
+
     /// A mesh in which every text is an attack.
     fn hostile() -> Status {
-        let evil = || "<script>alert('1')</script>\"&".to_owned();
         Status {
             time_unix: 0,
             trust_domain: evil(),
@@ -290,6 +272,7 @@ mod tests {
                     because: evil(),
                 }],
             }],
+            services_found: 1,
             contested: vec![Contested {
                 service: evil(),
                 namespace: evil(),
@@ -316,20 +299,45 @@ mod tests {
                 }],
                 certificate_seconds: 90_000,
             }],
+            sidecars_found: 1,
         }
     }
 
     #[test]
     fn no_text_of_anybody_becomes_markup() {
-        let page = render(&hostile());
+        let page = render(&hostile(), &Filter::default());
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("alert('"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;"));
     }
 
     #[test]
+    fn what_the_address_asks_for_never_becomes_markup() {
+        let mut status = hostile();
+        status.services_found = 2;
+        let page = render(&status, &Filter { service: evil() });
+        assert!(page.contains("value=\"&lt;script&gt;"), "{page}");
+        assert!(
+            page.contains("services with <code>&lt;script&gt;"),
+            "{page}"
+        );
+        assert!(!page.contains("<script"), "{page}");
+    }
+
+    #[test]
+    fn a_page_that_shows_a_part_has_a_form_and_does_not_reload() {
+        let filter = Filter::default();
+        let (whole, mut part) = (render(&hostile(), &filter), hostile());
+        part.sidecars_found = 9;
+        let part = render(&part, &filter);
+        assert!(whole.contains("refresh") && !whole.contains("<form>"));
+        assert!(!part.contains("refresh") && part.contains("<form>"));
+        assert!(part.contains("1 of 9 are shown"), "{part}");
+    }
+
+    #[test]
     fn what_an_operator_looks_for_is_there() {
-        let page = render(&hostile());
+        let page = render(&hostile(), &Filter::default());
         let words = [
             "another 7 s",
             "stale</span> for 61 s",

@@ -3,16 +3,18 @@
 //! Fields are the words of the JSON; they are documented in `docs/METRICS.md`, section Status.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use outrider_documents::{Documents, Registered};
 use serde::Serialize;
 
+use super::view::{self, Extent};
 use crate::ads::{Answer, Standing as AdsStanding};
 use crate::clock;
 use crate::document_store::DocumentStoreStatus;
 use crate::members::old_root::OldRootUsage;
 use crate::members::sidecars::Sidecar;
-use crate::registry::{LeaseState, ListedLease, RegistryReport, ServiceName};
+use crate::registry::{self, LeaseState, ListedLease, RegistryReport, ServiceName};
 use crate::serve::parts::Parts;
 
 /// State of a lease that an earlier process left and no instance has announced since: whether its
@@ -32,8 +34,14 @@ pub struct Status {
     /// Who depends on the old root alone; `None`: no rollover is under way.
     pub rollover: Option<OldRootUsage>,
     pub services: Vec<Service>,
+    /// How many were found, also those that are left out of `services`.
+    #[serde(skip)]
+    pub services_found: usize,
     pub contested: Vec<Contested>,
     pub sidecars: Vec<Member>,
+    /// The same of `sidecars`.
+    #[serde(skip)]
+    pub sidecars_found: usize,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -105,7 +113,7 @@ pub struct Rejected {
 pub async fn status(parts: &Parts) -> Option<serde_json::Value> {
     let (gathered, parts) = (Gathered::of(parts).await?, parts.clone());
     let rendering = tokio::task::spawn_blocking(move || {
-        let status = gathered.status(&parts);
+        let status = gathered.status(&parts, Extent::All);
         serde_json::to_value(status).ok()
     });
     rendering.await.ok().flatten()
@@ -130,8 +138,8 @@ impl Gathered {
         })
     }
 
-    /// The status; in a large mesh some milliseconds of work.
-    pub fn status(&self, parts: &Parts) -> Status {
+    /// The status, as much of it as is wanted; all of a large mesh is some milliseconds of work.
+    pub fn status(&self, parts: &Parts, extent: Extent<'_>) -> Status {
         let desired = parts.documents.desired().borrow().clone();
         let registry = parts.mesh.registry.published().borrow().clone();
         let published = parts.mesh.published.borrow().clone();
@@ -142,7 +150,9 @@ impl Gathered {
             namespace: contested.namespace.clone(),
             owner: contested.owner.clone(),
         });
-        let members = self.members.iter();
+        let services = entries(&desired.documents, &registry.registered, &self.report);
+        let (services, services_found) = shown_services(services, extent);
+        let (sidecars, sidecars_found) = self.sidecars(&published.version, extent);
         Status {
             time_unix: now_ms / 1_000,
             trust_domain: parts.authority.trust_domain().to_owned(),
@@ -151,22 +161,93 @@ impl Gathered {
             grace_seconds: self.report.grace.as_secs(),
             store_unwritable: failing.map(|reason| reason.to_string()),
             rollover: self.rollover,
-            services: services(&desired.documents, &registry.registered, &self.report),
+            services: services
+                .iter()
+                .map(|entry| service(entry, &self.report))
+                .collect(),
+            services_found,
             contested: contested.collect(),
-            sidecars: members
+            sidecars: sidecars
+                .into_iter()
                 .map(|sidecar| member(sidecar, &published.version, now_ms))
                 .collect(),
+            sidecars_found,
         }
+    }
+
+    /// Those that are wanted, and how many were found.
+    fn sidecars(&self, version: &str, extent: Extent<'_>) -> (Vec<&Sidecar>, usize) {
+        let all = self.members.iter();
+        let Extent::Page(filter) = extent else {
+            return (all.collect(), self.members.len());
+        };
+        let found = all.filter(|it| filter.finds(&it.hello.workload.service));
+        let found: Vec<&Sidecar> = found.collect();
+        let count = found.len();
+        let is_in_trouble = |it: &&Sidecar| {
+            !is_current(it, version) || it.standings.iter().any(|it| rejected(it).is_some())
+        };
+        (view::shown(found, |_| 1, is_in_trouble), count)
+    }
+}
+
+/// Those that are wanted, and how many were found.
+fn shown_services<'a>(mut found: Vec<Entry<'a>>, extent: Extent<'_>) -> (Vec<Entry<'a>>, usize) {
+    let Extent::Page(filter) = extent else {
+        let count = found.len();
+        return (found, count);
+    };
+    found.retain(|entry| filter.finds(entry.name));
+    let count = found.len();
+    let shown = view::shown(found, Entry::rows, Entry::is_in_trouble);
+    (shown, count)
+}
+
+/// A service, before its texts are copied.
+struct Entry<'a> {
+    name: &'a str,
+    namespace: &'a str,
+    kind: &'static str,
+    leases: &'a [ListedLease],
+    unready: &'a [(ServiceName, SocketAddr, registry::Unready)],
+}
+
+impl<'a> Entry<'a> {
+    fn new(
+        name: &'a str,
+        namespace: &'a str,
+        kind: &'static str,
+        report: &'a RegistryReport,
+    ) -> Self {
+        let of = (name, namespace);
+        Entry {
+            name,
+            namespace,
+            kind,
+            leases: group(&report.leases, of, |it| &it.registration.announced.name),
+            unready: group(&report.unready, of, |(name, ..)| name),
+        }
+    }
+
+    /// Rows that it takes on the page: one says that there is no endpoint.
+    fn rows(&self) -> usize {
+        self.leases.len().max(1) + self.unready.len()
+    }
+
+    fn is_in_trouble(&self) -> bool {
+        let is_well = |it: &ListedLease| it.heard && matches!(it.state, LeaseState::Live { .. });
+        let is_empty = self.kind != "written" && self.leases.is_empty();
+        is_empty || !self.unready.is_empty() || !self.leases.iter().all(is_well)
     }
 }
 
 /// Those of the documents and those that registered, by name.
-fn services(
-    documents: &Documents,
-    registered: &Registered,
-    report: &RegistryReport,
-) -> Vec<Service> {
-    let mut services: Vec<Service> = Vec::new();
+fn entries<'a>(
+    documents: &'a Documents,
+    registered: &'a Registered,
+    report: &'a RegistryReport,
+) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
     let by_registration: BTreeSet<&str> = documents.registered_service_names().collect();
     for name in documents.service_names() {
         let kind = if by_registration.contains(name) {
@@ -175,37 +256,34 @@ fn services(
             "written"
         };
         let namespace = documents.namespace_of(name).unwrap_or_default();
-        services.push(service(name, namespace, kind, report));
+        entries.push(Entry::new(name, namespace, kind, report));
     }
     for (name, candidates) in registered.iter() {
         for candidate in candidates {
             let namespace = &candidate.namespace;
             if documents.namespace_of(name) != Some(namespace) {
-                services.push(service(name, namespace, "undocumented", report));
+                entries.push(Entry::new(name, namespace, "undocumented", report));
             }
         }
     }
-    services.sort_by(|a, b| (&a.name, &a.namespace).cmp(&(&b.name, &b.namespace)));
-    services
+    entries.sort_by_key(|entry| (entry.name, entry.namespace));
+    entries
 }
 
-fn service(name: &str, namespace: &str, kind: &'static str, report: &RegistryReport) -> Service {
-    let of = (name, namespace);
-    let own = group(&report.leases, of, |lease| {
-        &lease.registration.announced.name
-    });
-    let unready = group(&report.unready, of, |(name, ..)| name).iter();
+fn service(entry: &Entry<'_>, report: &RegistryReport) -> Service {
+    let unready = entry.unready.iter();
     let unready = unready.map(|(_, address, unready)| Unready {
         address: address.to_string(),
         instance: unready.instance.clone(),
         since_unix_ms: unready.since_unix_ms,
         because: unready.because.clone(),
     });
+    let leases = entry.leases.iter();
     Service {
-        name: name.to_owned(),
-        namespace: namespace.to_owned(),
-        kind,
-        endpoints: own.iter().map(|lease| endpoint(lease, report)).collect(),
+        name: entry.name.to_owned(),
+        namespace: entry.namespace.to_owned(),
+        kind: entry.kind,
+        endpoints: leases.map(|lease| endpoint(lease, report)).collect(),
         unready: unready.collect(),
     }
 }
@@ -239,12 +317,17 @@ fn endpoint(lease: &ListedLease, report: &RegistryReport) -> Endpoint {
     }
 }
 
+/// Does it use what is published now?
+fn is_current(sidecar: &Sidecar, version: &str) -> bool {
+    sidecar.progress.is_applied && sidecar.progress.version == version
+}
+
 fn member(sidecar: &Sidecar, version: &str, now_ms: i64) -> Member {
     let Sidecar {
         hello,
-        progress,
         applied,
         standings,
+        ..
     } = sidecar;
     let since = |unix_ms: i64| (now_ms - unix_ms) / 1_000;
     let is_pending = |standing: &&AdsStanding| standing.answer == Answer::Pending;
@@ -258,7 +341,7 @@ fn member(sidecar: &Sidecar, version: &str, now_ms: i64) -> Member {
         connected_seconds: since(hello.connected_unix_ms),
         applied_version: applied.version.clone(),
         applied_seconds: since(applied.unix_ms),
-        is_current: progress.is_applied && progress.version == version,
+        is_current: is_current(sidecar, version),
         resources: standings.len(),
         pending: standings.iter().filter(is_pending).count(),
         rejected: standings.iter().filter_map(rejected).collect(),
