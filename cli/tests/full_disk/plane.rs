@@ -136,6 +136,28 @@ impl Plane {
         assert!(status == 503 && text.contains(cause), "{status} {text}");
     }
 
+    /// On a full disk it is not ready; or it is, because its file has pages to use again, and then it takes
+    /// a change or knows better after it. Returns whether it was not ready at once.
+    pub async fn check_readiness(
+        &mut self,
+        cause: &str,
+        count: usize,
+        taken: &mut Vec<u64>,
+    ) -> bool {
+        let (status, _) = self.admin.page("/readyz").await;
+        if status == 200 {
+            match self.apply(count).await {
+                Ok(version) => {
+                    taken.push(version);
+                    return false;
+                }
+                Err(refused) => check_refused(&refused, cause),
+            }
+        }
+        self.check_not_ready(cause).await;
+        status != 200
+    }
+
     /// It takes writes again, soon.
     pub async fn check_mended(&mut self) {
         let ready = self.admin.until("/readyz", |status, _| status == 200);
