@@ -278,7 +278,7 @@ impl Engine {
 
     /// A mark counts only from a verified endpoint.
     fn is_verified(&self, id: CallId) -> bool {
-        let upstream = self.calls.find(id).and_then(|call| call.upstream());
+        let upstream = self.calls.at(id).and_then(|call| call.upstream());
         upstream
             .and_then(|(connection, _)| self.connection(connection))
             .is_some_and(|connection| connection.peer.is_some())

@@ -88,7 +88,7 @@ impl Engine {
     }
 
     fn spend_budget(&mut self, id: CallId) -> bool {
-        let cluster = self.calls.find(id).and_then(|call| call.cluster.clone());
+        let cluster = self.calls.at(id).and_then(|call| call.cluster.clone());
         let paid = cluster.is_some_and(|cluster| {
             let cluster = cluster.newest();
             cluster

@@ -38,7 +38,8 @@ impl Calls {
         found.map(Box::as_mut)
     }
 
-    /// The call of this id, if it is not over.
+    /// The call of this id, if it is not over. For the repair after a panic, where ids may be stale; all else
+    /// uses [`at`](Calls::at).
     pub(crate) fn find(&self, id: CallId) -> Option<&Call> {
         self.slab.get(id.0 as usize).map(Box::as_ref)
     }

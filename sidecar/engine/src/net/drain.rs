@@ -207,7 +207,7 @@ impl Engine {
                 Reason::Draining,
                 "this sidecar is shutting down and its drain time is over",
             );
-            let sent = self.calls.find(id).is_some_and(|call| call.sent > 0);
+            let sent = self.calls.at(id).is_some_and(|call| call.sent > 0);
             let refusal = Refusal {
                 unprocessed: !sent,
                 ..refusal
