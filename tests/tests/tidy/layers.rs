@@ -224,7 +224,12 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         folder: "examples/demo",
-        mesh: &["outrider-causes", "outrider-examples", "outrider-host"],
+        mesh: &[
+            "outrider-causes",
+            "outrider-examples",
+            "outrider-host",
+            "outrider-policy",
+        ],
         // hyper-util: reads metrics pages.
         others: Others::AllBut(&["h2", "hyper"]),
         banned: &["outrider_daemon", "outrider_engine", "outrider_proto"],
