@@ -170,7 +170,7 @@ async fn handshake(
         None => Identity::Anonymous,
         Some(leaf) => {
             let svid = Svid::parse(leaf).map_err(io::Error::other)?;
-            identity_of(svid, trust_domain).map_err(io::Error::other)?
+            identity_of(&svid, trust_domain).map_err(io::Error::other)?
         }
     };
     slot.identify(&identity)

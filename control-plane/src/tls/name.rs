@@ -13,7 +13,7 @@ use crate::members::caller::{Identity, Workload};
 /// # Errors
 /// [`IdentityError::Unexpected`]: it names neither a sidecar nor the operator. The control plane's own
 /// certificate is refused too.
-pub fn identity_of(svid: Svid, trust_domain: &str) -> Result<Identity, IdentityError> {
+pub fn identity_of(svid: &Svid, trust_domain: &str) -> Result<Identity, IdentityError> {
     let is_ours = svid.id.trust_domain() == trust_domain;
     match (svid.id.namespace(), svid.id.service_name()) {
         _ if is_ours && svid.id.path() == "/operator" => Ok(Identity::Operator),
@@ -23,7 +23,7 @@ pub fn identity_of(svid: Svid, trust_domain: &str) -> Result<Identity, IdentityE
                 service: service.to_owned(),
                 member: MemberId::of_serial(&svid.serial),
                 expires_unix: svid.not_after_unix,
-                issuer: svid.issuer,
+                issuer: svid.issuer.clone(),
             }))
         }
         _ => Err(IdentityError::Unexpected {
@@ -49,7 +49,7 @@ mod tests {
                 not_after_unix: 7,
                 issuer: "root".to_owned(),
             };
-            identity_of(svid, "outrider.local").ok()
+            identity_of(&svid, "outrider.local").ok()
         };
         let orders = Identity::Sidecar(Workload {
             namespace: "default".to_owned(),

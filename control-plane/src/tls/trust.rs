@@ -47,6 +47,12 @@ impl Roots {
         SvidVerifier { trust, provider }
     }
 
+    /// Verifies with the roots of the moment. The watch is not borrowed meanwhile: its writer would wait.
+    fn with_anchors<T>(&self, verify: impl FnOnce(&[TrustAnchor<'static>]) -> T) -> T {
+        let bundle = Arc::clone(&self.bundle.borrow());
+        verify(bundle.anchors())
+    }
+
     /// Returns soon after a client's certificate, leaf first, is no longer accepted, because its root has
     /// retired. Also when the authority is gone.
     pub async fn until_distrusted(mut self, chain: Vec<CertificateDer<'static>>) {
@@ -72,11 +78,11 @@ pub struct ClientTrust(Roots);
 
 impl Trust for ClientTrust {
     fn with_anchors<T>(&self, verify: impl FnOnce(&[TrustAnchor<'static>]) -> T) -> T {
-        verify(self.0.bundle.borrow().anchors())
+        self.0.with_anchors(verify)
     }
 
     fn accept(&self, svid: &Svid) -> Result<(), IdentityError> {
-        identity_of(svid.clone(), &self.0.trust_domain).map(drop)
+        identity_of(svid, &self.0.trust_domain).map(drop)
     }
 
     fn is_client_certificate_mandatory(&self) -> bool {
@@ -94,7 +100,7 @@ pub struct ServerTrust {
 
 impl Trust for ServerTrust {
     fn with_anchors<T>(&self, verify: impl FnOnce(&[TrustAnchor<'static>]) -> T) -> T {
-        verify(self.roots.bundle.borrow().anchors())
+        self.roots.with_anchors(verify)
     }
 
     fn accept(&self, svid: &Svid) -> Result<(), IdentityError> {
