@@ -224,6 +224,21 @@ fn every_link_leads_to_a_file() {
 }
 
 #[test]
+fn every_file_that_a_map_of_the_code_names_exists() {
+    let maps = ["docs/ARCHITECTURE.md", "docs/LIFE_OF_A_CALL.md"];
+    let paths = tree::paths(&documents::EXTENSIONS);
+    let mut files = tree::files(&["md"]);
+    files.retain(|file| maps.contains(&file.path.as_str()));
+    assert_eq!(files.len(), maps.len(), "a map is gone");
+    check(
+        "a reader finds what is named",
+        files
+            .iter()
+            .flat_map(|file| documents::missing_paths(&paths, file)),
+    );
+}
+
+#[test]
 fn every_public_type_has_its_words_in_the_lexicon() {
     let text = std::fs::read_to_string(tree::root().join("docs/LEXICON.md")).unwrap_or_default();
     let known = lexicon::words_of(&text);
@@ -359,4 +374,21 @@ fn a_link_that_leads_nowhere_is_seen() {
         0
     );
     assert_eq!(documents::missing_commands("text").len(), 2);
+}
+
+#[test]
+fn a_named_file_that_is_gone_or_could_be_two_is_seen() {
+    let paths = ["a", "a/b", "a/b/c.rs", "d", "d/c.rs", "d/e.sh"].map(str::to_owned);
+    let named = |text: &str| documents::missing_paths(&paths, &File::new("f.md", text)).len();
+    assert_eq!(
+        named("`gone.rs`, `c.rs` and `x/`\n```\n h  d/gone.rs\n```"),
+        4
+    );
+    assert_eq!(named("`a/b/c.rs`, `b/c.rs`, `e.sh` and `a/b/`"), 0);
+    assert_eq!(
+        named(
+            "`/operator`, `x://a/b`, `DATA/a.db`, gone.rs, `.rs`\n```\nb/c.rs, e.sh, HTTP/2\n```"
+        ),
+        0
+    );
 }

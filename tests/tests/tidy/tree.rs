@@ -1,7 +1,8 @@
 //! The repository as the rules see it: every text file that is ours, read once.
 //!
-//! Decides what is looked at: not `target`, not dot folders but `.ci`. Knows no rule.
+//! Decides what is looked at: not `target`, not dot folders but `.ci` and `.cargo`. Knows no rule.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +84,16 @@ pub fn files(extensions: &[&str]) -> Vec<File> {
         .collect()
 }
 
+/// Paths of the files whose names end in one of `extensions`, and of the folders they are in.
+pub fn paths(extensions: &[&str]) -> Vec<String> {
+    let mut paths = BTreeSet::new();
+    for file in files(extensions) {
+        let folders = Path::new(&file.path).ancestors();
+        paths.extend(folders.map(|path| path.to_string_lossy().into_owned()));
+    }
+    paths.into_iter().collect()
+}
+
 /// The Rust files written by hand.
 pub fn sources() -> Vec<File> {
     let mut files = files(&["rs"]);
@@ -104,7 +115,8 @@ fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in entries.flatten() {
         let path = entry.path();
         let name = entry.file_name();
-        let hidden = name.to_string_lossy().starts_with('.') && name != ".ci";
+        let is_read = name == ".ci" || name == ".cargo";
+        let hidden = name.to_string_lossy().starts_with('.') && !is_read;
         if path.is_dir() && !hidden && name != "target" {
             walk(&path, into);
         } else if path.is_file() {
