@@ -21,6 +21,8 @@ pub mod tracestate;
 
 mod route;
 
+mod authorization;
+
 mod call_policy;
 mod cluster_policy;
 pub mod deadline;
@@ -40,6 +42,12 @@ mod retry;
 mod error;
 
 pub use authority::{Authority, BadAuthority};
+pub use authorization::{
+    AuthorizationAction, AuthorizationCall, AuthorizationDecision, AuthorizationPolicies,
+    AuthorizationPolicy, AuthorizationRule, AuthorizationVerdict, BadMatch, CallerIdentity,
+    HeaderCondition, IdentityMatch, OperationMatch, RuleIndex, SourceMatch, StringMatch,
+    ValueMatch,
+};
 pub use balance::{
     Candidate, EndpointStatus, Estimate, LatencyBaseline, Log2Ratio, Rank, Trial, Turn,
 };
