@@ -12,6 +12,7 @@ pub mod order;
 
 mod random;
 mod tick;
+mod word;
 
 mod authority;
 mod path;
@@ -30,6 +31,7 @@ mod family;
 mod lifetimes;
 mod limits;
 mod overload;
+mod rate_limit;
 pub mod timeout;
 
 mod balance;
@@ -67,6 +69,10 @@ pub use overload::{
     ConnectionSide, DescriptorRules, LoadShedding, MemoryRules, OpenConnections, Pressure,
 };
 pub use path::{BadPath, GrpcPath, check_plain_path};
+pub use rate_limit::{
+    FixedWindow, KeyTable, LimitField, LimitKey, LimitState, RateAlgorithm, RateLimit, RateVerdict,
+    SlidingWindow, TokenBucket, WarmingBucket,
+};
 pub use retry::{
     AttemptEnd, BackOff, BudgetRules, CallFacts, Processed, Pushback, RetryBudget, RetryPolicy,
     StopReason, Verdict, decide_retry,
@@ -78,3 +84,4 @@ pub use route::{
 pub use sampling::Sampling;
 pub use tick::Tick;
 pub use trace::{TraceContext, request_id};
+pub use word::Word;

@@ -1,10 +1,12 @@
-//! A route lookup allocates nothing, whatever it finds.
+//! A route lookup allocates nothing, whatever it finds; nor does a rate limit's decision.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use outrider_policy::{
-    Authority, CallPolicy, GrpcPath, HeaderMatch, HeaderValueMatch, PathMatch, Route, RouteMatch,
-    RouteTable, Target, VirtualHost, WeightedCluster, pick_weighted,
+    Authority, CallPolicy, GrpcPath, HeaderMatch, HeaderValueMatch, KeyTable, LimitKey, PathMatch,
+    RateAlgorithm, RateLimit, Route, RouteMatch, RouteTable, Target, Tick, VirtualHost,
+    WeightedCluster, pick_weighted,
 };
 
 fn route(path: PathMatch, headers: Vec<HeaderMatch>) -> Route {
@@ -77,6 +79,34 @@ fn a_lookup_allocates_nothing() {
     check("by gRPC service", "localhost", get, Some("orders"));
     check("unknown", "orderz", get, None);
     check("refused", "orders", "/../Get", None);
+}
+
+#[test]
+fn a_rate_limit_allocates_only_for_the_place_of_a_key() {
+    for algorithm in [
+        RateAlgorithm::TokenBucket,
+        RateAlgorithm::LeakyBucket,
+        RateAlgorithm::SlidingWindow,
+        RateAlgorithm::FixedWindow,
+    ] {
+        let rules = RateLimit {
+            algorithm,
+            key: LimitKey::Method,
+            keys_max: Some(1),
+            ..RateLimit::new("orders", 100)
+        };
+        let mut table = KeyTable::new(&rules, 7);
+        // The first key has a place, the second shares the state of all others.
+        table.take(b"/shop.v1.Orders/Get", &rules, Tick::ZERO);
+        table.take(b"/shop.v1.Orders/Place", &rules, Tick::ZERO);
+        let seen = allocation_counter::measure(|| {
+            for ms in 0..2_000 {
+                let now = Tick::ZERO + Duration::from_millis(ms);
+                table.take(b"/shop.v1.Orders/Get", &rules, now);
+            }
+        });
+        assert_eq!(seen.count_total, 0, "{algorithm:?}");
+    }
 }
 
 #[test]

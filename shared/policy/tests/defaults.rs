@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use outrider_policy::{
-    BreakerRules, BudgetRules, CallPolicy, Code, HealthRules, Lifetimes, Limits, RetryPolicy,
+    BreakerRules, BudgetRules, CallPolicy, Code, HealthRules, Lifetimes, LimitKey, Limits,
+    RateAlgorithm, RateLimit, RetryPolicy,
 };
 
 #[test]
@@ -76,4 +77,20 @@ fn a_connection_lives_as_promised() {
         (seconds(foreign.every), seconds(foreign.patience)),
         (300, 20)
     );
+}
+
+#[test]
+fn a_rate_limit_is_a_token_bucket_for_the_whole_service() {
+    let rules = RateLimit::new("orders", 100);
+    assert_eq!(rules.algorithm, RateAlgorithm::TokenBucket);
+    assert_eq!(rules.key, LimitKey::Service);
+    assert_eq!(rules.period, Duration::from_secs(1));
+    assert_eq!((rules.burst(), rules.wait_max()), (100, Duration::ZERO));
+    assert_eq!((rules.warm_up, rules.keys_max()), (None, 1_000));
+    assert!(!rules.response_headers);
+    let leaky = RateLimit {
+        algorithm: RateAlgorithm::LeakyBucket,
+        ..rules
+    };
+    assert_eq!(leaky.wait_max(), Duration::from_millis(500));
 }
