@@ -29,9 +29,13 @@ impl Server {
     pub fn receive(&mut self, now: Duration, mut bytes: &[u8]) {
         while let Some(event) = self.http2.receive(now, &mut bytes) {
             match event {
-                Event::Data { stream, bytes, end } => {
+                Event::Data {
+                    stream,
+                    bytes,
+                    ends,
+                } => {
                     self.http2.credit(stream, bytes.len());
-                    if end {
+                    if ends.stream() {
                         self.answer(stream);
                     }
                 }

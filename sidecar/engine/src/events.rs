@@ -115,8 +115,12 @@ impl Engine {
                     self.request_trailers_too_large(call, (bytes, count));
                 }
             }
-            Event::Data { stream, bytes, end } => match self.call_on(id, stream) {
-                Some(call) => self.request_data(call, bytes, end),
+            Event::Data {
+                stream,
+                bytes,
+                ends,
+            } => match self.call_on(id, stream) {
+                Some(call) => self.request_data(call, bytes, ends),
                 None => self.discard(id, stream, bytes.len()),
             },
             Event::Trailers { stream, fields } => {
@@ -153,9 +157,13 @@ impl Engine {
                     self.response_interim(call, &fields);
                 }
             }
-            Event::Data { stream, bytes, end } => {
+            Event::Data {
+                stream,
+                bytes,
+                ends,
+            } => {
                 if let Some(call) = self.call_on(id, stream) {
-                    self.response_data(call, bytes, end);
+                    self.response_data(call, bytes, ends);
                 }
             }
             Event::Trailers { stream, fields } => {

@@ -2,6 +2,24 @@
 
 use crate::{ConnectionError, ErrorCode, Fields, Foreign, Malformed, StreamId};
 
+/// What ends behind some octets of a body.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Ends {
+    /// More octets of the same DATA frame follow.
+    Nothing,
+    /// The DATA frame.
+    Frame,
+    /// The stream's body: END_STREAM.
+    Stream,
+}
+
+impl Ends {
+    /// Nothing of the stream follows.
+    pub fn stream(self) -> bool {
+        self == Ends::Stream
+    }
+}
+
 /// Something the peer did. Borrows only the input, never the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'b> {
@@ -26,10 +44,10 @@ pub enum Event<'b> {
     Data {
         /// The stream.
         stream: StreamId,
-        /// The octets; empty only with `end`.
+        /// The octets; empty only with [`Ends::Stream`].
         bytes: &'b [u8],
-        /// Nothing follows.
-        end: bool,
+        /// What ends behind them.
+        ends: Ends,
     },
     /// Valid trailers. Nothing follows.
     Trailers {

@@ -23,7 +23,7 @@ mod window_pool;
 pub use config::{Budget, Config};
 pub use connection::{CannotOpen, Connection, Counters, Flood, FramedData, GoawayKind};
 pub use error::{ConnectionError, ErrorCode};
-pub use event::{Event, ResetCause};
+pub use event::{Ends, Event, ResetCause};
 pub use fields::{Field, Fields, FieldsIter};
 pub use foreign::{FirstOctets, Foreign};
 pub use malformed::Malformed;

@@ -122,7 +122,12 @@ fn now_of(owner: Owner, now: Duration) -> Duration {
 }
 
 fn note(told: &mut Vec<(String, Vec<u8>)>, event: &Event<'_>) {
-    let Event::Data { stream, bytes, end } = event else {
+    let Event::Data {
+        stream,
+        bytes,
+        ends,
+    } = event
+    else {
         return told.push((format!("{event:?}"), Vec::new()));
     };
     let open = format!("Data {}", stream.value());
@@ -130,7 +135,7 @@ fn note(told: &mut Vec<(String, Vec<u8>)>, event: &Event<'_>) {
         Some((what, octets)) if *what == open => octets.extend_from_slice(bytes),
         Some(_) | None => told.push((open.clone(), bytes.to_vec())),
     }
-    if *end {
+    if ends.stream() {
         told.push((format!("{open} ends"), Vec::new()));
     }
 }
@@ -138,9 +143,13 @@ fn note(told: &mut Vec<(String, Vec<u8>)>, event: &Event<'_>) {
 fn react(connection: &mut Connection, event: &Event<'_>) {
     match event {
         Event::Head { stream, end, .. } => answer(connection, *stream, *end),
-        Event::Data { stream, bytes, end } => {
+        Event::Data {
+            stream,
+            bytes,
+            ends,
+        } => {
             connection.credit(*stream, bytes.len());
-            if *end {
+            if ends.stream() {
                 connection.trailers(*stream, fields(&[("grpc-status", "0")]));
             }
         }

@@ -21,8 +21,12 @@ impl World {
                 fields,
                 end,
             } => self.answer_head(self.call_of(client, link, stream), &fields, end),
-            Said::Data { stream, bytes, end } => {
-                self.answer_data(self.call_of(client, link, stream), bytes, end);
+            Said::Data {
+                stream,
+                bytes,
+                ends,
+            } => {
+                self.answer_data(self.call_of(client, link, stream), bytes, ends.stream());
             }
             Said::Trailers { stream, fields } => {
                 self.answer_trailers(self.call_of(client, link, stream), &fields);

@@ -85,8 +85,12 @@ impl World {
                 fields,
                 end,
             } => self.request_head(server, (link, stream), &fields, end),
-            Said::Data { stream, bytes, end } => {
-                self.request_data(server, (link, stream), bytes, end);
+            Said::Data {
+                stream,
+                bytes,
+                ends,
+            } => {
+                self.request_data(server, (link, stream), bytes, ends.stream());
             }
             Said::Trailers { stream, fields } => {
                 if fields.find(CALLER_FIELD).or(fields.find(MARK)).is_some() {

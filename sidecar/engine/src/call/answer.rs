@@ -1,6 +1,6 @@
 //! Our own answer to a caller: said on its stream, whatever the call had reached.
 
-use outrider_http2::{ErrorCode, StreamId};
+use outrider_http2::{Ends, ErrorCode, StreamId};
 use outrider_policy::Class;
 
 use super::Call;
@@ -95,7 +95,7 @@ impl Engine {
                 let bodyless = call.request.find(b":method") == Some(b"HEAD");
                 http2.head(stream, head.iter(), bodyless);
                 if !bodyless {
-                    http2.data(stream, body.as_bytes(), true);
+                    http2.data(stream, body.as_bytes(), Ends::Stream);
                 }
             }
             (false, true) => {

@@ -3,12 +3,13 @@
 //! Invariant: while `kept`, `bytes` is the whole body received so far. Octets that no connection has
 //! taken are not credited to the caller, so a body that waits is bounded by the caller's window.
 
-use outrider_http2::{Fields, StreamId};
+use outrider_http2::{Ends, Fields, StreamId};
 
 use super::Phase;
 use super::forward::trailer_fields;
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId};
+use crate::net::codec::Codec;
 
 /// Largest request body kept for a retry. Bytes; a larger one is sent once and commits its call.
 pub(crate) const REPLAY_BYTES_MAX: usize = 64 * 1024;
@@ -50,12 +51,12 @@ impl RequestBody {
 
 impl Engine {
     /// Body octets from the caller.
-    pub(crate) fn request_data(&mut self, id: CallId, bytes: &[u8], end: bool) {
+    pub(crate) fn request_data(&mut self, id: CallId, bytes: &[u8], ends: Ends) {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         call.body.received += bytes.len() as u64;
-        call.body.ended |= end;
+        call.body.ended |= ends.stream();
         let upstream = call.upstream();
         if call.body.kept {
             call.body.bytes.extend_from_slice(bytes);
@@ -63,7 +64,7 @@ impl Engine {
         }
         if let Some((connection, stream)) = upstream {
             if let Some(http2) = self.http2(connection) {
-                http2.data(stream, bytes, end);
+                http2.data(stream, bytes, ends);
             }
             self.forget_large_body(id);
         }
@@ -92,14 +93,15 @@ impl Engine {
         };
         let body = std::mem::take(&mut call.body.bytes);
         let (ended, trailers) = (call.body.ended, call.body.trailers.take());
+        let is_grpc = call.is_grpc;
         if let Some(http2) = self.http2(connection) {
-            match &trailers {
-                Some(fields) => {
-                    http2.data(stream, &body, false);
-                    http2.trailers(stream, trailer_fields(fields));
-                }
-                None if ended || !body.is_empty() => http2.data(stream, &body, ended),
-                None => {}
+            let ends = match ended && trailers.is_none() {
+                true => Ends::Stream,
+                false => Ends::Nothing,
+            };
+            send_kept(http2, stream, &body, is_grpc, ends);
+            if let Some(fields) = &trailers {
+                http2.trailers(stream, trailer_fields(fields));
             }
         }
         if let Some(call) = self.calls.at_mut(id) {
@@ -142,4 +144,29 @@ impl Engine {
             self.replay_bytes = self.replay_bytes.saturating_sub(forgotten);
         }
     }
+}
+
+/// Sends octets that were kept in one piece. Each gRPC message ends its frame, as it did when its sender
+/// framed it.
+fn send_kept(http2: &mut Codec, stream: StreamId, body: &[u8], is_grpc: bool, ends: Ends) {
+    let mut rest = body;
+    while is_grpc
+        && let Some((message, behind)) = first_message(rest)
+        && !behind.is_empty()
+    {
+        http2.data(stream, message, Ends::Frame);
+        rest = behind;
+    }
+    if !rest.is_empty() || ends.stream() {
+        http2.data(stream, rest, ends);
+    }
+}
+
+/// A whole message with its prefix (gRPC over HTTP2: a flag and four octets of length), and what is
+/// behind it.
+fn first_message(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let &[_, a, b, c, d, ..] = octets else {
+        return None;
+    };
+    octets.split_at_checked((u32::from_be_bytes([a, b, c, d]) as usize).checked_add(5)?)
 }

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use outrider_http2::{Field, Fields};
+use outrider_http2::{Ends, Field, Fields};
 use outrider_policy::{
     AttemptEnd, Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http,
 };
@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// Body octets of the answer.
-    pub(crate) fn response_data(&mut self, id: CallId, bytes: &[u8], end: bool) {
+    pub(crate) fn response_data(&mut self, id: CallId, bytes: &[u8], ends: Ends) {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
@@ -123,11 +123,11 @@ impl Engine {
             }
             Some(_) => {
                 self.release(id);
-                self.pass_data(id, bytes);
+                self.pass_data(id, bytes, ends);
             }
-            None => self.pass_data(id, bytes),
+            None => self.pass_data(id, bytes, ends),
         }
-        if end {
+        if ends.stream() {
             self.response_end(id, &FinalPart::Data);
         }
     }
@@ -206,7 +206,7 @@ impl Engine {
             FinalPart::Head(fields) => http2.head(stream, answer_fields(fields).chain(made), true),
             FinalPart::Data => match made.next() {
                 Some(status) => http2.trailers(stream, [status]),
-                None => http2.data(stream, &[], true),
+                None => http2.data(stream, &[], Ends::Stream),
             },
             FinalPart::Trailers(fields) => {
                 http2.trailers(stream, answer_fields(fields).chain(made))
@@ -228,14 +228,19 @@ impl Engine {
         }
     }
 
-    fn pass_data(&mut self, id: CallId, bytes: &[u8]) {
+    /// The end of the stream follows in a step of its own.
+    fn pass_data(&mut self, id: CallId, bytes: &[u8], ends: Ends) {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
         let (downstream, stream) = (call.downstream, call.stream);
         call.response.bytes += bytes.len() as u64;
         if let Some(http2) = self.http2(downstream) {
-            http2.data(stream, bytes, false);
+            let ends = match ends {
+                Ends::Frame => Ends::Frame,
+                Ends::Nothing | Ends::Stream => Ends::Nothing,
+            };
+            http2.data(stream, bytes, ends);
         }
     }
 
@@ -247,7 +252,7 @@ impl Engine {
             .and_then(|call| call.response.held.take());
         if let Some(held) = held {
             self.pass_head(id, &held.head);
-            self.pass_data(id, &held.body);
+            self.pass_data(id, &held.body, Ends::Nothing);
         }
     }
 

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use outrider_http2::{
-    CannotOpen, Connection, ErrorCode, Event, Field, FramedData, GoawayKind, StreamId,
+    CannotOpen, Connection, Ends, ErrorCode, Event, Field, FramedData, GoawayKind, StreamId,
 };
 
 use crate::panic::failpoint::{Failpoint, Failpoints};
@@ -78,8 +78,8 @@ impl Codec {
         self.step(|http2, _| http2.mark_local_reply(stream));
     }
 
-    pub(crate) fn data(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
-        self.step(|http2, _| http2.data(stream, bytes, end));
+    pub(crate) fn data(&mut self, stream: StreamId, bytes: &[u8], ends: Ends) {
+        self.step(|http2, _| http2.data_part(stream, bytes, ends));
     }
 
     pub(crate) fn trailers<'a>(

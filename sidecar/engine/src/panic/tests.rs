@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use outrider_http2::{self as http2, Config, Event, Field, StreamId, WindowPool};
+use outrider_http2::{self as http2, Config, Ends, Event, Field, StreamId, WindowPool};
 use outrider_identity::SpiffeId;
 use outrider_policy::{Code, Tick};
 
@@ -224,7 +224,9 @@ fn hear(ends: &mut BTreeMap<(usize, StreamId), Option<Code>>, caller: usize, eve
 
 fn answer(http2: &mut http2::Connection, event: &Event<'_>) {
     if let Event::Data {
-        stream, end: true, ..
+        stream,
+        ends: Ends::Stream,
+        ..
     } = event
     {
         http2.head(

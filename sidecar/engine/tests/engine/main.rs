@@ -13,6 +13,7 @@ mod dribble;
 mod families;
 mod flow;
 mod foreign;
+mod frames;
 mod goaway;
 mod handshakes;
 mod identity;

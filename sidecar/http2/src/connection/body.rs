@@ -9,7 +9,7 @@ use super::counters::Flood;
 use super::{CONNECTION_WINDOW, Connection};
 use crate::frame::{FrameHead, flag, write};
 use crate::stream::{Receiving, Stream};
-use crate::{ConnectionError, ErrorCode, Event, Malformed, ResetCause, StreamId};
+use crate::{ConnectionError, Ends, ErrorCode, Event, Malformed, ResetCause, StreamId};
 
 /// The DATA frame whose octets are coming.
 #[derive(Copy, Clone)]
@@ -50,7 +50,7 @@ impl Connection {
             return Ok(Some(Event::Data {
                 stream: id,
                 bytes: &[],
-                end,
+                ends: Ends::Stream,
             }));
         }
         if head.length > data_len {
@@ -74,11 +74,19 @@ impl Connection {
     ) -> Option<Event<'b>> {
         let Body { stream, end } = self.body?;
         self.streams.find(stream)?;
-        let end = end && is_last;
-        if end {
+        let ends = match (is_last, end) {
+            (false, _) => Ends::Nothing,
+            (true, false) => Ends::Frame,
+            (true, true) => Ends::Stream,
+        };
+        if ends.stream() {
             self.end_receiving(stream);
         }
-        Some(Event::Data { stream, bytes, end })
+        Some(Event::Data {
+            stream,
+            bytes,
+            ends,
+        })
     }
 
     /// END_STREAM came.

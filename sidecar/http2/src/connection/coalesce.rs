@@ -13,11 +13,10 @@
 //! with half of it unanswered ([`Connection::has_many_small_frames`]).
 
 use super::Connection;
-use crate::StreamId;
+use crate::frame::SMALL_BYTES;
 use crate::stream::{Sending, Stream};
+use crate::{Ends, StreamId};
 
-/// A frame with fewer octets is small.
-const SMALL_BYTES: usize = 256;
 /// Octets of window per unread small frame: small frames may cost half of the window, and one costs
 /// 256 octets less its payload.
 const WINDOW_OF_FRAME: usize = 2 * SMALL_BYTES;
@@ -107,7 +106,7 @@ impl Connection {
     }
 
     /// Queues `bytes` if they should wait for more. False: they may be sent now.
-    pub(super) fn coalesce(&mut self, id: StreamId, bytes: &[u8]) -> bool {
+    pub(super) fn coalesce(&mut self, id: StreamId, bytes: &[u8], ends: Ends) -> bool {
         if !self.sender.small.should_coalesce() {
             return false;
         }
@@ -117,7 +116,7 @@ impl Connection {
         if !stream.should_coalesce(stream.queue.len() + bytes.len()) {
             return false;
         }
-        stream.queue.append(bytes);
+        stream.queue.append(bytes, ends);
         if !std::mem::replace(&mut stream.is_coalescing, true) {
             self.sender.small.coalescing.push(id);
         }

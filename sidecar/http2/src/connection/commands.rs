@@ -6,7 +6,7 @@ use super::role::Role;
 use super::{Connection, ResetCharge, STREAMS_BEFORE_SETTINGS};
 use crate::frame::write;
 use crate::stream::{BodyQueue, ReceiveWindow, Receiving, Sending, Stream};
-use crate::{ErrorCode, Field, StreamId};
+use crate::{Ends, ErrorCode, Field, StreamId};
 
 /// Why a stream cannot be opened now.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -99,20 +99,25 @@ impl Connection {
         }
     }
 
-    /// Sends body octets: framed at once while windows and `output_bytes_max` allow; the rest
-    /// waits with the stream.
+    /// Sends body octets that are not part of a longer frame.
     pub fn data(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
+        self.data_part(stream, bytes, if end { Ends::Stream } else { Ends::Frame });
+    }
+
+    /// Sends body octets: framed at once while windows and `output_bytes_max` allow; the rest
+    /// waits with the stream. Octets behind [`Ends::Frame`] begin a new frame, but for small ones.
+    pub fn data_part(&mut self, stream: StreamId, bytes: &[u8], ends: Ends) {
         let Some(found) = self.streams.find_mut(stream) else {
             return;
         };
         if found.sending != Sending::Body {
             return;
         }
-        if end {
+        if ends.stream() {
             found.sending = Sending::Ending;
         }
-        if !self.coalesce(stream, bytes) {
-            self.send_or_queue(stream, bytes);
+        if !self.coalesce(stream, bytes, ends) {
+            self.send_or_queue(stream, bytes, ends);
         }
     }
 

@@ -1,8 +1,8 @@
 //! What waits to be written, and how much of it the peer made us say.
 
-use crate::StreamId;
-use crate::frame::{HEAD_LEN, PAYLOAD_MAX, write};
+use crate::frame::{HEAD_LEN, PAYLOAD_MAX, may_join, write};
 use crate::stream::ByteQueue;
+use crate::{Ends, StreamId};
 
 /// The DATA frame written last.
 struct LastData {
@@ -11,6 +11,8 @@ struct LastData {
     len: usize,
     /// Where it ends, in octets since the start.
     end: u64,
+    /// No octets of the same given frame follow.
+    has_ended: bool,
 }
 
 pub(super) struct Output {
@@ -57,10 +59,10 @@ impl Output {
         self.bytes.tail()
     }
 
-    /// Appends DATA. What a stream says in small pieces goes as one frame while nothing of that is sent:
-    /// there are peers that end a connection with too many small frames that are not read (the h2 crate:
-    /// `too_many_data_frames`). False: no new frame was needed.
-    pub(super) fn data(&mut self, stream: StreamId, payload: &[u8], end: bool) -> bool {
+    /// Appends DATA: to the last frame if that is unsent and may be longer ([`may_join`]), else as a
+    /// new frame. False: no new frame was needed.
+    pub(super) fn data(&mut self, stream: StreamId, payload: &[u8], ends: Ends) -> bool {
+        let end = ends.stream();
         let before = self.extensible(stream, payload.len());
         match before {
             Some(len) => write::extend_data(self.bytes.tail(), stream, len, payload, end),
@@ -70,6 +72,7 @@ impl Output {
             stream,
             len: before.unwrap_or(0) + payload.len(),
             end: self.end(),
+            has_ended: ends != Ends::Nothing,
         });
         before.is_none()
     }
@@ -79,7 +82,7 @@ impl Output {
         let last = self.last_data.as_ref()?;
         let is_last = last.stream == stream && last.end == self.end();
         let is_unsent = HEAD_LEN + last.len <= self.len();
-        let fits = last.len + more <= PAYLOAD_MAX;
+        let fits = last.len + more <= PAYLOAD_MAX && may_join(last.len, last.has_ended, more);
         (is_last && is_unsent && fits).then_some(last.len)
     }
 

@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 
 use super::Connection;
 use super::coalesce::SmallFrames;
-use crate::StreamId;
 use crate::frame::{PAYLOAD_MAX, write};
 use crate::stream::{Sending, Stream};
+use crate::{Ends, StreamId};
 
 /// Most of a server's connection window that is reserved for bodies that begin. Less than a full frame:
 /// some servers send no WINDOW_UPDATE while a full frame fits.
@@ -136,7 +136,7 @@ impl Connection {
     /// Frames what may be sent now and queues the rest. If nothing is queued and no stream waits for
     /// its turn, data is copied from the owner's buffer straight to the output. So are the first
     /// octets of a body: the window that waiting streams leave open is reserved for them.
-    pub(super) fn send_or_queue(&mut self, id: StreamId, bytes: &[u8]) {
+    pub(super) fn send_or_queue(&mut self, id: StreamId, bytes: &[u8], ends: Ends) {
         let Some(stream) = self.streams.find_mut(id) else {
             return;
         };
@@ -149,11 +149,11 @@ impl Connection {
                 }
                 let (now, later) = rest.split_at(share);
                 rest = later;
-                let is_end = rest.is_empty() && stream.sending == Sending::Ending;
-                let is_new = self.output.data(id, now, is_end);
+                let now_ends = if rest.is_empty() { ends } else { Ends::Nothing };
+                let is_new = self.output.data(id, now, now_ends);
                 self.budgets.deposit_for_data_sent(share);
                 self.sender.charge(stream, share);
-                if is_new && !is_end {
+                if is_new && now_ends != Ends::Stream {
                     self.sender.small.note_sent(stream, share);
                 }
             }
@@ -161,7 +161,7 @@ impl Connection {
         if rest.is_empty() && stream.queue.is_empty() {
             return self.end_behind(id, bytes.is_empty());
         }
-        stream.queue.append(rest);
+        stream.queue.append(rest, ends);
         let was_coalescing = std::mem::take(&mut stream.is_coalescing);
         self.schedule(id);
         if was_coalescing {
@@ -180,7 +180,7 @@ impl Connection {
             return;
         }
         if needs_frame {
-            self.output.data(id, &[], true);
+            self.output.data(id, &[], Ends::Stream);
             self.budgets.deposit_for_data_sent(0);
         }
         self.end_sending(id);
@@ -223,9 +223,12 @@ impl Connection {
         let share = self.sender.share(stream, in_one_piece);
         let is_last = share == waiting && stream.sending == Sending::Ending;
         if share > 0 {
-            let is_end = is_last && stream.trailers.is_none();
+            let ends = match is_last && stream.trailers.is_none() {
+                true => Ends::Stream,
+                false => stream.queue.ends_behind(share),
+            };
             let octets = &stream.queue.front()[..share];
-            let is_new = self.output.data(id, octets, is_end);
+            let is_new = self.output.data(id, octets, ends);
             self.budgets.deposit_for_data_sent(share);
             stream.queue.consume(share);
             stream.stuck_since = None;

@@ -137,10 +137,14 @@ impl Ours {
                 self.saw(stream, |seen| seen.fields = sorted(&fields));
                 self.ended(stream, end);
             }
-            Event::Data { stream, bytes, end } => {
+            Event::Data {
+                stream,
+                bytes,
+                ends,
+            } => {
                 self.saw(stream, |seen| seen.body.extend_from_slice(bytes));
                 self.calls.get_mut(&stream).unwrap().held += bytes.len();
-                self.ended(stream, end);
+                self.ended(stream, ends.stream());
             }
             Event::Trailers { stream, fields } => {
                 self.saw(stream, |seen| seen.trailers = Some(sorted(&fields)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outrider_http2::{self as http2, Event, Field, Fields, ResetCause, StreamId};
+use outrider_http2::{self as http2, Ends, Event, Field, Fields, ResetCause, StreamId};
 use outrider_policy::Tick;
 
 use super::fields;
@@ -22,6 +22,9 @@ pub enum Seen {
 pub struct Peer {
     pub http2: http2::Connection,
     pub seen: Vec<Seen>,
+    /// Octets of each DATA frame that came; the last may not be whole yet.
+    pub frames: Vec<usize>,
+    in_frame: bool,
     /// Gives window back for what it receives; a stalled reader does not.
     pub reads: bool,
     /// Pings of ours that were answered.
@@ -35,10 +38,20 @@ impl Peer {
         Peer {
             http2,
             seen: Vec::new(),
+            frames: Vec::new(),
+            in_frame: false,
             reads: true,
             pongs: 0,
             pings: Vec::new(),
         }
+    }
+
+    fn note_frame(&mut self, octets: usize, ends: Ends) {
+        match self.frames.last_mut() {
+            Some(last) if self.in_frame => *last += octets,
+            Some(_) | None => self.frames.push(octets),
+        }
+        self.in_frame = ends == Ends::Nothing;
     }
 
     pub fn receive(&mut self, now: Tick, mut bytes: &[u8]) {
@@ -51,7 +64,13 @@ impl Peer {
                     fields,
                     end,
                 } => self.seen.push(Seen::Head(stream, fields, end)),
-                Event::Data { stream, bytes, end } => {
+                Event::Data {
+                    stream,
+                    bytes,
+                    ends,
+                } => {
+                    let end = ends.stream();
+                    self.note_frame(bytes.len(), ends);
                     self.seen.push(Seen::Data(stream, bytes.to_vec(), end));
                     if self.reads {
                         self.http2.credit(stream, bytes.len());

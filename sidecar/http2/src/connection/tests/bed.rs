@@ -55,10 +55,14 @@ pub fn summarize(event: Event<'_>) -> EventSummary {
             end,
         },
         Event::Interim { stream, .. } => EventSummary::Interim(stream.value()),
-        Event::Data { stream, bytes, end } => EventSummary::Data {
+        Event::Data {
+            stream,
+            bytes,
+            ends,
+        } => EventSummary::Data {
             stream: stream.value(),
             bytes: bytes.to_vec(),
-            end,
+            end: ends.stream(),
         },
         Event::Trailers { stream, .. } => EventSummary::Trailers(stream.value()),
         Event::HeadTooLarge {

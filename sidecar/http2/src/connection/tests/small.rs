@@ -2,7 +2,7 @@
 
 use super::bed::{Bed, SentFrame, id};
 use crate::frame::Kind;
-use crate::{Config, StreamId};
+use crate::{Config, Ends, StreamId};
 
 /// A client with streams whose windows let everything go.
 fn client(streams: u32) -> (Bed, Vec<StreamId>) {
@@ -45,16 +45,17 @@ fn pieces_that_nothing_was_sent_of_go_as_one_frame() {
     for _ in 0..5_000 {
         bed.connection.data(streams[0], b"x", false);
     }
-    assert_eq!(frames(&mut bed), [5_000]);
+    assert_eq!(frames(&mut bed), [vec![256; 19], vec![136]].concat());
 
     bed.connection.data(streams[0], b"a", false);
     bed.connection.data(streams[1], b"b", false);
     bed.connection.data(streams[0], b"c", false);
     assert_eq!(frames(&mut bed), [1, 1, 1], "others came between");
 
-    bed.connection.data(streams[0], &[0; 16_000], false);
-    bed.connection.data(streams[0], &[0; 16_000], false);
-    assert_eq!(frames(&mut bed), [16_000, 16_000], "no longer than a frame");
+    let part = |bed: &mut Bed, ends| bed.connection.data_part(streams[0], &[0; 9_000], ends);
+    part(&mut bed, Ends::Nothing);
+    part(&mut bed, Ends::Frame);
+    assert_eq!(frames(&mut bed), [9_000, 9_000], "no longer than a frame");
 
     bed.connection.data(streams[0], b"last", false);
     bed.connection.data(streams[0], &[], true);
@@ -64,6 +65,43 @@ fn pieces_that_nothing_was_sent_of_go_as_one_frame() {
         .map(|said| (said.payload.len(), said.flags))
         .collect();
     assert_eq!(ends, [(4, 1)], "the end, too");
+}
+
+/// What a server gets of frames that nothing was sent of: 10,000 octets, a message of 17, and the
+/// beginning of a long one, the last two in parts.
+fn framed_alone(window: u32) -> Vec<usize> {
+    let mut bed = Bed::client(Config::default());
+    let stream = bed.opens(false);
+    bed.events();
+    bed.connection.data(stream, &[0; 65_000], false);
+    bed.sent_frames();
+    bed.widen(0, window);
+    bed.widen(stream.value(), window);
+    bed.events();
+    for (octets, ends) in [
+        (10_000, Ends::Frame),
+        (10, Ends::Nothing),
+        (7, Ends::Frame),
+        (2_000, Ends::Nothing),
+        (3_000, Ends::Nothing),
+    ] {
+        bed.connection.data_part(stream, &vec![0; octets], ends);
+    }
+    bed.widen(0, 1 << 20);
+    bed.widen(stream.value(), 1 << 20);
+    bed.events();
+    frames(&mut bed)
+}
+
+#[test]
+fn frames_keep_the_limits_that_their_sender_gave_them() {
+    // At once, and from the queue behind a closed window.
+    for window in [1 << 20, 1] {
+        let frames = framed_alone(window);
+        let alone = frames.ends_with(&[17, 5_000]);
+        assert!(alone, "{window}: {frames:?}");
+        assert_eq!(frames.iter().sum::<usize>(), 15_017, "{window}: {frames:?}");
+    }
 }
 
 #[test]
