@@ -81,7 +81,7 @@ pub struct Levels {
     pub lapsed: usize,
     /// Leases that are kept although they have run out.
     pub stale: usize,
-    /// Seconds in which nobody silent is removed yet.
+    /// Seconds for which silent instances are still kept.
     pub grace_seconds: u64,
     /// Registrations without effect.
     pub contested: usize,

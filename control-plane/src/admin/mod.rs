@@ -1,9 +1,9 @@
 //! The admin listener: the mesh at a glance, as a page and as JSON, metrics and health.
 //!
 //! GET has no effect on anything, and no other method exists. Pages that show the mesh are refused
-//! to requests for a foreign host name ([`host`]); metrics and health tell nothing of it and are
-//! asked by whatever name a scraper knows. Nothing here is secret, and nothing is authenticated:
-//! the listener is on loopback unless told otherwise.
+//! to requests for a foreign host name ([`host`]). Metrics and health show nothing of it, and are served
+//! under any host name, because scrapers use different ones. Nothing here is secret, and nothing is
+//! authenticated: the listener is on loopback by default.
 
 mod markup;
 mod page;
@@ -29,7 +29,7 @@ use status::Gathered;
 pub use status::status;
 use view::{Extent, Filter};
 
-/// The page has its style in it and needs nothing else; nobody may frame it.
+/// The page has its style in it and loads nothing else; no other page may frame it.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 /// Longest wait for the task that owns the registry.
@@ -132,7 +132,7 @@ async fn counts(parts: &Parts) -> Option<LeaseCounts> {
     counting.await.ok()?.ok()
 }
 
-/// Ready: it takes all that it is for, changes too.
+/// Ready: it takes everything, changes too.
 async fn readyz(State(parts): State<Parts>) -> Response {
     if *parts.stopping.borrow() {
         return stopped();

@@ -101,7 +101,7 @@ fn overview(page: &mut String, status: &Status) {
         let seconds = status.grace_seconds;
         line(
             page,
-            &format!("Nobody silent is removed for another {seconds} s."),
+            &format!("Silent instances are kept for another {seconds} s."),
         );
     }
 }
@@ -212,7 +212,7 @@ fn configuration(member: &Member) -> String {
 }
 
 fn resources(member: &Member) -> String {
-    let mut text = format!("{} told", member.resources);
+    let mut text = format!("{} sent", member.resources);
     if member.pending > 0 {
         let _ = write!(text, ", {} unanswered", member.pending);
     }

@@ -21,7 +21,7 @@ use crate::serve::parts::Parts;
 /// instance lives is not known.
 pub const NOT_HEARD: &str = "not heard since the start";
 
-/// All of it.
+/// The whole status.
 #[derive(Debug, Serialize)]
 pub struct Status {
     pub time_unix: i64,
@@ -31,7 +31,7 @@ pub struct Status {
     pub grace_seconds: u64,
     /// Why the disk takes no writes; `None`: it does.
     pub store_unwritable: Option<String>,
-    /// Who depends on the old root alone; `None`: no rollover is under way.
+    /// What depends on the old root alone; `None`: no rollover is under way.
     pub rollover: Option<OldRootUsage>,
     pub services: Vec<Service>,
     /// How many were found, also those that are left out of `services`.
@@ -48,7 +48,7 @@ pub struct Status {
 pub struct Service {
     pub name: String,
     pub namespace: String,
-    /// `registered`, `written` in a document, or `undocumented`: registered alone.
+    /// `registered`, `written` in a document, or `undocumented`: registered without a document.
     pub kind: &'static str,
     pub endpoints: Vec<Endpoint>,
     /// Instances that announce themselves and take no calls.
@@ -69,7 +69,7 @@ pub struct Endpoint {
     pub instance: String,
     /// `live`, [`NOT_HEARD`], `lapsed` or `stale`.
     pub state: &'static str,
-    /// Until the lease runs out; negative: since it has.
+    /// Time until the lease runs out; negative: time since then.
     pub lease_ms: i64,
     pub joined_unix_ms: i64,
 }
@@ -119,7 +119,7 @@ pub async fn status(parts: &Parts) -> Option<serde_json::Value> {
     rendering.await.ok().flatten()
 }
 
-/// What only tasks can answer.
+/// The answers of tasks that own a part of the state.
 pub struct Gathered {
     report: RegistryReport,
     members: Vec<Sidecar>,
@@ -138,7 +138,7 @@ impl Gathered {
         })
     }
 
-    /// The status, as much of it as is wanted; all of a large mesh is some milliseconds of work.
+    /// The wanted part of the status; all of a large mesh takes some milliseconds.
     pub fn status(&self, parts: &Parts, extent: Extent<'_>) -> Status {
         let desired = parts.documents.desired().borrow().clone();
         let registry = parts.mesh.registry.published().borrow().clone();

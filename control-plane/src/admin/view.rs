@@ -1,5 +1,5 @@
 //! Which services and sidecars the page shows: all of a small mesh; of a large one as many as a person
-//! reads, those in trouble first, and the others when they are looked for by name.
+//! reads, those in trouble first. The others are found by name.
 //!
 //! Knows nothing of markup. `/status` has no limit and does not come here.
 

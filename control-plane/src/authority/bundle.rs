@@ -1,4 +1,4 @@
-//! The roots that are believed, as everybody is told.
+//! The trust bundle: the roots that every party accepts, and the forms in which it is handed out.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -62,8 +62,8 @@ impl Bundle {
         pem_of(self.roots.iter())
     }
 
-    /// The certificates as PEM, the signing one first: who has a certificate of another one sees
-    /// that it is time for the next.
+    /// The certificates as PEM, the signing one first: a reader whose certificate comes from another root
+    /// sees that it must be renewed.
     pub fn pem_signing_first(&self) -> String {
         let (signing, others): (Vec<_>, Vec<_>) =
             self.roots.iter().partition(|root| **root == self.signing);
@@ -76,7 +76,7 @@ fn pem_of<'r>(roots: impl Iterator<Item = &'r CertificateDer<'static>>) -> Strin
     pem::encode_many_config(&blocks.collect::<Vec<_>>(), LINE_FEEDS)
 }
 
-/// Files of ours end their lines as the system does.
+/// Our files use the system's line ends.
 pub(super) const LINE_FEEDS: pem::EncodeConfig =
     pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
 

@@ -1,5 +1,5 @@
-//! Our own certificates: what the control plane shows, and the operator's in a folder. Both are
-//! renewed at half of their life while the process runs, and at every step of a rollover.
+//! The control plane's certificate, and the operator's in a folder. Both are renewed at half of their
+//! life while the process runs, and at every step of a rollover.
 //!
 //! The one file of the authority that reads the clock and writes files.
 
@@ -22,8 +22,8 @@ const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
 const BUNDLE: &str = "bundle.pem";
 
-/// Life of both, whatever the life of sidecars' certificates is: a copy of the operator's folder is
-/// good for as long, and our own key never leaves memory.
+/// Life of both, whatever the life of sidecars' certificates is. A copy of the operator's folder can be
+/// used for as long; the control plane's key never leaves memory.
 pub(super) const LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Longest time between two looks at the clock, which may have been set. Seconds.
@@ -37,18 +37,18 @@ pub struct OperatorFolder {
 }
 
 impl OperatorFolder {
-    /// Takes the folder in `data` with its key and writes what is not up to date, or makes it.
+    /// Opens the folder in `data`, or makes it, and writes the files that are not up to date. Keeps its key.
     ///
     /// # Errors
-    /// [`AuthorityError::Signing`]. That it cannot be written is logged, and [`run`] tries again.
+    /// [`AuthorityError::Signing`]. A failed write is logged, and [`run`] tries again.
     pub fn open(
         authority: &Authority,
         data: &Path,
         now: i64,
     ) -> Result<OperatorFolder, AuthorityError> {
         let folder = data.join(OPERATOR_FOLDER);
-        // The key stays the same from start to start: so each of the three files may be replaced
-        // alone, and whoever reads meanwhile has a pair that fits.
+        // The key stays the same over restarts, so each of the three files may be replaced alone, and a
+        // reader always finds a certificate that fits the key.
         let kept = fs::read_to_string(folder.join(KEY)).ok();
         let kept = kept.and_then(|pem| KeyPair::from_pem(&pem).ok());
         let key = kept.map_or_else(KeyPair::generate, Ok)?;
@@ -61,8 +61,8 @@ impl OperatorFolder {
         Ok(opened)
     }
 
-    /// When it has to be written: at half of the life of what is there, at once if that is not all
-    /// of it, or of other roots. Seconds since 1970-01-01 UTC.
+    /// When the files have to be written: at half of the certificate's life, or at once if a file is missing
+    /// or the roots are others. Seconds since 1970-01-01 UTC.
     fn due(&self, authority: &Authority) -> i64 {
         let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
         let is_same = read(KEY) == self.key.serialize_pem()
@@ -100,7 +100,7 @@ impl OperatorFolder {
 }
 
 fn write_aside(path: &Path, mode: u32, text: &str) -> io::Result<()> {
-    // What an earlier process left there may have another mode.
+    // A file that an earlier process left may have another mode.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -121,12 +121,12 @@ pub async fn run(authority: Authority, folder: OperatorFolder) {
         let wait = wait_seconds(clock::unix_seconds(), due);
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(wait)) => {}
-            // SentState at every step, also at a promotion, which changes who signs and not the bundle.
+            // Wakes at every step, also at a promotion, which changes the signing root and not the bundle.
             // Cannot fail: we hold the sender.
             _ = bundle.changed() => due = i64::MIN,
         }
         let now = clock::unix_seconds();
-        // Never later than by a clock that has been set back.
+        // If the clock was set back, the renewal is at most half a life away all the same.
         due = due.min(now + half_life_seconds());
         if due > now {
             continue;
@@ -134,7 +134,7 @@ pub async fn run(authority: Authority, folder: OperatorFolder) {
         let renewed = authority.renew_own(now);
         match renewed.and_then(|()| folder.write(&authority, now)) {
             Ok(()) => (due, said) = (now + half_life_seconds(), None),
-            // JoinAttempt again each second, said once.
+            // Tried again each second, logged once.
             Err(error) => {
                 let problem = error.to_string();
                 if said.as_ref() != Some(&problem) {

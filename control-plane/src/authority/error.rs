@@ -7,24 +7,24 @@ use tonic::Status;
 
 use crate::storage::store::StoreError;
 
-/// Why the authority did not do what it was asked.
+/// Why the authority refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The data folder is another mesh's.
+    /// The data folder belongs to another mesh.
     #[error(
         "the data folder is of the trust domain `{kept}`, and the documents say `{asked}`: use \
          another --data, or the Mesh document of this one"
     )]
     TrustDomain {
-        /// The one in the store.
+        /// The trust domain in the store.
         kept: String,
-        /// The one that the documents say.
+        /// The trust domain in the documents.
         asked: String,
     },
-    /// What was kept cannot be read.
+    /// A stored value cannot be read.
     #[error("{0} in the store cannot be read: bring the data folder back from a copy")]
     Damaged(&'static str),
     /// The system gives no random octets.
@@ -47,7 +47,7 @@ pub enum AuthorityError {
         /// What the system answered.
         source: io::Error,
     },
-    /// The root's own time is over.
+    /// The signing root has expired.
     #[error("the root that signs has ended: it should have been rotated (`outrider rotate`)")]
     RootEnded,
     /// What the caller sent is no request for a certificate.

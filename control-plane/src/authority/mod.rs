@@ -1,9 +1,8 @@
-//! The certificate authority of the mesh: roots, bundles, and a certificate for whoever may have
-//! one.
+//! The certificate authority of the mesh: roots, bundles and certificates.
 //!
-//! Issues under the name that its caller says; who may have which name is decided by tokens and
-//! by the certificates of those who renew (`service`). Time is an argument everywhere but in the
-//! task that renews our own (`credentials`).
+//! Issues a certificate for any name that it is called with. `service` decides which name a client may
+//! have: by its token, or when it renews by its present certificate. Time is an argument everywhere but in
+//! the task that renews the control plane's certificate (`credentials`).
 //! Reference: SPIFFE X.509-SVID, SPIFFE Trust Domain and Bundle.
 
 mod bundle;
@@ -40,7 +39,7 @@ use rollover::Roots;
 pub use root::random_member;
 use root::{Root, Validity};
 
-/// A certificate and what it is believed through.
+/// A certificate and the chain that verifies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// Leaf first.
@@ -63,14 +62,14 @@ struct Shared {
     longest_life: i64,
     roots: watch::Sender<Roots>,
     bundle: watch::Sender<Arc<Bundle>>,
-    /// What the control plane shows when somebody connects. The key lives as long as the process.
+    /// The control plane's server certificate. The key lives as long as the process.
     own_key: KeyPair,
     own: watch::Sender<Arc<CertifiedKey>>,
-    /// Held during a step of a rollover: two at once would build on the same state.
+    /// Held during a step of a rollover: two steps at once would start from the same state.
     rotating: Arc<Mutex<()>>,
 }
 
-/// The trust domain that `store` is of; `None` before the first start. Blocks for the disk.
+/// The trust domain of `store`; `None` before the first start. Blocks for the disk.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -93,7 +92,7 @@ impl Authority {
     /// for the disk.
     ///
     /// # Errors
-    /// [`AuthorityError::TrustDomain`]: the store is another mesh's. Else it cannot be read.
+    /// [`AuthorityError::TrustDomain`]: the store belongs to another mesh. Else it cannot be read.
     pub fn open(
         store: &Store,
         trust_domain: &str,
@@ -129,18 +128,18 @@ impl Authority {
         &self.shared.trust_domain
     }
 
-    /// The roots to believe, now and whenever they change.
+    /// The roots to accept, now and whenever they change.
     pub fn bundle(&self) -> watch::Receiver<Arc<Bundle>> {
         self.shared.bundle.subscribe()
     }
 
-    /// What the control plane proves itself with, `spiffe://<trust domain>/control-plane`, now and
-    /// whenever it is renewed.
+    /// The control plane's certificate, for `spiffe://<trust domain>/control-plane`, now and whenever it is
+    /// renewed.
     pub fn own(&self) -> watch::Receiver<Arc<CertifiedKey>> {
         self.shared.own.subscribe()
     }
 
-    /// The bundle of an earlier time, as it was, if the control plane is still believed under it.
+    /// An earlier bundle, as it was, if it still verifies the control plane.
     /// Blocks for the disk.
     ///
     /// # Errors
@@ -180,8 +179,8 @@ impl Authority {
         self.issue(&path, member, key, self.shared.life, now)
     }
 
-    /// Takes a step of a rollover; kept and told when it returns. The SHA-256 of each root of the
-    /// bundle, in hexadecimal digits, the signing one first.
+    /// Takes a step of a rollover, which is stored and published when this returns. Gives the SHA-256 of each
+    /// root of the bundle, in hexadecimal digits, the signing one first.
     ///
     /// # Errors
     /// [`AuthorityError::OutOfOrder`]: the step does not follow the one before.
@@ -192,7 +191,7 @@ impl Authority {
     ) -> Result<Vec<String>, AuthorityError> {
         let alone = Arc::clone(&self.shared.rotating).lock_owned().await;
         let authority = self.clone();
-        // On a thread that nobody cancels: a caller that goes away leaves a whole step behind.
+        // On a thread of its own: a caller that goes away does not interrupt the step.
         let stepped = tokio::task::spawn_blocking(move || authority.take_step(&alone, step, now));
         stepped.await.unwrap_or(Err(AuthorityError::Interrupted))
     }
@@ -205,7 +204,7 @@ impl Authority {
     ) -> Result<Vec<String>, AuthorityError> {
         let (roots, bundle) = self.shared.keep_step(step, now)?;
         let hashes = signing_first(&roots);
-        // The roots first: who sees the new bundle is answered by them.
+        // The roots first: a client that has seen the new bundle must get certificates under it.
         self.shared.roots.send_replace(roots);
         self.shared.bundle.send_replace(Arc::new(bundle));
         self.renew_own(now)?;
@@ -261,7 +260,8 @@ fn kept_roots(
     tables::roots(transaction, now)
 }
 
-/// The longest life that there was or is. A disk that takes no writes keeps it at a later start.
+/// The longest life of certificates until now, `life` included. If the disk takes no writes, a later start
+/// stores it.
 fn longest_life(store: &Store, life: Duration) -> Result<i64, AuthorityError> {
     let kept = store.read(tables::longest_life)?.unwrap_or(0);
     let longest = kept.max(life.as_secs());

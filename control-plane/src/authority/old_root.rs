@@ -30,7 +30,7 @@ impl Authority {
         })
     }
 
-    /// Would a token that carries this hash of a bundle be good for nothing without the old root?
+    /// Would a token with this hash of a bundle be useless without the old root?
     /// Blocks for the disk.
     ///
     /// # Errors

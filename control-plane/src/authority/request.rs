@@ -1,7 +1,7 @@
-//! A request for a certificate: the key that whoever asks has proved to hold.
+//! A certificate signing request: a public key, and the proof that the client has its private key.
 //!
-//! Only the key is taken; names and extensions in a request are ignored, so that nobody can ask
-//! for another's name. Reference: PKCS#10, RFC 2986.
+//! Only the key is used; names and extensions in a request are ignored, so that a client cannot ask
+//! for another name. Reference: PKCS#10, RFC 2986.
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SubjectPublicKeyInfo};
 use x509_parser::certification_request::X509CertificationRequest;
@@ -9,13 +9,13 @@ use x509_parser::prelude::FromDer;
 
 use super::error::AuthorityError;
 
-/// Longest request that is looked at. Octets; one with a P-256 key has about 250.
+/// Longest request that is parsed. Octets; one with a P-256 key has about 250.
 const OCTETS_MAX: usize = 16 * 1_024;
 
 /// The key of the request `der`, EC P-256.
 ///
 /// # Errors
-/// [`AuthorityError::Request`]: it is none, is not signed by its own key, or the key is of another
+/// [`AuthorityError::Request`]: it is not a request, is not signed by its own key, or has a key of another
 /// kind.
 pub fn requested_key(der: &[u8]) -> Result<SubjectPublicKeyInfo, AuthorityError> {
     let refused = AuthorityError::Request;

@@ -1,9 +1,8 @@
 //! Which roots there are, which one signs, and the three steps from one root to the next.
 //!
-//! A step returns the next state and changes nothing itself; keeping and telling it is the
-//! caller's. Every state's bundle has a root in common with the one before and the one after, and
-//! whatever is signed leads to each root of the bundle: while the new root signs, its certificate
-//! signed by the old one goes along.
+//! A step returns the next state and changes nothing itself; the caller stores and publishes it. Every
+//! state's bundle has a root in common with the one before and the one after, and each root of the bundle
+//! verifies all that is signed: while the new root signs, its certificate signed by the old one goes along.
 
 use std::slice;
 use std::sync::Arc;
@@ -31,7 +30,7 @@ pub enum Roots {
         /// The new root.
         next: Arc<Root>,
     },
-    /// The new root signs, the old one is still believed.
+    /// The new root signs, the old one is still accepted.
     Promoted {
         /// The new root.
         signing: Arc<Root>,
@@ -65,7 +64,7 @@ impl Roots {
         }
     }
 
-    /// What goes along with a leaf.
+    /// The certificates sent after a leaf.
     pub fn intermediates(&self) -> &[CertificateDer<'static>] {
         match self {
             Roots::Settled { .. } | Roots::Added { .. } => &[],

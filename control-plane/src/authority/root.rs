@@ -1,7 +1,7 @@
 //! One root: its key, its certificate, and what it signs.
 //!
-//! Decides the form and the dates of certificates. Does not know whom they are for, nor whether
-//! this root is the one that signs at present (`rollover`). Keys are EC P-256.
+//! Decides the form and the dates of certificates. Does not know which names may have one, nor which root
+//! signs at present (`rollover`). Keys are EC P-256.
 //! Reference: SPIFFE X.509-SVID 4, RFC 5280 4.1 and 4.2.
 
 use std::fmt;
@@ -17,12 +17,11 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::error::AuthorityError;
 use crate::members::MemberId;
 
-/// How long a root is believed: ten years. Its end is the end of the mesh unless a rollover came
-/// before.
+/// Life of a root: ten years. Without a rollover before its end the mesh ends with it.
 const ROOT_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// How much earlier than now a certificate begins, for clocks that differ. Seconds; at most, a
-/// short-lived one is back-dated by its life.
+/// How much earlier than now a certificate begins at most, for clocks that differ. Seconds. One with a
+/// shorter life begins earlier by its life.
 const BACK_DATED_SECONDS_MAX: i64 = 300;
 
 /// From when to when. Seconds since 1970-01-01 UTC.
@@ -74,7 +73,7 @@ impl Root {
         Root::load(certificate.der(), &key.serialize_der())
     }
 
-    /// A root as it was kept: certificate and PKCS#8 key, DER.
+    /// A root from the store: certificate and PKCS#8 key, DER.
     ///
     /// # Errors
     /// [`AuthorityError::Damaged`] or [`AuthorityError::Signing`]: it cannot be read.
@@ -117,7 +116,7 @@ impl Root {
         self.not_after
     }
 
-    /// A leaf for `key` that names exactly `uri`, and is numbered as one of `member`'s.
+    /// A leaf for `key` that names exactly `uri`; its serial number belongs to `member`.
     ///
     /// # Errors
     /// [`AuthorityError::Signing`].
@@ -139,8 +138,8 @@ impl Root {
         Ok(params.signed_by(key, &self.issuer)?.into())
     }
 
-    /// `other`'s name and key, signed by this root: whoever believes this one alone finds a way to
-    /// what the other signs.
+    /// `other`'s name and key, signed by this root: a client that accepts only this root can verify what
+    /// `other` signs.
     ///
     /// # Errors
     /// [`AuthorityError::Signing`].
@@ -199,7 +198,7 @@ fn serial(member: MemberId) -> Result<SerialNumber, AuthorityError> {
     Ok(SerialNumber::from_slice(&octets))
 }
 
-/// A member that has just joined, or somebody who never will.
+/// A new id, for a member that is joining or for a certificate that belongs to no member.
 ///
 /// # Errors
 /// [`AuthorityError::NoRandomness`].

@@ -1,8 +1,7 @@
-//! What sidecars ask of the authority: its bundle, a first certificate, the next one.
+//! The requests of sidecars to the authority: its bundle, a first certificate, a renewal.
 //!
-//! Decides who gets a certificate for which service: a first one by the token that was issued for
-//! it, the next one by the certificate of the connection. What a message says of names is never
-//! asked.
+//! Decides which service a certificate names: for a first one the service of the token, for a renewal
+//! that of the connection's certificate. Names in the request have no effect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +23,8 @@ use crate::serve::parts::Parts;
 use crate::storage::journal::{EventKind, Journal};
 use crate::tokens::{Joining, Tokens};
 
-/// Largest request that is read. Bytes; 64 KiB: anybody may send one, and a token and a request
-/// for a certificate are below 1 KiB.
+/// Largest request that is read. Bytes; 64 KiB. Clients without a certificate may send one, and a token
+/// with a signing request is below 1 KiB.
 const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// Renewals of one member: the shortest certificates live for 10 s, and are renewed after half of it.
@@ -46,7 +45,7 @@ pub struct CertificateAuthority {
 }
 
 impl CertificateAuthority {
-    /// Issues as `parts` say.
+    /// The service, made of `parts`.
     pub fn service(parts: &Parts) -> server::CertificateAuthorityServer<CertificateAuthority> {
         let service = CertificateAuthority {
             authority: parts.authority.clone(),
@@ -67,8 +66,8 @@ impl CertificateAuthority {
     ) -> Result<(Joining, SubjectPublicKeyInfo), Status> {
         let now = clock::unix_seconds();
         let token = self.tokens.check(&request.token, now).await?;
-        for_whom_it_is(&token, request)?;
-        // Before the join is counted: a request that is none joins nobody.
+        check_service(&token, request)?;
+        // Before the join is counted: a malformed request must not use up the token.
         let key = requested_key(&request.certificate_signing_request)?;
         let joining = self.tokens.record_join(token, now).await?;
         Ok((joining, key))
@@ -97,9 +96,9 @@ impl CertificateAuthority {
     }
 }
 
-/// A sidecar with the token of another service is set up wrong: it would be told so by its own
-/// certificate, and no other part would know.
-fn for_whom_it_is(token: &Token, request: &v1::JoinRequest) -> Result<(), Status> {
+/// Refuses a sidecar with the token of another service: it is set up wrong. Otherwise only the sidecar would
+/// notice, by the name in its certificate.
+fn check_service(token: &Token, request: &v1::JoinRequest) -> Result<(), Status> {
     let v1::JoinRequest {
         namespace, service, ..
     } = request;

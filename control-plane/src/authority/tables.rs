@@ -1,4 +1,4 @@
-//! What the authority keeps in the store: its trust domain, its roots, and every bundle it told.
+//! What the authority keeps in the store: its trust domain, its roots, and every bundle it published.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::storage::store::existing;
 const AUTHORITY: TableDefinition<'_, &str, &str> = TableDefinition::new("authority");
 const TRUST_DOMAIN: &str = "trust_domain";
 
-/// When the root that signs was promoted, while the one before is believed. Seconds since
+/// When the signing root was promoted, while the one before is still accepted. Seconds since
 /// 1970-01-01 UTC.
 const PROMOTED: &str = "promoted_unix";
 
 /// The longest life that certificates were ever issued with. Seconds.
 const LONGEST_LIFE: &str = "longest_life_seconds";
 
-/// By age, oldest first: does it sign, certificate, key. One or two rows, of which one signs: so
-/// every content is a state of a rollover, and a step is one transaction.
+/// The roots by age, oldest first: does it sign, certificate, key. It has one or two rows, of which one signs,
+/// so every content is a state of a rollover, and a step is one transaction.
 const ROOTS: TableDefinition<'_, u64, (bool, &[u8], &[u8])> = TableDefinition::new("roots");
 
 /// Every bundle there was, by its SHA-256: a [`GetBundleResponse`].
@@ -99,7 +99,7 @@ pub fn roots(transaction: &ReadTransaction, now: i64) -> Result<Option<Roots>, A
             next: Arc::clone(next),
         })),
         [(false, former), (true, signing)] => {
-            // A version that did not keep the moment promoted it before now.
+            // An earlier version of Outrider promoted it and did not store when: use the present.
             let promoted_unix = number(transaction, PROMOTED)?.unwrap_or(now);
             Roots::promoted(Arc::clone(signing), Arc::clone(former), now, promoted_unix).map(Some)
         }
@@ -107,7 +107,7 @@ pub fn roots(transaction: &ReadTransaction, now: i64) -> Result<Option<Roots>, A
     }
 }
 
-/// Keeps the roots in place of those there were, and their bundle beside the earlier ones.
+/// Replaces the stored roots, and adds their bundle to the earlier ones.
 pub fn keep_roots(
     transaction: &WriteTransaction,
     roots: &Roots,

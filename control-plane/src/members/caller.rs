@@ -78,10 +78,10 @@ pub fn from(extensions: &Extensions) -> IpAddr {
     caller.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
-/// The sidecar that speaks.
+/// The calling sidecar.
 ///
 /// # Errors
-/// UNAUTHENTICATED without a certificate, PERMISSION_DENIED for anybody else.
+/// UNAUTHENTICATED without a certificate, PERMISSION_DENIED for any other caller.
 pub fn sidecar(extensions: &Extensions) -> Result<&Workload, Status> {
     match identity(extensions) {
         Some(Identity::Sidecar(workload)) => Ok(workload),
@@ -94,12 +94,12 @@ pub fn sidecar(extensions: &Extensions) -> Result<&Workload, Status> {
     }
 }
 
-/// The last word on a stream whose client's certificate has ended.
+/// How a stream ends whose client's certificate has expired.
 pub fn expired() -> Status {
     Status::unavailable("the certificate of this connection has expired: renew it, connect again")
 }
 
-/// The last word on a stream when the process stops.
+/// How a stream ends when the process stops.
 pub fn stopping() -> Status {
     Status::unavailable("the control plane stops: connect again")
 }

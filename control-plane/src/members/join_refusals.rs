@@ -31,7 +31,7 @@ const ALL: Rate = Rate {
 /// Longest recorded part of a text from a client without a token. Bytes; 63: a DNS label.
 const WORD_BYTES_MAX: usize = 63;
 
-/// Who tried to join, by the unverified words of the request.
+/// The client that tried to join, by the unverified text of the request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JoinAttempt {
     service: String,
@@ -76,7 +76,7 @@ pub struct JoinRefusals {
 }
 
 impl JoinRefusals {
-    /// JoinRefusals that are written to `journal` and counted in `metrics`.
+    /// Refusals are written to `journal` and counted in `metrics`.
     pub fn new(journal: &Journal, metrics: &Arc<Metrics>) -> JoinRefusals {
         JoinRefusals {
             journal: journal.clone(),

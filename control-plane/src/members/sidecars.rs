@@ -76,8 +76,8 @@ impl SidecarInfo {
     }
 }
 
-/// Our sidecars' `node.id` is `namespace/service/instance`; other clients have ids that name
-/// nobody, and only a `node.cluster`.
+/// Our sidecars' `node.id` is `namespace/service/instance`; the ids of other clients name no service, and
+/// their `node.cluster` does.
 fn is_misnamed(workload: &Workload, node: &Node) -> bool {
     let mut parts = node.id.split('/');
     let named = match (parts.next(), parts.next(), parts.next()) {
@@ -118,7 +118,7 @@ pub struct Sidecar {
     pub progress: Progress,
     /// The last version of which it uses everything it subscribes to.
     pub applied: Applied,
-    /// What it was told, and what it said of it.
+    /// What was sent to it, and which of that it refused.
     pub standings: Vec<Standing>,
 }
 

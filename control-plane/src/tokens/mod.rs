@@ -1,7 +1,7 @@
-//! Join tokens: who may have a first certificate of which service, and until when.
+//! Join tokens: each allows its holder a first certificate of one service, until it expires or is revoked.
 //!
-//! Makes, lists and revokes them, and says whether one still counts. The text form is
-//! `outrider_proto::token`. Of a secret only its SHA-256 is kept: 32 random octets need no salt
+//! Makes, lists and revokes them, and says whether one is valid. The text form is
+//! `outrider_proto::token`. Of a secret only its SHA-256 is stored: 32 random octets need no salt
 //! and no slow hash.
 
 mod error;
@@ -25,10 +25,10 @@ pub use error::TokensError;
 use joins::Joins;
 use record::Record;
 
-/// Life of a token where nobody says another. Seconds; a day.
+/// Default life of a token. Seconds; a day.
 const LIFE_SECONDS_DEFAULT: u32 = 86_400;
 
-/// Longest life of a token. Seconds; a year. A longer one would outlive whoever remembers it.
+/// Longest life of a token. Seconds; a year. A longer one would be forgotten before it expires.
 const LIFE_SECONDS_MAX: u32 = 365 * 86_400;
 
 /// How long a token that has expired stays in the list. Seconds; 30 days.
@@ -43,7 +43,7 @@ pub struct Tokens {
     joins: Arc<Joins>,
 }
 
-/// A token that counts, as it was issued.
+/// A valid token, as it was issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joining {
     /// Which token.
@@ -72,7 +72,7 @@ pub fn revoke_kept(store: &Store, id: &str) -> Result<(), TokensError> {
 }
 
 impl Tokens {
-    /// The tokens kept in `store`, for a mesh that is believed under `bundle`.
+    /// The tokens stored in `store`, for a mesh whose trust bundle is `bundle`.
     pub fn open(store: &Store, trust_domain: &str, bundle: watch::Receiver<Arc<Bundle>>) -> Tokens {
         Tokens {
             store: store.clone(),
@@ -82,7 +82,7 @@ impl Tokens {
         }
     }
 
-    /// Makes a token; kept when it returns. An empty namespace is `default`.
+    /// Makes a token, which is stored when this returns. An empty namespace is `default`.
     ///
     /// # Errors
     /// [`TokensError::Name`], [`TokensError::Life`]: what was asked for is out of range.
@@ -101,8 +101,8 @@ impl Tokens {
         })
     }
 
-    /// Every token, oldest first; those that have expired for 30 days. Joins that the disk does not
-    /// take yet are not counted.
+    /// Every token, oldest first; expired ones for 30 days. Joins that could not be written to the disk yet
+    /// are not counted.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -115,7 +115,7 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Of each token, by its id: the hash that it carries of the bundle of then, if that was kept.
+    /// For each token, by its id: the hash of the bundle that it carries, if that was stored.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -123,8 +123,8 @@ impl Tokens {
         self.off_the_loop(|store| store.read(record::bundles)).await
     }
 
-    /// Of each token that counts at `now`: the hash that it carries of the bundle of then. `None`: a
-    /// version made it that did not keep this.
+    /// For each token that is valid at `now`: the hash of the bundle that it carries. `None`: an earlier
+    /// version of Outrider made the token and did not store this.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -133,9 +133,8 @@ impl Tokens {
         self.off_the_loop(live).await
     }
 
-    /// Ends a token; nobody joins with it once this has returned. Whoever has joined stays a
-    /// member: a certificate is renewed by itself, without end. Its service, as
-    /// `namespace/service`.
+    /// Revokes a token: no sidecar joins with it once this has returned. A sidecar that has joined stays a
+    /// member, because it renews with its certificate. Gives the token's service, as `namespace/service`.
     ///
     /// # Errors
     /// [`TokensError::Missing`]: there is none with this id.
@@ -147,7 +146,8 @@ impl Tokens {
         Ok(format!("{}/{}", record.namespace, record.service))
     }
 
-    /// Reads a token's text and says whether it counts at `now`. Cheap: a stranger may ask.
+    /// Parses a token's text and checks that it is valid at `now`. Cheap, because clients without a
+    /// certificate call it.
     ///
     /// # Errors
     /// [`TokensError::Text`], [`TokensError::Unknown`], [`TokensError::Expired`],
@@ -161,8 +161,8 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Counts a join with a token that [`Tokens::check`] has let pass, unless it has stopped
-    /// counting since, or is used too often. Waits for no write: the count is written down soon after.
+    /// Counts a join with a token that [`Tokens::check`] has accepted, unless the token has expired or was
+    /// revoked since, or is used too often. Waits for no write: the count is written soon after.
     ///
     /// # Errors
     /// As [`Tokens::check`]; [`TokensError::TooOften`].
@@ -185,7 +185,7 @@ impl Tokens {
         })
     }
 
-    /// Writes down how often tokens were used, as soon as the disk takes it.
+    /// Writes how often tokens were used, as soon as the disk takes it.
     async fn write_joins(&self) {
         while let Err(error) = self.write_counted().await {
             if !matches!(error, TokensError::Store(StoreError::Unwritable(_))) {
@@ -250,7 +250,7 @@ impl Tokens {
         Ok((token, record))
     }
 
-    /// The store blocks for the disk: it is asked where that holds nobody up.
+    /// The store blocks for the disk, so it is used on a thread for blocking work.
     async fn off_the_loop<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, TokensError> + Send + 'static,
@@ -261,8 +261,8 @@ impl Tokens {
     }
 }
 
-/// Does `token` count at `now`, given what was kept of it? Nothing but "unknown" is said to
-/// somebody who does not know the secret.
+/// Is `token` valid at `now`, given what is stored of it? A client that does not know the secret learns
+/// nothing but "unknown".
 fn judge<'a>(
     token: &Token,
     record: Option<&'a Record>,
@@ -270,7 +270,7 @@ fn judge<'a>(
 ) -> Result<&'a Record, TokensError> {
     let record = record.ok_or(TokensError::Unknown)?;
     let secret = verify_slices_are_equal(&secret_sha256(token), &record.secret_sha256);
-    // Both are the issuer's own words: a text that was edited is none of its tokens.
+    // The issuer wrote both: a text that was edited is not its token.
     let is_as_issued = record.namespace == token.namespace && record.service == token.service;
     if secret.is_err() || !is_as_issued {
         return Err(TokensError::Unknown);

@@ -1,4 +1,4 @@
-//! What is kept of a token, and the table it is kept in.
+//! What is stored of a token, and the table it is stored in.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::storage::store::existing;
 /// Id to a [`Record`] in JSON.
 const TOKENS: TableDefinition<'_, [u8; 8], &[u8]> = TableDefinition::new("tokens");
 
-/// What is kept of a token: all but its secret.
+/// What is stored of a token: all but its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub namespace: String,
@@ -21,19 +21,19 @@ pub struct Record {
     pub secret_sha256: [u8; 32],
     /// Seconds since 1970-01-01 UTC.
     pub created_unix: i64,
-    /// Seconds since 1970-01-01 UTC; the first moment at which it does not count.
+    /// Seconds since 1970-01-01 UTC; the first moment at which it is not valid.
     pub expires_unix: i64,
     pub revoked: bool,
-    /// How many joins it was good for.
+    /// How many joins it was used for.
     pub joins: u64,
-    /// The hash that it carries of the bundle of then. `None`: a version made it that did not keep
-    /// this.
+    /// The hash of the bundle that it carries. `None`: an earlier version of Outrider made the token and did
+    /// not store this.
     #[serde(default)]
     pub bundle_sha256: Option<[u8; 32]>,
 }
 
 impl Record {
-    /// As an operator is told.
+    /// As operators see it.
     pub fn details(&self, id: [u8; 8]) -> v1::Token {
         v1::Token {
             id: hex(&id),
@@ -80,7 +80,7 @@ pub fn all(transaction: &ReadTransaction) -> Result<Vec<v1::Token>, TokensError>
     Ok(found)
 }
 
-/// Of each token whose bundle is known, by the token's id: the hash of it.
+/// For each token whose bundle is known, by the token's id: the hash of the bundle.
 pub fn bundles(transaction: &ReadTransaction) -> Result<BTreeMap<String, [u8; 32]>, TokensError> {
     let mut found = BTreeMap::new();
     let Some(tokens) = existing(transaction.open_table(TOKENS))? else {
@@ -94,7 +94,7 @@ pub fn bundles(transaction: &ReadTransaction) -> Result<BTreeMap<String, [u8; 32
     Ok(found)
 }
 
-/// Of each token that counts at `now`: the hash of its bundle.
+/// For each token that is valid at `now`: the hash of its bundle.
 pub fn live_bundles(
     transaction: &ReadTransaction,
     now: i64,
@@ -132,7 +132,7 @@ pub fn find_to_change(
     kept.map(|kept| Record::parse(kept.value())).transpose()
 }
 
-/// Keeps a token in place of what was kept of it.
+/// Replaces what is stored of a token.
 pub fn replace(
     transaction: &WriteTransaction,
     id: [u8; 8],
@@ -141,7 +141,7 @@ pub fn replace(
     put(&mut open(transaction)?, id, record)
 }
 
-/// Adds joins to what is kept of tokens; one that is forgotten by now has none.
+/// Adds joins to the stored tokens; a token that was removed meanwhile is left out.
 pub fn add_joins(
     transaction: &WriteTransaction,
     counted: &BTreeMap<[u8; 8], u64>,
@@ -155,7 +155,7 @@ pub fn add_joins(
     Ok(())
 }
 
-/// Marks a token; `None`: there is none.
+/// Marks a token as revoked; `None`: there is none.
 pub fn revoke(transaction: &WriteTransaction, id: [u8; 8]) -> Result<Option<Record>, TokensError> {
     let Some(record) = find_to_change(transaction, id)? else {
         return Ok(None);

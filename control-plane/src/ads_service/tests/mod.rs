@@ -1,4 +1,4 @@
-//! StreamLimiter over real connections; who calls is said by the test instead of a certificate.
+//! Streams over real connections; the test names the caller instead of a certificate.
 
 mod bed;
 
