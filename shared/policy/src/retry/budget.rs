@@ -8,7 +8,7 @@
 //! Shared between workers, so the value packs into one word: time is kept in steps of 100 ms.
 //! The idea of a budget is Finagle's; gRFC A6 throttles to the same end.
 
-use crate::Tick;
+use crate::{Tick, Word};
 
 /// One retry, in hundredths of a token; a call earns `percent` of these.
 const TOKEN: u32 = 100;
@@ -87,22 +87,6 @@ impl RetryBudget {
         (after, true)
     }
 
-    /// The whole state in one word.
-    pub const fn to_bits(self) -> u64 {
-        (self.step as u64) << (2 * PURSE_BITS)
-            | (self.by_calls as u64) << PURSE_BITS
-            | self.by_time as u64
-    }
-
-    /// The inverse of [`to_bits`](RetryBudget::to_bits); every word is a legal state.
-    pub const fn from_bits(bits: u64) -> RetryBudget {
-        RetryBudget {
-            by_calls: (bits >> PURSE_BITS) as u32 & PURSE_MAX,
-            by_time: bits as u32 & PURSE_MAX,
-            step: (bits >> (2 * PURSE_BITS)) as u32,
-        }
-    }
-
     /// Lets time pass. A `now` behind another worker's changes nothing.
     fn at(self, rules: &BudgetRules, now: Tick) -> RetryBudget {
         let step = step_of(now).max(self.step);
@@ -123,6 +107,23 @@ impl RetryBudget {
                 .saturating_add(income)
                 .min(time_purse_max(rules)),
             step,
+        }
+    }
+}
+
+/// Only a budget whose step is 3.4 years old packs to `u64::MAX`.
+impl Word for RetryBudget {
+    fn to_bits(self) -> u64 {
+        u64::from(self.step) << (2 * PURSE_BITS)
+            | u64::from(self.by_calls) << PURSE_BITS
+            | u64::from(self.by_time)
+    }
+
+    fn from_bits(bits: u64) -> RetryBudget {
+        RetryBudget {
+            by_calls: (bits >> PURSE_BITS) as u32 & PURSE_MAX,
+            by_time: bits as u32 & PURSE_MAX,
+            step: (bits >> (2 * PURSE_BITS)) as u32,
         }
     }
 }

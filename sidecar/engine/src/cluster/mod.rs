@@ -4,6 +4,7 @@
 //! configuration makes a new [`ClusterState`] around the same [`EndpointState`]s, so calls in flight
 //! keep what they hold and nothing learned is lost.
 
+pub(crate) mod atomic_word;
 pub(crate) mod lines;
 pub(crate) mod shared_budget;
 

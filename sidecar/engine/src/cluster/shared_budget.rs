@@ -1,24 +1,12 @@
-//! State that several workers must agree on: a `Copy` value in one atomic word.
-//!
-//! All memory orderings of the sidecar's decision state are in this file. The rules themselves are
-//! pure steps in `policy`; here they run in a compare-exchange loop.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! A cluster's retry budget, one for all workers.
 
 use outrider_policy::{BudgetRules, RetryBudget, Tick};
 
-/// No budget packs to this (its step would be 3.4 years old): nobody has used the word yet.
-const UNUSED: u64 = u64::MAX;
+use super::atomic_word::AtomicWord;
 
 /// A retry budget shared by all workers of the process. It begins with its first call.
-#[derive(Debug)]
-pub struct SharedBudget(AtomicU64);
-
-impl Default for SharedBudget {
-    fn default() -> SharedBudget {
-        SharedBudget(AtomicU64::new(UNUSED))
-    }
-}
+#[derive(Debug, Default)]
+pub struct SharedBudget(AtomicWord<RetryBudget>);
 
 impl SharedBudget {
     /// A call was received: it earns its share of a retry.
@@ -31,30 +19,13 @@ impl SharedBudget {
         self.step(rules, now, |budget| budget.spend(rules, now))
     }
 
-    // Relaxed is enough: the word is the whole state, nothing else is published through it.
     fn step<T>(
         &self,
         rules: &BudgetRules,
         now: Tick,
         advance: impl Fn(RetryBudget) -> (RetryBudget, T),
     ) -> T {
-        let mut seen = self.0.load(Ordering::Relaxed);
-        loop {
-            let budget = match seen {
-                UNUSED => RetryBudget::new(rules, now),
-                bits => RetryBudget::from_bits(bits),
-            };
-            let (next, answer) = advance(budget);
-            match self.0.compare_exchange_weak(
-                seen,
-                next.to_bits(),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return answer,
-                Err(current) => seen = current,
-            }
-        }
+        self.0.step(|| RetryBudget::new(rules, now), advance)
     }
 }
 
