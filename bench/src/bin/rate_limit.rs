@@ -20,7 +20,7 @@ fn main() {
     println!("| limit | ns a decision | admitted or waiting |\n|---|---|---|");
     for (name, rules) in algorithms() {
         let mut state = LimitState::new(&rules);
-        report(name, |_, now| state.take(&rules, now));
+        report(name, |_, now| state.take(&rules, now, Duration::MAX));
     }
     for keys in [1, 1_000, 10_000] {
         let rules = RateLimit {
@@ -33,7 +33,7 @@ fn main() {
         report(&format!("token bucket, one of {keys} keys"), |call, now| {
             // A stride that is prime to the count: neighbours in time are none in the table.
             let key = &names[(call as usize * 7_919) % names.len()];
-            table.take(key.as_bytes(), &rules, now)
+            table.take(key.as_bytes(), &rules, now, Duration::MAX)
         });
     }
 }

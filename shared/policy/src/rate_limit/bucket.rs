@@ -17,9 +17,15 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Takes a permit, if there is one or if it may be waited for.
-    pub fn take(self, rules: &RateLimit, now: Tick) -> (TokenBucket, RateVerdict) {
-        self.take_at_pace(rules, rules.interval(), now)
+    /// Takes a permit, if there is one or if it may be waited for. `patience` is the longest wait that
+    /// is of use to the call.
+    pub fn take(
+        self,
+        rules: &RateLimit,
+        now: Tick,
+        patience: Duration,
+    ) -> (TokenBucket, RateVerdict) {
+        self.take_at_pace(rules, rules.interval(), now, patience)
     }
 
     /// As [`take`](TokenBucket::take), with another time than the rate's from permit to permit.
@@ -28,12 +34,14 @@ impl TokenBucket {
         rules: &RateLimit,
         interval: Duration,
         now: Tick,
+        patience: Duration,
     ) -> (TokenBucket, RateVerdict) {
         // Not earlier than `now`: an idle bucket saves no more than it holds.
         let full_at = self.full_at.max(now);
         let saved = rules.interval().saturating_mul(rules.burst() - 1);
         let wait = full_at.since(now).saturating_sub(saved);
-        let beyond = wait.saturating_sub(rules.wait_max());
+        // A permit that comes after the call's deadline would be lost to a call that is in time.
+        let beyond = wait.saturating_sub(rules.wait_max().min(patience));
         if !beyond.is_zero() {
             let retry_after = beyond;
             return (self, RateVerdict::Reject { retry_after });
@@ -110,7 +118,7 @@ mod tests {
     fn run(rules: &RateLimit, calls_and_verdicts: &[(u64, RateVerdict)]) {
         let mut bucket = TokenBucket::default();
         for (line, (at, expected)) in calls_and_verdicts.iter().enumerate() {
-            let (next, verdict) = bucket.take(rules, ms(*at));
+            let (next, verdict) = bucket.take(rules, ms(*at), Duration::MAX);
             assert_eq!(verdict, *expected, "line {line}");
             bucket = TokenBucket::from_bits(next.to_bits());
         }
@@ -162,9 +170,22 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_cannot_wait_that_long_takes_no_permit() {
+        let rules = RateLimit {
+            algorithm: RateAlgorithm::LeakyBucket,
+            ..RateLimit::new("orders", 100)
+        };
+        let (bucket, _) = TokenBucket::default().take(&rules, ms(0), Duration::MAX);
+        let (bucket, verdict) = bucket.take(&rules, ms(0), Duration::from_millis(9));
+        assert_eq!(verdict, rejected(1));
+        let (_, verdict) = bucket.take(&rules, ms(0), Duration::from_millis(10));
+        assert_eq!(verdict, RateVerdict::WaitUntil(ms(10)));
+    }
+
+    #[test]
     fn the_end_of_time_is_no_panic() {
         let rules = RateLimit::new("orders", 1);
-        let (bucket, _) = TokenBucket::default().take(&rules, Tick::MAX);
+        let (bucket, _) = TokenBucket::default().take(&rules, Tick::MAX, Duration::MAX);
         assert_ne!(bucket.to_bits(), u64::MAX);
         assert_eq!(TokenBucket::from_bits(bucket.to_bits()), bucket);
     }

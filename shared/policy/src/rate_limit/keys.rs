@@ -4,10 +4,11 @@
 //! one that is at rest, which loses nothing. Where none is found the call counts under `other`, one
 //! state for all keys without a place: whoever sends ever new keys gets one limit for all of them.
 //!
-//! A key is known by a hash of 64 bits, so its length costs no memory. The hash has a secret seed:
-//! nobody can make two keys that share a state, and by chance two of 10,000 do once in 10^11 tables.
+//! A key is known by a hash of 64 bits, so its length costs no memory. By chance two of 10,000 keys
+//! share a state once in 10^11 tables; the hash has a seed, so a caller cannot look for keys that do.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
@@ -47,8 +48,15 @@ impl KeyTable {
         }
     }
 
-    /// A call with this key came: may it go on? Allocates only while the table grows.
-    pub fn take(&mut self, key: &[u8], rules: &RateLimit, now: Tick) -> RateVerdict {
+    /// A call with this key came: may it go on? `patience` is the longest wait that is of use to it.
+    /// Allocates only while the table grows.
+    pub fn take(
+        &mut self,
+        key: &[u8],
+        rules: &RateLimit,
+        now: Tick,
+        patience: Duration,
+    ) -> RateVerdict {
         let hash = self.hash(key);
         let place = (self.places.get(&hash).copied()).or_else(|| self.add(hash, rules, now));
         let state = match place.and_then(|place| self.states.get_mut(place)) {
@@ -58,7 +66,7 @@ impl KeyTable {
                 &mut self.other
             }
         };
-        state.take(rules, now)
+        state.take(rules, now, patience)
     }
 
     /// Keys that have a state of their own.
@@ -114,8 +122,6 @@ impl KeyTable {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::LimitKey;
 
@@ -130,7 +136,7 @@ mod tests {
     fn is_admitted(table: &mut KeyTable, rules: &RateLimit, key: &str, at_ms: u64) -> bool {
         let now = Tick::ZERO + Duration::from_millis(at_ms);
         matches!(
-            table.take(key.as_bytes(), rules, now),
+            table.take(key.as_bytes(), rules, now, Duration::MAX),
             RateVerdict::Admit { .. }
         )
     }

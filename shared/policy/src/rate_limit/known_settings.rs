@@ -22,7 +22,7 @@ const fn ms(millis: u64) -> Tick {
 fn burst(state: &mut LimitState, rules: &RateLimit, calls: u32, now: Tick) -> (u32, u32, u32) {
     let (mut admitted, mut waiting, mut rejected) = (0, 0, 0);
     for _ in 0..calls {
-        match state.take(rules, now) {
+        match state.take(rules, now, Duration::MAX) {
             RateVerdict::Admit { .. } => admitted += 1,
             RateVerdict::WaitUntil(at) => {
                 assert!(now < at);
@@ -124,7 +124,7 @@ fn admitted_share(rules: &RateLimit, callers: u64) -> f64 {
         let Some(Reverse(now)) = due.pop() else { break };
         due.push(Reverse(now + pause_ns / 2 + next_random(pause_ns)));
         end = now;
-        match state.take(rules, Tick::from_nanos(now)) {
+        match state.take(rules, Tick::from_nanos(now), Duration::MAX) {
             RateVerdict::Admit { .. } => permits.push(now),
             RateVerdict::WaitUntil(at) => permits.push(at.as_nanos()),
             RateVerdict::Reject { .. } => {}

@@ -30,7 +30,7 @@ fn arrivals() -> impl Strategy<Value = Vec<u64>> {
 /// When the calls that arrive then get their permits.
 fn permits(rules: &RateLimit, arrivals: &[u64]) -> Vec<u64> {
     let mut state = LimitState::new(rules);
-    let permit = |now: &u64| match state.take(rules, Tick::from_nanos(*now)) {
+    let permit = |now: &u64| match state.take(rules, Tick::from_nanos(*now), Duration::MAX) {
         RateVerdict::Admit { resets_at, .. } => {
             assert!(resets_at.as_nanos() > *now);
             Some(*now)
@@ -89,7 +89,7 @@ proptest! {
         let mut admitted: Vec<u64> = Vec::new();
         for now in arrivals {
             let used = admitted.iter().filter(|at| **at + SECOND > now).count();
-            let verdict = state.take(&rules, Tick::from_nanos(now));
+            let verdict = state.take(&rules, Tick::from_nanos(now), Duration::MAX);
             match verdict {
                 RateVerdict::Admit { remaining, .. } => {
                     prop_assert_eq!(used + 1 + remaining as usize, limit as usize);
@@ -171,8 +171,8 @@ proptest! {
         let mut state = LimitState::new(&rules);
         for now in arrivals {
             let now = Tick::from_nanos(now);
-            if let RateVerdict::Reject { retry_after } = state.take(&rules, now) {
-                let again = state.clone().take(&rules, now + retry_after);
+            if let RateVerdict::Reject { retry_after } = state.take(&rules, now, Duration::MAX) {
+                let again = state.clone().take(&rules, now + retry_after, Duration::MAX);
                 prop_assert!(!matches!(again, RateVerdict::Reject { .. }), "{again:?}");
             }
         }
@@ -181,7 +181,7 @@ proptest! {
     #[test]
     fn every_word_is_a_legal_state(bits: u64, now: u64) {
         let (rules, now) = (RateLimit::new("orders", 100), Tick::from_nanos(now));
-        let (bucket, _) = TokenBucket::from_bits(bits).take(&rules, now);
+        let (bucket, _) = TokenBucket::from_bits(bits).take(&rules, now, Duration::MAX);
         prop_assert_eq!(TokenBucket::from_bits(bucket.to_bits()), bucket);
         let (window, _) = FixedWindow::from_bits(bits).take(&rules, now);
         prop_assert_eq!(FixedWindow::from_bits(window.to_bits()), window);

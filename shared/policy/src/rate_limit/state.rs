@@ -1,5 +1,7 @@
 //! What one limit remembers, whatever its algorithm.
 
+use std::time::Duration;
+
 use super::{FixedWindow, RateAlgorithm, RateLimit, RateVerdict, SlidingWindow};
 use super::{TokenBucket, WarmingBucket};
 use crate::Tick;
@@ -33,10 +35,11 @@ impl LimitState {
     }
 
     /// A call came: may it go on?
-    pub fn take(&mut self, rules: &RateLimit, now: Tick) -> RateVerdict {
+    /// `patience` is the longest wait that is of use to it.
+    pub fn take(&mut self, rules: &RateLimit, now: Tick, patience: Duration) -> RateVerdict {
         match self {
-            LimitState::Bucket(bucket) => step(bucket, bucket.take(rules, now)),
-            LimitState::Warming(bucket) => step(bucket, bucket.take(rules, now)),
+            LimitState::Bucket(bucket) => step(bucket, bucket.take(rules, now, patience)),
+            LimitState::Warming(bucket) => step(bucket, bucket.take(rules, now, patience)),
             LimitState::Fixed(window) => step(window, window.take(rules, now)),
             LimitState::Sliding(window) => window.take(rules, now),
         }

@@ -23,11 +23,16 @@ pub struct WarmingBucket {
 
 impl WarmingBucket {
     /// As [`TokenBucket::take`], at the pace of the present warmth.
-    pub fn take(self, rules: &RateLimit, now: Tick) -> (WarmingBucket, RateVerdict) {
+    pub fn take(
+        self,
+        rules: &RateLimit,
+        now: Tick,
+        patience: Duration,
+    ) -> (WarmingBucket, RateVerdict) {
         let warm_up = rules.warm_up.unwrap_or_default();
         let warmth = self.warmth_at(now).min(warm_up);
         let interval = pace(rules.interval(), warmth, warm_up);
-        let (bucket, verdict) = self.bucket.take_at_pace(rules, interval, now);
+        let (bucket, verdict) = self.bucket.take_at_pace(rules, interval, now, patience);
         let used = match verdict {
             RateVerdict::Admit { .. } | RateVerdict::WaitUntil(_) => interval,
             // Nothing has changed: the idle time counts when a call is admitted.
@@ -76,7 +81,8 @@ mod tests {
     fn admitted_by_second(bucket: &mut WarmingBucket, from: u64, to: u64, every: u64) -> Vec<u32> {
         let mut counts = vec![0; (to - from) as usize];
         for us in (from * 1_000_000..to * 1_000_000).step_by(every as usize) {
-            let (next, verdict) = bucket.take(&rules(), Tick::from_nanos(us * 1_000));
+            let (next, verdict) =
+                bucket.take(&rules(), Tick::from_nanos(us * 1_000), Duration::MAX);
             *bucket = next;
             if matches!(verdict, RateVerdict::Admit { .. }) {
                 counts[(us / 1_000_000 - from) as usize] += 1;
@@ -110,7 +116,7 @@ mod tests {
     fn it_is_at_rest_when_it_is_full_and_cold() {
         let tick = |ms: u64| Tick::from_nanos(ms * 1_000_000);
         assert!(WarmingBucket::default().is_at_rest(Tick::ZERO));
-        let (bucket, _) = WarmingBucket::default().take(&rules(), Tick::ZERO);
+        let (bucket, _) = WarmingBucket::default().take(&rules(), Tick::ZERO, Duration::MAX);
         // A cold permit takes 30 ms, and 30 ms of use are forgotten in 30 ms.
         assert!(!bucket.is_at_rest(tick(59)));
         assert!(bucket.is_at_rest(tick(60)));
