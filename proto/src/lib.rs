@@ -79,4 +79,6 @@ pub mod features {
     pub const CONNECTIONS: &str = "connections";
     /// [`ClusterPolicy.connections_max`](crate::v1::ClusterPolicy).
     pub const CONNECTIONS_MAX: &str = "connections_max";
+    /// [`ClusterPolicy.rate_limits`](crate::v1::ClusterPolicy).
+    pub const RATE_LIMITS: &str = "rate_limits";
 }

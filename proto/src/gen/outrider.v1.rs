@@ -38,7 +38,7 @@ impl ::prost::Name for RoutePolicy {
 }
 /// How the endpoints of a cluster are used. Travels in
 /// `metadata.typed_filter_metadata\["outrider.cluster_policy"\]` of a cluster.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClusterPolicy {
     /// As in `RoutePolicy`.
     #[prost(string, repeated, tag = "1")]
@@ -57,6 +57,11 @@ pub struct ClusterPolicy {
     /// zero. Absent: the default.
     #[prost(uint32, optional, tag = "5")]
     pub connections_max: ::core::option::Option<u32>,
+    /// Rate limits of the calls to the cluster, in order: a call needs a permit of
+    /// each. Envoy's local rate limit has a token bucket only, for the whole of a
+    /// listener or a route.
+    #[prost(message, repeated, tag = "6")]
+    pub rate_limits: ::prost::alloc::vec::Vec<RateLimit>,
 }
 impl ::prost::Name for ClusterPolicy {
     const NAME: &'static str = "ClusterPolicy";
@@ -66,6 +71,145 @@ impl ::prost::Name for ClusterPolicy {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/outrider.v1.ClusterPolicy".into()
+    }
+}
+/// How many calls may be made in a period. All workers of a sidecar together keep
+/// to it. An absent field takes the default.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RateLimit {
+    /// What refusals, metrics and response headers call it: a DNS label, once in a
+    /// cluster.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How calls are counted.
+    #[prost(enumeration = "rate_limit::Algorithm", tag = "2")]
+    pub algorithm: i32,
+    /// Calls in a period, above zero.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// A second or more.
+    #[prost(message, optional, tag = "4")]
+    pub period: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+    /// Of a token bucket: calls that may come at once. Absent: `limit`.
+    #[prost(uint32, optional, tag = "5")]
+    pub burst: ::core::option::Option<u32>,
+    /// Of a leaky bucket: longest wait for a permit; zero: none waits.
+    #[prost(message, optional, tag = "6")]
+    pub wait_max: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+    /// Of a bucket: time of full use until the rate has risen from a third to the
+    /// whole. Absent: the whole from the start.
+    #[prost(message, optional, tag = "7")]
+    pub warm_up: ::core::option::Option<::envoy_types::pb::google::protobuf::Duration>,
+    /// What is counted by itself.
+    #[prost(enumeration = "rate_limit::Key", tag = "8")]
+    pub key: i32,
+    /// The name of the header, in lower case, if that is the key.
+    #[prost(string, tag = "9")]
+    pub header: ::prost::alloc::string::String,
+    /// Keys that are counted by themselves; all others count together.
+    #[prost(uint32, optional, tag = "10")]
+    pub keys_max: ::core::option::Option<u32>,
+    /// The limit's name, rest and reset are in the headers of responses.
+    #[prost(bool, tag = "11")]
+    pub response_headers: bool,
+}
+/// Nested message and enum types in `RateLimit`.
+pub mod rate_limit {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Algorithm {
+        TokenBucket = 0,
+        LeakyBucket = 1,
+        SlidingWindow = 2,
+        FixedWindow = 3,
+    }
+    impl Algorithm {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::TokenBucket => "TOKEN_BUCKET",
+                Self::LeakyBucket => "LEAKY_BUCKET",
+                Self::SlidingWindow => "SLIDING_WINDOW",
+                Self::FixedWindow => "FIXED_WINDOW",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "TOKEN_BUCKET" => Some(Self::TokenBucket),
+                "LEAKY_BUCKET" => Some(Self::LeakyBucket),
+                "SLIDING_WINDOW" => Some(Self::SlidingWindow),
+                "FIXED_WINDOW" => Some(Self::FixedWindow),
+                _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Key {
+        /// All calls together.
+        Service = 0,
+        Method = 1,
+        /// The identity of the caller.
+        Caller = 2,
+        Header = 3,
+    }
+    impl Key {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Service => "SERVICE",
+                Self::Method => "METHOD",
+                Self::Caller => "CALLER",
+                Self::Header => "HEADER",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "SERVICE" => Some(Self::Service),
+                "METHOD" => Some(Self::Method),
+                "CALLER" => Some(Self::Caller),
+                "HEADER" => Some(Self::Header),
+                _ => None,
+            }
+        }
+    }
+}
+impl ::prost::Name for RateLimit {
+    const NAME: &'static str = "RateLimit";
+    const PACKAGE: &'static str = "outrider.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "outrider.v1.RateLimit".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/outrider.v1.RateLimit".into()
     }
 }
 /// How long connections and what is on them may live. An absent field takes the

@@ -170,6 +170,7 @@ fn the_cluster_of_the_example() {
         breaker: None,
         connections: None,
         connections_max: None,
+        rate_limits: Vec::new(),
     };
     let mut cluster = resources.clusters[0].message.clone();
     let metadata = cluster.metadata.take().unwrap().typed_filter_metadata;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BudgetRules, Family, HealthRules, Lifetimes, Limits};
+use crate::{BudgetRules, Family, HealthRules, Lifetimes, Limits, RateLimit};
 
 /// What holds for all calls to a cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,8 @@ pub struct ClusterPolicy {
     pub health: HealthRules,
     /// Ceilings on calls in flight and waiting.
     pub limits: Limits,
+    /// How many calls may come in a period; a call needs a permit of each, in this order. Names differ.
+    pub rate_limits: Vec<RateLimit>,
     /// Connections that a worker may have to each endpoint, 1 or more. Default 16; between sidecars
     /// as many as `limits` may need, if that is more.
     pub connections_max: Option<u32>,
@@ -32,6 +34,7 @@ impl Default for ClusterPolicy {
             budget: BudgetRules::default(),
             health: HealthRules::default(),
             limits: Limits::default(),
+            rate_limits: Vec::new(),
             connections_max: None,
             connect_timeout: Duration::from_secs(1),
             lifetimes: Lifetimes::default(),

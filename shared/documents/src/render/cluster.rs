@@ -218,6 +218,7 @@ fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<M
         breaker: policy.breaker.map(breaker),
         connections,
         connections_max: policy.max_connections_per_endpoint,
+        rate_limits: Vec::new(),
     };
     Some(Metadata {
         typed_filter_metadata: one_entry(CLUSTER_POLICY, pack(&message)),

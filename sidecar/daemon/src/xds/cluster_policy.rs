@@ -1,7 +1,7 @@
 //! Our `ClusterPolicy`: what Envoy's `Cluster` cannot say.
 
-use super::connections;
 use super::fields::{Fields, refuse_unenforced};
+use super::{connections, rate_limit};
 use outrider_policy::{BreakerRules, BudgetRules, ClusterPolicy};
 use outrider_proto::envoy::core::Metadata;
 use outrider_proto::{CLUSTER_POLICY, features, unpack, v1};
@@ -45,6 +45,7 @@ fn parse_message(message: &v1::ClusterPolicy, policy: &mut ClusterPolicy, fields
         breaker,
         connections,
         connections_max,
+        rate_limits,
     } = message;
     check_features(required_features, &FEATURES, fields);
     if let Some(budget) = retry_budget {
@@ -60,6 +61,7 @@ fn parse_message(message: &v1::ClusterPolicy, policy: &mut ClusterPolicy, fields
         fields.refuse("connections_max", "must be above zero");
     }
     policy.connections_max = *connections_max;
+    policy.rate_limits = rate_limit::parse(rate_limits, fields);
 }
 
 /// A feature that we do not know would be dropped without a word: refuse it.

@@ -15,6 +15,7 @@ mod domains;
 mod endpoints;
 mod fields;
 mod http_options;
+mod rate_limit;
 mod rejection;
 mod retry;
 mod route;
