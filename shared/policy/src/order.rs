@@ -1,8 +1,9 @@
 //! The order of the steps that a call passes before its first attempt: one list for each direction.
 //!
 //! The order is a security property: nothing is routed before its grammar is checked. A step lets the
-//! call go on, refuses it, or makes it wait; a call that waited goes on at the step where it stopped.
-//! What each step does is in `sidecar/engine/src/call/steps/`, a file for each.
+//! call go on, refuses it, or makes it wait. A call that waited for a service goes on at the step where it
+//! stopped, one that waited for a time behind it. What each step does is in
+//! `sidecar/engine/src/call/steps/`, a file for each.
 
 /// A step of admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,27 +20,32 @@ pub enum Step {
     Sampling,
     /// Sets the deadline: the nearer of `grpc-timeout` and the route's timeout.
     Deadline,
-    /// Refuses more calls in flight than the cluster's `limits.calls`.
+    /// Lets the calls of a caller that takes back what it opens wait for a moment.
+    Hold,
+    /// Refuses more calls in flight than the cluster's `limits.calls`. The last one of all that may wait or refuse: from here on the call
+    /// counts as in flight.
     Limits,
 }
 
 /// From our application towards the mesh.
-pub const OUTBOUND: [Step; 6] = [
+pub const OUTBOUND: [Step; 7] = [
     Step::Grammar,
     Step::Memory,
     Step::Route,
     Step::Sampling,
     Step::Deadline,
+    Step::Hold,
     Step::Limits,
 ];
 
 /// From another sidecar towards our application. The caller's sidecar limits the calls in flight.
-pub const INBOUND: [Step; 5] = [
+pub const INBOUND: [Step; 6] = [
     Step::Grammar,
     Step::Memory,
     Step::OwnService,
     Step::Sampling,
     Step::Deadline,
+    Step::Hold,
 ];
 
 #[cfg(test)]

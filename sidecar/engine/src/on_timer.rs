@@ -21,7 +21,7 @@ impl Engine {
             }
             Timer::PerTry(id) => self.try_timed_out(id),
             Timer::BackOff(id) => self.attempt_again(id),
-            Timer::WaitTimeout(id) => self.wait_timed_out(id),
+            Timer::WaitOver(id) => self.wait_over(id),
             Timer::Lines => self.recheck_lines(),
             Timer::Connect(id) => {
                 self.clear_timer(id);

@@ -134,8 +134,16 @@ pub struct ClusterGauge {
 }
 
 /// What calls wait for, as metrics call it: a service that is not known yet, its first endpoint, a
-/// connection that is being made, a stream, and an endpoint that can be reached.
-pub const WAITED_FOR: [&str; 5] = ["service", "endpoint", "connection", "stream", "ready"];
+/// connection that is being made, a stream, an endpoint that can be reached, and a time that a step of
+/// admission has set.
+pub const WAITED_FOR: [&str; 6] = [
+    "service",
+    "endpoint",
+    "connection",
+    "stream",
+    "ready",
+    "time",
+];
 
 /// What the engine holds at this moment, and what it counted since its start.
 #[derive(Clone, Debug, Default, PartialEq)]

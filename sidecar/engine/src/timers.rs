@@ -16,8 +16,8 @@ pub(crate) enum Timer {
     PerTry(CallId),
     /// The wait before the next attempt.
     BackOff(CallId),
-    /// A call's wait for what may never come.
-    WaitTimeout(CallId),
+    /// A call's wait has had its time.
+    WaitOver(CallId),
     /// Lines in which calls stand are looked at.
     Lines,
     /// An upstream connection is not usable in time (TCP and TLS handshake).
@@ -46,10 +46,9 @@ impl Timer {
     /// Whose event it is when it fires.
     pub(crate) fn scope(self) -> Scope {
         match self {
-            Timer::Deadline(id)
-            | Timer::PerTry(id)
-            | Timer::BackOff(id)
-            | Timer::WaitTimeout(id) => Scope::Call(id),
+            Timer::Deadline(id) | Timer::PerTry(id) | Timer::BackOff(id) | Timer::WaitOver(id) => {
+                Scope::Call(id)
+            }
             Timer::Connect(id)
             | Timer::Handshake(id)
             | Timer::FinalGoaway(id)

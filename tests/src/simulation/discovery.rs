@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::Reason;
 use outrider_engine::config::{Discovery, Snapshot};
+use outrider_engine::{Reason, WAITED_FOR};
 use outrider_policy::Tick;
 
 use super::agenda::Event;
@@ -224,7 +224,11 @@ impl World {
     }
 
     /// Only who must wait waits.
-    pub(super) fn wrong_wait(&self, sidecar: usize, waiting: [usize; 5]) -> Option<String> {
+    pub(super) fn wrong_wait(
+        &self,
+        sidecar: usize,
+        waiting: [usize; WAITED_FOR.len()],
+    ) -> Option<String> {
         let [services, endpoints, ..] = waiting;
         let directory = &self.directory;
         let is_lost = |call: &&Call| call.plan.oddity == Oddity::Nowhere;

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use outrider_http2::{Fields, StreamId};
-use outrider_policy::TraceContext;
-use outrider_policy::order::{INBOUND, OUTBOUND};
+use outrider_policy::order::{INBOUND, OUTBOUND, Step};
+use outrider_policy::{Tick, TraceContext};
 
 use super::grammar::is_grpc;
 use super::steps::{self, Context, Stop};
-use super::{Call, Phase, RequestBody, Response};
+use super::{Call, CallHistory, Phase, RequestBody, Response};
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Scope, Side};
 use crate::net::connection::Connection;
@@ -61,7 +61,7 @@ impl Engine {
         match admitted {
             Ok(()) => self.start(call),
             Err(Stop::Refuse(refusal)) => self.refuse(call, refusal),
-            Err(Stop::WaitForService(name)) => self.await_service(call, name),
+            Err(Stop::Wait(missing)) => self.wait_at_step(call, missing),
         }
     }
 
@@ -118,6 +118,7 @@ impl Engine {
         let connection = self.connection(id);
         let caller = connection.and_then(|connection| connection.peer.clone());
         let caller_address = connection.and_then(Connection::caller_address);
+        let held_until = connection.and_then(|connection| connection.held_until(stream));
         Box::new(Call {
             side,
             downstream: id,
@@ -150,16 +151,13 @@ impl Engine {
             first_byte: None,
             body: RequestBody::new(end),
             response: Response::default(),
-            history: None,
+            history: held_until.map(held),
         })
     }
 
     /// Runs the steps that the call has not passed yet.
     fn admit(&mut self, call: &mut Call) -> Result<(), Stop> {
-        let order = match call.side {
-            Side::Outbound => &OUTBOUND[..],
-            Side::Inbound => &INBOUND[..],
-        };
+        let order = order(call.side);
         let mut context = self.context();
         while let Some(step) = order.get(usize::from(call.steps_passed)) {
             steps::run(*step, &mut context, call)?;
@@ -177,4 +175,19 @@ impl Engine {
             pressure: self.pressure,
         }
     }
+}
+
+/// The steps of a direction.
+pub(super) fn order(side: Side) -> &'static [Step] {
+    match side {
+        Side::Outbound => &OUTBOUND,
+        Side::Inbound => &INBOUND,
+    }
+}
+
+fn held(until: Tick) -> Box<CallHistory> {
+    Box::new(CallHistory {
+        held_until: Some(until),
+        ..CallHistory::default()
+    })
 }

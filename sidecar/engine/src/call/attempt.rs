@@ -37,9 +37,7 @@ impl Engine {
                     .call_seen(&cluster.config.policy.budget, self.now);
             }
         }
-        if !self.is_held(id) {
-            self.attempt(id);
-        }
+        self.attempt(id);
     }
 
     /// The call takes its place on the worker, and its deadline runs.

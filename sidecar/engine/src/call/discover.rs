@@ -13,7 +13,6 @@
 use outrider_policy::Limits;
 
 use super::grammar::shown;
-use super::steps::deadline;
 use super::wait::{Missing, WaitKind};
 use super::{Call, Phase};
 use crate::cluster::lines::Ticket;
@@ -28,20 +27,11 @@ use crate::refusal::{Reason, Refusal};
 const WANTED_MAX: usize = 1_024;
 
 impl Engine {
-    /// The call's service is not known: requests it, and lets the call wait for the answer.
-    pub(super) fn await_service(&mut self, mut call: Box<Call>, name: String) {
-        // Without a route: the caller's `grpc-timeout` alone.
-        let bounded = deadline::set(&self.context(), &mut call);
-        let may_wait = bounded.and_then(|()| self.check_discovery(&name));
-        if let Err(refusal) = may_wait {
-            return self.refuse(call, refusal);
-        }
-        if let Some(calls) = self.wanted.get_mut(&name) {
+    /// One call more waits for the name.
+    pub(super) fn note_wait_for_service(&mut self, name: &str) {
+        if let Some(calls) = self.wanted.get_mut(name) {
             *calls += 1;
         }
-        let id = self.insert_call(call);
-        self.ticket(id);
-        self.begin_wait(id, Missing::Service(name));
     }
 
     /// One call less waits for the name.
@@ -54,7 +44,7 @@ impl Engine {
 
     /// Asks for a service, once; then says whether there is room for one more call to wait for it.
     /// Calls that are refused here find the answer at their next try.
-    fn check_discovery(&mut self, name: &str) -> Result<(), Refusal> {
+    pub(super) fn check_discovery(&mut self, name: &str) -> Result<(), Refusal> {
         let refused = |sentence| Err(Refusal::early(Reason::Overloaded, sentence));
         if !self.request_discovery(name) {
             return refused(format!(
@@ -114,7 +104,9 @@ impl Engine {
             (Missing::Service(name), Discovery::OnDemand { absent }) => {
                 absent.contains(name) || self.configuration.snapshot.routes.knows(name)
             }
-            (Missing::Endpoint | Missing::Stream | Missing::Ready(_), _) => false,
+            (Missing::Time { .. } | Missing::Endpoint | Missing::Stream | Missing::Ready(_), _) => {
+                false
+            }
         }
     }
 }

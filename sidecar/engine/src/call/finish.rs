@@ -125,7 +125,7 @@ impl Engine {
     pub(crate) fn end_call(&mut self, id: CallId) -> Option<Box<Call>> {
         self.failpoints.hit(Failpoint::Call);
         let call = self.remove_call(id)?;
-        if let Some(cluster) = &call.cluster {
+        if let Some(cluster) = call.cluster.as_ref().filter(|_| call.is_admitted()) {
             cluster
                 .load
                 .calls

@@ -8,8 +8,7 @@
 //!         -> response_head -> response_data ... -> response_end -> finish
 //! ```
 //!
-//! What is missing is waited for in `wait.rs`; a service that is not known yet in `discover.rs`. A call of a caller
-//! that takes back what it opens waits a moment before anybody hears of it (`hold.rs`).
+//! What is missing is waited for in `wait/`: by a step of admission, for an endpoint or for a stream.
 //! A call leaves this path in one of four ways, each in its own file: a retry (`retry.rs`), a
 //! refusal of ours (`answer.rs`), a cancellation and the deadline (`finish.rs`). How an attempt fails is
 //! in `failed.rs` and `reset.rs`, what each means for its endpoint in `judge.rs`. Whatever happens, a call
@@ -25,7 +24,6 @@ mod failed;
 mod finish;
 mod forward;
 mod grammar;
-mod hold;
 mod judge;
 mod last;
 mod malformed;
@@ -106,10 +104,12 @@ pub(crate) struct Call {
     pub(crate) history: Option<Box<CallHistory>>,
 }
 
-/// What a call has behind it that waited, failed somewhere or is traced. Boxed, because an application
+/// What a call has behind it that waits, failed somewhere or is traced. Boxed, because an application
 /// may hold thousands of calls.
 #[derive(Default)]
 pub(crate) struct CallHistory {
+    /// Before that moment no attempt begins, because the caller takes back what it opens.
+    pub(crate) held_until: Option<Tick>,
     /// When the call waits no longer for what is not known, set by its first such wait.
     pub(crate) discovery_until: Option<Tick>,
     /// When it waits no longer for an endpoint to be reached, set by its first such wait.
@@ -126,7 +126,7 @@ pub(crate) enum Phase {
     Admitted,
     /// Waiting for what an attempt needs.
     Waiting(Wait),
-    /// Waiting for its next attempt, or held before its first.
+    /// Waiting for its next attempt.
     BackingOff(TimerKey),
     /// An attempt is under way.
     Trying(Attempt),
@@ -140,6 +140,15 @@ impl Phase {
             Phase::Waiting(wait) => wait.timer(),
             Phase::BackingOff(timer) => Some(*timer),
             Phase::Trying(attempt) => attempt.per_try_timer,
+        }
+    }
+
+    /// Does `limits.waiting` of its cluster count it?
+    pub(crate) fn is_limited(&self) -> bool {
+        match self {
+            Phase::Admitted | Phase::BackingOff(_) => false,
+            Phase::Waiting(wait) => wait.is_limited(),
+            Phase::Trying(attempt) => attempt.stream.is_none(),
         }
     }
 
@@ -219,6 +228,11 @@ impl Call {
             Phase::Trying(attempt) => attempt.stream.map(|stream| (attempt.connection, stream)),
             Phase::Admitted | Phase::Waiting(_) | Phase::BackingOff(_) => None,
         }
+    }
+
+    /// It has passed every step of admission, and counts among its cluster's calls in flight.
+    pub(crate) fn is_admitted(&self) -> bool {
+        usize::from(self.steps_passed) == admit::order(self.side).len()
     }
 
     /// Committed calls are never retried: the caller has seen part of the answer, or the request

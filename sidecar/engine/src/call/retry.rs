@@ -162,6 +162,9 @@ impl Engine {
             return;
         }
         self.end_wait(id, Waited::Answered);
+        if !self.calls.at(id).is_some_and(Call::is_admitted) {
+            return;
+        }
         let (left, joined) = (&from.load.calls, &to.load.calls);
         left.set(left.get().saturating_sub(1));
         joined.set(joined.get() + 1);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use outrider_http2::{ErrorCode, StreamId};
 use outrider_identity::SpiffeId;
+use outrider_policy::Tick;
 use rustc_hash::FxHashMap;
 
 use crate::cluster::{ClusterState, EndpointState};
@@ -186,6 +187,12 @@ impl Connection {
             Role::Downstream { address, .. } => Some(address),
             Role::Upstream(_) => None,
         }
+    }
+
+    /// Until when this stream is held, because its peer takes back what it opens.
+    pub(crate) fn held_until(&self, stream: StreamId) -> Option<Tick> {
+        let until = self.http2.held_until(stream)?;
+        u64::try_from(until.as_nanos()).ok().map(Tick::from_nanos)
     }
 
     /// May a new stream be opened here now, and would its body move?

@@ -123,7 +123,7 @@ impl Engine {
             Timer::Deadline(id) => calls
                 .find(id)
                 .is_some_and(|call| call.deadline_timer == Some(key)),
-            Timer::PerTry(id) | Timer::BackOff(id) | Timer::WaitTimeout(id) => calls
+            Timer::PerTry(id) | Timer::BackOff(id) | Timer::WaitOver(id) => calls
                 .find(id)
                 .is_some_and(|call| call.phase.timer() == Some(key)),
             Timer::Connect(id)
@@ -201,8 +201,10 @@ fn count(call: &Call) {
         more(&endpoint.in_flight);
     }
     if let Some(cluster) = &call.cluster {
-        more(&cluster.load.calls);
-        if call.phase.waits_for().is_some() {
+        if call.is_admitted() {
+            more(&cluster.load.calls);
+        }
+        if call.phase.is_limited() {
             more(&cluster.load.waiting);
         }
     }

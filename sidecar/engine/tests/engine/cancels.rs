@@ -1,13 +1,16 @@
 //! Callers that take back what they opened, again and again: what is taken back at once reaches no
 //! application, and what is not taken back is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::{Outcome, Side};
+use outrider_engine::config::Snapshot;
+use outrider_engine::{Outcome, Reason, Side};
 use outrider_http2::ErrorCode;
-use outrider_policy::Code;
+use outrider_policy::{ClusterPolicy, Code, Limits};
 
-use crate::world::mesh::{GET, Mesh};
+use crate::discovery::{INSTANCE, answer_all, gauges, nothing, orders};
+use crate::world::mesh::{CALLER, GET, Mesh, address};
 
 /// Rapid resets that a caller may make at once (`outrider_http2::Config::resets`).
 const BURST: usize = 200;
@@ -66,5 +69,123 @@ fn the_deadline_of_a_held_call_counts_from_its_head() {
     mesh.world.advance(Duration::from_millis(5));
     assert_eq!(mesh.client().status().as_deref(), Some("4"));
     assert_eq!(reached(&mesh), BURST);
+    mesh.assert_quiet();
+}
+
+/// Where calls that are held stand in the gauges.
+const TIME: usize = 5;
+
+/// Calls that are held at this moment, of a caller that has spent its budget of resets.
+fn held(calls: usize) -> Mesh {
+    let mut mesh = Mesh::new(1);
+    take_back(&mut mesh, BURST);
+    hold(&mut mesh, calls);
+    mesh
+}
+
+fn hold(mesh: &mut Mesh, calls: usize) {
+    for _ in 0..calls {
+        mesh.client().call("orders", GET, &[], true);
+    }
+    mesh.world.settle();
+    assert_eq!(gauges(mesh).waiting[TIME], calls);
+}
+
+fn last_outcome(mesh: &Mesh) -> Option<(Outcome, Code)> {
+    mesh.outcome(Side::Outbound).last().copied()
+}
+
+fn limited(limits: Limits) -> Snapshot {
+    let mut known = orders(&[address(INSTANCE)]);
+    let cluster = known.clusters.get_mut("orders").expect("it is there");
+    Arc::make_mut(cluster).policy = ClusterPolicy {
+        limits,
+        ..ClusterPolicy::default()
+    };
+    known
+}
+
+#[test]
+fn a_call_that_waited_for_its_time_goes_on_and_its_wait_is_recorded() {
+    let mut mesh = held(3);
+    mesh.world.advance(Duration::from_millis(10));
+    assert_eq!(gauges(&mesh).waiting[TIME], 0);
+    assert_eq!(gauges(&mesh).counters.waits_answered[TIME], 3);
+    assert_eq!(reached(&mesh), BURST + 3);
+    answer_all(&mut mesh);
+    assert_eq!(last_outcome(&mesh), Some((Outcome::Answered, Code::Ok)));
+    let record = mesh
+        .world
+        .records
+        .iter()
+        .rfind(|it| it.side == Side::Outbound);
+    assert_eq!(record.expect("a record").waited, Duration::from_millis(10));
+    mesh.assert_quiet();
+}
+
+#[test]
+fn a_caller_that_leaves_ends_its_calls_that_wait_for_their_time() {
+    let mut mesh = held(3);
+    let client = mesh.client;
+    mesh.world.cut(client);
+    assert_eq!(gauges(&mesh).counters.waits_given_up[TIME], 3);
+    mesh.world.advance(Duration::from_millis(20));
+    assert_eq!(reached(&mesh), BURST);
+    mesh.assert_quiet();
+}
+
+#[test]
+fn a_drain_that_is_over_refuses_calls_that_wait_for_their_time() {
+    let mut mesh = held(1);
+    let now = mesh.world.now;
+    mesh.world.engines[CALLER].drain(now, now + Duration::from_millis(5));
+    mesh.world.advance(Duration::from_millis(5));
+    let refused = Outcome::Refused(Reason::Draining);
+    assert_eq!(last_outcome(&mesh), Some((refused, Code::Unavailable)));
+    mesh.world.advance(Duration::from_millis(20));
+    assert_eq!(reached(&mesh), BURST);
+    mesh.assert_quiet();
+}
+
+#[test]
+fn a_call_goes_on_under_the_configuration_that_came_while_it_waited_for_its_time() {
+    let mut mesh = held(1);
+    mesh.configure(limited(Limits {
+        calls: 0,
+        ..Limits::default()
+    }));
+    mesh.world.advance(Duration::from_millis(10));
+    let refused = (
+        Outcome::Refused(Reason::Overloaded),
+        Code::ResourceExhausted,
+    );
+    assert_eq!(last_outcome(&mesh), Some(refused));
+
+    hold(&mut mesh, 1);
+    mesh.configure(nothing(&[]));
+    mesh.world.advance(Duration::from_millis(10));
+    let gone = (Outcome::Refused(Reason::NoEndpoint), Code::Unavailable);
+    assert_eq!(last_outcome(&mesh), Some(gone));
+    assert_eq!(reached(&mesh), BURST);
+    mesh.assert_quiet();
+}
+
+#[test]
+fn a_call_counts_as_in_flight_once_it_has_waited_for_its_time() {
+    let mut mesh = held(0);
+    mesh.configure(limited(Limits {
+        calls: 2,
+        waiting: 0,
+    }));
+    hold(&mut mesh, 3);
+    mesh.world.advance(Duration::from_millis(10));
+    assert_eq!(reached(&mesh), BURST + 2, "the third is over the limit");
+    let refused = (
+        Outcome::Refused(Reason::Overloaded),
+        Code::ResourceExhausted,
+    );
+    assert_eq!(last_outcome(&mesh), Some(refused));
+    answer_all(&mut mesh);
+    assert_eq!(last_outcome(&mesh), Some((Outcome::Answered, Code::Ok)));
     mesh.assert_quiet();
 }

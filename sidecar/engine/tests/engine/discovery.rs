@@ -76,7 +76,7 @@ fn calls_wait_for_their_service_which_is_asked_for_once() {
         mesh.world.settle();
         assert_eq!(mesh.world.wanted, wanted);
     }
-    assert_eq!(gauges(&mesh).waiting, [3, 0, 0, 0, 0]);
+    assert_eq!(gauges(&mesh).waiting, [3, 0, 0, 0, 0, 0]);
 
     mesh.world.advance(Duration::from_secs(1));
     mesh.configure(orders(&[address(INSTANCE)]));
@@ -292,7 +292,7 @@ fn as_many_calls_wait_for_a_name_as_wait_for_a_service() {
     assert_eq!(mesh.outcome(Side::Outbound), [refused]);
     mesh.client().call("orders", PLACE, &[], true);
     mesh.world.settle();
-    assert_eq!(gauges(&mesh).waiting, [most + 1, 0, 0, 0, 0]);
+    assert_eq!(gauges(&mesh).waiting, [most + 1, 0, 0, 0, 0, 0]);
     mesh.configure(nothing(&["nowhere"]));
-    assert_eq!(gauges(&mesh).waiting, [1, 0, 0, 0, 0]);
+    assert_eq!(gauges(&mesh).waiting, [1, 0, 0, 0, 0, 0]);
 }

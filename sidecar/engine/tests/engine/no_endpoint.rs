@@ -24,7 +24,7 @@ fn a_call_waits_for_the_first_endpoint() {
     let stream = mesh.client().call("orders", PLACE, &[], false);
     mesh.client().http2.data(stream, &[1; BODY], true);
     mesh.world.advance(Duration::from_secs(10));
-    assert_eq!(gauges(&mesh).waiting, [0, 1, 0, 0, 0]);
+    assert_eq!(gauges(&mesh).waiting, [0, 1, 0, 0, 0, 0]);
     let unsent = mesh.client().http2.queued(stream);
     assert!(unsent >= BODY - 65_535, "{unsent} octets are still there");
 
@@ -114,9 +114,9 @@ fn a_call_whose_last_endpoint_leaves_before_it_connects_waits_for_another() {
     mesh.configure(orders(&[hole]));
     mesh.client().call("orders", PLACE, &[], true);
     mesh.world.settle();
-    assert_eq!(gauges(&mesh).waiting, [0, 0, 1, 0, 0]);
+    assert_eq!(gauges(&mesh).waiting, [0, 0, 1, 0, 0, 0]);
     mesh.configure(orders(&[]));
-    assert_eq!(gauges(&mesh).waiting, [0, 1, 0, 0, 0]);
+    assert_eq!(gauges(&mesh).waiting, [0, 1, 0, 0, 0, 0]);
     mesh.configure(orders(&[address(INSTANCE)]));
     assert_eq!(answer_all(&mut mesh), 1);
     mesh.assert_quiet();

@@ -76,7 +76,7 @@ fn a_call_waits_until_an_endpoint_can_be_reached() {
     assert_eq!(mesh.outcome(Side::Outbound), [failed], "who does not wait");
     assert_eq!(
         mesh.world.engines[CALLER].gauges().waiting,
-        [0, 0, 0, 0, 100]
+        [0, 0, 0, 0, 100, 0]
     );
     mesh.world.serve(address(at));
     mesh.world.advance(Duration::from_millis(200));

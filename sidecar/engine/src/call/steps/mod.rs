@@ -5,6 +5,7 @@
 
 pub(super) mod deadline;
 pub(super) mod grammar;
+pub(super) mod hold;
 pub(super) mod limits;
 pub(super) mod memory;
 pub(super) mod route;
@@ -14,6 +15,7 @@ use outrider_policy::order::Step;
 use outrider_policy::{Pressure, Tick};
 
 use super::Call;
+use super::wait::Missing;
 use crate::configuration::Configuration;
 use crate::random::Random;
 use crate::refusal::Refusal;
@@ -30,8 +32,9 @@ pub(super) struct Context<'e> {
 pub(super) enum Stop {
     /// It is refused.
     Refuse(Refusal),
-    /// It waits until it is known whether there is a service of this name, then goes on at this step.
-    WaitForService(String),
+    /// It waits, at most until its deadline. Once it is known whether there is a service, the call goes on at
+    /// this step. Once a time is there, the call has passed this step: what the step took for it stays taken.
+    Wait(Missing),
 }
 
 impl From<Refusal> for Stop {
@@ -49,6 +52,7 @@ pub(super) fn run(step: Step, context: &mut Context<'_>, call: &mut Call) -> Res
         Step::OwnService => route::own_service(context, call)?,
         Step::Sampling => sampling::decide(context, call),
         Step::Deadline => deadline::set(context, call)?,
+        Step::Hold => hold::check(context, call)?,
         Step::Limits => limits::check(call)?,
     }
     Ok(())

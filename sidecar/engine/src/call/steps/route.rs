@@ -9,6 +9,7 @@ use outrider_policy::{Authority, GrpcPath, NoRoute, Target, pick_weighted};
 use super::{Context, Stop};
 use crate::call::Call;
 use crate::call::grammar::shown;
+use crate::call::wait::Missing;
 use crate::config::Discovery;
 use crate::configuration::{Configuration, RouteState};
 use crate::refusal::{Reason, Refusal};
@@ -92,7 +93,7 @@ fn unrouted(
         | (Discovery::Complete, _) => None,
     };
     match name {
-        Some(name) => Stop::WaitForService(name),
+        Some(name) => Stop::Wait(Missing::Service(name)),
         None => Refusal::early(Reason::NoRoute, no_route(why, authority, path)).into(),
     }
 }

@@ -177,7 +177,7 @@ impl Mesh {
         for engine in &self.world.engines {
             let gauges = engine.gauges();
             assert_eq!(gauges.calls, 0, "a call is left");
-            assert_eq!(gauges.waiting, [0; 5], "a wait is left");
+            assert_eq!(gauges.waiting, [0; 6], "a wait is left");
             let in_flight: u32 = gauges
                 .clusters
                 .iter()
