@@ -36,7 +36,9 @@ pub mod envoy {
 
 /// Google's well-known types; there is no other set of them in the tree.
 pub mod google {
-    pub use envoy_types::pb::google::protobuf::{Any, BoolValue, Duration, UInt32Value};
+    pub use envoy_types::pb::google::protobuf::{
+        Any, BoolValue, Duration, Struct, UInt32Value, Value, value,
+    };
     pub use envoy_types::pb::google::rpc::Status;
 }
 
@@ -50,6 +52,10 @@ pub const ROUTE_POLICY: &str = "outrider.route_policy";
 /// Where a cluster carries our [`v1::ClusterPolicy`]: the key in its
 /// `metadata.typed_filter_metadata`.
 pub const CLUSTER_POLICY: &str = "outrider.cluster_policy";
+
+/// Where an endpoint carries its metadata: the key in its `metadata.filter_metadata`, as of Envoy's
+/// subsets.
+pub const ENDPOINT_METADATA: &str = "envoy.lb";
 
 /// The key of Envoy's HTTP options in a cluster's `typed_extension_protocol_options`.
 pub const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";

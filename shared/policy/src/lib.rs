@@ -30,6 +30,7 @@ pub mod deadline;
 mod family;
 mod lifetimes;
 mod limits;
+mod locality;
 mod overload;
 mod rate_limit;
 pub mod timeout;
@@ -51,7 +52,8 @@ pub use authorization::{
     ValueMatch,
 };
 pub use balance::{
-    Candidate, EndpointStatus, Estimate, LatencyBaseline, Log2Ratio, Rank, Trial, Turn,
+    Candidate, EndpointStatus, Estimate, LatencyBaseline, Log2Ratio, Priorities, Rank, Share,
+    Trial, Turn, Weights,
 };
 pub use call_policy::CallPolicy;
 pub use classify::{Class, Origin, classify_grpc, classify_http};
@@ -65,6 +67,7 @@ pub use health::{
 };
 pub use lifetimes::{Keepalive, KeepaliveAction, KeepaliveRules, Lifetimes, jittered};
 pub use limits::Limits;
+pub use locality::Locality;
 pub use overload::{
     ConnectionSide, DescriptorRules, LoadShedding, MemoryRules, OpenConnections, Pressure,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use outrider_http2::{self as http2, Budget};
 use outrider_identity::SpiffeId;
-use outrider_policy::{ClusterPolicy, HealthRules, Lifetimes, Limits, RouteTable};
+use outrider_policy::{ClusterPolicy, HealthRules, Lifetimes, Limits, Locality, RouteTable, Tick};
 
 use crate::cluster::shared_budget::SharedBudget;
 use crate::ids::Side;
@@ -46,9 +46,14 @@ pub enum Discovery {
 }
 
 impl Snapshot {
-    /// Takes over the state that is shared by workers (retry budgets) from the version in force,
-    /// so that a swap does not refill a spent budget.
-    pub fn inherit(&mut self, previous: &Snapshot) {
+    /// Takes over from the version in force the state that is shared by workers (retry budgets), so that a
+    /// swap does not refill a spent budget, and since when each endpoint is known; others are known since
+    /// `now`.
+    pub fn inherit(&mut self, previous: &Snapshot, now: Tick) {
+        for cluster in self.clusters.values_mut() {
+            let known = previous.clusters.get(&cluster.name);
+            Arc::make_mut(cluster).inherit_ages(known.map_or(&[], |it| &it.endpoints), now);
+        }
         for (name, cluster) in &mut self.clusters {
             if let Some(old) = previous.clusters.get(name) {
                 if **old == **cluster {
@@ -68,7 +73,7 @@ pub struct Cluster {
     pub name: String,
     /// Plaintext, or mutual TLS with the identity each endpoint must present.
     pub transport: Transport,
-    /// Where it runs: resolved addresses, no duplicates.
+    /// Where it runs: resolved addresses, no duplicates, in any order.
     pub endpoints: Vec<Endpoint>,
     /// Host names of endpoints that stand for no address, and why, as one sentence. `None`: there are
     /// none.
@@ -77,6 +82,16 @@ pub struct Cluster {
     pub policy: ClusterPolicy,
     /// The retry budget's state, one for all workers.
     pub budget_state: Arc<SharedBudget>,
+}
+
+impl Cluster {
+    fn inherit_ages(&mut self, known: &[Endpoint], now: Tick) {
+        let since = known.iter().map(|it| (it.address, it.known_since));
+        let since: BTreeMap<_, _> = since.collect();
+        for endpoint in &mut self.endpoints {
+            endpoint.known_since = since.get(&endpoint.address).copied().unwrap_or(now);
+        }
+    }
 }
 
 /// Equal in what was configured; state does not count.
@@ -102,7 +117,7 @@ pub enum Transport {
     },
 }
 
-/// One address of a cluster.
+/// One address of a cluster, and what its source says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Where it listens.
@@ -110,16 +125,47 @@ pub struct Endpoint {
     /// The host and port that were written, if they stand for addresses of both families: one of those
     /// is the fall-back of the other.
     pub two_families: Option<Arc<str>>,
+    /// Its share of the calls beside endpoints of the same priority. Default 1; 0 and all that is less than
+    /// a hundredth of the largest weight count as that.
+    pub weight: u32,
+    /// 0 is the best. Those of another are used while all endpoints of better ones are out.
+    pub priority: u32,
+    /// Where it is. Shown; decides nothing yet.
+    pub locality: Locality,
+    /// What its source says of its health. Only healthy ones are picked.
+    pub health: HealthStatus,
+    /// What its source says of it besides. Shown; decides nothing yet.
+    pub metadata: BTreeMap<String, String>,
+    /// Since when this sidecar has known it without a gap.
+    pub known_since: Tick,
 }
 
 impl Endpoint {
-    /// An address that has no fall-back.
+    /// A healthy address that has no fall-back, of weight 1 and the best priority.
     pub fn at(address: SocketAddr) -> Endpoint {
         Endpoint {
             address,
             two_families: None,
+            weight: 1,
+            priority: 0,
+            locality: Locality::default(),
+            health: HealthStatus::Healthy,
+            metadata: BTreeMap::new(),
+            known_since: Tick::ZERO,
         }
     }
+}
+
+/// The health of an endpoint as its source knows it; what calls teach is `policy`'s `EndpointHealth`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HealthStatus {
+    /// Takes calls, as far as the source knows.
+    #[default]
+    Healthy,
+    /// Does not.
+    Unhealthy,
+    /// Finishes what it has and takes nothing new.
+    Draining,
 }
 
 /// As [`ClusterPolicy::connect_timeout`], for the own application. 20 s, the least that gRPC's libraries give

@@ -9,6 +9,7 @@ use std::time::Duration;
 use outrider_identity::SpiffeId;
 use outrider_policy::{Class, Code, Tick, TraceContext};
 
+use crate::config::Endpoint;
 use crate::ids::Side;
 use crate::refusal::Reason;
 
@@ -108,6 +109,10 @@ pub struct CallRecord {
 pub struct EndpointGauge {
     /// Its address.
     pub address: SocketAddr,
+    /// What its source says of it.
+    pub listed: Endpoint,
+    /// How long this sidecar has known it.
+    pub known_for: Duration,
     /// Calls in flight.
     pub in_flight: u32,
     /// Peak EWMA of the time to response headers, now.
@@ -127,7 +132,7 @@ pub struct EndpointGauge {
 pub struct ClusterGauge {
     /// Its name.
     pub name: Arc<str>,
-    /// Its endpoints, in configuration order.
+    /// Its endpoints that may be picked, the best priority first.
     pub endpoints: Vec<EndpointGauge>,
     /// Calls in line for a stream or for a first endpoint.
     pub in_line: usize,

@@ -137,7 +137,7 @@ impl World {
 
     fn publish(&mut self) {
         let mut next = self.directory.told();
-        next.inherit(&self.snapshot);
+        next.inherit(&self.snapshot, self.now);
         self.snapshot = Arc::new(next);
         let snapshot = Arc::clone(&self.snapshot);
         let engine = &mut self.sidecars[CALLERS_SIDECAR].engine;

@@ -198,7 +198,7 @@ impl Estimate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Candidate, Rank};
+    use super::super::{Candidate, Rank, Weights};
     use super::*;
 
     const fn ms(millis: u64) -> Duration {
@@ -234,7 +234,7 @@ mod tests {
             is_trial: false,
         };
         for _ in 0..picks {
-            turn.pick(2, &mut || 0, |_| free);
+            turn.pick(&Weights::default(), 2, &mut || 0, |_, _| Some(free));
         }
         turn
     }

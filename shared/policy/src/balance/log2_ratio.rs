@@ -37,6 +37,11 @@ impl Log2Ratio {
         }
     }
 
+    /// How many times `part` is in `whole`.
+    pub(super) fn of_ratio(whole: u32, part: u32) -> Log2Ratio {
+        log2(u64::from(whole)) - log2(u64::from(part))
+    }
+
     /// The span of time again.
     pub fn span(self) -> Duration {
         let whole = self.0.div_euclid(STEPS);

@@ -4,6 +4,8 @@ mod baseline;
 mod estimate;
 mod log2_ratio;
 mod pick;
+mod priorities;
+mod weights;
 
 #[cfg(test)]
 mod simulation;
@@ -12,3 +14,5 @@ pub use baseline::LatencyBaseline;
 pub use estimate::{Estimate, Trial};
 pub use log2_ratio::Log2Ratio;
 pub use pick::{Candidate, EndpointStatus, Rank, Turn};
+pub use priorities::Priorities;
+pub use weights::{Share, Weights};

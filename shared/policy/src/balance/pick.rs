@@ -5,12 +5,13 @@
 //!
 //! The next endpoint in turn gets the call unless another one is better. So equal endpoints get equal
 //! shares even of few calls, which a random pick cannot do. The order changes a little at random from
-//! turn to turn: two kinds of calls that alternate must not always go to the same two endpoints. Knows nothing of health and latency beyond [`Candidate`].
+//! turn to turn: two kinds of calls that alternate must not always go to the same two endpoints. An endpoint of less
+//! weight has a turn in fewer rounds ([`Weights`]). Knows nothing of health and latency beyond [`Candidate`].
 
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::{Estimate, LatencyBaseline, Log2Ratio, Trial};
+use super::{Estimate, LatencyBaseline, Log2Ratio, Share, Trial, Weights};
 use crate::health::Availability;
 use crate::random::scale;
 use crate::{Class, Tick};
@@ -62,6 +63,8 @@ pub struct EndpointStatus {
     pub availability: Availability,
     /// Attempts that run there now.
     pub in_flight: u32,
+    /// How its weight makes them count.
+    pub share: Share,
 }
 
 impl Candidate {
@@ -93,14 +96,15 @@ impl Candidate {
         if turn.faults_in_row >= FAULTS_MAX {
             rank = rank.min(Rank::Doubtful);
         }
+        let load = status.share.load(status.in_flight);
         let cost = match is_trial {
-            true => Log2Ratio::of_load(status.in_flight),
-            false => estimate.cost(baseline, status.in_flight),
+            true => Log2Ratio::of_load(load),
+            false => estimate.cost(baseline, load),
         };
         Candidate {
             tried: status.tried,
             rank,
-            cost,
+            cost: cost + status.share.surcharge(),
             last_trial: estimate.last_trial(),
             is_trial,
         }
@@ -134,6 +138,8 @@ pub struct Turn {
     picks: u64,
     /// Endpoints that the last pick was among.
     count: u32,
+    /// Rounds so far, modulo 2^32.
+    round: u32,
     /// Place in the round.
     place: u32,
     /// One bit for each pair of neighbours in the round: do they change places?
@@ -174,42 +180,52 @@ impl Turn {
         }
     }
 
-    /// Picks among `0..count`: the next in turn, unless another one further on is better. `None` only
-    /// if there is none.
+    /// Picks among `0..count`: the next in turn, unless another one further on is better. Those that have
+    /// no turn in their round come after all that have. A `candidate` of `None` may not be picked. `None`
+    /// only if there is none.
     pub fn pick(
         &mut self,
+        weights: &Weights,
         count: usize,
         random: &mut impl FnMut() -> u64,
-        candidate: impl Fn(usize) -> Candidate,
-    ) -> Option<(usize, Candidate)> {
-        self.pick_among(count, random, |index| Some(candidate(index)))
-    }
-
-    /// The same, where some may not be picked at all: those without a candidate.
-    pub fn pick_among(
-        &mut self,
-        count: usize,
-        random: &mut impl FnMut() -> u64,
-        candidate: impl Fn(usize) -> Option<Candidate>,
+        candidate: impl Fn(usize, Share) -> Option<Candidate>,
     ) -> Option<(usize, Candidate)> {
         self.begin(count, random);
-        let mut best: Option<(usize, Candidate)> = None;
-        for step in 0..count {
-            let Some(found) = candidate(self.index(count, step)) else {
-                continue;
-            };
-            if best.is_none_or(|(_, earlier)| found.is_better_than(&earlier)) {
-                best = Some((step, found));
-            }
-            let is_enough = step + 1 >= LOOKS_MAX && best.is_some_and(|(_, best)| best.is_ready());
-            if is_enough || best.is_some_and(|(_, best)| best.is_free()) {
-                break;
-            }
+        let mut search = Search::default();
+        self.look(&mut search, count, |index, round| {
+            let share = weights.share(index, round);
+            share.has_turn.then(|| candidate(index, share))
+        });
+        if !weights.are_equal() {
+            self.look(&mut search, count, |index, round| {
+                let share = weights.share(index, round);
+                (!share.has_turn).then(|| candidate(index, share))
+            });
         }
-        let (step, chosen) = best?;
+        let (step, chosen) = search.best?;
         let index = self.index(count, step);
         self.end(count, step, chosen.is_trial);
         Some((index, chosen))
+    }
+
+    /// Looks at each endpoint from the one in turn on, until one is good enough. `candidate` is `None` for
+    /// one that is not looked at, and `Some(None)` for one that may not be picked.
+    fn look(
+        &self,
+        search: &mut Search,
+        count: usize,
+        candidate: impl Fn(usize, u32) -> Option<Option<Candidate>>,
+    ) {
+        for step in 0..count {
+            if search.is_over() {
+                return;
+            }
+            let is_next_round = self.place as usize + step >= count;
+            let round = self.round.wrapping_add(u32::from(is_next_round));
+            if let Some(found) = candidate(self.index(count, step), round) {
+                search.see(step, found);
+            }
+        }
     }
 
     /// The first round begins anywhere, so that many sidecars do not begin with the same endpoint.
@@ -221,6 +237,7 @@ impl Turn {
             self.place = 0;
             self.swaps = if count > 1 { random() } else { 0 };
             self.is_odd = !self.is_odd && count % 2 == 1;
+            self.round = self.round.wrapping_add(1);
         }
     }
 
@@ -231,6 +248,7 @@ impl Turn {
         // Who was passed over has had its turn.
         let next = self.place as usize + step + 1;
         let rounds = usize::from(next > count);
+        self.round = self.round.wrapping_add(rounds as u32);
         self.place = (next - rounds * count) as u32;
     }
 
@@ -242,6 +260,34 @@ impl Turn {
         let is_swapped = self.swaps >> ((shifted >> 1) & 63) & 1 == 1;
         let partner = (shifted ^ usize::from(is_swapped)).wrapping_sub(usize::from(self.is_odd));
         if partner < count { partner } else { place }
+    }
+}
+
+/// What a pick has seen so far.
+#[derive(Default)]
+struct Search {
+    looks: usize,
+    /// With its step from the endpoint in turn.
+    best: Option<(usize, Candidate)>,
+}
+
+impl Search {
+    fn see(&mut self, step: usize, found: Option<Candidate>) {
+        self.looks += 1;
+        if let Some(found) = found
+            && self
+                .best
+                .is_none_or(|(_, earlier)| found.is_better_than(&earlier))
+        {
+            self.best = Some((step, found));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let Some((_, best)) = self.best else {
+            return false;
+        };
+        best.is_free() || (self.looks >= LOOKS_MAX && best.is_ready())
     }
 }
 

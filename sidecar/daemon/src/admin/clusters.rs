@@ -2,6 +2,7 @@
 //!
 //! Breakers and latencies are each worker's own, so they are shown so and not averaged away.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use outrider_engine::{ClusterGauge, EndpointGauge, Gauges};
@@ -24,6 +25,12 @@ struct Cluster {
 #[derive(Debug, Serialize)]
 struct Endpoint {
     address: SocketAddr,
+    weight: u32,
+    priority: u32,
+    locality: String,
+    metadata: BTreeMap<String, String>,
+    /// How long this sidecar has known it.
+    known_seconds: u64,
     in_flight: u32,
     connections: u32,
     latency_ms: f64,
@@ -58,6 +65,11 @@ fn cluster(gauge: &ClusterGauge) -> Cluster {
 fn endpoint(gauge: &EndpointGauge) -> Endpoint {
     Endpoint {
         address: gauge.address,
+        weight: gauge.listed.weight,
+        priority: gauge.listed.priority,
+        locality: gauge.listed.locality.to_string(),
+        metadata: gauge.listed.metadata.clone(),
+        known_seconds: gauge.known_for.as_secs(),
         in_flight: gauge.in_flight,
         connections: gauge.connections,
         latency_ms: gauge.latency.as_micros() as f64 / 1_000.0,

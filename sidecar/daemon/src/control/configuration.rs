@@ -154,7 +154,7 @@ impl Configuration {
         }
         snapshot.discovery = discovery(self.update.absent.as_ref());
         snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, &self.service);
-        snapshot.inherit(&self.snapshot);
+        snapshot.inherit(&self.snapshot, self.clock.now());
         self.snapshot = Arc::new(snapshot);
         self.known
             .send_replace(Arc::new(KnownLabels::of(&self.snapshot)));

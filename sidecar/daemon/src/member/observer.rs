@@ -70,6 +70,7 @@ fn observation(kind: &str, (service, endpoint): &(Arc<str>, SocketAddr)) -> Obse
 #[cfg(test)]
 mod tests {
     use super::*;
+    use outrider_engine::config::Endpoint;
     use outrider_engine::{ClusterGauge, EndpointGauge};
     use std::time::Duration;
 
@@ -80,6 +81,8 @@ mod tests {
     fn gauges(endpoints: &[(u16, bool)]) -> Option<Gauges> {
         let endpoints = endpoints.iter().map(|(port, out)| EndpointGauge {
             address: SocketAddr::from(([10, 0, 0, 1], *port)),
+            listed: Endpoint::at(SocketAddr::from(([10, 0, 0, 1], *port))),
+            known_for: Duration::ZERO,
             in_flight: 0,
             latency: Duration::ZERO,
             out: *out,

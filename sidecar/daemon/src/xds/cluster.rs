@@ -1,6 +1,6 @@
 //! `Cluster`: a service, how it is spoken to, and what protects it.
 
-use super::endpoints::{self, Address, Host};
+use super::endpoints::{self, ListedEndpoint};
 use super::fields::{Fields, number, refuse_unenforced};
 use super::{cluster_policy, http_options, tls};
 use outrider_engine::config::Transport;
@@ -27,7 +27,7 @@ pub(super) enum Discovery {
     /// Under this name of a ClusterLoadAssignment.
     Eds(String),
     /// Part of the cluster; names are to be resolved.
-    Inline(Vec<Address>),
+    Inline(Vec<ListedEndpoint>),
 }
 
 pub(super) fn parse(cluster: &Cluster, fields: &mut Fields<'_>) -> Option<ClusterParts> {
@@ -221,14 +221,13 @@ fn parse_inline(cluster: &Cluster, fields: &mut Fields<'_>) -> Option<Discovery>
         return None;
     };
     let mut fields = fields.at("load_assignment");
-    let addresses = endpoints::parse_addresses(assignment, &mut fields);
-    Some(Discovery::Inline(addresses))
+    let endpoints = endpoints::parse_endpoints(assignment, &mut fields);
+    Some(Discovery::Inline(endpoints))
 }
 
 fn refuse_names(discovery: Option<&Discovery>, fields: &mut Fields<'_>) {
-    let named = |address: &Address| matches!(address.host, Host::Name(_));
     match discovery {
-        Some(Discovery::Inline(addresses)) if addresses.iter().any(named) => {
+        Some(Discovery::Inline(endpoints)) if endpoints.iter().any(ListedEndpoint::is_named) => {
             let problem = "a host name: only a STRICT_DNS cluster has those";
             fields.refuse("load_assignment.endpoints", problem);
         }

@@ -2,7 +2,7 @@
 
 use super::cluster::{ClusterParts, Discovery};
 use super::domains::ResolvedRoutes;
-use super::endpoints::{Address, Host};
+use super::endpoints::{Host, ListedEndpoint};
 use outrider_engine::config::{Cluster, Endpoint, Snapshot};
 use outrider_policy::{Family, Lifetimes};
 use outrider_proto::TRUST_BUNDLE_SECRET;
@@ -23,7 +23,7 @@ pub(super) struct AcceptedResource<T> {
 #[derive(Debug, Clone, Default)]
 pub struct Configuration {
     pub(super) clusters: BTreeMap<String, AcceptedResource<ClusterParts>>,
-    pub(super) endpoints: BTreeMap<String, AcceptedResource<Vec<Address>>>,
+    pub(super) endpoints: BTreeMap<String, AcceptedResource<Vec<ListedEndpoint>>>,
     pub(super) routes: ResolvedRoutes,
     /// Trust bundles, in PEM.
     pub(super) secrets: BTreeMap<String, AcceptedResource<Vec<u8>>>,
@@ -80,8 +80,8 @@ impl Configuration {
     /// The host names among the endpoints of one cluster.
     pub fn host_names_of(&self, cluster: &str) -> impl Iterator<Item = &str> {
         let kept = self.clusters.get(cluster);
-        let addresses = kept.map_or(&[][..], |kept| self.addresses(&kept.value));
-        addresses.iter().filter_map(|address| match &address.host {
+        let endpoints = kept.map_or(&[][..], |kept| self.endpoints(&kept.value));
+        endpoints.iter().filter_map(|it| match &it.address.host {
             Host::Name(name) => Some(name.as_str()),
             Host::Ip(_) => None,
         })
@@ -109,8 +109,8 @@ impl Configuration {
         resolve: &impl Fn(&str) -> &'a [IpAddr],
     ) -> Cluster {
         let mut seen = BTreeSet::new();
-        let addresses = self.addresses(parts).iter();
-        let resolved = addresses.flat_map(|address| endpoints(address, parts.only_family, resolve));
+        let listed = self.endpoints(parts).iter();
+        let resolved = listed.flat_map(|listed| endpoints(listed, parts.only_family, resolve));
         let endpoints = resolved.filter(|endpoint| seen.insert(endpoint.address));
         Cluster {
             name: name.to_owned(),
@@ -122,24 +122,24 @@ impl Configuration {
         }
     }
 
-    fn addresses<'s>(&'s self, parts: &'s ClusterParts) -> &'s [Address] {
+    fn endpoints<'s>(&'s self, parts: &'s ClusterParts) -> &'s [ListedEndpoint] {
         match &parts.discovery {
-            Discovery::Inline(addresses) => addresses,
+            Discovery::Inline(endpoints) => endpoints,
             Discovery::Eds(name) => self.endpoints.get(name).map_or(&[], |kept| &kept.value),
         }
     }
 }
 
-/// What is written as one address. Of a name with addresses of both families one is the fall-back of
-/// the other.
+/// What is listed as one endpoint. Of a name with addresses of both families one is the fall-back of the
+/// other.
 fn endpoints<'a>(
-    address: &Address,
+    listed: &ListedEndpoint,
     only_family: Option<Family>,
     resolve: &impl Fn(&str) -> &'a [IpAddr],
 ) -> Vec<Endpoint> {
-    let port = address.port;
-    let name = match &address.host {
-        Host::Ip(ip) => return vec![Endpoint::at(SocketAddr::new(*ip, port))],
+    let port = listed.address.port;
+    let name = match &listed.address.host {
+        Host::Ip(ip) => return vec![endpoint(listed, SocketAddr::new(*ip, port))],
         Host::Name(name) => name,
     };
     let is_asked_for = |ip: &&IpAddr| only_family.is_none_or(|it| it == Family::of_ip(ip));
@@ -149,10 +149,22 @@ fn endpoints<'a>(
         addresses.iter().any(SocketAddr::is_ipv4) && addresses.iter().any(SocketAddr::is_ipv6);
     let two_families: Option<Arc<str>> = has_both.then(|| format!("{name}:{port}").into());
     let endpoint = |address| Endpoint {
-        address,
         two_families: two_families.clone(),
+        ..endpoint(listed, address)
     };
     addresses.into_iter().map(endpoint).collect()
+}
+
+/// One address of what is listed.
+fn endpoint(listed: &ListedEndpoint, address: SocketAddr) -> Endpoint {
+    Endpoint {
+        weight: listed.weight,
+        priority: listed.priority,
+        locality: listed.locality.clone(),
+        health: listed.health,
+        metadata: listed.metadata.clone(),
+        ..Endpoint::at(address)
+    }
 }
 
 /// What holds for connections that are accepted here: what is said of the own service, or, where it

@@ -1,18 +1,36 @@
 //! `ClusterLoadAssignment`: where a cluster runs.
 
+use super::endpoint_metadata;
 use super::fields::{Fields, number, refuse_unenforced};
+use outrider_engine::config::HealthStatus;
+use outrider_policy::Locality;
 use outrider_proto::envoy::core::socket_address::{PortSpecifier, Protocol};
 use outrider_proto::envoy::core::{
-    Address as WireAddress, HealthStatus, SocketAddress, address::Address as OneAddress,
+    Address as WireAddress, HealthStatus as WireHealth, Locality as WireLocality, SocketAddress,
+    address::Address as OneAddress,
 };
 use outrider_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use outrider_proto::envoy::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// An endpoint that may have to be resolved.
+/// Largest priority, as in Envoy.
+const PRIORITY_MAX: u32 = 128;
+
+/// An endpoint, and what is said of each address that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ListedEndpoint {
+    pub address: Address,
+    pub weight: u32,
+    pub priority: u32,
+    pub locality: Locality,
+    pub health: HealthStatus,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// An address that may have to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Address {
     pub host: Host,
@@ -29,90 +47,109 @@ pub(super) enum Host {
 pub(super) fn parse(
     assignment: &ClusterLoadAssignment,
     fields: &mut Fields<'_>,
-) -> Option<Vec<Address>> {
-    let addresses = parse_addresses(assignment, fields);
-    let named = |address: &Address| matches!(address.host, Host::Name(_));
-    if addresses.iter().any(named) {
+) -> Option<Vec<ListedEndpoint>> {
+    let endpoints = parse_endpoints(assignment, fields);
+    if endpoints.iter().any(ListedEndpoint::is_named) {
         fields.refuse(
             "endpoints",
             "a host name: only a STRICT_DNS cluster has those",
         );
     }
-    Some(addresses)
+    Some(endpoints)
 }
 
-/// All endpoints that are to be used, in order.
-pub(super) fn parse_addresses(
+impl ListedEndpoint {
+    /// Is its address a name that stands for others?
+    pub fn is_named(&self) -> bool {
+        matches!(self.address.host, Host::Name(_))
+    }
+}
+
+/// All endpoints, in order.
+pub(super) fn parse_endpoints(
     assignment: &ClusterLoadAssignment,
     fields: &mut Fields<'_>,
-) -> Vec<Address> {
+) -> Vec<ListedEndpoint> {
     refuse_unenforced!(fields, assignment, ClusterLoadAssignment {
         enforced: cluster_name, endpoints;
         refused: named_endpoints, policy;
     });
     refuse_weights(&assignment.endpoints, fields);
     let mut seen = BTreeSet::new();
-    let mut addresses = Vec::new();
+    let mut endpoints = Vec::new();
     for (index, locality) in assignment.endpoints.iter().enumerate() {
-        parse_locality(
-            locality,
-            &mut fields.at_index("endpoints", index),
-            &mut seen,
-            &mut addresses,
-        );
+        let mut fields = fields.at_index("endpoints", index);
+        parse_locality(locality, &mut fields, &mut seen, &mut endpoints);
     }
-    addresses
+    endpoints
 }
 
-/// Endpoints are chosen among all alike, wherever they are. That is what Envoy does with
-/// localities at one priority, unless the cluster has `locality_weighted_lb_config`, which is
-/// refused; gRPC always goes by the weights, so unequal ones must mean something.
+/// Endpoints of one priority are chosen among all alike, wherever they are. That is what Envoy does with
+/// localities, unless the cluster has `locality_weighted_lb_config`, which is refused; gRPC always goes by
+/// the weights, so unequal ones must mean something.
 fn refuse_weights(localities: &[LocalityLbEndpoints], fields: &mut Fields<'_>) {
-    let weight = |locality: &LocalityLbEndpoints| number(&locality.load_balancing_weight);
-    let first = localities.first().and_then(weight);
+    let mut first_of_priority = BTreeMap::new();
     for (index, locality) in localities.iter().enumerate() {
-        if weight(locality) != first {
+        let weight = number(&locality.load_balancing_weight);
+        if *first_of_priority.entry(locality.priority).or_insert(weight) != weight {
             let mut fields = fields.at_index("endpoints", index);
-            let problem = "must be that of the first: weights of localities are not enforced here";
+            let problem = "must be that of the first of its priority: weights of localities are not enforced \
+                           here";
             fields.refuse("load_balancing_weight", problem);
         }
     }
 }
 
-// Its label decides nothing.
 fn parse_locality(
     locality: &LocalityLbEndpoints,
     fields: &mut Fields<'_>,
     seen: &mut BTreeSet<Address>,
-    addresses: &mut Vec<Address>,
+    endpoints: &mut Vec<ListedEndpoint>,
 ) {
     refuse_unenforced!(fields, locality, LocalityLbEndpoints {
-        enforced: locality, lb_endpoints, load_balancing_weight;
-        refused: metadata, priority, proximity, lb_config;
+        enforced: locality, lb_endpoints, load_balancing_weight, priority;
+        refused: metadata, proximity, lb_config;
     });
+    if locality.priority > PRIORITY_MAX {
+        fields.refuse("priority", format!("must be at most {PRIORITY_MAX}"));
+    }
+    let place = place(&locality.locality);
     for (index, endpoint) in locality.lb_endpoints.iter().enumerate() {
         let mut fields = fields.at_index("lb_endpoints", index);
-        let Some(address) = parse_endpoint(endpoint, &mut fields) else {
+        let Some(endpoint) = parse_endpoint(endpoint, &mut fields) else {
             continue;
         };
-        if !seen.insert(address.clone()) {
+        if !seen.insert(endpoint.address.clone()) {
             fields.refuse("endpoint", "listed twice");
         }
-        addresses.push(address);
+        endpoints.push(ListedEndpoint {
+            priority: locality.priority,
+            locality: place.clone(),
+            ..endpoint
+        });
     }
 }
 
-/// `None` if refused, or if it is known not to serve.
-fn parse_endpoint(endpoint: &LbEndpoint, fields: &mut Fields<'_>) -> Option<Address> {
+fn place(locality: &Option<WireLocality>) -> Locality {
+    let Some(locality) = locality else {
+        return Locality::default();
+    };
+    Locality {
+        region: locality.region.clone(),
+        zone: locality.zone.clone(),
+        subzone: locality.sub_zone.clone(),
+    }
+}
+
+/// An endpoint of the best priority that is nowhere; `None` if refused.
+fn parse_endpoint(endpoint: &LbEndpoint, fields: &mut Fields<'_>) -> Option<ListedEndpoint> {
     refuse_unenforced!(fields, endpoint, LbEndpoint {
-        enforced: health_status, load_balancing_weight, host_identifier;
-        refused: metadata;
+        enforced: health_status, load_balancing_weight, host_identifier, metadata;
+        refused: ;
     });
-    if number(&endpoint.load_balancing_weight).is_some_and(|weight| weight != 1) {
-        fields.refuse(
-            "load_balancing_weight",
-            "weights of endpoints are not enforced here",
-        );
+    let weight = number(&endpoint.load_balancing_weight).unwrap_or(1);
+    if weight == 0 {
+        fields.refuse("load_balancing_weight", "must be 1 or more");
     }
     let address = match &endpoint.host_identifier {
         Some(HostIdentifier::Endpoint(endpoint)) => {
@@ -127,16 +164,24 @@ fn parse_endpoint(endpoint: &LbEndpoint, fields: &mut Fields<'_>) -> Option<Addr
             None
         }
     };
-    serves(endpoint.health_status, fields).then_some(address)?
+    Some(ListedEndpoint {
+        address: address?,
+        weight,
+        priority: 0,
+        locality: Locality::default(),
+        health: parse_health(endpoint.health_status, fields),
+        metadata: endpoint_metadata::parse(&endpoint.metadata, &mut fields.at("metadata")),
+    })
 }
 
-fn serves(status: i32, fields: &mut Fields<'_>) -> bool {
-    match HealthStatus::try_from(status) {
-        Ok(HealthStatus::Unknown | HealthStatus::Healthy) => true,
-        Ok(HealthStatus::Unhealthy | HealthStatus::Draining | HealthStatus::Timeout) => false,
-        Ok(HealthStatus::Degraded) | Err(_) => {
+fn parse_health(status: i32, fields: &mut Fields<'_>) -> HealthStatus {
+    match WireHealth::try_from(status) {
+        Ok(WireHealth::Unknown | WireHealth::Healthy) => HealthStatus::Healthy,
+        Ok(WireHealth::Unhealthy | WireHealth::Timeout) => HealthStatus::Unhealthy,
+        Ok(WireHealth::Draining) => HealthStatus::Draining,
+        Ok(WireHealth::Degraded) | Err(_) => {
             fields.refuse("health_status", "not enforced here");
-            false
+            HealthStatus::Unhealthy
         }
     }
 }

@@ -12,6 +12,7 @@ mod cluster_policy;
 mod configuration;
 mod connections;
 mod domains;
+mod endpoint_metadata;
 mod endpoints;
 mod fields;
 mod http_options;

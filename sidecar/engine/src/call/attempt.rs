@@ -10,7 +10,7 @@ use outrider_policy::deadline;
 use super::forward::request_head;
 use super::wait::Waited;
 use super::{Attempt, Call, Phase};
-use crate::cluster::{Choice, ClusterState};
+use crate::cluster::{CallView, Choice, ClusterState};
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Scope, Side};
 use crate::net::pool::Found;
@@ -94,7 +94,10 @@ impl Engine {
     fn find_endpoint(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
         loop {
             let call = self.calls.at(id)?;
-            let choice = cluster.choose(call.tried(), self.now, &mut self.random)?;
+            let view = CallView {
+                tried: call.tried(),
+            };
+            let choice = cluster.choose(view, self.now, &mut self.random)?;
             if let Some(found) = self.find_connection(cluster, &choice.endpoint) {
                 return Some((choice, found));
             }

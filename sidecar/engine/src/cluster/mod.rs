@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use outrider_policy::{
     Admission, Availability, Breaker, Candidate, Class, EndpointHealth, EndpointStatus, Estimate,
-    LatencyBaseline, Observation, Tick, Turn,
+    LatencyBaseline, Observation, Priorities, Share, Tick, Turn, Weights,
 };
 
 use crate::cluster::lines::ClusterLines;
-use crate::config::{Cluster, INBOUND_STREAMS_DEFAULT, Transport};
+use crate::config::{Cluster, Endpoint, HealthStatus, INBOUND_STREAMS_DEFAULT, Transport};
 use crate::ids::ConnectionId;
 use crate::net::families::{self, Families};
 use crate::random::Random;
@@ -37,7 +37,12 @@ const FULL_FOR: Duration = Duration::from_millis(100);
 pub(crate) struct ClusterState {
     pub(crate) config: Arc<Cluster>,
     pub(crate) name: Arc<str>,
+    /// Those that may be picked, the best priority first.
     pub(crate) endpoints: Vec<Rc<EndpointState>>,
+    /// Of each its place in `config.endpoints`.
+    pub(crate) places: Vec<usize>,
+    pub(crate) weights: Weights,
+    pub(crate) priorities: Priorities,
     /// Of each endpoint, where a name has two; else empty.
     pub(crate) families: Vec<Option<Rc<Families>>>,
     pub(crate) load: Rc<Load>,
@@ -90,6 +95,34 @@ pub(crate) struct Choice {
     is_trial: bool,
 }
 
+/// What a pick may know of the call.
+#[derive(Clone, Copy)]
+pub(crate) struct CallView<'c> {
+    /// Endpoints that it has tried.
+    pub(crate) tried: &'c [SocketAddr],
+}
+
+/// Those that their source says are healthy, with their places; the best priority first.
+fn may_be_picked(endpoints: &[Endpoint]) -> Vec<(usize, &Endpoint)> {
+    let healthy = endpoints.iter().enumerate();
+    let healthy = healthy.filter(|(_, it)| it.health == HealthStatus::Healthy);
+    let mut healthy: Vec<_> = healthy.collect();
+    healthy.sort_by_key(|(_, it)| it.priority);
+    healthy
+}
+
+fn weights(sorted: &[(usize, &Endpoint)]) -> Weights {
+    let groups = sorted.chunk_by(|(_, one), (_, next)| one.priority == next.priority);
+    let groups = groups.map(|group| group.iter().map(|(_, it)| it.weight).collect());
+    let groups: Vec<Vec<u32>> = groups.collect();
+    Weights::of_groups(groups.iter().map(Vec::as_slice))
+}
+
+fn priorities(sorted: &[(usize, &Endpoint)]) -> Priorities {
+    let priorities: Vec<u32> = sorted.iter().map(|(_, it)| it.priority).collect();
+    Priorities::of_sorted(&priorities)
+}
+
 impl ClusterState {
     /// As [`ClusterState::new`]; it is the newest version from now on.
     pub(crate) fn shared(
@@ -119,20 +152,19 @@ impl ClusterState {
                     .cloned()
             })
         };
-        let endpoints = config
-            .endpoints
-            .iter()
-            .map(|endpoint| {
-                known(endpoint.address)
-                    .unwrap_or_else(|| Rc::new(EndpointState::new(endpoint.address)))
-            })
-            .collect();
+        let picked = may_be_picked(&config.endpoints);
+        let endpoints = picked.iter().map(|(_, endpoint)| {
+            known(endpoint.address).unwrap_or_else(|| Rc::new(EndpointState::new(endpoint.address)))
+        });
         let load = previous.map(|old| Rc::clone(&old.load)).unwrap_or_default();
         ClusterState {
             name: Arc::from(config.name.as_str()),
-            families: families::of_cluster(&config, previous),
+            endpoints: endpoints.collect(),
+            places: picked.iter().map(|(place, _)| *place).collect(),
+            weights: weights(&picked),
+            priorities: priorities(&picked),
+            families: families::of_cluster(&picked, config.policy.first_family, previous),
             config,
-            endpoints,
             load,
             is_app: false,
         }
@@ -159,25 +191,30 @@ impl ClusterState {
     /// room that is worth more than a moment's wait for a good one.
     pub(crate) fn choose(
         &self,
-        tried: &[SocketAddr],
+        call: CallView<'_>,
         now: Tick,
         random: &mut Random,
     ) -> Option<Choice> {
-        let count = self.endpoints.len();
+        let is_used = |index: usize| {
+            !self.endpoints[index].health.get().is_out(now) && !self.stands_back(index)
+        };
+        let count = self.priorities.reach(self.endpoints.len(), is_used);
         let (before, baseline) = (self.load.turn.get(), self.load.baseline.get());
         let mut turn = before;
-        let candidate = |index: usize| {
+        let candidate = |index: usize, share: Share| {
             let found = &self.endpoints[index];
             let status = EndpointStatus {
-                tried: tried.contains(&found.address),
+                tried: call.tried.contains(&found.address),
                 availability: found.health.get().availability(now),
                 in_flight: found.in_flight.get(),
+                share,
             };
             Candidate::new(status, &found.estimate.get(), &baseline, &before, now)
         };
         let has_room = |index: usize| self.endpoints[index].full_until.get() <= now;
-        let (index, chosen) = turn.pick_among(count, &mut || random.next_u64(), |index| {
-            (has_room(index) && !self.stands_back(index)).then(|| candidate(index))
+        let mut random = || random.next_u64();
+        let (index, chosen) = turn.pick(&self.weights, count, &mut random, |index, share| {
+            (has_room(index) && !self.stands_back(index)).then(|| candidate(index, share))
         })?;
         let availability = |index: usize| self.endpoints[index].health.get().availability(now);
         let is_in = |index: usize| availability(index) == Availability::InRotation;
@@ -242,11 +279,16 @@ impl ClusterState {
 
     /// `room`: the streams that may be opened on a connection now.
     pub(crate) fn gauge(&self, now: Tick, room: impl Fn(ConnectionId) -> usize) -> ClusterGauge {
-        let endpoints = self.endpoints.iter();
+        let listed = self
+            .places
+            .iter()
+            .map(|place| &self.config.endpoints[*place]);
+        let endpoints = self.endpoints.iter().zip(listed);
+        let baseline = self.load.baseline.get();
         ClusterGauge {
             name: Arc::clone(&self.name),
             endpoints: endpoints
-                .map(|endpoint| endpoint.gauge(&self.load.baseline.get(), now, &room))
+                .map(|(endpoint, listed)| endpoint.gauge(listed, &baseline, now, &room))
                 .collect(),
             in_line: self.load.lines.room.len(),
         }
@@ -290,6 +332,7 @@ impl EndpointState {
 
     fn gauge(
         &self,
+        listed: &Endpoint,
         baseline: &LatencyBaseline,
         now: Tick,
         room: impl Fn(ConnectionId) -> usize,
@@ -298,6 +341,8 @@ impl EndpointState {
         let connections = self.connections.borrow();
         EndpointGauge {
             address: self.address,
+            listed: listed.clone(),
+            known_for: now.since(listed.known_since),
             in_flight: self.in_flight.get(),
             latency: self.estimate.get().mean_latency(baseline),
             out: health.is_out(now),

@@ -11,10 +11,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::{ClusterState, EndpointState};
-use crate::config::Cluster;
+use crate::config::Endpoint;
 use crate::contract::ConnectFailure;
 use crate::engine::Engine;
 use crate::ids::ConnectionId;
@@ -27,6 +28,8 @@ pub(crate) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Which family of one name gets the calls.
 #[derive(Debug)]
 pub(crate) struct Families {
+    /// The host and port that stand for both.
+    name: Arc<str>,
     preferred: Cell<Family>,
     stage: Cell<Answer>,
 }
@@ -41,38 +44,34 @@ enum Answer {
     Came,
 }
 
-/// For each endpoint of `config` the families of its name; empty if no name has two. What `previous`
-/// found out stays.
+/// For each of `endpoints` the families of its name; empty if no name has two. What `previous` found out
+/// stays.
 pub(crate) fn of_cluster(
-    config: &Cluster,
+    endpoints: &[(usize, &Endpoint)],
+    first: Family,
     previous: Option<&ClusterState>,
 ) -> Vec<Option<Rc<Families>>> {
-    if config.endpoints.iter().all(|it| it.two_families.is_none()) {
+    if endpoints.iter().all(|(_, it)| it.two_families.is_none()) {
         return Vec::new();
     }
-    let mut known: BTreeMap<&str, Rc<Families>> = BTreeMap::new();
+    let mut known: BTreeMap<Arc<str>, Rc<Families>> = BTreeMap::new();
     if let Some(previous) = previous {
-        let names = previous.config.endpoints.iter().zip(&previous.families);
-        let names = names.filter_map(|(endpoint, families)| {
-            Some((
-                endpoint.two_families.as_deref()?,
-                Rc::clone(families.as_ref()?),
-            ))
-        });
-        known.extend(names);
+        let families = previous.families.iter().flatten();
+        known.extend(families.map(|it| (Arc::clone(&it.name), Rc::clone(it))));
     }
-    let first = config.policy.first_family;
-    let mut families = |name| {
-        let families = known.entry(name).or_insert_with(|| Families::new(first));
+    let mut families = |name: &Arc<str>| {
+        let new = || Families::new(Arc::clone(name), first);
+        let families = known.entry(Arc::clone(name)).or_insert_with(new);
         Rc::clone(families)
     };
-    let names = config.endpoints.iter().map(|it| it.two_families.as_deref());
+    let names = endpoints.iter().map(|(_, it)| it.two_families.as_ref());
     names.map(|name| name.map(&mut families)).collect()
 }
 
 impl Families {
-    fn new(first: Family) -> Rc<Families> {
+    fn new(name: Arc<str>, first: Family) -> Rc<Families> {
         Rc::new(Families {
+            name,
             preferred: Cell::new(first),
             stage: Cell::new(Answer::None),
         })

@@ -2,10 +2,12 @@
 //! through the whole engine.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_engine::Side;
-use outrider_engine::config::Transport;
+use outrider_engine::config::{Endpoint, HealthStatus, Transport};
 use outrider_http2::StreamId;
 use outrider_policy::{Code, Tick};
 
@@ -28,15 +30,22 @@ struct Shop {
 
 impl Shop {
     fn new(count: usize) -> Shop {
+        Shop::of(count, |_| {})
+    }
+
+    /// The same with other endpoints; each has its place, from 0 on, in the last digit of its port.
+    fn of(count: usize, change: impl FnOnce(&mut Vec<Endpoint>)) -> Shop {
         let mut mesh = Mesh::new(0);
-        let addresses: Vec<_> = (0..count)
-            .map(|place| address(&format!("10.0.0.2:{}", 1000 + place)))
-            .collect();
+        let addresses: Vec<_> = (0..count).map(at).collect();
         for address in &addresses {
             mesh.world.serve(*address);
         }
+        let mut snapshot = snapshot(&addresses, Transport::Plaintext);
+        let known = Arc::make_mut(&mut snapshot);
+        let orders = known.clusters.get_mut("orders").expect("the cluster");
+        change(&mut Arc::make_mut(orders).endpoints);
         let now = mesh.world.now;
-        mesh.world.engines[0].configure(now, snapshot(&addresses, Transport::Plaintext));
+        mesh.world.engines[0].configure(now, snapshot);
         Shop {
             mesh,
             latencies: BTreeMap::new(),
@@ -61,6 +70,17 @@ impl Shop {
         }
         let got = |(server, now): (&usize, &usize)| now - before.get(server).unwrap_or(&0);
         self.answered.iter().map(got).collect()
+    }
+
+    /// Calls in the last `count` records, by the place of the endpoint that ended them.
+    fn ended_at(&self, count: usize) -> BTreeMap<usize, usize> {
+        let records = &self.mesh.world.records;
+        let mut ended = BTreeMap::new();
+        for record in &records[records.len() - count..] {
+            let port = record.endpoint.map_or(0, |endpoint| endpoint.port());
+            *ended.entry(usize::from(port) - 1_000).or_default() += 1;
+        }
+        ended
     }
 
     fn step(&mut self) {
@@ -101,6 +121,10 @@ impl Shop {
         }
         (failed, longest)
     }
+}
+
+fn at(place: usize) -> SocketAddr {
+    address(&format!("10.0.0.2:{}", 1000 + place))
 }
 
 fn request(seen: &Seen) -> Option<StreamId> {
@@ -202,4 +226,45 @@ fn a_retry_goes_to_one_that_is_out_rather_than_back() {
     shop.call(GET, 20, 50);
     assert_eq!(shop.failed_since(from), (0, 0));
     shop.mesh.assert_quiet();
+}
+
+#[test]
+fn an_endpoint_of_three_times_the_weight_gets_three_times_the_calls() {
+    let mut shop = Shop::of(2, |endpoints| endpoints[1].weight = 3);
+    shop.call(CHAT, 1, 400);
+    let ended = shop.ended_at(400);
+    assert!((90..=110).contains(&ended[&0]), "{ended:?}");
+}
+
+#[test]
+fn endpoints_of_the_next_priority_are_used_while_all_of_the_best_are_out() {
+    let mut shop = Shop::of(3, |endpoints| {
+        endpoints[0].priority = 7;
+        endpoints[2].priority = 3;
+    });
+    shop.call(CHAT, 10, 100);
+    assert_eq!(
+        shop.ended_at(100),
+        [(1, 100)].into(),
+        "the best priority alone"
+    );
+    shop.dead = vec![0];
+    shop.call(CHAT, 10, 100);
+    shop.call(CHAT, 10, 100);
+    let (others, failed) = (shop.ended_at(100), shop.failed_since(200).1);
+    assert!(others[&2] >= 90 && !others.contains_key(&0), "{others:?}");
+    assert!(failed <= 10, "{failed} calls failed in a row");
+    shop.dead = vec![];
+    shop.call(CHAT, 10, 1_000);
+    assert_eq!(shop.ended_at(100), [(1, 100)].into(), "it is well again");
+}
+
+#[test]
+fn an_endpoint_that_its_source_says_is_not_healthy_gets_no_calls() {
+    let mut shop = Shop::of(3, |endpoints| {
+        endpoints[0].health = HealthStatus::Draining;
+        endpoints[1].health = HealthStatus::Unhealthy;
+    });
+    shop.call(CHAT, 10, 20);
+    assert_eq!(shop.ended_at(20), [(2, 20)].into());
 }

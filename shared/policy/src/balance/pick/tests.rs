@@ -36,7 +36,11 @@ fn sequence(seed: u64) -> impl FnMut() -> u64 {
 /// Where so many picks go.
 fn picks(seed: u64, candidates: &[Candidate], count: usize) -> Vec<usize> {
     let (mut turn, mut random) = (Turn::default(), sequence(seed));
-    let mut pick = || turn.pick(candidates.len(), &mut random, |index| candidates[index]);
+    let count_of_all = candidates.len();
+    let mut pick = || {
+        let candidate = |index: usize, _| Some(candidates[index]);
+        turn.pick(&Weights::default(), count_of_all, &mut random, candidate)
+    };
     (0..count)
         .filter_map(|_| pick())
         .map(|(index, _)| index)
@@ -102,11 +106,11 @@ fn a_group_of_slow_ones_is_passed_over_and_its_turns_are_shared() {
 fn a_large_cluster_is_not_looked_through() {
     let looks = std::cell::Cell::new(0);
     let busy = with(false, Rank::Ready, 100, 0);
-    let see = |_| {
+    let see = |_, _| {
         looks.set(looks.get() + 1);
-        busy
+        Some(busy)
     };
-    Turn::default().pick(10_000, &mut || 0, see);
+    Turn::default().pick(&Weights::default(), 10_000, &mut || 0, see);
     assert_eq!(looks.get(), LOOKS_MAX);
 }
 
@@ -131,18 +135,20 @@ fn after_a_trial_comes_something_better_if_there_is_any() {
     for _ in 0..10 {
         let before = turn;
         let (index, _) = turn
-            .pick(2, &mut random, |index| {
+            .pick(&Weights::default(), 2, &mut random, |index, share| {
                 let status = EndpointStatus {
                     tried: false,
                     availability: Availability::InRotation,
                     in_flight: 0,
+                    share,
                 };
                 let found = if index == 0 {
                     dead
                 } else {
                     Estimate::default()
                 };
-                Candidate::new(status, &found, &LatencyBaseline::default(), &before, later)
+                let baseline = LatencyBaseline::default();
+                Some(Candidate::new(status, &found, &baseline, &before, later))
             })
             .expect("an endpoint");
         trials.push(index == 0);
@@ -161,6 +167,7 @@ fn failures_of_the_whole_cluster_make_all_alike() {
         tried: false,
         availability: Availability::Probing,
         in_flight: 0,
+        share: Share::WHOLE,
     };
     let rank = |turn: &Turn| {
         Candidate::new(

@@ -5,6 +5,7 @@
 
 mod outages;
 mod shares;
+mod weighted;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -111,6 +112,7 @@ struct World {
     random: Random,
     noise: Noise,
     rules: HealthRules,
+    weights: Weights,
     turn: Turn,
     baseline: LatencyBaseline,
     endpoints: Vec<Endpoint>,
@@ -136,6 +138,7 @@ impl World {
             random: Random(seed),
             noise,
             rules: HealthRules::default(),
+            weights: Weights::default(),
             turn: Turn::default(),
             baseline: LatencyBaseline::default(),
             endpoints: latencies.iter().map(endpoint).collect(),
@@ -157,16 +160,19 @@ impl World {
             return self.best();
         }
         let (now, count, before) = (tick(self.now), self.endpoints.len(), self.turn);
-        let candidate = |index: usize| {
+        let candidate = |index: usize, share| {
             let found = &self.endpoints[index];
             let status = EndpointStatus {
                 tried: tried.contains(&index),
                 availability: found.health.availability(now),
                 in_flight: found.in_flight,
+                share,
             };
-            Candidate::new(status, &found.estimate, &self.baseline, &before, now)
+            let (estimate, baseline) = (&found.estimate, &self.baseline);
+            Some(Candidate::new(status, estimate, baseline, &before, now))
         };
-        let picked = self.turn.pick(count, &mut || self.random.next(), candidate);
+        let mut random = || self.random.next();
+        let picked = (self.turn).pick(&self.weights, count, &mut random, candidate);
         let (index, chosen) = picked.expect("an endpoint");
         if chosen.is_trial {
             let estimate = &mut self.endpoints[index].estimate;

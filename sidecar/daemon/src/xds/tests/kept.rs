@@ -152,20 +152,24 @@ fn two_virtual_hosts_of_one_resource_cannot_share_a_domain() {
 }
 
 #[test]
-fn an_endpoint_known_not_to_serve_is_left_out() {
-    let mut resources = resources();
-    change(&mut resources.endpoints, "echo", |assignment| {
-        assignment.endpoints[0].lb_endpoints[0].health_status = HealthStatus::Draining.into();
-    });
-    let snapshot = snapshot(&first(&resources));
-    assert!(
-        snapshot
-            .clusters
-            .get("echo")
-            .expect("the cluster")
-            .endpoints
-            .is_empty()
-    );
+fn the_health_of_an_endpoint_arrives() {
+    use outrider_engine::config::HealthStatus as Known;
+    let cases = [
+        (HealthStatus::Unknown, Known::Healthy),
+        (HealthStatus::Healthy, Known::Healthy),
+        (HealthStatus::Unhealthy, Known::Unhealthy),
+        (HealthStatus::Timeout, Known::Unhealthy),
+        (HealthStatus::Draining, Known::Draining),
+    ];
+    for (said, expected) in cases {
+        let mut resources = resources();
+        change(&mut resources.endpoints, "echo", |assignment| {
+            assignment.endpoints[0].lb_endpoints[0].health_status = said.into();
+        });
+        let snapshot = snapshot(&first(&resources));
+        let echo = snapshot.clusters.get("echo").expect("the cluster");
+        assert_eq!(echo.endpoints[0].health, expected, "{said:?}");
+    }
 }
 
 #[test]
