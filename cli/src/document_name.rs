@@ -23,13 +23,8 @@ pub enum Kind {
 impl Kind {
     /// As documents write it.
     pub fn name(self) -> String {
-        let name = match self {
-            Kind::Service => "Service",
-            Kind::TrafficPolicy => "TrafficPolicy",
-            Kind::GrpcRoute => "GRPCRoute",
-            Kind::Mesh => "Mesh",
-        };
-        name.to_owned()
+        let written = self.to_possible_value();
+        written.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
@@ -44,6 +39,17 @@ pub fn shown(name: Option<&v1::DocumentName>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_of_document_can_be_typed_and_no_other() {
+        let mut typed: Vec<String> = Kind::value_variants().iter().map(|it| it.name()).collect();
+        let mut known = outrider_documents::Kind::ALL
+            .map(|kind| kind.name())
+            .to_vec();
+        typed.sort();
+        known.sort();
+        assert_eq!(typed, known);
+    }
 
     #[test]
     fn a_kind_is_typed_in_any_case_and_by_short_names() {

@@ -12,6 +12,7 @@ mod check;
 mod config_page;
 mod duration;
 mod error;
+mod kind;
 mod load;
 mod model;
 mod names;
@@ -23,6 +24,7 @@ mod wire;
 mod yaml;
 
 pub use error::{DocumentError, Warning};
+pub use kind::Kind;
 pub use load::{load, warnings};
 pub use model::Documents;
 pub use names::is_host_name;

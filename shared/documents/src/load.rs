@@ -2,16 +2,11 @@
 
 use crate::check::{self, Directory, LocatedDocument};
 use crate::error::{DocumentError, Report, Warning};
+use crate::kind::Kind;
 use crate::model::Documents;
 use crate::stream::{self, Text};
 use crate::wire::{GrpcRouteSpec, Head, MeshSpec, ServiceSpec, TrafficPolicySpec};
 use serde::de::DeserializeOwned;
-
-/// Our own API group and version.
-const OURS: &str = "outrider.dev/v1";
-
-/// The Gateway API's.
-const GATEWAY: &str = "gateway.networking.k8s.io/v1";
 
 /// Loads a set of files, each as (name, text), as one configuration. The order of
 /// the files decides nothing. No I/O happens here.
@@ -65,15 +60,12 @@ impl Parsed {
             report.push(text.place(), "a document needs `apiVersion` and `kind`");
             return;
         };
-        match (version.value.as_str(), kind.value.as_str()) {
-            (OURS, "Mesh") => self.meshes.extend(parse_as(text, report)),
-            (OURS, "Service") => self.services.extend(parse_as(text, report)),
-            (OURS, "TrafficPolicy") => self.policies.extend(parse_as(text, report)),
-            (GATEWAY, "GRPCRoute") => self.routes.extend(parse_as(text, report)),
-            (version, kind_name) => {
-                let place = text.origin.place(kind.referenced);
-                report.push(place, unknown_kind(version, kind_name));
-            }
+        match Kind::find(&version.value, &kind.value) {
+            Ok(Kind::Mesh) => self.meshes.extend(parse_as(text, report)),
+            Ok(Kind::Service) => self.services.extend(parse_as(text, report)),
+            Ok(Kind::TrafficPolicy) => self.policies.extend(parse_as(text, report)),
+            Ok(Kind::GrpcRoute) => self.routes.extend(parse_as(text, report)),
+            Err(problem) => report.push(text.origin.place(kind.referenced), problem),
         }
     }
 }
@@ -85,19 +77,6 @@ fn parse_as<Spec: DeserializeOwned>(
     let document = text.parse(report)?;
     let origin = text.origin;
     Some(LocatedDocument { origin, document })
-}
-
-fn unknown_kind(version: &str, kind: &str) -> String {
-    match kind {
-        "Mesh" | "Service" | "TrafficPolicy" => {
-            format!("{kind} has `apiVersion: {OURS}`, not `{version}`")
-        }
-        "GRPCRoute" => format!("{kind} has `apiVersion: {GATEWAY}`, not `{version}`"),
-        "HTTPRoute" | "AuthorizationPolicy" | "RequestAuthentication" => {
-            format!("kind {kind} is not enforced yet")
-        }
-        _ => format!("unknown kind `{kind}`: Mesh, Service, TrafficPolicy or GRPCRoute"),
-    }
 }
 
 fn check(parsed: &Parsed, report: &mut Report<'_>) -> Documents {
