@@ -12,6 +12,9 @@ pub enum Kind {
     /// Short: tp.
     #[value(name = "TrafficPolicy", aliases = ["tp", "policy", "policies", "trafficpolicies"])]
     TrafficPolicy,
+    /// Short: authz.
+    #[value(name = "AuthorizationPolicy", aliases = ["authz", "authorizationpolicies"])]
+    AuthorizationPolicy,
     /// Short: route.
     #[value(name = "GRPCRoute", aliases = ["route", "routes", "grpcroutes"])]
     GrpcRoute,
@@ -63,6 +66,8 @@ mod tests {
             ("grpcroute", "GRPCRoute"),
             ("routes", "GRPCRoute"),
             ("mesh", "Mesh"),
+            ("authz", "AuthorizationPolicy"),
+            ("authorizationpolicies", "AuthorizationPolicy"),
         ];
         for (typed, expected) in cases {
             let kind = Kind::from_str(typed, true);

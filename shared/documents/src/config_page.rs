@@ -2,10 +2,12 @@
 //!
 //! Serde itself says which fields a struct has, in the error about one that it has not.
 
+use crate::kind::Kind;
 use crate::wire::{
-    BackendRef, Breaker, Budget, Connections, Document, Endpoints, GrpcRouteSpec, HeaderMatch,
-    Keepalive, Limits, Match, MeshSpec, Metadata, Method, MethodMatch, OutlierDetection, Reference,
-    Registration, Retry, Rule, ServiceSpec, StaticEndpoint, Tracing, TrafficPolicySpec,
+    Authorization, AuthorizationPolicySpec, AuthorizationRule, BackendRef, Breaker, Budget,
+    Condition, Connections, Document, Endpoints, From, GrpcRouteSpec, HeaderMatch, Keepalive,
+    Limits, Match, MeshSpec, Metadata, Method, MethodMatch, Operation, OutlierDetection, Reference,
+    Registration, Retry, Rule, ServiceSpec, Source, StaticEndpoint, To, Tracing, TrafficPolicySpec,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -52,12 +54,28 @@ fn of_policies() -> Vec<String> {
     .concat()
 }
 
+fn of_authorizations() -> Vec<String> {
+    let rule = "spec.rules[].";
+    [
+        fields::<AuthorizationPolicySpec>("spec."),
+        fields::<Reference>("spec.targetRefs[]."),
+        fields::<AuthorizationRule>(rule),
+        fields::<From>(&format!("{rule}from[].")),
+        fields::<Source>(&format!("{rule}from[].source.")),
+        fields::<To>(&format!("{rule}to[].")),
+        fields::<Operation>(&format!("{rule}to[].operation.")),
+        fields::<Condition>(&format!("{rule}when[].")),
+    ]
+    .concat()
+}
+
 fn of_meshes() -> Vec<String> {
     [
         fields::<MeshSpec>("spec."),
         fields::<Tracing>("spec.tracing."),
         fields::<Registration>("spec.registration."),
         fields::<Connections>("spec.connections."),
+        fields::<Authorization>("spec.authorization."),
         fields::<Keepalive>("spec.connections.keepalive."),
         fields::<Keepalive>("spec.connections.foreignKeepalive."),
     ]
@@ -102,12 +120,23 @@ fn every_field_is_documented_and_nothing_else() {
         ("## Every kind\n", of_every_kind()),
         ("## Service\n", of_services()),
         ("## TrafficPolicy\n", of_policies()),
+        ("## AuthorizationPolicy\n", of_authorizations()),
         ("## GRPCRoute\n", of_routes()),
         ("## Mesh\n", of_meshes()),
     ];
     for (heading, fields) in kinds {
         let fields: BTreeSet<String> = fields.into_iter().collect();
         assert_eq!(documented(heading), fields, "{heading}");
+    }
+}
+
+#[test]
+fn every_kind_is_in_the_row_of_kinds() {
+    let mut rows = section(PAGE, "## Every kind\n").lines();
+    let row = rows.find(|row| row.starts_with("| `kind` "));
+    for kind in Kind::ALL {
+        let name = format!("`{}`", kind.name());
+        assert!(row.is_some_and(|row| row.contains(&name)), "{name}");
     }
 }
 
@@ -122,7 +151,7 @@ fn the_examples_of_the_page_are_one_good_configuration() {
         .iter()
         .map(|example| ("example", *example))
         .collect();
-    assert_eq!(files.len(), 4);
+    assert_eq!(files.len(), 5);
     let loaded = crate::load(&files);
     assert!(loaded.is_ok(), "{loaded:?}");
 }

@@ -48,7 +48,7 @@ impl std::fmt::Display for DocumentError {
 }
 
 impl DocumentError {
-    fn show(&self, level: &str, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    pub(crate) fn show(&self, level: &str, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         let (snippet, caret) = self.window();
@@ -150,7 +150,10 @@ impl<'f> Report<'f> {
     }
 }
 
-fn located(files: &[(&str, &str)], mut problems: Vec<(Place, String)>) -> Vec<DocumentError> {
+pub(crate) fn located(
+    files: &[(&str, &str)],
+    mut problems: Vec<(Place, String)>,
+) -> Vec<DocumentError> {
     problems.sort();
     problems.dedup();
     let lines: Vec<Vec<&str>> = files

@@ -15,16 +15,19 @@ pub enum Kind {
     Service,
     /// How calls to a service are treated.
     TrafficPolicy,
+    /// Who may call a service.
+    AuthorizationPolicy,
     /// Which calls go to which service.
     GrpcRoute,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [
+    pub const ALL: [Kind; 5] = [
         Kind::Mesh,
         Kind::Service,
         Kind::TrafficPolicy,
+        Kind::AuthorizationPolicy,
         Kind::GrpcRoute,
     ];
 
@@ -34,6 +37,7 @@ impl Kind {
             Kind::Mesh => "Mesh",
             Kind::Service => "Service",
             Kind::TrafficPolicy => "TrafficPolicy",
+            Kind::AuthorizationPolicy => "AuthorizationPolicy",
             Kind::GrpcRoute => "GRPCRoute",
         }
     }
@@ -41,7 +45,7 @@ impl Kind {
     /// The `apiVersion` that is written with it.
     pub(crate) fn api_version(self) -> &'static str {
         match self {
-            Kind::Mesh | Kind::Service | Kind::TrafficPolicy => OURS,
+            Kind::Mesh | Kind::Service | Kind::TrafficPolicy | Kind::AuthorizationPolicy => OURS,
             Kind::GrpcRoute => GATEWAY,
         }
     }
@@ -64,7 +68,7 @@ impl Kind {
 }
 
 fn unknown(name: &str) -> String {
-    if ["HTTPRoute", "AuthorizationPolicy", "RequestAuthentication"].contains(&name) {
+    if ["HTTPRoute", "RequestAuthentication"].contains(&name) {
         return format!("kind {name} is not enforced yet");
     }
     let [first @ .., last] = Kind::ALL.map(Kind::name);

@@ -12,6 +12,7 @@ mod check;
 mod config_page;
 mod duration;
 mod error;
+mod explain;
 mod kind;
 mod load;
 mod model;
@@ -24,6 +25,7 @@ mod wire;
 mod yaml;
 
 pub use error::{DocumentError, Warning};
+pub use explain::{Explanation, LocatedDocuments};
 pub use kind::Kind;
 pub use load::{load, warnings};
 pub use model::Documents;

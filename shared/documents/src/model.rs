@@ -3,8 +3,8 @@
 //! Only [`crate::load`] makes one, so it is not checked again.
 
 use crate::names::Address;
-use crate::wire::{AddressFamily, Tls, Verify};
-use outrider_policy::{Code, RetryPolicy};
+use crate::wire::{AddressFamily, AuthorizationDefault, Tls, Verify};
+use outrider_policy::{AuthorizationPolicy, Code, RetryPolicy};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -37,6 +37,13 @@ impl Documents {
         Some(&self.service(service)?.namespace)
     }
 
+    /// The service that says that it implements a gRPC service.
+    pub fn implementer_of(&self, grpc_service: &str) -> Option<&str> {
+        let mut services = self.services.iter();
+        let found = services.find(|it| it.grpc_services.iter().any(|name| name == grpc_service));
+        Some(&found?.name)
+    }
+
     /// The service of that name.
     pub(crate) fn service(&self, name: &str) -> Option<&Service> {
         let found = (self.services).binary_search_by(|known| known.name.as_str().cmp(name));
@@ -65,6 +72,7 @@ pub(crate) struct Mesh {
     /// What becomes of an address that is not proven to be its member's.
     pub verify: Verify,
     pub connections: Connections,
+    pub authorization_default: AuthorizationDefault,
 }
 
 /// How long connections live; absent values take the sidecar's defaults, zero turns off.
@@ -96,6 +104,8 @@ pub(crate) struct Service {
     pub policy: TrafficPolicy,
     /// In order of precedence. Empty: no GRPCRoute, everything goes to the service.
     pub rules: Vec<RouteRule>,
+    /// Who may call it, in the order of the policies' names.
+    pub authorization: Vec<AuthorizationPolicy>,
 }
 
 /// Where a service is.

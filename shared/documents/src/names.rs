@@ -26,6 +26,12 @@ pub(crate) fn is_identifier(name: &str) -> bool {
             .is_some_and(|byte| !byte.is_ascii_digit())
 }
 
+/// Is it a name of a header, in any case (RFC 9110 5.1), at most 256 octets?
+pub(crate) fn is_header_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    (1..=256).contains(&name.len()) && name.bytes().all(legal)
+}
+
 /// Does every server implement it, so that it names none?
 pub(crate) fn is_everybodys(grpc_service: &str) -> bool {
     grpc_service.starts_with("grpc.health.") || grpc_service.starts_with("grpc.reflection.")

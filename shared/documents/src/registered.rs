@@ -197,5 +197,6 @@ fn undocumented(name: &str, registered: &RegisteredService) -> Service {
         endpoints: Endpoints::Registered(registered.addresses.clone()),
         policy: TrafficPolicy::default(),
         rules: Vec::new(),
+        authorization: Vec::new(),
     }
 }

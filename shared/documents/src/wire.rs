@@ -5,6 +5,13 @@
 //! the mesh does not enforce yet are [`Unenforced`], so that they are refused by name instead
 //! of being taken for a typo.
 
+mod authorization;
+
+pub(crate) use authorization::{
+    Action, AuthorizationPolicySpec, AuthorizationRule, Condition, From, Operation, Source, Texts,
+    To,
+};
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
@@ -62,6 +69,22 @@ pub(crate) struct MeshSpec {
     pub tracing: Option<Tracing>,
     pub registration: Option<Registration>,
     pub connections: Option<Connections>,
+    pub authorization: Option<Authorization>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Authorization {
+    pub default: Option<Spanned<AuthorizationDefault>>,
+}
+
+/// What becomes of a call to a service that has no ALLOW policy, when no DENY policy matches it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum AuthorizationDefault {
+    #[default]
+    Allow,
+    Deny,
 }
 
 #[derive(Debug, Deserialize)]

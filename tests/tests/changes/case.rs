@@ -84,7 +84,9 @@ pub fn mesh(spec: &str) -> String {
 }
 
 /// Fields that other tests change, with their names.
-pub const ELSEWHERE: [&str; 2] = [
+pub const ELSEWHERE: [&str; 3] = [
+    // Enforced by no sidecar yet.
+    "spec.authorization.default",
     // `tests/tests/proof.rs`.
     "spec.registration.verify",
     // `the_trust_domain_stays`, in `sidecar/daemon/src/control/change.rs`.

@@ -4,7 +4,7 @@ use super::{Checker, LocatedDocument};
 use crate::error::Report;
 use crate::model::{Connections, Keepalive, Mesh};
 use crate::names;
-use crate::wire::{self, MeshSpec, Tracing, Verify};
+use crate::wire::{self, AuthorizationDefault, MeshSpec, Tracing, Verify};
 use outrider_policy::Lifetimes;
 use serde_saphyr::Spanned;
 use std::time::Duration;
@@ -19,6 +19,7 @@ pub(crate) fn check_meshes(meshes: &[LocatedDocument<MeshSpec>], report: &mut Re
         sampled_per_million: None,
         verify: Verify::default(),
         connections: Connections::default(),
+        authorization_default: AuthorizationDefault::default(),
     };
     let mut first = None;
     for LocatedDocument { origin, document } in meshes {
@@ -35,6 +36,7 @@ pub(crate) fn check_meshes(meshes: &[LocatedDocument<MeshSpec>], report: &mut Re
             tracing,
             registration,
             connections,
+            authorization,
         } = &document.spec;
         if let Some(name) = trust_domain {
             mesh.trust_domain = check_trust_domain(name, &mut checker);
@@ -48,6 +50,12 @@ pub(crate) fn check_meshes(meshes: &[LocatedDocument<MeshSpec>], report: &mut Re
         }
         if let Some(connections) = connections {
             mesh.connections = check_connections(connections, &mut checker);
+        }
+        let default = authorization.as_ref().and_then(|it| it.default.as_ref());
+        if let Some(default) = default {
+            mesh.authorization_default = default.value;
+            let message = "`authorization` is checked and stored; no sidecar enforces it yet";
+            checker.warn(default.referenced, message);
         }
     }
     mesh

@@ -3,6 +3,7 @@
 //! A check that fails tells the [`Checker`] and goes on with something harmless:
 //! with an error reported, the model is thrown away.
 
+mod authorization;
 mod mesh;
 mod policy;
 mod reference;
@@ -11,6 +12,7 @@ mod service;
 mod times;
 mod unused;
 
+pub(crate) use authorization::{LocatedAuthorization, check_authorizations};
 pub(crate) use mesh::check_meshes;
 pub(crate) use policy::check_policies;
 pub(crate) use reference::Directory;

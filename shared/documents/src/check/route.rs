@@ -280,7 +280,7 @@ fn check_headers(headers: &[HeaderMatch], checker: &mut Checker<'_, '_>) -> Vec<
         } = header;
         check_exact(match_type.as_ref(), checker);
         let lower = name.value.to_ascii_lowercase();
-        if !is_header_name(&lower) {
+        if !names::is_header_name(&lower) {
             let message = format!("`{}` is no name of a header", name.value);
             checker.refuse(name.referenced, message);
         } else if checked.iter().any(|(other, _)| *other == lower) {
@@ -294,11 +294,6 @@ fn check_headers(headers: &[HeaderMatch], checker: &mut Checker<'_, '_>) -> Vec<
         checked.push((lower, value.value.clone()));
     }
     checked
-}
-
-fn is_header_name(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    (1..=256).contains(&name.len()) && name.bytes().all(legal)
 }
 
 fn is_header_value(value: &str) -> bool {

@@ -57,6 +57,7 @@ fn check_service(
         endpoints: check_transport(tls.as_ref(), endpoints.as_ref(), checker),
         policy: TrafficPolicy::default(),
         rules: Vec::new(),
+        authorization: Vec::new(),
     }
 }
 
