@@ -1,10 +1,11 @@
 //! `outrider`, the one binary of the mesh: reads the command line and calls the part that acts.
 //!
 //! One file per command. Knows no rule of the mesh itself. Exit codes: 0 done, 1 failed while
-//! running, 2 wrong usage or configuration.
+//! running, 2 wrong usage or configuration; `outrider authz check` 0 allowed, 1 denied, 2 not known.
 
 mod apply;
 mod author;
+mod authz;
 mod backup;
 mod control_plane;
 mod delete;
@@ -71,6 +72,9 @@ enum Command {
     Events(events::Args),
     /// Shows the mesh as the control plane sees it.
     Status(status::Args),
+    /// Says who may call what, by the documents.
+    #[command(subcommand)]
+    Authz(authz::Command),
     /// Makes, lists and revokes the tokens that sidecars join with.
     #[command(subcommand)]
     Token(token::Command),
@@ -128,6 +132,10 @@ fn run(command: Command) -> ExitCode {
         Command::Delete(args) => delete::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Authz(command) => match authz::run(&command) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         Command::Token(command) => token::run(&command),
         Command::Rotate(args) => rotate::run(&args),
         Command::Backup(args) => backup::run(&args),

@@ -107,7 +107,7 @@ fn a_kind_has_short_names_and_a_misspelt_one_is_an_error_that_says_the_nearest()
     }
     let said = mesh.refuses(2, &["get", "pods"]);
     assert!(
-        said.contains("Service, TrafficPolicy, GRPCRoute, Mesh"),
+        said.contains("Service, TrafficPolicy, AuthorizationPolicy, GRPCRoute, Mesh"),
         "{said}"
     );
 }
@@ -323,4 +323,37 @@ fn what_is_refused_is_said() {
     );
     let said = mesh.refuses(1, &["get", "service", "orders"]);
     assert_eq!(said, "outrider: there is no Service orders\n");
+}
+
+#[test]
+fn authorization_is_checked_with_the_documents_in_force() {
+    const POLICY: &str = "apiVersion: outrider.dev/v1\nkind: AuthorizationPolicy\n\
+                          metadata: { name: nobody }\n\
+                          spec: { targetRefs: [ { kind: Service, name: orders } ] }\n";
+    let mesh = Mesh::start();
+    let call = [
+        "authz",
+        "check",
+        "--from",
+        "spiffe://outrider.local/ns/default/svc/cart",
+        "--to",
+        "orders/shop.v1.Orders/Get",
+    ];
+    let file = mesh.file("orders.yaml", &service("orders"));
+    mesh.prints(&["apply", "-f", path(&file)]);
+    assert!(mesh.prints(&call).starts_with("allowed: "));
+
+    let file = mesh.file("nobody.yaml", POLICY);
+    mesh.prints(&["apply", "-f", path(&file)]);
+    let denied = mesh.run(&call);
+    assert_eq!(denied.status.code(), Some(1));
+    let shown = String::from_utf8(denied.stdout).expect("text");
+    assert!(
+        shown.contains(" --> AuthorizationPolicy/default/nobody:3:19"),
+        "{shown}"
+    );
+    assert_eq!(
+        mesh.prints(&["get", "authz", "nobody", "-o", "yaml"]),
+        POLICY
+    );
 }

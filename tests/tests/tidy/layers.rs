@@ -217,6 +217,8 @@ pub const PARTS: &[Part] = &[
             "outrider-documents",
             "outrider-examples",
             "outrider-host",
+            "outrider-identity",
+            "outrider-policy",
             "outrider-proto",
         ],
         others: Others::AllBut(&["h2", "hyper"]),
