@@ -27,6 +27,7 @@ pub mod envoy {
     pub use envoy_types::pb::envoy::config::endpoint::v3 as endpoint;
     pub use envoy_types::pb::envoy::config::listener::v3 as listener;
     pub use envoy_types::pb::envoy::config::route::v3 as route;
+    pub use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as connection_manager;
     pub use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
     pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as http;
     pub use envoy_types::pb::envoy::service::discovery::v3 as discovery;
@@ -57,6 +58,25 @@ pub const CLUSTER_POLICY: &str = "outrider.cluster_policy";
 /// subsets.
 pub const ENDPOINT_METADATA: &str = "envoy.lb";
 
+/// The name of the only network filter of a listener.
+pub const HTTP_CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
+
+/// Where a listener carries our [`v1::ListenerPolicy`]: the name of an HTTP filter.
+pub const LISTENER_POLICY: &str = "outrider.listener_policy";
+
+/// The name of the listener that accepts what the local application sends; the same for every member.
+pub const OUTBOUND_LISTENER: &str = "outbound";
+
+/// The name of the listener that accepts calls for a service; only its members may see it.
+pub fn inbound_listener(namespace: &str, service: &str) -> String {
+    format!("{}{namespace}", inbound_listeners(service))
+}
+
+/// The beginning of the names of the inbound listeners of all services of this name.
+pub fn inbound_listeners(service: &str) -> String {
+    format!("inbound/{service}/")
+}
+
 /// The key of Envoy's HTTP options in a cluster's `typed_extension_protocol_options`.
 pub const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -69,6 +89,12 @@ pub const TRUST_BUNDLE_SECRET: &str = "trust-bundle";
 /// Names for `required_features` of our messages: a sender lists every field it
 /// sets, so that an older receiver refuses what it cannot enforce.
 pub mod features {
+    /// The names of those that are used.
+    pub fn used<const N: usize>(all: [(&str, bool); N]) -> Vec<String> {
+        let used = all.into_iter().filter(|(_, used)| *used);
+        used.map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// [`RoutePolicy.unary`](crate::v1::RoutePolicy).
     pub const UNARY: &str = "unary";
     /// [`RoutePolicy.idempotent`](crate::v1::RoutePolicy).
@@ -87,4 +113,10 @@ pub mod features {
     pub const CONNECTIONS_MAX: &str = "connections_max";
     /// [`ClusterPolicy.rate_limits`](crate::v1::ClusterPolicy).
     pub const RATE_LIMITS: &str = "rate_limits";
+    /// [`ListenerPolicy.handshake_timeout`](crate::v1::ListenerPolicy).
+    pub const HANDSHAKE_TIMEOUT: &str = "handshake_timeout";
+    /// [`ListenerPolicy.stalled_timeout`](crate::v1::ListenerPolicy).
+    pub const STALLED_TIMEOUT: &str = "stalled_timeout";
+    /// [`ListenerPolicy.application_keepalive`](crate::v1::ListenerPolicy).
+    pub const APPLICATION_KEEPALIVE: &str = "application_keepalive";
 }

@@ -5,6 +5,7 @@
 
 use crate::envoy::cluster::Cluster;
 use crate::envoy::endpoint::ClusterLoadAssignment;
+use crate::envoy::listener::Listener;
 use crate::envoy::route::RouteConfiguration;
 use crate::envoy::tls::Secret;
 use prost::{Message, Name};
@@ -29,6 +30,12 @@ impl Resource for Cluster {
 impl Resource for ClusterLoadAssignment {
     fn resource_name(&self) -> &str {
         &self.cluster_name
+    }
+}
+
+impl Resource for Listener {
+    fn resource_name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -98,6 +105,8 @@ pub struct Resources {
     pub clusters: Vec<Versioned<Cluster>>,
     /// EDS, ordered by name: the endpoints of the clusters of type EDS.
     pub endpoints: Vec<Versioned<ClusterLoadAssignment>>,
+    /// LDS, ordered by name: the inbound one of each service, and the outbound one.
+    pub listeners: Vec<Versioned<Listener>>,
     /// RDS, ordered by name: one for each service.
     pub routes: Vec<Versioned<RouteConfiguration>>,
     /// SDS, ordered by name: the trust bundle. Documents have none; an authority has.

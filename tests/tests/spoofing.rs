@@ -7,7 +7,7 @@ use outrider_proto::v1::operator_client::OperatorClient;
 use outrider_proto::{Kind, TRUST_BUNDLE_SECRET, v1};
 use outrider_tests::ControlPlane;
 use outrider_tests::joiner::{join, join_over, renew_over, request};
-use outrider_tests::member::{Member, serving};
+use outrider_tests::member::{Announcements, Member, serving};
 use rcgen::KeyPair;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -57,6 +57,18 @@ impl Mesh {
             .flat_map(|(one, others)| others.into_iter().map(move |other| (one, other)))
     }
 
+    /// Every member announces its address; gone with what is returned.
+    async fn announce(&self) -> Vec<Announcements> {
+        let mut leases = Vec::new();
+        for member in &self.members {
+            let mut announcements = member.announcements().await;
+            let said = serving("run", &address(&service_of(member)));
+            announcements.say(said).await.expect("a lease");
+            leases.push(announcements);
+        }
+        leases
+    }
+
     /// The endpoints of every service, as the status has them.
     async fn endpoints(&mut self) -> serde_json::Value {
         let status = self.operator.status(v1::StatusRequest {}).await;
@@ -78,6 +90,11 @@ fn service_of(member: &Member) -> String {
     member.token.service.clone()
 }
 
+fn address(service: &str) -> String {
+    let number = SERVICES.iter().position(|known| *known == service);
+    format!("127.0.0.2:{}", 1_000 + number.unwrap_or(0))
+}
+
 fn name_of(service: &str) -> String {
     format!("spiffe://outrider.local/ns/default/svc/{service}")
 }
@@ -96,7 +113,8 @@ async fn told(member: &Member, victim: &str) -> Vec<String> {
     };
     let spiffe = name_of(victim);
     let (qualified, own) = (format!("default/{victim}"), format!("identity/{victim}"));
-    let names = [victim, &spiffe, &qualified, &own, "identity", "*"];
+    let inbound = outrider_proto::inbound_listener("default", victim);
+    let names = [victim, &spiffe, &qualified, &own, &inbound, "identity", "*"];
     let mut ads = member.ads(Some(node)).await;
     let mut told = Vec::new();
     ads.subscribe(Kind::Secret, &names).await;
@@ -115,6 +133,8 @@ async fn told(member: &Member, victim: &str) -> Vec<String> {
 #[tokio::test]
 async fn nothing_of_another_is_told_by_node_id_or_by_name() {
     let mesh = Mesh::start().await;
+    // So that every service exists, and has a listener.
+    let _leases = mesh.announce().await;
     for (one, other) in mesh.pairs() {
         let told = told(one, &service_of(other)).await;
         assert_eq!(told, [TRUST_BUNDLE_SECRET], "{}", service_of(one));
@@ -124,18 +144,7 @@ async fn nothing_of_another_is_told_by_node_id_or_by_name() {
 #[tokio::test]
 async fn nobody_is_announced_moved_or_withdrawn_by_another() {
     let mut mesh = Mesh::start().await;
-    let address = |service: &str| {
-        let number = SERVICES.iter().position(|known| *known == service);
-        format!("127.0.0.2:{}", 1_000 + number.unwrap_or(0))
-    };
-    let mut own = Vec::new();
-    for member in &mesh.members {
-        let service = service_of(member);
-        let mut announcements = member.announcements().await;
-        let said = announcements.say(serving("run", &address(&service))).await;
-        said.expect("a lease");
-        own.push(announcements);
-    }
+    let _leases = mesh.announce().await;
     let before = mesh.endpoints().await;
     for (one, other) in mesh.pairs() {
         let theirs = address(&service_of(other));

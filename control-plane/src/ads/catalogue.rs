@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outrider_proto::envoy::cluster::Cluster;
+use outrider_proto::envoy::listener::Listener;
 use outrider_proto::envoy::tls::Secret;
 use outrider_proto::google::Any;
-use outrider_proto::{Kind, Resource, Resources, Versioned, content_hash, eds_name, pack};
+use outrider_proto::{
+    Kind, Resource, Resources, Versioned, content_hash, eds_name, inbound_listeners, pack,
+};
 use rpds::RedBlackTreeMapSync;
 
 /// A resource as it is sent.
@@ -46,6 +49,9 @@ impl Catalogue {
         for assignment in &resources.endpoints {
             catalogue.put(Kind::Endpoints, assignment, None);
         }
+        for listener in &resources.listeners {
+            catalogue.put(Kind::Listener, listener, None);
+        }
         for routes in &resources.routes {
             catalogue.put(Kind::Routes, routes, None);
         }
@@ -66,6 +72,10 @@ impl Catalogue {
             Some(assignment) => self.put(Kind::Endpoints, assignment, None),
             None => self.take(Kind::Endpoints, name),
         }
+        self.take_listeners(name, &resources.listeners);
+        for listener in &resources.listeners {
+            self.put(Kind::Listener, listener, None);
+        }
         match resources.routes.first() {
             Some(routes) => self.put(Kind::Routes, routes, None),
             None => self.take(Kind::Routes, name),
@@ -80,6 +90,21 @@ impl Catalogue {
     /// 16 hexadecimal digits, of the content alone: the same after a restart.
     pub fn version(&self) -> String {
         format!("{:016x}", self.sum)
+    }
+
+    /// Takes away the listeners of the service that are not among `kept`: its namespace is part of
+    /// their name.
+    fn take_listeners(&mut self, service: &str, kept: &[Versioned<Listener>]) {
+        let prefix = inbound_listeners(service);
+        let listeners = self.items.get(&Kind::Listener).into_iter();
+        let known = listeners.flat_map(|items| items.range(prefix.clone()..));
+        let names = known.map(|(name, _)| name);
+        let of_service = names.take_while(|name| name.starts_with(&prefix));
+        let is_kept = |name: &&String| kept.iter().any(|it| it.message.name == **name);
+        let gone: Vec<String> = of_service.filter(|name| !is_kept(name)).cloned().collect();
+        for name in gone {
+            self.take(Kind::Listener, &name);
+        }
     }
 
     fn put<M: Resource>(
@@ -162,7 +187,8 @@ impl<'v> View<'v> {
         View { catalogue, sees }
     }
 
-    /// All visible resources of a kind.
+    /// All visible resources of a kind that a client may have without naming them. Listeners are
+    /// none of those: they have no address, and only our sidecars know what to do with them.
     pub(super) fn all(self, kind: Kind) -> impl Iterator<Item = &'v Arc<Item>> {
         let items = self
             .catalogue
@@ -170,7 +196,8 @@ impl<'v> View<'v> {
             .get(&kind)
             .into_iter()
             .flat_map(|items| items.iter());
-        let visible = items.filter(move |(name, _)| (self.sees)(kind, name));
+        let is_offered = kind != Kind::Listener;
+        let visible = items.filter(move |(name, _)| is_offered && (self.sees)(kind, name));
         visible.map(|(_, item)| item)
     }
 

@@ -18,7 +18,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
 use super::dialect::{Dialect, Head};
-use super::visibility::sees;
+use super::visibility::Visibility;
 use crate::ads::View;
 use crate::clock;
 use crate::members::caller::{self, Workload};
@@ -58,6 +58,7 @@ pub struct Context {
 /// One stream of one client.
 pub struct AdsStream<D: Dialect> {
     context: Context,
+    visibility: Visibility,
     workload: Workload,
     _place: StreamSlot,
     number: u64,
@@ -75,6 +76,7 @@ impl<D: Dialect> AdsStream<D> {
         let place = context.streams.open(workload.member)?;
         Ok(AdsStream {
             context,
+            visibility: Visibility::of(&workload),
             workload,
             _place: place,
             number,
@@ -152,7 +154,9 @@ impl<D: Dialect> AdsStream<D> {
             return Err(too_many_names());
         }
         self.note(&head);
-        let responses = self.dialect.receive(request, view(published));
+        let sees = |kind, name: &str| self.visibility.includes(kind, name);
+        let view = View::new(&published.catalogue, &sees);
+        let responses = self.dialect.receive(request, view);
         if self.dialect.names_count() > NAMES_MAX {
             return Err(too_many_names());
         }
@@ -186,7 +190,9 @@ impl<D: Dialect> AdsStream<D> {
     }
 
     fn publish(&mut self, published: &Published) {
-        let responses = self.dialect.publish(view(published));
+        let sees = |kind, name: &str| self.visibility.includes(kind, name);
+        let view = View::new(&published.catalogue, &sees);
+        let responses = self.dialect.publish(view);
         self.outbox.extend(responses);
         self.make_progress(published);
     }
@@ -228,10 +234,6 @@ impl<D: Dialect> AdsStream<D> {
 
 fn too_many_names() -> Status {
     Status::resource_exhausted(format!("more than {NAMES_MAX} names on one stream"))
-}
-
-fn view(published: &Published) -> View<'_> {
-    View::new(&published.catalogue, &sees)
 }
 
 /// Completes when somebody asks for the standings; never without a first request.

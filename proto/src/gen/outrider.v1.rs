@@ -49,8 +49,7 @@ pub struct ClusterPolicy {
     /// Breaker of each endpoint. Absent: the default.
     #[prost(message, optional, tag = "3")]
     pub breaker: ::core::option::Option<Breaker>,
-    /// How long connections to this service live. A sidecar of the service itself
-    /// keeps to it on the connections that it accepts. Absent: the default.
+    /// How long connections to this service live. Absent: the default.
     #[prost(message, optional, tag = "4")]
     pub connections: ::core::option::Option<Connections>,
     /// Connections that a worker of a sidecar may have to each endpoint, above
@@ -210,6 +209,39 @@ impl ::prost::Name for RateLimit {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/outrider.v1.RateLimit".into()
+    }
+}
+/// How the connections and calls that a listener accepts are treated. Travels as
+/// the HTTP filter `outrider.listener_policy` of a listener.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListenerPolicy {
+    /// As in `RoutePolicy`.
+    #[prost(string, repeated, tag = "1")]
+    pub required_features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// From accept to the end of TLS, preface and SETTINGS. Above zero. Absent:
+    /// the default.
+    #[prost(message, optional, tag = "2")]
+    pub handshake_timeout: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
+    /// How long octets are held for a peer that takes none of them. Above zero.
+    /// Absent: the default.
+    #[prost(message, optional, tag = "3")]
+    pub stalled_timeout: ::core::option::Option<
+        ::envoy_types::pb::google::protobuf::Duration,
+    >,
+    /// Pings to the application behind an inbound listener. Absent: the default.
+    #[prost(message, optional, tag = "4")]
+    pub application_keepalive: ::core::option::Option<Keepalive>,
+}
+impl ::prost::Name for ListenerPolicy {
+    const NAME: &'static str = "ListenerPolicy";
+    const PACKAGE: &'static str = "outrider.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "outrider.v1.ListenerPolicy".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/outrider.v1.ListenerPolicy".into()
     }
 }
 /// How long connections and what is on them may live. An absent field takes the

@@ -30,6 +30,7 @@ pub mod deadline;
 mod family;
 mod lifetimes;
 mod limits;
+mod listener_policy;
 mod locality;
 mod overload;
 mod rate_limit;
@@ -67,6 +68,7 @@ pub use health::{
 };
 pub use lifetimes::{Keepalive, KeepaliveAction, KeepaliveRules, Lifetimes, jittered};
 pub use limits::Limits;
+pub use listener_policy::ListenerPolicy;
 pub use locality::Locality;
 pub use overload::{
     ConnectionSide, DescriptorRules, LoadShedding, MemoryRules, OpenConnections, Pressure,

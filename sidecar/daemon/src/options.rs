@@ -141,6 +141,11 @@ impl Options {
 }
 
 impl Options {
+    /// The name of the inbound listener of the local service.
+    pub(crate) fn inbound_listener(&self) -> String {
+        outrider_proto::inbound_listener(&self.namespace, &self.service)
+    }
+
     /// Checks ranges, and values against each other.
     ///
     /// # Errors

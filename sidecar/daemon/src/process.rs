@@ -55,7 +55,7 @@ pub async fn serve(
     let source = ConfigSource::open(clock, &options, &instance, &metrics)?;
     let mut configuration = Configuration::new(
         clock,
-        &options.service,
+        options.inbound_listener(),
         Arc::clone(&metrics),
         source.updates(),
     );

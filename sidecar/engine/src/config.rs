@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use outrider_http2::{self as http2, Budget};
 use outrider_identity::SpiffeId;
-use outrider_policy::{ClusterPolicy, HealthRules, Lifetimes, Limits, Locality, RouteTable, Tick};
+use outrider_policy::{
+    ClusterPolicy, HealthRules, Limits, ListenerPolicy, Locality, RouteTable, Tick,
+};
 
 use crate::cluster::shared_budget::SharedBudget;
 use crate::ids::Side;
@@ -26,8 +28,11 @@ pub struct Snapshot {
     pub clusters: BTreeMap<String, Arc<Cluster>>,
     /// What it means that a service is not in `routes`.
     pub discovery: Discovery,
-    /// How long the connections live that are accepted here, and those to the own application.
-    pub lifetimes: Lifetimes,
+    /// The policy of the connections and calls of other sidecars, and of connections to the local
+    /// application.
+    pub inbound: ListenerPolicy,
+    /// The policy of the connections and calls of the local application.
+    pub outbound: ListenerPolicy,
 }
 
 /// What a configuration says of services that it does not name.
@@ -46,6 +51,14 @@ pub enum Discovery {
 }
 
 impl Snapshot {
+    /// The policy of what the listener of a side accepts.
+    pub(crate) fn listener(&self, side: Side) -> &ListenerPolicy {
+        match side {
+            Side::Inbound => &self.inbound,
+            Side::Outbound => &self.outbound,
+        }
+    }
+
     /// Takes over from the version in force the state that is shared by workers (retry budgets), so that a
     /// swap does not refill a spent budget, and since when each endpoint is known; others are known since
     /// `now`.

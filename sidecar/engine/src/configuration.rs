@@ -56,7 +56,7 @@ impl Engine {
 
     fn swap(&mut self, snapshot: Arc<Snapshot>) {
         let Swapped { before, removed } = self.configuration.swap(snapshot, self.now);
-        self.apply_lifetimes(&before.lifetimes);
+        self.apply_lifetimes(&before);
         // Last, because calls that waited for one of these go where the new configuration says.
         for id in removed {
             self.in_scope(Scope::Connection(id), |engine| engine.retire(id));

@@ -4,6 +4,7 @@
 //! Must hold: no panic; what the documents promise to be good, a sidecar takes; a bad answer leaves
 //! in force what was; judging twice is judging once.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub(crate) fn documents(data: &[u8]) {
 
 /// What is in force can be used, and is what it is.
 fn check(resources: &Resources, configuration: &Configuration) {
-    let snapshot = configuration.snapshot(|_| ADDRESSES);
+    let snapshot = configuration.snapshot("", |_| ADDRESSES);
     assert_eq!(snapshot.version, configuration.version());
     let again = accept(resources, configuration);
     assert_eq!(again.configuration.resources(), configuration.resources());
@@ -60,7 +61,7 @@ fn check(resources: &Resources, configuration: &Configuration) {
 /// Answers of a server to a sidecar that wants a service, on a stream of either protocol.
 pub(crate) fn xds_answer(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut client = Client::new(Node::default());
+    let mut client = Client::new(Node::default(), BTreeSet::new());
     let mut now = Tick::from_nanos(1_000_000_000);
     client.want(now, "orders");
     client.opened(now);
@@ -76,7 +77,7 @@ pub(crate) fn xds_answer(data: &[u8]) {
             client.receive(now, response);
             assert_eq!(client.configuration().resources(), after);
         }
-        let snapshot = client.configuration().snapshot(|_| ADDRESSES);
+        let snapshot = client.configuration().snapshot("", |_| ADDRESSES);
         assert_eq!(snapshot.version, client.configuration().version());
         now = now + Duration::from_secs(u64::from(flags >> 5));
         client.tick(now);
@@ -157,18 +158,23 @@ pub(crate) fn stored_configuration(data: &[u8]) {
             Kind::Endpoints => unpacked(&body, version, &mut resources.endpoints),
             Kind::Routes => unpacked(&body, version, &mut resources.routes),
             Kind::Secret => unpacked(&body, version, &mut resources.secrets),
-            Kind::Listener => false,
+            Kind::Listener => unpacked(&body, version, &mut resources.listeners),
         };
         if !is_taken {
             return;
         }
     }
     let services = stored.services.into_iter().collect();
-    let client = Client::restored(Node::default(), services, &resources);
+    let client = Client::restored(Node::default(), BTreeSet::new(), services, &resources);
     check(&client.resources(), client.configuration());
     // A second life begins where the first one ended.
     let services = client.services().clone();
-    let next = Client::restored(Node::default(), services, &client.resources());
+    let next = Client::restored(
+        Node::default(),
+        BTreeSet::new(),
+        services,
+        &client.resources(),
+    );
     let in_force = client.configuration().resources();
     assert_eq!(next.configuration().resources(), in_force);
 }

@@ -57,7 +57,7 @@ impl Play {
             now: Tick::ZERO,
             truth: Truth::new(&mut random),
             wanted: BTreeSet::new(),
-            client: Client::new(Node::default()),
+            client: Client::new(Node::default(), BTreeSet::new()),
             stored: Stored::default(),
             server: None,
             has_delta: random.chance(60),
@@ -272,7 +272,12 @@ impl Play {
             lines,
         } = &self.stored;
         self.wanted.clone_from(services);
-        self.client = Client::restored(Node::default(), services.clone(), resources);
+        self.client = Client::restored(
+            Node::default(),
+            BTreeSet::new(),
+            services.clone(),
+            resources,
+        );
         self.connect_at = self.now;
         let restored = self.client.configuration().resources();
         if restored != *lines {

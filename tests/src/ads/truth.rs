@@ -181,6 +181,7 @@ impl Truth {
                 .filter(|(_, service)| shown(service.routes))
                 .map(|(index, service)| self.routes(index, service))
                 .collect(),
+            listeners: Vec::new(),
             secrets: Some(self.bundle)
                 .filter(|bundle| shown(*bundle))
                 .map(trust_bundle)

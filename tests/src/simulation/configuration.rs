@@ -7,8 +7,8 @@ use std::sync::Arc;
 use outrider_engine::config::{Cluster, Endpoint, Settings, Snapshot, Transport};
 use outrider_identity::SpiffeId;
 use outrider_policy::{
-    CallPolicy, ClusterPolicy, HealthRules, Lifetimes, Limits, OutlierRules, PathMatch,
-    RetryPolicy, Route, RouteMatch, RouteTable, Sampling, VirtualHost, WeightedCluster,
+    CallPolicy, ClusterPolicy, HealthRules, Lifetimes, Limits, ListenerPolicy, OutlierRules,
+    PathMatch, RetryPolicy, Route, RouteMatch, RouteTable, Sampling, VirtualHost, WeightedCluster,
 };
 
 use super::plan::{LimitsPlan, Method, Plan, RulesPlan};
@@ -77,8 +77,15 @@ fn snapshot(plan: &Plan, a: &[usize], b: &[usize], weights: (u32, u32)) -> Snaps
         version: "simulated".to_owned(),
         routes: RouteTable::build(vec![host(&plan.rules, weights)]).expect("a valid route table"),
         clusters: BTreeMap::from(clusters),
-        lifetimes: lasting(),
+        inbound: listener(),
+        outbound: listener(),
         ..Snapshot::default()
+    }
+}
+
+fn listener() -> ListenerPolicy {
+    ListenerPolicy {
+        lifetimes: lasting(),
     }
 }
 

@@ -137,7 +137,6 @@ pub fn snapshot(documents: &str) -> Snapshot {
     let resources = outrider_documents::render(&loaded);
     let accepted = xds::accept(&resources, &xds::Configuration::default());
     assert!(accepted.rejected.is_empty(), "{:?}", accepted.rejected);
-    let mut snapshot = accepted.configuration.snapshot(|_| &THIS_MACHINE);
-    snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, "frontend");
-    snapshot
+    let inbound = outrider_proto::inbound_listener("default", "frontend");
+    accepted.configuration.snapshot(&inbound, |_| &THIS_MACHINE)
 }

@@ -117,11 +117,14 @@ fn cluster(resource: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// What a sidecar has with these documents, each with a hash of its content.
+/// What a sidecar of another service has with these documents, each with a hash of its content.
 fn resources(documents: &str) -> BTreeSet<String> {
     let loaded = outrider_documents::load(&[("mesh.yaml", documents)]);
     let loaded = loaded.unwrap_or_else(|errors| panic!("{documents}\n{errors:?}"));
     let resources = outrider_documents::render(&loaded);
     let accepted = xds::accept(&resources, &Configuration::default());
-    accepted.configuration.resources().into_iter().collect()
+    let resources = accepted.configuration.resources().into_iter();
+    resources
+        .filter(|resource| !resource.starts_with("listener/inbound/"))
+        .collect()
 }

@@ -2,6 +2,8 @@
 
 mod bed;
 
+use std::collections::BTreeSet;
+
 use outrider_proto::envoy::core::Node;
 use outrider_proto::envoy::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use outrider_proto::envoy::discovery::{
@@ -10,7 +12,7 @@ use outrider_proto::envoy::discovery::{
 use outrider_proto::google::Status as WireStatus;
 use outrider_proto::v1::registry_client::RegistryClient;
 use outrider_proto::v1::{Announcement, Lease};
-use outrider_proto::{Kind, TRUST_BUNDLE_SECRET};
+use outrider_proto::{Kind, OUTBOUND_LISTENER, TRUST_BUNDLE_SECRET};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
@@ -52,6 +54,35 @@ async fn a_member_subscribes_by_name_or_alias_and_is_told_of_changes() {
     bed.desired.send_replace(desired("", 2));
     let gone = owned(&["grpc/shop.v1.Pay", "pay"]);
     assert_eq!(delta.take(Kind::Routes).await, (vec![], gone));
+}
+
+#[tokio::test]
+async fn an_inbound_listener_is_for_the_members_of_its_service_alone() {
+    let bed = Bed::new(orders(60)).await;
+    let service = |name, namespace| {
+        format!(
+            "---\napiVersion: outrider.dev/v1\nkind: Service\n\
+             metadata: {{ name: {name}, namespace: {namespace} }}\nspec: {{}}\n"
+        )
+    };
+    let text = service("orders", "default") + &service("pay", "default");
+    bed.desired.send_replace(desired(&text, 2));
+    let (own, other) = ("inbound/orders/default", "inbound/pay/default");
+    let mut delta = bed.delta().await.expect("a stream");
+    let names = [other, own, OUTBOUND_LISTENER];
+    delta.subscribe(Kind::Listener, &names).await;
+    let mut told = BTreeSet::new();
+    while !told.contains(own) {
+        told.extend(delta.take(Kind::Listener).await.0);
+    }
+    let expected = owned(&[own, OUTBOUND_LISTENER]);
+    assert_eq!(told, expected.into_iter().collect());
+
+    // The service is another namespace's from now on.
+    bed.desired
+        .send_replace(desired(&service("orders", "shop"), 3));
+    let told = delta.take(Kind::Listener).await;
+    assert_eq!(told, (vec![], owned(&[own])));
 }
 
 #[tokio::test]

@@ -195,7 +195,7 @@ fn outlier_detection(outlier: OutlierDetection) -> EnvoyOutlierDetection {
 
 fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<Metadata> {
     let connections = connections::render(connections, policy.max_connection_age);
-    let used = [
+    let used = features::used([
         (features::RETRY_BUDGET, policy.budget.is_some()),
         (features::BREAKER, policy.breaker.is_some()),
         (features::CONNECTIONS, connections.is_some()),
@@ -203,12 +203,7 @@ fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<M
             features::CONNECTIONS_MAX,
             policy.max_connections_per_endpoint.is_some(),
         ),
-    ];
-    let used: Vec<String> = used
-        .into_iter()
-        .filter(|(_, used)| *used)
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    ]);
     if used.is_empty() {
         return None;
     }

@@ -1,7 +1,6 @@
-//! How long connections live, as a part of each cluster's policy.
+//! How long connections to a service live, as a part of its cluster's policy.
 //!
-//! What the Mesh says holds for every service, so every cluster carries it: a sidecar finds it where
-//! it looks anyway, and its own cluster tells it what holds for the connections it accepts.
+//! What the Mesh says holds for every service, so every cluster carries it.
 
 use super::wire_duration;
 use crate::model::{Connections, Keepalive};
@@ -37,7 +36,7 @@ pub(super) fn render(mesh: &Connections, max_age: Option<Duration>) -> Option<v1
     })
 }
 
-fn render_keepalive(keepalive: Keepalive) -> v1::Keepalive {
+pub(super) fn render_keepalive(keepalive: Keepalive) -> v1::Keepalive {
     let Keepalive { interval, timeout } = keepalive;
     v1::Keepalive {
         interval: interval.map(wire_duration),

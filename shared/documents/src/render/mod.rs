@@ -1,12 +1,13 @@
 //! Documents to xDS resources, for a sidecar of ours.
 //!
 //! A service, written or registered, becomes a RouteConfiguration, a Cluster and, if all its addresses are
-//! known, a ClusterLoadAssignment, each under the service's name; a client subscribes
-//! to what it uses. Envoy's messages are used where they have the field, else
+//! known, a ClusterLoadAssignment, each under the service's name, and a Listener for its own members; a
+//! client subscribes to what it uses. Envoy's messages are used where they have the field, else
 //! ours (`outrider.v1`). The order and the versions depend on the content alone.
 
 mod cluster;
 mod connections;
+mod listener;
 mod route;
 mod transport;
 
@@ -25,18 +26,22 @@ pub fn render(documents: &Documents) -> Resources {
 
 /// Renders all documents and all who have registered: the whole state of the world.
 pub fn render_with(documents: &Documents, registered: &Registered) -> Resources {
+    let outbound = listener::outbound(&documents.mesh.connections);
     let mut all = Resources::default();
     for name in registered::names(documents, registered) {
         let Resources {
             clusters,
             endpoints,
+            listeners,
             routes,
             secrets: _,
         } = render_service(documents, registered, name);
         all.clusters.extend(clusters);
         all.endpoints.extend(endpoints);
+        all.listeners.extend(listeners);
         all.routes.extend(routes);
     }
+    all.listeners.push(Versioned::new(outbound));
     all
 }
 
@@ -51,10 +56,12 @@ pub fn render_service(documents: &Documents, registered: &Registered, name: &str
         ..
     } = &documents.mesh;
     let render_cluster = |service| cluster::render_cluster(service, domain, connections);
+    let render_listener = |service| listener::inbound(service, connections);
     let render_routes = |service| route::render_routes(service, *sampled_per_million);
     Resources {
         clusters: versioned(service.clone().map(render_cluster)),
         endpoints: versioned(service.clone().filter_map(cluster::render_endpoints)),
+        listeners: versioned(service.clone().map(render_listener)),
         routes: versioned(service.map(render_routes)),
         secrets: Vec::new(),
     }

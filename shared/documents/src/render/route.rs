@@ -241,15 +241,14 @@ fn route_policy(method: &Method, policy: &TrafficPolicy) -> Any {
         .filter(|code| code.envoy_retry_word().is_none());
     let codes = codes.filter(|_| method.idempotent && policy.attempts > 1);
     let retry_on: Vec<String> = codes.map(|code| code.name().to_owned()).collect();
-    let used = [
+    let used = features::used([
         (features::UNARY, method.unary),
         (features::IDEMPOTENT, method.idempotent),
         (features::RETRY_ON, !retry_on.is_empty()),
         (features::WAIT_FOR_READY, method.wait_for_ready.is_some()),
-    ];
-    let used = used.into_iter().filter(|(_, used)| *used);
+    ]);
     pack(&RoutePolicy {
-        required_features: used.map(|(name, _)| name.to_owned()).collect(),
+        required_features: used,
         unary: method.unary,
         idempotent: method.idempotent,
         retry_on,

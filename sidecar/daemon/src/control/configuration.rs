@@ -50,8 +50,8 @@ pub struct SourceUpdate {
 #[derive(Debug)]
 pub struct Configuration {
     clock: Clock,
-    /// Whose sidecar this is.
-    service: String,
+    /// The name of this sidecar's inbound listener.
+    inbound_listener: String,
     metrics: Arc<Metrics>,
     source: watch::Receiver<Arc<SourceUpdate>>,
     update: Arc<SourceUpdate>,
@@ -69,13 +69,13 @@ impl Configuration {
     /// Takes what `source` says now; nothing is asked or published yet.
     pub fn new(
         clock: Clock,
-        service: &str,
+        inbound_listener: String,
         metrics: Arc<Metrics>,
         source: watch::Receiver<Arc<SourceUpdate>>,
     ) -> Configuration {
         let mut configuration = Configuration {
             clock,
-            service: service.to_owned(),
+            inbound_listener,
             metrics,
             source,
             update: Arc::default(),
@@ -145,7 +145,8 @@ impl Configuration {
     pub fn renew(&mut self) -> Arc<Snapshot> {
         let names = &self.names;
         let configuration = &self.update.configuration;
-        let mut snapshot = configuration.snapshot(|host| names.addresses(host));
+        let mut snapshot =
+            configuration.snapshot(&self.inbound_listener, |host| names.addresses(host));
         for cluster in snapshot.clusters.values_mut() {
             let unresolved = unresolved(names, configuration.host_names_of(&cluster.name));
             if cluster.endpoints.is_empty() && unresolved.is_some() {
@@ -153,7 +154,6 @@ impl Configuration {
             }
         }
         snapshot.discovery = discovery(self.update.absent.as_ref());
-        snapshot.lifetimes = xds::accepted_lifetimes(&snapshot, &self.service);
         snapshot.inherit(&self.snapshot, self.clock.now());
         self.snapshot = Arc::new(snapshot);
         self.known

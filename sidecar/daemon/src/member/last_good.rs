@@ -53,12 +53,14 @@ pub fn stored(
     let Resources {
         clusters,
         endpoints,
+        listeners,
         routes,
         secrets,
     } = resources;
     let mut all = Vec::new();
     all.extend(clusters.iter().map(pack));
     all.extend(endpoints.iter().map(pack));
+    all.extend(listeners.iter().map(pack));
     all.extend(routes.iter().map(pack));
     all.extend(secrets.iter().map(pack));
     StoredConfiguration {
@@ -79,6 +81,7 @@ pub fn resources(stored: StoredConfiguration) -> Result<Resources, UnpackError> 
     let Resources {
         clusters,
         endpoints,
+        listeners,
         routes,
         secrets,
     } = &mut resources;
@@ -86,9 +89,10 @@ pub fn resources(stored: StoredConfiguration) -> Result<Resources, UnpackError> 
         match Kind::of_type_url(&resource.type_url) {
             Some(Kind::Cluster) => clusters.push(unpacked(resource)?),
             Some(Kind::Endpoints) => endpoints.push(unpacked(resource)?),
+            Some(Kind::Listener) => listeners.push(unpacked(resource)?),
             Some(Kind::Routes) => routes.push(unpacked(resource)?),
             Some(Kind::Secret) => secrets.push(unpacked(resource)?),
-            Some(Kind::Listener) | None => {
+            None => {
                 return Err(UnpackError::Malformed {
                     type_url: resource.type_url,
                 });
@@ -125,6 +129,7 @@ mod tests {
     use super::*;
     use outrider_proto::envoy::cluster::Cluster;
     use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
+    use outrider_proto::envoy::listener::Listener;
     use outrider_proto::envoy::route::RouteConfiguration;
     use outrider_proto::envoy::tls::Secret;
 
@@ -138,6 +143,10 @@ mod tests {
             endpoints: vec![Versioned::new(ClusterLoadAssignment {
                 cluster_name: name(),
                 ..ClusterLoadAssignment::default()
+            })],
+            listeners: vec![Versioned::new(Listener {
+                name: name(),
+                ..Listener::default()
             })],
             routes: vec![Versioned::new(RouteConfiguration {
                 name: name(),

@@ -41,6 +41,7 @@ use std::time::Duration;
 use outrider_causes::{describe, is_certificate_rejection};
 use outrider_engine::TlsMaterial;
 use outrider_identity::SpiffeId;
+use outrider_proto::OUTBOUND_LISTENER;
 use outrider_proto::envoy::core::Node;
 use tokio::sync::{mpsc, watch};
 
@@ -125,7 +126,8 @@ impl Member {
             ..MemberStatus::default()
         };
         let id = stored.as_ref().map(|(id, _)| id);
-        let mut client = client(node(options, instance), &data, id, &mut status);
+        let listeners = BTreeSet::from([OUTBOUND_LISTENER.to_owned(), options.inbound_listener()]);
+        let mut client = client(node(options, instance), listeners, &data, id, &mut status);
         if options.app.is_some() {
             // What is known of the own methods names them in metrics. There is no stream to ask on.
             client.want(clock.now(), &options.service);
@@ -353,12 +355,13 @@ fn node(options: &Options, instance: &str) -> Node {
 /// A client that begins with the last good configuration of `id`, if there is one.
 fn client(
     node: Node,
+    listeners: BTreeSet<String>,
     data: &DataFolder,
     id: Option<&SpiffeId>,
     status: &mut MemberStatus,
 ) -> Client {
     let Some(stored) = id.and_then(|id| data.configuration(id.as_str())) else {
-        return Client::new(node);
+        return Client::new(node, listeners);
     };
     let (saved_unix, services) = (stored.saved_unix, stored.services.iter().cloned());
     let services: BTreeSet<String> = services.collect();
@@ -367,11 +370,11 @@ fn client(
             let age_seconds = clock::unix_seconds().saturating_sub(saved_unix);
             tracing::info!(age_seconds, "begins with the last good configuration");
             status.restored_unix = Some(saved_unix);
-            Client::restored(node, services, &resources)
+            Client::restored(node, listeners, services, &resources)
         }
         Err(error) => {
             tracing::error!(%error, "the last good configuration is not used");
-            Client::new(node)
+            Client::new(node, listeners)
         }
     }
 }

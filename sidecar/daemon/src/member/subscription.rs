@@ -312,12 +312,14 @@ fn ended(status: &tonic::Status, own: Option<CertificateDates>) -> StreamEnd {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use outrider_proto::envoy::core::Node;
 
     #[tokio::test]
     async fn a_server_that_opens_no_stream_is_given_up_in_time() {
-        let mut client = Client::new(Node::default());
+        let mut client = Client::new(Node::default(), BTreeSet::new());
         client.want(Tick::ZERO, "a");
         client.opened(Tick::ZERO);
         let (updates, mut received) = watch::channel(Arc::default());

@@ -3,7 +3,7 @@
 use super::configuration::{AcceptedResource, Configuration};
 use super::fields::Fields;
 use super::rejection::Rejection;
-use super::{cluster, domains, endpoints, route, secret};
+use super::{cluster, domains, endpoints, listener, route, secret};
 use outrider_proto::{Resource, Resources, Versioned};
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
     let Resources {
         clusters,
         endpoints,
+        listeners,
         routes,
         secrets,
     } = resources;
@@ -33,6 +34,12 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
         endpoints::parse,
         &mut rejected,
     );
+    let listeners = take(
+        listeners,
+        &last_good.listeners,
+        listener::parse,
+        &mut rejected,
+    );
     let last_routes = &last_good.routes.routes;
     let taken = take(routes, last_routes, route::parse, &mut rejected);
     let secrets = take(secrets, &last_good.secrets, secret::parse, &mut rejected);
@@ -41,6 +48,7 @@ pub fn accept(resources: &Resources, last_good: &Configuration) -> Accepted {
         configuration: Configuration {
             clusters,
             endpoints,
+            listeners,
             routes,
             secrets,
         },

@@ -4,8 +4,8 @@ use super::cluster::{ClusterParts, Discovery};
 use super::domains::ResolvedRoutes;
 use super::endpoints::{Host, ListedEndpoint};
 use outrider_engine::config::{Cluster, Endpoint, Snapshot};
-use outrider_policy::{Family, Lifetimes};
-use outrider_proto::TRUST_BUNDLE_SECRET;
+use outrider_policy::{Family, ListenerPolicy};
+use outrider_proto::{OUTBOUND_LISTENER, TRUST_BUNDLE_SECRET};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub(super) struct AcceptedResource<T> {
 pub struct Configuration {
     pub(super) clusters: BTreeMap<String, AcceptedResource<ClusterParts>>,
     pub(super) endpoints: BTreeMap<String, AcceptedResource<Vec<ListedEndpoint>>>,
+    pub(super) listeners: BTreeMap<String, AcceptedResource<ListenerPolicy>>,
     pub(super) routes: ResolvedRoutes,
     /// Trust bundles, in PEM.
     pub(super) secrets: BTreeMap<String, AcceptedResource<Vec<u8>>>,
@@ -45,6 +46,10 @@ impl Configuration {
             .endpoints
             .iter()
             .map(|(name, kept)| ("endpoints", name, &kept.version));
+        let listeners = self
+            .listeners
+            .iter()
+            .map(|(name, kept)| ("listener", name, &kept.version));
         let routes = self
             .routes
             .routes
@@ -56,6 +61,7 @@ impl Configuration {
             .map(|(name, kept)| ("secret", name, &kept.version));
         clusters
             .chain(endpoints)
+            .chain(listeners)
             .chain(routes)
             .chain(secrets)
             .map(|(kind, name, version)| format!("{kind}/{name}@{version}"))
@@ -87,19 +93,32 @@ impl Configuration {
         })
     }
 
-    /// The engine's configuration. `resolve` gives what is known of a host name; a name
-    /// that stands for nothing contributes no endpoint.
-    pub fn snapshot<'a>(&'a self, resolve: impl Fn(&str) -> &'a [IpAddr]) -> Snapshot {
+    /// The engine's configuration, with `inbound` as the name of its inbound listener. `resolve` gives
+    /// what is known of a host name; a name that stands for nothing contributes no endpoint.
+    pub fn snapshot<'a>(
+        &'a self,
+        inbound: &str,
+        resolve: impl Fn(&str) -> &'a [IpAddr],
+    ) -> Snapshot {
         let clusters = self.clusters.iter().map(|(name, kept)| {
             let cluster = self.cluster(name, &kept.value, &resolve);
             (name.clone(), Arc::new(cluster))
         });
+        let outbound = self.listener(OUTBOUND_LISTENER).cloned();
+        let outbound = outbound.unwrap_or_default();
         Snapshot {
             version: self.version(),
+            // Where the local service is not known, what the whole mesh says holds.
+            inbound: self.listener(inbound).unwrap_or(&outbound).clone(),
+            outbound,
             routes: self.routes.table.clone(),
             clusters: clusters.collect(),
             ..Snapshot::default()
         }
+    }
+
+    fn listener(&self, name: &str) -> Option<&ListenerPolicy> {
+        self.listeners.get(name).map(|kept| &kept.value)
     }
 
     fn cluster<'a>(
@@ -164,20 +183,5 @@ fn endpoint(listed: &ListedEndpoint, address: SocketAddr) -> Endpoint {
         health: listed.health,
         metadata: listed.metadata.clone(),
         ..Endpoint::at(address)
-    }
-}
-
-/// What holds for connections that are accepted here: what is said of the own service, or, where it
-/// is not known, of any: the Mesh says the same of all, but for their age.
-pub fn accepted_lifetimes(snapshot: &Snapshot, service: &str) -> Lifetimes {
-    let clusters = &snapshot.clusters;
-    let usual = Lifetimes::default();
-    match (clusters.get(service), clusters.values().next()) {
-        (Some(own), _) => own.policy.lifetimes,
-        (None, Some(other)) => Lifetimes {
-            age: usual.age,
-            ..other.policy.lifetimes
-        },
-        (None, None) => usual,
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn parse(connections: &v1::Connections, fields: &mut Fields<'_>) -> L
 }
 
 /// Zero is never.
-fn or_off(
+pub(super) fn or_off(
     name: &str,
     value: &Option<WireDuration>,
     default: Option<Duration>,
@@ -55,7 +55,7 @@ fn or_off(
     }
 }
 
-fn parse_keepalive(
+pub(super) fn parse_keepalive(
     keepalive: &v1::Keepalive,
     default: KeepaliveRules,
     fields: &mut Fields<'_>,

@@ -16,6 +16,7 @@ mod endpoint_metadata;
 mod endpoints;
 mod fields;
 mod http_options;
+mod listener;
 mod rate_limit;
 mod rejection;
 mod retry;
@@ -29,6 +30,6 @@ mod tracing;
 mod tests;
 
 pub use accept::{Accepted, accept};
-pub use configuration::{Configuration, accepted_lifetimes};
+pub use configuration::Configuration;
 pub use fields::FieldError;
 pub use rejection::{NACK_CODE, Rejection, nack_message};

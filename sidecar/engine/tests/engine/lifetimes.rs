@@ -3,11 +3,12 @@
 //! Time is virtual: an hour costs what happens in it. Silence: `keepalive.rs`. Who is
 //! believed for how long: `trust.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_engine::config::Settings;
+use outrider_engine::config::{Settings, Snapshot};
 use outrider_engine::{Action, EndCause, Engine, Outcome, Reason, Side};
-use outrider_policy::{Code, Tick};
+use outrider_policy::{Code, Lifetimes, ListenerPolicy, Tick};
 
 use crate::world::Seen;
 use crate::world::mesh::{CALLER, GET, Mesh, address};
@@ -86,6 +87,37 @@ fn a_connection_without_streams_is_closed_after_an_hour_whatever_its_peer_pings(
     assert!(!mesh.world.is_connected(client));
     assert_eq!(ended(&mesh.world.engines[CALLER], EndCause::Idle), [1, 0]);
     assert_eq!(mesh.world.engines[CALLER].gauges().timers, 0);
+}
+
+#[test]
+fn callers_and_the_application_live_by_the_inbound_listener() {
+    let short = ListenerPolicy {
+        lifetimes: Lifetimes {
+            idle: Some(SECOND),
+            ..Lifetimes::default()
+        },
+    };
+    let usual = ListenerPolicy::default();
+    let cases = [
+        (&short, &usual, [1, 1]),
+        (&usual, &short, [0, 0]),
+        (&usual, &usual, [0, 0]),
+    ];
+    for (inbound, outbound, expected) in cases {
+        let mut mesh = Mesh::new(1);
+        let server = watching(&mut mesh);
+        answer(&mut mesh, server);
+        let snapshot = Snapshot {
+            inbound: inbound.clone(),
+            outbound: outbound.clone(),
+            ..Snapshot::default()
+        };
+        let now = mesh.world.now;
+        mesh.world.engines[SERVER].configure(now, Arc::new(snapshot));
+        mesh.world.advance(MINUTE);
+        let ended = ended(&mesh.world.engines[SERVER], EndCause::Idle);
+        assert_eq!(ended, expected, "{inbound:?} {outbound:?}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
+use outrider_proto::envoy::listener::Listener;
 use outrider_proto::envoy::route::RouteConfiguration;
 use outrider_proto::envoy::tls::Secret;
 use outrider_proto::{Kind, Resource, Resources, Versioned, eds_name};
@@ -19,6 +20,7 @@ use super::subscriptions::{Subscriptions, clusters_of};
 /// The resources in force.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct InForce {
+    listeners: BTreeMap<String, Versioned<Listener>>,
     routes: BTreeMap<String, Versioned<RouteConfiguration>>,
     clusters: BTreeMap<String, Versioned<Cluster>>,
     endpoints: BTreeMap<String, Versioned<ClusterLoadAssignment>>,
@@ -31,10 +33,12 @@ impl InForce {
         let Resources {
             clusters,
             endpoints,
+            listeners,
             routes,
             secrets,
         } = resources;
         InForce {
+            listeners: by_name(listeners),
             routes: by_name(routes),
             clusters: by_name(clusters),
             endpoints: by_name(endpoints),
@@ -67,6 +71,9 @@ impl InForce {
             let endpoints = cache.endpoints.good(&name).cloned();
             next.endpoints.extend(endpoints.map(|found| (name, found)));
         }
+        let listeners = cache.listeners.all_good(subscriptions.of(Kind::Listener));
+        let listeners = listeners.map(|(name, listener)| (name.clone(), listener.clone()));
+        next.listeners.extend(listeners);
         next.secrets.clone_from(&self.secrets);
         let secrets = cache.secrets.all_good(subscriptions.of(Kind::Secret));
         let secrets = secrets.map(|(name, secret)| (name.clone(), secret.clone()));
@@ -108,6 +115,7 @@ impl InForce {
         Resources {
             clusters: self.clusters.values().cloned().collect(),
             endpoints: self.endpoints.values().cloned().collect(),
+            listeners: self.listeners.values().cloned().collect(),
             routes: self.routes.values().cloned().collect(),
             secrets: self.secrets.values().cloned().collect(),
         }

@@ -8,7 +8,7 @@
 //! control plane answers, the last good stays.
 //!
 //! It may begin with what an earlier life stored ([`Client::restored`]). Besides the services it
-//! always asks for the mesh's trust bundle.
+//! always asks for the mesh's trust bundle and for its listeners.
 //!
 //! Knows no sockets, no files and no identity. Delta is tried first on every connection; a
 //! server that does not have it is spoken to in state of the world.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use outrider_policy::Tick;
 use outrider_proto::envoy::cluster::Cluster;
 use outrider_proto::envoy::endpoint::ClusterLoadAssignment;
+use outrider_proto::envoy::listener::Listener;
 use outrider_proto::envoy::route::RouteConfiguration;
 use outrider_proto::envoy::tls::Secret;
 use outrider_proto::{Kind, Resource, Resources, unpack};
@@ -24,6 +25,7 @@ use crate::xds::{Configuration, FieldError, Rejection, accept};
 pub(super) struct ResourceCache {
     pub clusters: KindCache<Cluster>,
     pub endpoints: KindCache<ClusterLoadAssignment>,
+    pub listeners: KindCache<Listener>,
     pub routes: KindCache<RouteConfiguration>,
     pub secrets: KindCache<Secret>,
     pub rejections: Rejections,
@@ -40,6 +42,7 @@ impl ResourceCache {
         let Resources {
             clusters,
             endpoints,
+            listeners,
             routes,
             secrets,
         } = resources;
@@ -49,6 +52,9 @@ impl ResourceCache {
         }
         for assignment in endpoints {
             cache.endpoints.put("", &[], assignment.message.clone());
+        }
+        for listener in listeners {
+            cache.listeners.put("", &[], listener.message.clone());
         }
         for routes in routes {
             let aliases = routes.message.aliases();
@@ -75,8 +81,7 @@ impl ResourceCache {
             Kind::Endpoints => arrive(&mut self.endpoints, update, &is_asked, &mut rejected),
             Kind::Routes => arrive(&mut self.routes, update, &is_asked, &mut rejected),
             Kind::Secret => arrive(&mut self.secrets, update, &is_asked, &mut rejected),
-            // Never subscribed to: listeners do not come by ADS here.
-            Kind::Listener => Vec::new(),
+            Kind::Listener => arrive(&mut self.listeners, update, &is_asked, &mut rejected),
         };
         self.rejections
             .note_undecodable(now, update, &arrived, &rejected);
@@ -98,6 +103,7 @@ impl ResourceCache {
         let resources = Resources {
             clusters: self.clusters.latest(subscriptions.of(Kind::Cluster)),
             endpoints: self.endpoints.latest(subscriptions.of(Kind::Endpoints)),
+            listeners: self.listeners.latest(subscriptions.of(Kind::Listener)),
             routes: self.routes.latest(subscriptions.of(Kind::Routes)),
             secrets: self.secrets.latest(subscriptions.of(Kind::Secret)),
         };
@@ -117,7 +123,7 @@ impl ResourceCache {
                 Kind::Endpoints => self.endpoints.validate(is_wanted, is_rejected),
                 Kind::Routes => self.routes.validate(is_wanted, is_rejected),
                 Kind::Secret => self.secrets.validate(is_wanted, is_rejected),
-                Kind::Listener => Vec::new(),
+                Kind::Listener => self.listeners.validate(is_wanted, is_rejected),
             };
             let recovered = recovered.into_iter().map(|name| (kind, name));
             self.recovered.extend(recovered);
@@ -132,7 +138,7 @@ impl ResourceCache {
             Kind::Endpoints => self.endpoints.has(name),
             Kind::Routes => self.routes.has(name),
             Kind::Secret => self.secrets.has(name),
-            Kind::Listener => false,
+            Kind::Listener => self.listeners.has(name),
         }
     }
 
@@ -143,7 +149,7 @@ impl ResourceCache {
             Kind::Endpoints => self.endpoints.keep(is_asked),
             Kind::Routes => self.routes.keep(is_asked),
             Kind::Secret => self.secrets.keep(is_asked),
-            Kind::Listener => {}
+            Kind::Listener => self.listeners.keep(is_asked),
         }
     }
 
@@ -153,7 +159,7 @@ impl ResourceCache {
             Kind::Endpoints => self.endpoints.versions(),
             Kind::Routes => self.routes.versions(),
             Kind::Secret => self.secrets.versions(),
-            Kind::Listener => Vec::new(),
+            Kind::Listener => self.listeners.versions(),
         }
     }
 }

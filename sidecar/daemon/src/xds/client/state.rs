@@ -18,8 +18,14 @@ use super::update::{Removed, Response, Update};
 use crate::xds::{Configuration, NACK_CODE, Rejection, accept, nack_message};
 
 /// What a sidecar subscribes to, from the top down: each is known by what is held before it.
-/// The trust bundle is wanted always.
-const ORDER: [Kind; 4] = [Kind::Secret, Kind::Routes, Kind::Cluster, Kind::Endpoints];
+/// The trust bundle and the sidecar's listeners are wanted always.
+const ORDER: [Kind; 5] = [
+    Kind::Secret,
+    Kind::Listener,
+    Kind::Routes,
+    Kind::Cluster,
+    Kind::Endpoints,
+];
 
 /// A sidecar as a client of ADS. Time comes with every event; ticks never go back.
 #[derive(Debug)]
@@ -27,6 +33,7 @@ pub struct Client {
     protocol: Protocol,
     stream: AdsStream,
     back_off: BackOff,
+    listeners: BTreeSet<String>,
     services: BTreeSet<String>,
     subscriptions: Subscriptions,
     cache: ResourceCache,
@@ -35,12 +42,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// `node` says what this client is; who it is, its certificate says.
-    pub fn new(node: Node) -> Client {
+    /// `node` says what this client is; who it is, its certificate says. `listeners` are the names of
+    /// the listeners that it has.
+    pub fn new(node: Node, listeners: BTreeSet<String>) -> Client {
         Client {
             protocol: Protocol::Delta,
             stream: AdsStream::new(node),
             back_off: BackOff::default(),
+            listeners,
             services: BTreeSet::new(),
             subscriptions: Subscriptions::default(),
             cache: ResourceCache::default(),
@@ -52,7 +61,12 @@ impl Client {
     /// Begins with a configuration of an earlier life in force: what [`Client::services`] and
     /// [`Client::resources`] gave then. What of it cannot be enforced any more is left out. The
     /// first delta stream resumes; a state-of-the-world stream gets everything again.
-    pub fn restored(node: Node, services: BTreeSet<String>, resources: &Resources) -> Client {
+    pub fn restored(
+        node: Node,
+        listeners: BTreeSet<String>,
+        services: BTreeSet<String>,
+        resources: &Resources,
+    ) -> Client {
         let in_force = InForce::restored(resources);
         let accepted = accept(&in_force.resources(), &Configuration::default());
         let mut client = Client {
@@ -60,7 +74,7 @@ impl Client {
             cache: ResourceCache::restored(resources),
             in_force,
             configuration: accepted.configuration,
-            ..Client::new(node)
+            ..Client::new(node, listeners)
         };
         // There is no stream, so there is nothing to send.
         client.reconcile(Tick::ZERO, None);
@@ -265,7 +279,7 @@ impl Client {
                 good.chain(self.in_force.endpoint_names()).collect()
             }
             Kind::Secret => BTreeSet::from([TRUST_BUNDLE_SECRET.to_owned()]),
-            Kind::Listener => BTreeSet::new(),
+            Kind::Listener => self.listeners.clone(),
         }
     }
 

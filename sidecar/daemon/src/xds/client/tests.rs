@@ -1,5 +1,6 @@
 //! The rules of the client, one test each: ask by name, take the good, keep the last good, warm.
 
+mod listeners;
 mod restored;
 mod trust_bundle;
 mod world;
@@ -111,7 +112,7 @@ fn subscribed(requests: Vec<Request>) -> Vec<(Kind, Vec<String>)> {
 
 /// A client that wants `a` on an open stream.
 fn asking() -> Client {
-    let mut client = Client::new(Node::default());
+    let mut client = Client::new(Node::default(), BTreeSet::new());
     client.opened(NOW);
     client.want(NOW, "a");
     client
@@ -136,7 +137,7 @@ fn in_force(client: &Client) -> Vec<String> {
 #[test]
 fn asks_by_name_on_first_use_and_for_what_follows() {
     let name = || vec!["a".to_owned()];
-    let mut client = Client::new(Node::default());
+    let mut client = Client::new(Node::default(), BTreeSet::new());
     let bundle = vec!["trust-bundle".to_owned()];
     assert_eq!(
         subscribed(client.opened(NOW)),
@@ -153,7 +154,7 @@ fn asks_by_name_on_first_use_and_for_what_follows() {
 
 #[test]
 fn a_service_is_known_by_its_alias() {
-    let mut client = Client::new(Node::default());
+    let mut client = Client::new(Node::default(), BTreeSet::new());
     client.opened(NOW);
     client.want(NOW, "grpc/shop.A");
     assert_eq!(client.find("grpc/shop.A"), Resolution::Waiting);

@@ -97,7 +97,13 @@ fn policy() -> impl Strategy<Value = String> {
             ("budget", &["{ percent: 0 }", "{ minPerSecond: 0 }"]),
         ],
     );
-    let times = ["timeout", "connectTimeout", "waitForReady"].map(|field| {
+    let times = [
+        "timeout",
+        "connectTimeout",
+        "maxConnectionAge",
+        "waitForReady",
+    ]
+    .map(|field| {
         let value = option::of(select(&DURATIONS[..]));
         value.prop_map(move |value| {
             value.map_or(String::new(), |value| format!("  {field}: {value}\n"))

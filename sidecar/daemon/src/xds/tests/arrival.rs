@@ -130,7 +130,7 @@ fn addresses_of_one_name_are_of_the_families_that_were_asked_for() {
         cluster.set_dns_lookup_family(asked_for);
         let accepted = first(&resources);
         assert_eq!(accepted.rejected, []);
-        let snapshot = accepted.configuration.snapshot(|_| &found);
+        let snapshot = accepted.configuration.snapshot("", |_| &found);
         let orders = &snapshot.clusters["orders"];
         let endpoints = orders
             .endpoints
@@ -187,7 +187,7 @@ fn host_names_are_left_to_be_resolved() {
     let names = accepted.configuration.host_names();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["orders.internal"]);
     let found = [10, 9].map(|last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)));
-    let snapshot = accepted.configuration.snapshot(|_| &found);
+    let snapshot = accepted.configuration.snapshot("", |_| &found);
     let orders = snapshot.clusters.get("orders").expect("the cluster");
     let endpoints = orders
         .endpoints

@@ -40,7 +40,7 @@ fn errors(accepted: &Accepted) -> String {
 
 /// The endpoints of `echo`.
 fn endpoints(accepted: &Accepted) -> Vec<Endpoint> {
-    let snapshot = accepted.configuration.snapshot(|_| &[]);
+    let snapshot = accepted.configuration.snapshot("", |_| &[]);
     let echo = snapshot.clusters.get("echo").expect("the cluster");
     echo.endpoints.clone()
 }

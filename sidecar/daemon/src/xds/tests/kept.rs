@@ -46,7 +46,7 @@ fn a_bad_resource_keeps_its_last_good_version_and_blocks_nobody() {
         "xDS response validation errors: [resource index 0: echo: INVALID_ARGUMENT: errors validating \
          Cluster resource: [field:lb_policy error:must be LEAST_REQUEST or ROUND_ROBIN: both are two choices, by load]]"
     );
-    let now = accepted.configuration.snapshot(|_| &[]);
+    let now = accepted.configuration.snapshot("", |_| &[]);
     let timeout = |name: &str| {
         now.clusters
             .get(name)
@@ -73,7 +73,7 @@ fn a_first_bad_resource_is_not_there_and_one_that_is_gone_is_gone() {
     assert!(
         !first(&bad)
             .configuration
-            .snapshot(|_| &[])
+            .snapshot("", |_| &[])
             .clusters
             .contains_key("echo")
     );
@@ -126,7 +126,7 @@ fn what_the_table_takes_for_one_name_costs_the_second_claim_and_no_other_route()
             "field:virtual_hosts[0].domains[2] error:\"{second_claim}\" belongs to \"echo\""
         );
         assert_eq!(rejection.errors[0].to_string(), expected);
-        let snapshot = accepted.configuration.snapshot(|_| &[]);
+        let snapshot = accepted.configuration.snapshot("", |_| &[]);
         route(&snapshot, "shop", "/bench.Echo/Unary");
     }
 }

@@ -4,6 +4,7 @@ mod accepted;
 mod arrival;
 mod balancing;
 mod kept;
+mod listeners;
 mod mutation;
 mod refusal;
 
@@ -61,7 +62,7 @@ pub fn first(resources: &Resources) -> Accepted {
 
 pub fn snapshot(accepted: &Accepted) -> Snapshot {
     assert_eq!(accepted.rejected, []);
-    accepted.configuration.snapshot(|_| &[])
+    accepted.configuration.snapshot("", |_| &[])
 }
 
 pub fn route<'s>(snapshot: &'s Snapshot, authority: &str, path: &str) -> &'s Route {

@@ -50,7 +50,7 @@ fn damaged<M: Resource>(good: &M) -> Vec<Versioned<M>> {
 
 fn accept_or_refuse(resources: &Resources) {
     let accepted = first(resources);
-    accepted.configuration.snapshot(|_| &[]);
+    accepted.configuration.snapshot("", |_| &[]);
     for rejection in &accepted.rejected {
         assert!(!rejection.errors.is_empty(), "{rejection:?}");
     }
@@ -61,6 +61,7 @@ fn no_flipped_bit_brings_the_acceptance_down() {
     let Resources {
         clusters,
         endpoints,
+        listeners,
         routes,
         ..
     } = resources();
@@ -73,6 +74,12 @@ fn no_flipped_bit_brings_the_acceptance_down() {
     for assignment in endpoints.iter().flat_map(|one| damaged(&one.message)) {
         accept_or_refuse(&Resources {
             endpoints: vec![assignment],
+            ..Resources::default()
+        });
+    }
+    for listener in listeners.iter().flat_map(|one| damaged(&one.message)) {
+        accept_or_refuse(&Resources {
+            listeners: vec![listener],
             ..Resources::default()
         });
     }

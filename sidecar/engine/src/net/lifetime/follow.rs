@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_policy::Lifetimes;
 use rustc_hash::FxHashMap;
 
 use super::trust::share;
 use crate::cluster::ClusterState;
+use crate::config::Snapshot;
 use crate::engine::Engine;
-use crate::ids::{ConnectionId, Scope};
+use crate::ids::{ConnectionId, Scope, Side};
 use crate::net::connection::{Role, Upstream};
 use crate::record::EndCause;
 
@@ -21,17 +21,19 @@ use crate::record::EndCause;
 const OVERDUE_MAX: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// The configuration has been replaced; `before` was said of what is accepted here, and of the own
-    /// application.
-    pub(crate) fn apply_lifetimes(&mut self, before: &Lifetimes) {
-        let is_changed_here = *before != self.configuration.snapshot.lifetimes;
+    /// The configuration `before` has been replaced.
+    pub(crate) fn apply_lifetimes(&mut self, before: &Snapshot) {
+        let after = &self.configuration.snapshot;
+        let is_listener_changed =
+            |side| before.listener(side).lifetimes != after.listener(side).lifetimes;
         let clusters = &self.configuration.clusters;
         let changed = |(slot, it): (usize, &mut crate::net::connection::Connection)| {
             let is_changed = match &mut it.role {
                 Role::Upstream(upstream) if !upstream.cluster.is_app => {
                     upstream.apply_lifetimes(clusters)
                 }
-                Role::Upstream(_) | Role::Downstream { .. } => is_changed_here,
+                Role::Upstream(_) => is_listener_changed(Side::Inbound),
+                Role::Downstream { side, .. } => is_listener_changed(*side),
             };
             is_changed.then(|| it.id(slot))
         };

@@ -227,18 +227,19 @@ impl Engine {
 
     pub(super) fn lifetimes(&self, id: ConnectionId) -> Lifetimes {
         let connection = self.connection(id);
-        *connection.map_or(&self.configuration.snapshot.lifetimes, |it| {
-            self.lifetimes_of(it)
-        })
+        connection.map_or_else(Lifetimes::default, |it| *self.lifetimes_of(it))
     }
 
-    /// What holds for a connection: its cluster's word, or the own service's.
+    /// The lifetimes of a connection: those of its cluster or of its listener. Connections to the
+    /// local application belong to the inbound listener.
     fn lifetimes_of<'s>(&'s self, connection: &'s Connection) -> &'s Lifetimes {
+        let snapshot = &self.configuration.snapshot;
         match &connection.role {
             Role::Upstream(upstream) if !upstream.cluster.is_app => {
                 &upstream.cluster.config.policy.lifetimes
             }
-            Role::Upstream(_) | Role::Downstream { .. } => &self.configuration.snapshot.lifetimes,
+            Role::Upstream(_) => &snapshot.listener(Side::Inbound).lifetimes,
+            Role::Downstream { side, .. } => &snapshot.listener(*side).lifetimes,
         }
     }
 

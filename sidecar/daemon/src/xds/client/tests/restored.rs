@@ -5,7 +5,12 @@ use super::*;
 /// The next life of `client`.
 fn reborn(client: &Client) -> Client {
     let services = client.services().clone();
-    Client::restored(Node::default(), services, &client.resources())
+    Client::restored(
+        Node::default(),
+        BTreeSet::new(),
+        services,
+        &client.resources(),
+    )
 }
 
 #[test]
@@ -32,7 +37,7 @@ fn a_restored_client_resumes_and_waits_for_nothing_it_has() {
 
 #[test]
 fn a_restored_client_knows_a_service_by_its_alias() {
-    let mut client = Client::new(Node::default());
+    let mut client = Client::new(Node::default(), BTreeSet::new());
     client.opened(NOW);
     client.want(NOW, "grpc/shop.A");
     for response in [routes(), cluster(1), endpoints()] {
@@ -68,7 +73,7 @@ fn what_cannot_be_enforced_any_more_is_left_out_and_comes_again() {
     let mut stored = serving().resources();
     stored.clusters[0].message.lb_policy = LbPolicy::Maglev.into();
     let services = serving().services().clone();
-    let mut client = Client::restored(Node::default(), services, &stored);
+    let mut client = Client::restored(Node::default(), BTreeSet::new(), services, &stored);
     assert_eq!(
         in_force(&client),
         ["routes/a"],
@@ -83,6 +88,11 @@ fn what_cannot_be_enforced_any_more_is_left_out_and_comes_again() {
 
 #[test]
 fn of_services_nobody_wants_any_more_nothing_is_restored() {
-    let client = Client::restored(Node::default(), BTreeSet::new(), &serving().resources());
+    let client = Client::restored(
+        Node::default(),
+        BTreeSet::new(),
+        BTreeSet::new(),
+        &serving().resources(),
+    );
     assert_eq!(in_force(&client), [""; 0]);
 }

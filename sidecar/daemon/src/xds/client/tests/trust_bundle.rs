@@ -49,7 +49,12 @@ fn a_trust_bundle_stays_until_another_good_one_comes() {
 fn a_bundle_is_stored_with_the_rest() {
     let mut client = asking();
     client.receive(NOW, sent(bundle(PEM)));
-    let client = Client::restored(Node::default(), BTreeSet::new(), &client.resources());
+    let client = Client::restored(
+        Node::default(),
+        BTreeSet::new(),
+        BTreeSet::new(),
+        &client.resources(),
+    );
     assert_eq!(client.trust_bundle(), Some(PEM.as_bytes()));
 }
 
