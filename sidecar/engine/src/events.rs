@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outrider_http2::{ErrorCode, Event, StreamId};
 
-use crate::call::AttemptError;
+use crate::call::{AttemptError, believed};
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Scope, Side};
 use crate::net::connection::Role;
@@ -176,9 +176,11 @@ impl Engine {
                 }
             }
             Event::Reset { stream, cause } => {
-                let is_going = self
-                    .connection(id)
-                    .is_some_and(|connection| connection.http2.peer_goaway());
+                let Some(connection) = self.connection(id) else {
+                    return;
+                };
+                let is_going = connection.http2.peer_goaway();
+                let cause = believed(cause, connection.peer.is_some());
                 if let Some(call) = self.call_on(id, stream) {
                     self.attempt_failed(call, &AttemptError::reset(cause, is_going));
                 }

@@ -32,6 +32,10 @@ pub enum ErrorCode {
     InadequateSecurity = 12,
     /// HTTP/1.1 is asked for.
     Http11Required = 13,
+    /// Of Outrider, "OUTR" in ASCII: who sends this is well, but what its application said behind the head
+    /// of its answer cannot be passed on. To others an unknown number, so `InternalError` (RFC 9113 7).
+    /// Whether to believe it is not decided here.
+    Blameless = 0x4f55_5452,
 }
 
 impl ErrorCode {
@@ -51,11 +55,12 @@ impl ErrorCode {
             11 => ErrorCode::EnhanceYourCalm,
             12 => ErrorCode::InadequateSecurity,
             13 => ErrorCode::Http11Required,
+            0x4f55_5452 => ErrorCode::Blameless,
             _ => ErrorCode::InternalError,
         }
     }
 
-    /// The name that RFC 9113 7 gives it.
+    /// The name that RFC 9113 7 gives it, or we.
     pub const fn name(self) -> &'static str {
         match self {
             ErrorCode::NoError => "NO_ERROR",
@@ -72,6 +77,7 @@ impl ErrorCode {
             ErrorCode::EnhanceYourCalm => "ENHANCE_YOUR_CALM",
             ErrorCode::InadequateSecurity => "INADEQUATE_SECURITY",
             ErrorCode::Http11Required => "HTTP_1_1_REQUIRED",
+            ErrorCode::Blameless => "BLAMELESS",
         }
     }
 
@@ -148,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_code_survives_the_wire_and_unknown_means_internal() {
-        for code in 0..=13 {
+        for code in (0..=13).chain([0x4f55_5452]) {
             assert_eq!(ErrorCode::from_u32(code).as_u32(), code);
         }
         assert_eq!(ErrorCode::from_u32(14), ErrorCode::InternalError);

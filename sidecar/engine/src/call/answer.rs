@@ -73,6 +73,8 @@ impl Engine {
         // Towards the own application the mark would mean nothing; it is for the caller's sidecar.
         let mark = call.side == Side::Inbound;
         let (stream, passed) = (call.stream, call.response.head_passed);
+        let caller = self.connection(call.downstream);
+        let is_verified = caller.is_some_and(|caller| caller.peer.is_some());
         let Some(http2) = self.http2(call.downstream) else {
             return;
         };
@@ -98,10 +100,7 @@ impl Engine {
                     http2.data(stream, body.as_bytes(), Ends::Stream);
                 }
             }
-            (false, true) => {
-                // As the endpoint broke it off, if that is why.
-                http2.reset(stream, refusal.reset.unwrap_or(ErrorCode::InternalError));
-            }
+            (false, true) => http2.reset(stream, break_off(refusal, mark && is_verified)),
         }
         if !passed {
             call.response.http_status = if call.is_grpc {
@@ -110,5 +109,15 @@ impl Engine {
                 refusal.reason.http_status()
             };
         }
+    }
+}
+
+/// With which code a plain answer ends that has begun: as the endpoint broke it off, if that is why. It
+/// has no trailers to carry a mark, so the code says to another sidecar what the mark would.
+fn break_off(refusal: &Refusal, to_sidecar: bool) -> ErrorCode {
+    match refusal.reset {
+        Some(code) => code,
+        None if to_sidecar && refusal.is_blameless() => ErrorCode::Blameless,
+        None => ErrorCode::InternalError,
     }
 }

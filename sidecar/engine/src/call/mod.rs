@@ -52,6 +52,7 @@ use crate::timers::TimerKey;
 
 pub(crate) use body::RequestBody;
 pub(crate) use failed::AttemptError;
+pub(crate) use reset::believed;
 pub(crate) use respond::Response;
 pub(crate) use slab::Calls;
 pub(crate) use wait::{Wait, WaitKind, Waited};

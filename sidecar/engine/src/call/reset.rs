@@ -10,7 +10,7 @@ use super::AttemptError;
 use crate::refusal::Reason;
 
 impl AttemptError {
-    /// The stream is gone. `is_going`: the endpoint has said GOAWAY.
+    /// The stream is gone. `is_going`: the endpoint has said GOAWAY. `cause` is [`believed`].
     pub(crate) fn reset(cause: ResetCause, is_going: bool) -> AttemptError {
         match cause {
             // Who goes may refuse what crossed its notice instead of leaving it out of the last step.
@@ -18,6 +18,11 @@ impl AttemptError {
                 refused: true,
                 is_going,
                 ..AttemptError::lost("the endpoint refused the stream".to_owned()).unprocessed()
+            },
+            // Not to be passed on: to the caller it is a sidecar's word to another.
+            ResetCause::Peer(ErrorCode::Blameless) => AttemptError {
+                is_blameless: true,
+                ..AttemptError::protocol("the rest of the answer could not be passed on".to_owned())
             },
             ResetCause::Peer(code) => AttemptError {
                 reason: reason(code),
@@ -49,6 +54,17 @@ impl AttemptError {
     }
 }
 
+/// What a reset means from who sent it: that an endpoint is well is believed only of a verified one, whose
+/// sidecar says no such thing for its application. From others it is a number like any unknown one.
+pub(crate) fn believed(cause: ResetCause, is_verified: bool) -> ResetCause {
+    match cause {
+        ResetCause::Peer(ErrorCode::Blameless) if !is_verified => {
+            ResetCause::Peer(ErrorCode::InternalError)
+        }
+        cause => cause,
+    }
+}
+
 /// The page has no line for STREAM_CLOSED and HTTP_1_1_REQUIRED; like most of gRPC's libraries we take
 /// them, and numbers that RFC 9113 does not know, for INTERNAL.
 fn reason(code: ErrorCode) -> Reason {
@@ -63,6 +79,7 @@ fn reason(code: ErrorCode) -> Reason {
         | ErrorCode::CompressionError
         | ErrorCode::ConnectError
         | ErrorCode::Http11Required => Reason::UpstreamReset,
+        ErrorCode::Blameless => Reason::UpstreamProtocol,
         ErrorCode::RefusedStream => Reason::UpstreamFailed,
         ErrorCode::Cancel => Reason::UpstreamCancelled,
         ErrorCode::EnhanceYourCalm => Reason::UpstreamCalm,

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use outrider_engine::config::Transport;
-use outrider_engine::{Outcome, Reason, Side};
-use outrider_http2::ErrorCode;
+use outrider_engine::{CallRecord, Outcome, Reason, Side};
+use outrider_http2::{ErrorCode, ResetCause, StreamId};
 use outrider_identity::SpiffeId;
-use outrider_policy::Code;
+use outrider_policy::{Class, Code};
 
-use crate::world::fields;
-use crate::world::mesh::{CALLER, Mesh, ORDERS, address, snapshot};
+use crate::world::mesh::{CALLER, GET, Mesh, ORDERS, address, snapshot};
+use crate::world::{Peer, Seen, fields};
 
 const CHAT: &str = "/shop.v1.Orders/Chat";
 
@@ -128,4 +128,85 @@ fn want_of_descriptors_blames_no_endpoint() {
     mesh.world.settle();
     let server = *mesh.servers().first().expect("it is reached at once");
     assert_eq!(mesh.world.peers[server].heads().len(), 1);
+}
+
+/// An application begins a plain answer with `head`, and goes on in this way: how the caller's stream was
+/// reset, and what the caller's sidecar and the application's make of it.
+fn broken_off(
+    head: &[(&str, &str)],
+    go_on: impl Fn(&mut Peer, StreamId),
+) -> (Option<ErrorCode>, [Class; 2]) {
+    let mut mesh = Mesh::new(1);
+    let request = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "orders"),
+        (":path", GET),
+    ];
+    let request = fields(&request);
+    let stream = mesh.client().http2.open(request.iter(), true);
+    stream.expect("room for a stream");
+    mesh.world.settle();
+    let server = mesh.servers()[0];
+    let (at, _) = mesh.world.peers[server].heads().pop().expect("a call");
+    let head = [&[(":status", "200")], head].concat();
+    let application = &mut mesh.world.peers[server];
+    application.http2.head(at, fields(&head).iter(), false);
+    mesh.world.settle();
+    let passed = mesh.client().field(":status");
+    assert_eq!(passed.as_deref(), Some("200"), "the head is passed on");
+    go_on(&mut mesh.world.peers[server], at);
+    mesh.world.settle();
+    let reset = mesh.client().seen.iter().find_map(|seen| match seen {
+        Seen::Reset(_, ResetCause::Peer(code)) => Some(*code),
+        _ => None,
+    });
+    let class = |side: Side| {
+        let of_side = |record: &&CallRecord| record.side == side;
+        let record = mesh.world.records.iter().find(of_side);
+        record.expect("a record").class
+    };
+    let classes = [class(Side::Outbound), class(Side::Inbound)];
+    mesh.assert_quiet();
+    (reset, classes)
+}
+
+#[test]
+fn an_endpoint_is_not_blamed_for_a_plain_answer_that_breaks_behind_its_head() {
+    let blameless = (Some(ErrorCode::InternalError), [Class::Neutral; 2]);
+    let many = vec![("a", "b"); 129];
+    let trailers: [&[(&str, &str)]; 4] = [
+        &[("x-note", "a\nb")],
+        &[("x note", "a")],
+        &[("connection", "close")],
+        &many,
+    ];
+    for said in trailers {
+        let found = broken_off(&[], |application, at| {
+            application.http2.data(at, b"abc", false);
+            application.http2.trailers(at, fields(said).iter());
+        });
+        assert_eq!(found, blameless, "{said:?}");
+    }
+    for body in [&b"abc"[..], b"12345678"] {
+        let found = broken_off(&[("content-length", "7")], |application, at| {
+            application.http2.data(at, body, true);
+        });
+        assert_eq!(found, blameless, "{body:?}");
+    }
+}
+
+/// Only a sidecar may say that its endpoint is well; what an application says is its own reset.
+#[test]
+fn an_endpoint_that_breaks_a_plain_answer_off_is_blamed() {
+    let blamed = (Some(ErrorCode::InternalError), [Class::EndpointFault; 2]);
+    for code in [ErrorCode::InternalError, ErrorCode::Blameless] {
+        let found = broken_off(&[], |application, at| application.http2.reset(at, code));
+        assert_eq!(found, blamed, "{code:?}");
+    }
+    let found = broken_off(&[], |application, at| {
+        let trailers = fields(&[(":path", "/")]);
+        application.http2.trailers(at, trailers.iter());
+    });
+    assert_eq!(found, blamed, "its library breaks HTTP");
 }
