@@ -226,7 +226,12 @@ impl Engine {
             CloseCause::Error => "the connection failed",
         };
         self.for_connection(id, |engine| {
-            engine.connection_lost(id, &AttemptError::lost(words.to_owned()));
+            let complaint = engine.upstream_mut(id).and_then(|it| it.complaint.take());
+            let words = match complaint {
+                Some(complaint) => format!("{words} behind {complaint}"),
+                None => words.to_owned(),
+            };
+            engine.connection_lost(id, &AttemptError::lost(words));
             engine.forget_connection(id);
         });
     }

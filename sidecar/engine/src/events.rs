@@ -202,6 +202,11 @@ impl Engine {
         if code == ErrorCode::EnhanceYourCalm && debug == b"too_many_pings" {
             self.pinged_too_often(id);
         }
+        if code != ErrorCode::NoError
+            && let Some(upstream) = self.upstream_mut(id)
+        {
+            upstream.complaint = Some(complaint(code, debug));
+        }
         self.retire(id);
     }
 
@@ -226,5 +231,16 @@ impl Engine {
         if let Some(http2) = self.http2(id) {
             http2.credit(stream, count);
         }
+    }
+}
+
+/// Longest text of a GOAWAY that is repeated. Octets.
+const DEBUG_BYTES_MAX: usize = 64;
+
+fn complaint(code: ErrorCode, debug: &[u8]) -> String {
+    let debug = &debug[..debug.len().min(DEBUG_BYTES_MAX)];
+    match debug.is_empty() {
+        true => format!("GOAWAY {}", code.name()),
+        false => format!("GOAWAY {}: {}", code.name(), debug.escape_ascii()),
     }
 }

@@ -81,6 +81,8 @@ pub(crate) struct Upstream {
     pub(crate) blocked_timer: Option<TimerKey>,
     /// Small pieces of requests wait for more.
     pub(crate) gather_timer: Option<TimerKey>,
+    /// What was wrong by its last GOAWAY, for people; `None` where it goes in good order.
+    pub(crate) complaint: Option<String>,
 }
 
 impl Upstream {

@@ -63,6 +63,7 @@ impl Engine {
             blocked: false,
             blocked_timer: None,
             gather_timer: None,
+            complaint: None,
         };
         let id =
             self.insert_connection(Role::Upstream(Box::new(upstream)), Transport::Plain, http2);

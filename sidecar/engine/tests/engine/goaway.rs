@@ -109,3 +109,23 @@ fn a_notice_ends_nothing_and_new_calls_go_elsewhere() {
     assert_eq!(mesh.outcome(Side::Outbound), [well, well]);
     assert!(!mesh.world.is_connected(server), "its last call has ended");
 }
+
+/// As the h2 crate's server ends a connection on which many streams were reset before it looked at them.
+#[test]
+fn what_is_lost_behind_a_complaint_says_what_the_server_complained_of() {
+    let mut mesh = Mesh::new(1);
+    let server = placed(&mut mesh);
+    let text = b"too_many_resets";
+    let mut goaway = vec![0, 0, 8 + text.len() as u8, 7, 0, 0, 0, 0, 0];
+    // The call was taken, and may have been done: it must not be done again.
+    goaway.extend([0, 0, 0, 1, 0, 0, 0, 11]);
+    goaway.extend(text);
+    mesh.world.say(server, &goaway);
+    mesh.world.cut(server);
+    mesh.world.advance(Duration::from_secs(1));
+    assert_eq!(mesh.client().status().as_deref(), Some("14"));
+    let said = mesh.client().field("grpc-message").unwrap_or_default();
+    let expected = "the connection was reset behind GOAWAY ENHANCE_YOUR_CALM: too_many_resets";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(mesh.servers(), [server], "nothing is done twice");
+}
