@@ -1,19 +1,21 @@
 //! Prints figures of a whole mesh, one line of JSON each: `mesh [FIGURE [SIZE]]...`.
 //!
 //! `apply CHANGES`, `kill ROUNDS`, `outage SECONDS`, `certificates SECONDS`, `start ROUNDS`,
-//! `first-answer ROUNDS`, `services COUNT`; without arguments all of them, as long as the promise says.
+//! `first-answer ROUNDS`, `services COUNT`, `balance SECONDS`; without arguments all of them, as long as the
+//! promise says.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use outrider_bench::mesh::figures;
 
-const ALL: [(&str, usize); 7] = [
+const ALL: [(&str, usize); 8] = [
     ("start", 20),
     ("first-answer", 20),
     ("apply", 100),
     ("kill", 5),
     ("services", 10_000),
+    ("balance", 30),
     ("outage", 60),
     ("certificates", 600),
 ];
@@ -47,6 +49,7 @@ async fn print(figure: &str, size: usize) -> std::io::Result<()> {
         "apply" => figures::apply(size).await?,
         "kill" => figures::kill(size).await?,
         "outage" => figures::outage(seconds).await?,
+        "balance" => outrider_bench::mesh::balance::table(seconds).await?,
         "services" => outrider_bench::mesh::services(size).await?,
         "certificates" => figures::certificates(60, seconds).await?,
         "start" => figures::start(size).await?,

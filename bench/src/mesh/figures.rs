@@ -333,7 +333,7 @@ pub(super) fn quantiles(mut spans: Vec<Duration>) -> Value {
     clippy::disallowed_methods,
     reason = "compared with the times in an access log"
 )]
-fn unix_seconds() -> f64 {
+pub(super) fn unix_seconds() -> f64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap_or_default().as_secs_f64()
 }

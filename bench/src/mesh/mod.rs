@@ -3,9 +3,12 @@
 //! `cargo build --release -p outrider-cli && cargo run --release -p outrider-bench --bin mesh`
 //! prints one line of JSON for each figure; see `bench/results/` for what they were.
 
+pub mod balance;
+mod balanced;
 mod child;
 pub mod figures;
 mod load;
+mod looks;
 mod page;
 mod services;
 mod world;

@@ -378,6 +378,6 @@ fn free_port() -> io::Result<SocketAddr> {
     free.ok_or_else(|| io::Error::other("no port is free between 20000 and 32000"))
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
