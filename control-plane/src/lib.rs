@@ -19,7 +19,7 @@ mod publish;
 pub mod ads;
 mod ads_service;
 
-// Who is connected, what is kept, what is shown.
+// Members, storage, and what is shown.
 pub mod members;
 mod storage;
 

@@ -66,7 +66,7 @@ struct StateLabels {
     state: &'static str,
 }
 
-/// What is not counted but measured, when somebody asks.
+/// What is not counted but read when metrics are encoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
     /// Connected sidecars that speak delta.
@@ -89,7 +89,7 @@ pub struct Levels {
     pub documents_version: u64,
     /// Events of the journal that were lost.
     pub events_lost: u64,
-    /// Who is connected, and who had to go.
+    /// The open connections, and how many were refused or closed.
     pub connections: ConnectionCounts,
     /// Whether the store can be written.
     pub store: Health,
@@ -105,7 +105,7 @@ impl Metrics {
             sidecars: register(r, "sidecars", "Connected sidecars", Family::default()),
             responses: register(r, "responses", "ADS responses sent", Family::default()),
             rejections: register(r, "rejections", "ADS responses that a sidecar refused, at least in part", Family::default()),
-            nodes_misnamed: register(r, "nodes_misnamed", "StreamLimiter whose node names another service than the certificate", Counter::default()),
+            nodes_misnamed: register(r, "nodes_misnamed", "Streams whose node names another service than the certificate", Counter::default()),
             announcements: register(r, "announcements", "Announcements of instances", Family::default()),
             services: register(r, "services", "Services that are registered", Gauge::default()),
             leases: register(r, "leases", "Leases of instances", Family::default()),
@@ -113,13 +113,13 @@ impl Metrics {
             contested: register(r, "contested_services", "Registrations without effect, because their name is another namespace's", Gauge::default()),
             publications: register(r, "publications", "States published to sidecars", Counter::default()),
             certificates: register(r, "certificates_issued", "Certificates issued to sidecars", Family::default()),
-            joins_refused: register(r, "joins_refused", "Joins refused because the token does not count", Counter::default()),
+            joins_refused: register(r, "joins_refused", "Joins refused because the token is unknown, expired or revoked", Counter::default()),
             documents_version: register(r, "documents_version", "Version of the documents in force", Gauge::default()),
             events_lost: register(r, "events_lost", "Events that are missing in the journal", Counter::default()),
             connections: register(r, "connections", "Connections, by what their certificate says", Family::default()),
             connections_by_address: register(r, "connections_by_address", "Connections of the eight addresses that have the most", Family::default()),
             connections_refused: register(r, "connections_refused", "Connections that ended because there were too many of their kind", Family::default()),
-            addresses_unproven: register(r, "addresses_unproven", "Looks for a member at the address that it announced which did not find it", Counter::default()),
+            addresses_unproven: register(r, "addresses_unproven", "Address checks that did not find the member at the address that it announced", Counter::default()),
             store_unwritable: register(r, "store_unwritable", "1 while the disk takes no writes, else 0", Gauge::default()),
             store_failures: register(r, "store_failures", "Times that the disk stopped taking writes", Counter::default()),
             registry,
@@ -149,7 +149,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A member was not found where it says that it is.
+    /// A member was not found at the address that it announced.
     pub fn address_unproven(&self) {
         self.addresses_unproven.inc();
     }
@@ -164,12 +164,12 @@ impl Metrics {
         self.issued("join");
     }
 
-    /// A sidecar has got its next certificate, by the one before.
+    /// A sidecar has renewed its certificate.
     pub fn renewed(&self) {
         self.issued("renewal");
     }
 
-    /// A token did not count.
+    /// A join was refused because its token is not valid.
     pub fn join_refused(&self) {
         self.joins_refused.inc();
     }
@@ -240,7 +240,7 @@ impl Metrics {
             let gauge = self.connections.get_or_create(&ClientLabels { client });
             gauge.set(level(*count as u64));
         }
-        // Others were the busiest before.
+        // Other addresses may have been the busiest before.
         self.connections_by_address.clear();
         for (address, count) in busiest {
             let address = address.to_string();

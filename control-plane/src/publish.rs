@@ -1,8 +1,7 @@
 //! What exists for members of the mesh: documents, registrations and the trust bundle, joined.
 //!
-//! A change of any of them is rendered at once, and those that come within 20 ms after that
-//! together: so the first is fast, and a burst costs at most fifty renderings a second. Knows no
-//! receiver.
+//! A change is rendered at once, and the changes of the next 20 ms are rendered together. So the first is
+//! fast, and a burst costs at most fifty renderings a second. Knows no receiver.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,15 +29,15 @@ const REST: Duration = Duration::from_millis(20);
 /// What is joined.
 #[derive(Debug)]
 pub struct Sources {
-    /// What is desired of the mesh.
+    /// The documents in force.
     pub desired: watch::Receiver<Arc<Desired>>,
-    /// Who is registered.
+    /// The registered instances.
     pub registry: watch::Receiver<Arc<Publication>>,
     /// The roots that members accept.
     pub bundle: watch::Receiver<Arc<Bundle>>,
 }
 
-/// Publishes what it is given; run it, or the first state stays.
+/// Publishes the states. Without [`Publisher::run`] the first state stays.
 #[derive(Debug)]
 pub struct Publisher {
     sources: Sources,
@@ -64,7 +63,7 @@ impl Publisher {
         (publisher, published)
     }
 
-    /// Publishes what changes, until one of the sources ends. What a state costs is paid beside the
+    /// Publishes each change, until one of the sources ends. States are rendered on a thread beside the
     /// runtime, so that no stream waits for it.
     pub async fn run(self) {
         let Publisher {
@@ -142,7 +141,7 @@ impl State {
         }
     }
 
-    /// The next state. Costs what differs, and a comparison of pointers for what does not.
+    /// The next state. Renders what differs, and compares pointers of what does not.
     fn after(mut self, next: Inputs) -> State {
         let Some(names) = changed_services(self.inputs.parts(), next.parts()) else {
             return State::new(next);

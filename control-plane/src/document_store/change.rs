@@ -1,7 +1,7 @@
 //! From a set and a change of it to the set that is wanted, before anything is checked.
 //!
-//! Decides whose a document is: one of the watched folder is changed by its file alone, one that
-//! was applied by `outrider apply`, `delete` and `rollback` alone. Reads text only to find names.
+//! Decides the source of a document: one of the watched folder is changed only by its file, one that was
+//! applied only by `outrider apply`, `delete` and `rollback`. Reads text only to find names.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Change {
     }
 }
 
-/// A set that is wanted.
+/// The set that would result.
 #[derive(Clone, Debug, Default)]
 pub struct WantedSet {
     /// The set, numbered as the next version; what is the same as before keeps its version.
@@ -72,7 +72,7 @@ fn apply(set: &DocumentSet, files: Files) -> WantedSet {
         for document in wanted.read(file) {
             let kept = set.documents.get(&document.name);
             if let Some((kept, file_name)) = kept.and_then(|kept| Some((kept, file_of(kept)?))) {
-                // As `outrider get` prints it: nothing changes, so its file need not.
+                // The text is that of the file: nothing changes, so the file need not change.
                 if kept.text == document.text {
                     continue;
                 }
@@ -124,7 +124,7 @@ fn replace(set: &DocumentSet, files: Files) -> Result<WantedSet, Refusal> {
     Ok(wanted)
 }
 
-/// A file that has lost all its documents is rather one that is being written.
+/// A file that has lost all its documents is probably still being written.
 fn refuse_emptied(set: &DocumentSet, file: &str, documents: &[Written]) -> Result<(), Refusal> {
     let mut in_force = set.documents.values();
     if documents.is_empty() && in_force.any(|document| file_of(document) == Some(file)) {

@@ -1,6 +1,6 @@
-//! The documents in force, as values: a set, and what tells two sets apart.
+//! The documents in force, as values: a set, and the difference of two sets.
 //!
-//! Knows neither how a set comes to be nor where it is kept.
+//! Knows neither how a set is made nor where it is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Source {
     }
 }
 
-/// What became of a document from one set to the next.
+/// A document that differs between two sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentChange {
     /// Which document.
@@ -63,7 +63,7 @@ pub struct DocumentChange {
 }
 
 impl DocumentChange {
-    /// What became of it, in one word.
+    /// How it differs, in one word.
     pub fn word(&self) -> &'static str {
         match (&self.before, &self.after) {
             (None, _) => "created",
@@ -97,7 +97,7 @@ fn text(document: Option<&Arc<Document>>) -> Option<&str> {
 }
 
 impl DocumentSet {
-    /// Hands the documents of a folder that is watched no more to `outrider apply`.
+    /// Makes the documents of a folder that is no longer watched applied ones.
     pub fn without_folder(mut self) -> DocumentSet {
         for document in self.documents.values_mut() {
             Arc::make_mut(document).source = Source::Applied;

@@ -1,9 +1,9 @@
-//! The document store: where documents come in, are kept, and become what is desired of the mesh.
+//! The document store: takes documents, stores them, and publishes the set in force.
 //!
 //! Reading order: `document_set` (the documents as values), `change` and `step` (what a change makes of
 //! them; pure), `refusal` (why not), `version_table` (where they are kept), `startup` (the start), `watch_folder`
-//! (the watched folder), `apply_options` (what an apply may ask). Here the steps meet the store: a change is checked, written, published and
-//! only then answered. Knows no caller and no sidecar.
+//! (the watched folder), `apply_options` (what an apply may ask). Here a change is checked, written, published
+//! and only then answered. Knows no caller and no sidecar.
 
 mod apply_options;
 mod author;

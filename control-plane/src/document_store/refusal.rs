@@ -13,9 +13,9 @@ pub enum Refusal {
     /// The certificates in use are of another trust domain.
     #[error("the trust domain is {in_force} and cannot become {wanted}: all certificates name it")]
     TrustDomain {
-        /// The one that certificates are issued for.
+        /// The trust domain that certificates are issued for.
         in_force: String,
-        /// The one that the documents would say.
+        /// The trust domain of the documents.
         wanted: String,
     },
     /// There is no document of that name.
@@ -40,9 +40,9 @@ pub enum Refusal {
         "version {in_force} is in force and not {wanted}: look at what has changed, then apply again"
     )]
     OtherVersion {
-        /// The one that was asked for.
+        /// The version that was expected.
         wanted: u64,
-        /// The one that is.
+        /// The version in force.
         in_force: u64,
     },
     /// The same id was used for an apply of other documents.
@@ -63,7 +63,7 @@ pub enum Refusal {
         "there is no document in what is applied, and --prune would end all others: to end them, delete them by name"
     )]
     NothingStays,
-    /// It would change, and only its file may change it.
+    /// The document would change, and only its file may change it.
     #[error("{document} is kept in {file} of the watched folder: change it there")]
     InFolder {
         /// Which document.

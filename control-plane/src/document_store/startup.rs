@@ -46,8 +46,8 @@ impl DocumentStore {
     /// Opens the document store. Blocks for the disk; the documents are in force when it returns.
     ///
     /// # Errors
-    /// The store cannot be read or written. What the folder says is wrong and nothing was ever in
-    /// force; or what is kept is wrong by the rules of this version.
+    /// The store cannot be read or written; the folder's documents are refused and none was ever in force;
+    /// or the stored documents break the rules of this version.
     pub fn open(opening: DocumentStoreInputs) -> Result<DocumentStore, DocumentStoreError> {
         let versions = VersionTable::new(opening.store.clone());
         let kept = versions.current()?;
@@ -144,7 +144,7 @@ pub fn read(folder: &Path) -> Result<Contents, Refusal> {
     })
 }
 
-/// Says that what the folder says is not in force.
+/// Logs that the folder's documents are not in force.
 pub fn note_refused(journal: &Journal, folder: &Path, refusal: &Refusal) {
     let (folder, summary) = (folder.display().to_string(), refusal.summary());
     tracing::warn!(

@@ -1,6 +1,6 @@
 //! One step of the documents: a set and a change of it to the next set, or every reason why not.
 //!
-//! Pure: no store, no clock, no folder. The whole that would come out is checked, never a part.
+//! Pure: no store, no clock, no folder. The whole resulting set is checked, never a part.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::change::{Change, WantedSet, wanted};
 use super::document_set::{DocumentChange, DocumentSet, Source, changes};
 use super::refusal::Refusal;
 
-/// What a change comes to.
+/// The result of a change.
 #[derive(Clone, Debug)]
 pub struct NextSet {
     /// The set; of the same version as before if no text changed.
@@ -50,7 +50,7 @@ pub fn step(
     })
 }
 
-/// What is wrong without the documents that would be deleted, and is right with them, needs them.
+/// Documents that are wrong without those that would be deleted, and right with them, need them.
 fn in_use(set: &DocumentSet, deleted: Vec<DocumentName>, refusal: Refusal) -> Refusal {
     let Refusal::Documents(errors) = &refusal else {
         return refusal;

@@ -1,4 +1,4 @@
-//! Where the documents are kept: every text of every version, in the store.
+//! The stored documents: every text of every version.
 //!
 //! Knows no rule about documents. Every function blocks for the disk.
 
@@ -47,7 +47,7 @@ pub struct VersionTable {
 }
 
 impl VersionTable {
-    /// What is kept in `store`.
+    /// The documents in `store`.
     pub fn new(store: Store) -> VersionTable {
         VersionTable { store }
     }

@@ -15,7 +15,7 @@ const PART_BYTES: usize = 1 << 20;
 pub type Backup = BoxStream<'static, Result<v1::BackupPart, Status>>;
 
 /// The store as it is now. It is read as a whole before the first part is sent, so that a slow reader
-/// holds up nobody.
+/// delays no writes.
 ///
 /// # Errors
 /// The store cannot be read.

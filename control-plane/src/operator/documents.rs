@@ -1,4 +1,4 @@
-//! What operators ask of the documents, between the wire and the document store.
+//! The requests of operators for documents, between the wire and the document store.
 //!
 //! Knows the messages and the defaults of their fields; decides nothing about documents.
 
@@ -18,7 +18,7 @@ use crate::text::clean;
 /// Longest name of an author that is kept. Bytes; 256.
 const AUTHOR_BYTES_MAX: usize = 256;
 
-/// Versions told where no limit is said.
+/// Versions listed by default.
 const HISTORY_DEFAULT: usize = 100;
 
 /// The author as history and journal have it.

@@ -1,4 +1,4 @@
-//! The journal as a stream: what has happened, and if asked also what will.
+//! The journal as a stream: past events, and on request also those to come.
 
 use std::future::ready;
 
@@ -12,21 +12,21 @@ use tonic::Status;
 use crate::clock;
 use crate::storage::journal::{Event, EventKind, Filter, Journal};
 
-/// Events of the past where no limit is said.
+/// Past events listed by default.
 const PAST_DEFAULT: usize = 1_000;
 
 /// Events as they are sent.
 pub type Events = BoxStream<'static, Result<v1::MeshEvent, Status>>;
 
-/// The events that are asked for; a stream that follows ends when `stopping` says true. A reader
-/// that is too slow misses some: the numbers show it.
+/// The requested events; a stream that follows ends when `stopping` becomes true. A reader that is too slow
+/// misses some, which the numbers of the events show.
 pub async fn events(
     journal: &Journal,
     mut stopping: watch::Receiver<bool>,
     request: v1::EventsRequest,
 ) -> Result<Events, Status> {
     let filter = filter(&request)?;
-    // Before the past is read, so that nothing falls between.
+    // Before past events are read, so that none is missed in between.
     let coming = journal.follow();
     let past = past(journal, request.limit, filter.clone()).await?;
     let last = past.last().map_or(0, |event| event.number);

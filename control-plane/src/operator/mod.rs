@@ -1,4 +1,4 @@
-//! What operators ask: each method asks who speaks, then the part that can.
+//! The gRPC service for operators: each method checks the caller, then calls the part that answers.
 //!
 //! Decides nothing itself.
 
@@ -23,7 +23,7 @@ use crate::{admin, clock};
 /// Largest request. Bytes; 64 MiB: all documents of a mesh in one.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// The service of that name.
+/// The service.
 #[derive(Clone)]
 pub struct Operator {
     parts: Parts,

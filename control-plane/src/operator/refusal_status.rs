@@ -1,7 +1,7 @@
 //! A refusal of the document store as a gRPC status.
 //!
-//! Its message travels in a trailer, percent-encoded, and a client takes only so much of these:
-//! so it tells as many problems as fit, and how many more there are.
+//! Its message travels in a trailer, percent-encoded, and clients limit the size of trailers. So it lists
+//! as many problems as fit, and says how many more there are.
 
 use outrider_documents::DocumentError;
 use tonic::Status;
@@ -12,7 +12,7 @@ use crate::document_store::{DocumentStoreError, Refusal};
 /// hyper's client takes 16 KiB of trailers.
 const TEXT_BYTES_MAX: usize = 4_096;
 
-/// The status of what was not done.
+/// The status of a refused change.
 pub fn refusal_status(error: DocumentStoreError) -> Status {
     match error {
         DocumentStoreError::Refused(Refusal::Documents(errors)) => {

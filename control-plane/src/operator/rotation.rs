@@ -1,7 +1,7 @@
-//! The steps of a rollover of the root, and what speaks against the last one.
+//! The steps of a rollover of the root, and the reasons against the last one.
 //!
-//! A root that retires takes with it whoever depends on it alone: their connections end, and their
-//! tokens are good for nothing. So that is refused unless it is forced.
+//! When a root retires, the connections of members that depend on it alone end, and tokens that know only
+//! this root become useless. So the step is refused in that case, unless it is forced.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ use crate::storage::journal::EventKind;
 /// Takes a step; `from` is where it was asked for.
 ///
 /// # Errors
-/// FAILED_PRECONDITION: it is not the next one, or somebody depends on the old root alone.
+/// FAILED_PRECONDITION: it is not the next one, or a member or a token depends on the old root alone.
 pub async fn rotate(
     parts: &Parts,
     request: v1::RotateRootRequest,

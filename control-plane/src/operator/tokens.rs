@@ -1,4 +1,4 @@
-//! What an operator is told of join tokens: all but their secrets, and whether they are usable.
+//! Join tokens as operators see them: all but their secrets, and whether they are usable.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::clock;
 use crate::members::caller;
 use crate::serve::parts::Parts;
 
-/// Every token, with the reason if nobody can join with it any more.
+/// Every token, with the reason if it can no longer be used to join.
 pub async fn list(parts: &Parts) -> Result<v1::ListTokensResponse, Status> {
     let now = clock::unix_seconds();
     let mut tokens = parts.tokens.list().await?;
@@ -23,7 +23,7 @@ pub async fn list(parts: &Parts) -> Result<v1::ListTokensResponse, Status> {
     Ok(v1::ListTokensResponse { tokens })
 }
 
-/// The ids of the tokens that trust a root which is not believed any more.
+/// The ids of the tokens that know only a root which has retired.
 async fn retired(parts: &Parts) -> Result<BTreeSet<String>, Status> {
     let bundles = parts.tokens.bundles().await?;
     let authority = parts.authority.clone();

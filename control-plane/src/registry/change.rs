@@ -66,7 +66,9 @@ impl LeaveReason {
             LeaveReason::NotServing(because) if because.is_empty() => "takes no calls",
             LeaveReason::NotServing(because) => return format!("takes no calls: {because}"),
             LeaveReason::Moved => "has announced itself at another address",
-            LeaveReason::Dead => "has died: its connection broke and nobody listens at its address",
+            LeaveReason::Dead => {
+                "has died: its connection broke and no process listens at its address"
+            }
             LeaveReason::Expired => "was not heard of for longer than its lease of 5 s",
             LeaveReason::Succeeded => {
                 "was not heard of any more, and another member is at its address"

@@ -27,7 +27,7 @@ use crate::storage::store::{Store, StoreError};
 /// Announcements that may be queued; a sender waits when the queue is full. 1,024.
 const WAITING: usize = 1_024;
 
-/// Who is registered, and which state of the registry that is.
+/// The registered instances, and which state of the registry that is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Publication {
     /// Grows with every change. 0 at the start of the process.
@@ -133,7 +133,7 @@ impl Registry {
         Ok((registry, registrar))
     }
 
-    /// Who is registered, now and whenever it changes.
+    /// The registered instances, now and whenever they change.
     pub fn published(&self) -> watch::Receiver<Arc<Publication>> {
         self.published.clone()
     }

@@ -43,7 +43,7 @@ struct Story {
 }
 
 impl Story {
-    /// A control plane that knows nobody: there is no grace.
+    /// A control plane that knows no instance: there is no grace.
     fn new() -> Story {
         Story::restarted(&[])
     }

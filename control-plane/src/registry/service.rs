@@ -30,8 +30,8 @@ use crate::members::stream_limit::{StreamLimiter, StreamSlot};
 use crate::metrics::Metrics;
 use crate::storage::journal::Journal;
 
-/// Longest time that a withdrawal waits until other sidecars have been sent it. 500 ms: a sidecar that
-/// has not been told by then fails to connect and tries another endpoint.
+/// Longest time that a withdrawal waits until it was sent to the other sidecars. 500 ms: a sidecar that
+/// has not received it by then fails to connect and tries another endpoint.
 const WITHDRAWAL_WAIT: Duration = Duration::from_millis(500);
 
 /// Most observations of one announcement that are read. 64: as many events as a member may record in
@@ -54,7 +54,7 @@ pub struct Announcements {
     pub metrics: Arc<Metrics>,
     /// Checks announced addresses.
     pub address_checks: AddressChecks,
-    /// What is desired of the mesh.
+    /// The documents in force.
     pub desired: watch::Receiver<Arc<Desired>>,
     /// How many streams a member has.
     pub streams: StreamLimiter,

@@ -58,14 +58,14 @@ impl UnreadyInstances {
         }
     }
 
-    /// Forgets who has been silent for too long.
+    /// Removes instances that have been silent for too long.
     pub fn sweep(&mut self, now: Duration) {
         self.0.retain(|_, unready| now < unready.until);
     }
 }
 
 impl Leases {
-    /// Who takes no calls, by service and address.
+    /// The instances that take no calls, by service and address.
     pub fn list_unready(&self) -> Vec<(ServiceName, SocketAddr, Unready)> {
         let services = self.services.iter();
         let listed = services.flat_map(|(name, service)| {

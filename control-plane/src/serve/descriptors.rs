@@ -5,10 +5,10 @@ use std::fs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors that no connection at `--listen` gets: for the store and other files, 64 connections to
-/// the admin pages and 64 looks at members. 192.
+/// the admin pages and 64 address checks. 192.
 const RESERVE: u64 = 192;
 
-/// Connections that are taken all the same. 16: so that an operator is heard.
+/// Connections that are accepted even without enough descriptors. 16: so that operators can connect.
 const CONNECTIONS_MIN: u64 = 16;
 
 /// Descriptors assumed to be in use where the system does not show them.

@@ -65,8 +65,8 @@ pub enum StartupError {
         /// What the system answered.
         source: io::Error,
     },
-    /// A task ended while it should have run. The process ends, so that whoever supervises it
-    /// starts it anew: without the task it would serve an old state for ever.
+    /// A task ended while it should have run. The process ends, so that its supervisor restarts it: without
+    /// the task it would serve an old state for ever.
     #[error("{0} ended unexpectedly; start the control plane again and report this")]
     Ended(&'static str),
 }

@@ -1,4 +1,4 @@
-//! What the process is told at its start, as plain data, and the table of flags that say it.
+//! The options of the process as plain data, and the table of the flags that set them.
 //!
 //! Decides defaults and ranges only. Does not parse a command line (the cli does) and opens
 //! nothing. Documented for operators in `docs/CONFIG.md`, section Control plane; a test compares
@@ -13,7 +13,7 @@ use outrider_host::Flag;
 
 use crate::serve::error::StartupError;
 
-/// Everything a control plane is told at its start. [`Options::new`] gives the defaults.
+/// The options of a control plane. [`Options::new`] gives the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Folder of YAML documents, watched while running. `None`: documents come by

@@ -22,17 +22,17 @@ use crate::tokens::Tokens;
 /// The shared parts of the process. Clones share them.
 #[derive(Clone)]
 pub struct Parts {
-    /// What the process was told.
+    /// The options of the process.
     pub options: Options,
-    /// What survives it.
+    /// What survives the process.
     pub store: Store,
-    /// What happened.
+    /// Events.
     pub journal: Journal,
     /// The documents in force.
     pub documents: DocumentStore,
     /// Issues certificates.
     pub authority: Authority,
-    /// Who may join.
+    /// Join tokens.
     pub tokens: Tokens,
     /// Registrations, published resources, connected sidecars.
     pub mesh: Mesh,
@@ -43,7 +43,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Opens all of them, and what has to run for the mesh to live. Blocks for the disk.
+    /// Opens all parts, and returns the tasks that must run. Blocks for the disk.
     ///
     /// # Errors
     /// [`StartupError`]: which part, and what to change.
@@ -61,7 +61,7 @@ impl Parts {
         };
         let store = Store::open(&options.data).map_err(unusable)?;
         let journal = Journal::open(&store).map_err(unusable)?;
-        // A trust domain is settled once: by the documents of the first start.
+        // The documents of the first start set the trust domain, for ever.
         let documents = DocumentStore::open(DocumentStoreInputs {
             store: store.clone(),
             journal: journal.clone(),
@@ -103,7 +103,7 @@ impl Parts {
     }
 }
 
-/// Keys are kept in it: a new one is its owner's alone.
+/// Makes the folder, readable by its owner only, because keys are stored in it.
 pub(crate) fn make_folder(data: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(data)
 }

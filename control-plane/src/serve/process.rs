@@ -49,13 +49,13 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Time to answer the PING: a peer that vanished is found within 15 s.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// StreamLimiter of one connection at once. 100; a sidecar has about five.
+/// Streams of one connection at once. 100; a sidecar has about five.
 const STREAMS_MAX: u32 = 100;
 
-/// Connections that wait between handshake and server; few: it takes them at once.
+/// Connections that wait between handshake and server. 16: the server takes them at once.
 const CONNECTIONS_WAITING: usize = 16;
 
-/// How long what is under way may take when the process stops. With the end of the runtime it
+/// How long running work may go on when the process stops. With the end of the runtime this
 /// stays below 2 s.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
@@ -88,12 +88,12 @@ pub async fn serve(
         _ = &mut server => Err(StartupError::Ended("the gRPC server")),
     };
     stop.send_replace(true);
-    // What is not done by then ends with the runtime.
+    // Work that is not done by then ends with the runtime.
     let _ = timeout(STOP_GRACE, server).await;
     outcome
 }
 
-/// The gRPC services, each a line that says who may speak to it.
+/// The gRPC services, each with its check of the caller, if it has one.
 fn services(parts: &Parts) -> Routes {
     Routes::new(CertificateAuthority::service(parts))
         .add_service(only(caller::operator, Operator::service(parts)))
@@ -101,7 +101,7 @@ fn services(parts: &Parts) -> Routes {
         .add_service(only(caller::any_sidecar, parts.mesh.announcements()))
 }
 
-/// Refuses everybody else before an octet of the request is read.
+/// Refuses other callers before an octet of the request is read.
 fn only<S>(
     may_speak: fn(&Extensions) -> Result<(), Status>,
     service: S,
@@ -111,7 +111,7 @@ fn only<S>(
     })
 }
 
-/// The tasks beside them, each a line. One that ends, ends the process.
+/// The tasks beside the services. If one ends, the process ends.
 fn start_tasks(
     parts: &Parts,
     mesh: mesh::Tasks,
@@ -202,7 +202,7 @@ impl Tasks {
         });
     }
 
-    /// The name of the first that ends, which none should.
+    /// The name of the first task that ends, which none should.
     async fn first_end(&mut self) -> &'static str {
         match self.0.join_next().await {
             Some(Ok(name)) => name,

@@ -35,7 +35,7 @@ impl Running {
 
     /// Does what SIGTERM does.
     pub fn stop(&self) {
-        // Fails when a stop waits already, or when it has ended.
+        // Fails if it is stopping already, or has ended.
         let _ = self.stop.try_send(());
     }
 

@@ -1,8 +1,7 @@
-//! Puts a backup in the place of the store of a control plane that does not run, and says what that
-//! brings back.
+//! Replaces the store of a control plane that does not run with a backup, and says what that brings back.
 //!
-//! The present store is kept beside it, and what it knows of revoked tokens goes over into the
-//! restored one: a token that was ended stays ended.
+//! The present store is kept beside it. A token that is revoked in the present store stays revoked in the
+//! restored one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -34,15 +33,15 @@ pub enum RestoreError {
         /// Why not.
         source: Unreadable,
     },
-    /// It is of another mesh.
+    /// The backup belongs to another mesh.
     #[error(
         "the backup is of the trust domain `{backup}`, and the folder of `{present}`: restore it \
          into another folder"
     )]
     TrustDomain {
-        /// That of the backup.
+        /// The trust domain of the backup.
         backup: String,
-        /// That of the folder.
+        /// The trust domain of the folder.
         present: String,
     },
     /// The folder is in use.
@@ -50,10 +49,10 @@ pub enum RestoreError {
     Taken {
         /// The folder.
         folder: PathBuf,
-        /// Who has it.
+        /// What has it open.
         source: StoreError,
     },
-    /// There is a store, and nobody said that it may go.
+    /// There is a store, and `--force` is missing.
     #[error(
         "nothing is changed: {} (--data) has a store; with --force the backup takes its place, and \
          the present one is kept beside it as {BEFORE}",
@@ -145,7 +144,7 @@ fn check_mesh(backup: &Contents, present: Option<&Contents>) -> Result<(), Resto
 }
 
 fn prepare(backup: &Path, aside: &Path) -> io::Result<()> {
-    // What an earlier attempt may have left.
+    // An earlier attempt may have left this file.
     match fs::remove_dir_all(aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -154,7 +153,7 @@ fn prepare(backup: &Path, aside: &Path) -> io::Result<()> {
     fs::copy(backup, aside.join(FILE)).map(drop)
 }
 
-/// Opening it also puts right what a copy of a store in use needs.
+/// Opens the copy. Opening also repairs what was copied while the store was in use.
 fn revoke_again(aside: &Path, ids: Vec<&str>) -> Result<(), Unreadable> {
     let store = Store::open(aside)?;
     for id in ids {
@@ -174,7 +173,7 @@ fn put_in_place(aside: &Path, data: &Path) -> io::Result<()> {
     File::open(data)?.sync_all()
 }
 
-/// What a store holds, as far as people are told.
+/// The contents of a store that operators are shown.
 struct Contents {
     trust_domain: String,
     /// SHA-256 of each, the signing one first.

@@ -1,6 +1,6 @@
 //! TLS towards a control plane: for the operator's commands and for tests.
 //!
-//! A sidecar has its own, with which it renews. Reads no files.
+//! A sidecar has a client of its own, which renews. Reads no files.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub enum ClientError {
     Key(#[from] rustls::Error),
 }
 
-/// What a client shows.
+/// A client's certificate and key.
 #[derive(Debug)]
 pub struct Credential {
     /// Leaf first.
@@ -39,7 +39,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The trust domain that the certificate is of.
+    /// The trust domain of the certificate.
     ///
     /// # Errors
     /// [`ClientError::Name`].
@@ -49,8 +49,8 @@ impl Credential {
     }
 }
 
-/// A client that believes `spiffe://<trust domain>/control-plane` under `roots` and nobody else,
-/// and shows `credential`, if it has one.
+/// A client that accepts only `spiffe://<trust domain>/control-plane` under `roots`, and presents
+/// `credential`, if it has one.
 ///
 /// # Errors
 /// [`ClientError`] names the part that cannot be used.

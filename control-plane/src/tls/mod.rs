@@ -1,8 +1,8 @@
-//! TLS for all clients of the control plane: who they are, and how long that holds.
+//! TLS for all clients of the control plane: their identity, and how long it is accepted.
 //!
 //! A client may show no certificate, and is then [`Identity::Anonymous`](crate::Identity); one that it
 //! shows must lead to a root of the bundle of that moment and name exactly one SPIFFE id of ours.
-//! Nothing is resumed: a root that has retired is believed by no handshake after it. TLS 1.3 only.
+//! No session is resumed, so no handshake accepts a root that has retired. TLS 1.3 only.
 //! Reference: SPIFFE X.509-SVID 5, RFC 8446.
 
 mod client;
@@ -45,7 +45,7 @@ fn roots(authority: &Authority) -> Roots {
     }
 }
 
-/// The certificate that the control plane shows and the clients that it accepts, both as they are at each handshake.
+/// The control plane's certificate and the clients that it accepts, both as of each handshake.
 ///
 /// # Errors
 /// rustls does not know its own TLS 1.3, which would be our bug.

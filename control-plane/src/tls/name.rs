@@ -1,6 +1,6 @@
-//! Which clients may speak to the control plane: sidecars of our trust domain, and the operator.
+//! Which clients may call the control plane: sidecars of its trust domain, and the operator.
 //!
-//! Says nothing of whether a certificate is to be believed (`trust`).
+//! Does not verify certificates (`trust` does).
 
 use outrider_identity::{IdentityError, Svid};
 use outrider_proto::token::is_label;
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(good, Some(orders));
         let good = identity("spiffe://outrider.local/operator");
         assert_eq!(good, Some(Identity::Operator));
-        for nobody in [
+        for refused in [
             "",
             "spiffe://outrider.local",
             "spiffe://outrider.local/",
@@ -83,7 +83,7 @@ mod tests {
             "spiffe://outrider.local/ns/default/svc/orders?x",
             "spiffe://outrider.local/svc/orders/ns/default",
         ] {
-            assert_eq!(identity(nobody), None, "{nobody}");
+            assert_eq!(identity(refused), None, "{refused}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which certificates the control plane accepts from clients, and its clients from it.
 //!
-//! The roots are those of the moment: a root that has retired is accepted by no handshake after it.
+//! Each handshake uses the roots of that moment, so none accepts a root that has retired.
 
 use std::sync::Arc;
 use std::time::Duration;

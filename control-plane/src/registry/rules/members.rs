@@ -22,7 +22,7 @@ fn the_address_of_a_member_that_is_heard_is_no_siblings() {
                 .leases
                 .announce(story.now, 0, sibling(1), SourceAddress)
         }),
-        ("says that nobody serves there", |story| {
+        ("says that no process serves there", |story| {
             let because = String::new();
             (story.leases).announce_unready(story.now, 0, &sibling(1), because)
         }),

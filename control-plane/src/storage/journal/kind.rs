@@ -1,19 +1,19 @@
-//! The kinds of events, and who can make them.
+//! The kinds of events, and which callers cause them.
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// A sidecar has got its first certificate, by a token.
     Joined,
-    /// A sidecar wanted its first certificate and did not get it.
+    /// A sidecar asked for its first certificate and did not get it.
     Refused,
     /// An instance has got its lease: it is an endpoint.
     Registered,
-    /// An instance is no endpoint any more.
+    /// An instance is no longer an endpoint.
     Left,
-    /// A sidecar sends an endpoint nothing for a while.
+    /// A sidecar stops sending calls to an endpoint for a while.
     Ejected,
-    /// A sidecar sends an endpoint calls again.
+    /// A sidecar sends calls to the endpoint again.
     Returned,
     /// There is a new version of the documents.
     Applied,
@@ -67,7 +67,7 @@ impl EventKind {
         }
     }
 
-    /// Who can make it, as often as they like.
+    /// Which callers can cause it, as often as they like.
     pub(super) fn origin(self) -> Origin {
         match self {
             EventKind::Applied | EventKind::Rotated | EventKind::Token | EventKind::Backup => {
@@ -97,7 +97,7 @@ impl EventKind {
     }
 }
 
-/// Whose doing a kind of event is.
+/// Which callers cause an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Operators,

@@ -109,9 +109,9 @@ impl Journal {
         })
     }
 
-    /// Writes down that something happened just now to `subject`; `detail` is one sentence. Control
-    /// characters in either become spaces: they may be a client's words, and are printed. Never
-    /// waits: an event for which there is no room is counted in [`Journal::dropped`].
+    /// Records an event of this moment about `subject`; `detail` is one sentence. Control characters in
+    /// either become spaces, because both may come from a client and are printed. Never waits: an event for
+    /// which there is no room is counted in [`Journal::dropped`].
     pub fn record(&self, kind: EventKind, subject: &str, detail: &str) {
         let event = Event {
             number: 0,
@@ -126,8 +126,8 @@ impl Journal {
         }
     }
 
-    /// As [`Journal::record`], of what a member says of itself or of others, which it may do as often as
-    /// it likes: what is more than its allowance is counted as lost.
+    /// As [`Journal::record`], for an event that a member can cause as often as it likes: events over the
+    /// member's allowance are counted as lost.
     pub fn record_of(&self, member: MemberId, kind: EventKind, subject: &str, detail: &str) {
         if self.open.limiter.take(member, clock::now()) {
             self.record(kind, subject, detail);
@@ -188,8 +188,8 @@ impl Writer {
         self.lose(&mut events, 0);
     }
 
-    /// Writes them and tells them. While the disk takes no writes they wait, the newest of them:
-    /// that it takes them again is itself an event, and brings all here.
+    /// Writes the events, then sends them to followers. While the disk takes no writes the newest of them
+    /// wait. The event that it takes writes again calls this once more.
     fn write(&mut self, events: &mut Vec<Event>) {
         for (number, event) in (self.last + 1..).zip(events.iter_mut()) {
             event.number = number;

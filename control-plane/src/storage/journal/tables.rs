@@ -14,13 +14,13 @@ type Events = TableDefinition<'static, u64, (i64, &'static str, &'static str, &'
 /// What the members of a mesh did.
 const EVENTS: Events = TableDefinition::new("events");
 
-/// What operators did; members' events push none of it out.
+/// Events of operators; those of members do not push them out.
 const TRAIL: Events = TableDefinition::new("trail");
 
 /// Refused joins; they push out only other refusals.
 const REFUSALS: Events = TableDefinition::new("refusals");
 
-/// All of them, and whose events each has.
+/// All tables of events, and the callers whose events each has.
 const TABLES: [(Events, Origin); 3] = [
     (EVENTS, Origin::Members),
     (TRAIL, Origin::Operators),

@@ -7,7 +7,7 @@ use tonic::Status;
 /// Why the store cannot be used. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The disk is full, read-only or broken; nothing that was asked for has been promised.
+    /// The disk is full, read-only or broken; the write may not be durable.
     #[error(
         "the control plane cannot write to its disk ({0}) and takes no changes; what is in force \
          goes on. Free the disk of --data: it goes on by itself within 5 s"
@@ -32,7 +32,7 @@ pub enum StoreError {
         /// The last format that this version knows.
         known: u32,
     },
-    /// The file is none of ours, or is damaged.
+    /// The file is not a store, or is damaged.
     #[error("the store: {0}")]
     Failed(#[from] redb::Error),
 }
@@ -49,7 +49,7 @@ impl From<StoreError> for Status {
     }
 }
 
-/// What the system said, out of the text of an error that leads to it.
+/// The system's message, out of the text of an error that ends with it.
 pub(super) fn cause(problem: &str) -> &str {
     let cause = problem.rsplit_once("I/O error: ");
     cause.map_or(problem, |(_, cause)| cause)

@@ -34,8 +34,8 @@ pub fn lock(folder: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-/// Room on the disk below which only a probe tells whether it takes writes. Bytes; 1 MiB: some
-/// times what a probe writes. Free blocks alone do not tell: the file has pages that it uses again.
+/// Free space on the disk below which only a probe shows whether it takes writes. Bytes; 1 MiB: some
+/// times what a probe writes. Free blocks alone do not show it, because the file reuses its pages.
 const ROOM_MIN: u64 = 1 << 20;
 
 /// When opening tries whether the disk takes a write.
@@ -84,7 +84,7 @@ pub fn copy(folder: &Path) -> Result<Database, StoreError> {
     copy_of(&folder.join(FILE))
 }
 
-/// What a file says now, in memory. Bytes as many as the file has.
+/// The present contents of a file, in memory. Takes as many bytes as the file has.
 ///
 /// # Errors
 /// It cannot be read, or is of a newer Outrider.
@@ -101,7 +101,7 @@ pub fn copy_of(path: &Path) -> Result<Database, StoreError> {
     Ok(database)
 }
 
-/// A table that nobody has written to yet does not exist.
+/// Opens a table. One that was never written to does not exist.
 ///
 /// # Errors
 /// Any other reason why it was not opened.
@@ -118,7 +118,7 @@ fn opening(error: DatabaseError) -> StoreError {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             StoreError::Taken
         }
-        // redb's word for what a failure before this one left behind.
+        // What redb says after an earlier failure.
         DatabaseError::Storage(StorageError::PreviousIo) => {
             redb::Error::Io(io::Error::other("an earlier write failed")).into()
         }
@@ -134,7 +134,7 @@ fn is_nearly_full(folder: &Path) -> bool {
     })
 }
 
-/// Not: whoever started us may not have the file, or gave us something else.
+/// Not an error: the process may not own the file, or the path may be something else.
 fn is_of_the_disk(error: &io::Error) -> bool {
     !matches!(
         error.kind(),
@@ -142,7 +142,7 @@ fn is_of_the_disk(error: &io::Error) -> bool {
     )
 }
 
-/// Keys are kept in it: it is its owner's alone, whatever mode it had.
+/// Makes the file readable by its owner only, whatever mode it had, because keys are stored in it.
 fn make_private(path: &Path) -> io::Result<()> {
     let mode = fs::metadata(path).map(|file| file.permissions().mode() & 0o777);
     if mode.is_ok_and(|mode| mode == PRIVATE) {

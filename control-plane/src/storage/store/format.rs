@@ -22,12 +22,12 @@ const NUMBER: &str = "format";
 const WRITTEN_BY: &str = "written_by";
 const PROBE: &str = "probe";
 
-/// What a probe writes. Bytes; 200 KiB, for which redb takes a page of 256 KiB: more than a usual
-/// change of documents, so that the disk is not said to take writes when it takes only small ones.
-/// A larger change may still be refused.
+/// Size of a probe. Bytes; 200 KiB, for which redb takes a page of 256 KiB: more than a usual change of
+/// documents, so that a disk that takes only small writes does not pass. A larger change may still be
+/// refused.
 const PROBE_BYTES: usize = 200 << 10;
 
-/// The format of a store, and who wrote it.
+/// The format of a store, and the version that wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatStamp {
     /// Its number.
@@ -52,7 +52,7 @@ pub fn check(database: &Database) -> Result<(), StoreError> {
     }
 }
 
-/// Says that this version writes it; writes only if another one did last.
+/// Stores this version as the writer; writes only if another version was the last one.
 ///
 /// # Errors
 /// It cannot be written.
@@ -68,10 +68,10 @@ pub fn stamp(database: &Database) -> Result<(), StoreError> {
     Ok(put(database, &[(NUMBER, &format), (WRITTEN_BY, VERSION)])?)
 }
 
-/// Writes [`PROBE_BYTES`] and takes them out again, so that it is known that the disk takes writes.
+/// Writes [`PROBE_BYTES`] and removes them again, to find out whether the disk takes writes.
 ///
 /// # Errors
-/// It does not.
+/// It does not take them.
 pub fn probe(database: &Database) -> Result<(), StoreError> {
     put(database, &[(PROBE, &" ".repeat(PROBE_BYTES))])?;
     Ok(put(database, &[(PROBE, "")])?)
@@ -95,7 +95,7 @@ fn read(database: &Database) -> Result<Option<FormatStamp>, redb::Error> {
     let text = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|text| text.value().to_owned()));
     let format = text(NUMBER)?.and_then(|number| number.parse().ok());
     Ok(Some(FormatStamp {
-        // A number that is none of ours is no earlier one's either.
+        // A number that cannot be parsed is from a later version.
         format: format.unwrap_or(u32::MAX),
         written_by: text(WRITTEN_BY)?.unwrap_or_default(),
     }))

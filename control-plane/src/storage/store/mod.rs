@@ -1,10 +1,9 @@
 //! The store: one file, `store.redb` in `--data`.
 //!
-//! Opens it and makes writes durable; which tables there are and what is in them is said where
-//! they are used. A write that has returned survives a kill -9 and a power cut; one that has not
-//! is there as a whole or not at all. While the disk cannot be written, because it is full,
-//! read-only or broken, writes are refused, reads go on from a copy in memory, and the file is
-//! tried again and again until it can be written (`reopen`).
+//! Opens it and makes writes durable; each part of the control plane defines its own tables. A write that
+//! has returned survives a kill -9 and a power cut; one that has not is there as a whole or not at all.
+//! While the disk cannot be written, because it is full, read-only or broken, writes are refused, reads go
+//! on from a copy in memory, and the file is tried again until it can be written (`reopen`).
 //! Reference: redb's design, <https://github.com/cberner/redb/blob/master/docs/design.md>.
 
 mod error;
@@ -37,7 +36,7 @@ pub struct Store {
 pub struct Health {
     /// Why it cannot; `None`: it can, as far as the last write says.
     pub failing: Option<Arc<str>>,
-    /// How often it stopped to be writable since the start.
+    /// How often it stopped being writable since the start.
     pub failures: u64,
 }
 
@@ -53,7 +52,7 @@ struct Shared {
 enum Backend {
     /// The file; it is written.
     File(Database),
-    /// The file cannot be written. What it said when that began, unless it could not be read.
+    /// The file cannot be written. Its contents when that began, unless it could not be read.
     Copy {
         database: Option<Database>,
         reason: Arc<str>,
@@ -90,7 +89,7 @@ impl Store {
         Ok(Store { shared })
     }
 
-    /// What the file `path` says, to be read; writes are refused. Nobody else needs to have stopped.
+    /// The contents of the file `path`, to be read; writes are refused. Another process may have it open.
     ///
     /// # Errors
     /// It is no store, or of a newer Outrider.
@@ -125,18 +124,18 @@ impl Store {
                 let _quiet = database.begin_write().map_err(redb::Error::from)?;
                 Ok(read()?)
             }
-            // Nobody writes it.
+            // The copy is not written.
             Backend::Copy { .. } => Ok(read()?),
         }
     }
 
-    /// Changes the store; durable when it returns. Blocks for the disk, some milliseconds: call
-    /// it where that holds nobody up.
+    /// Changes the store; durable when it returns. Blocks for the disk, some milliseconds: call it on a
+    /// thread for blocking work.
     ///
     /// # Errors
-    /// What `change` said, in which case nothing changes, or that it could not be written. After
-    /// [`StoreError::Unwritable`] the change may yet be found in the store: the disk has failed in
-    /// the middle of it.
+    /// The error of `change`, in which case nothing changes, or a failure to write. After
+    /// [`StoreError::Unwritable`] the change may still be in the store, because the disk failed in the
+    /// middle of it.
     pub fn write<T, E: From<StoreError> + Display>(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, E>,
@@ -160,7 +159,7 @@ impl Store {
     /// Reads one consistent state of the store.
     ///
     /// # Errors
-    /// What `read` said, or that the store could not be read.
+    /// The error of `read`, or the store cannot be read.
     pub fn read<T, E: From<StoreError> + Display>(
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, E>,
@@ -200,10 +199,10 @@ impl fmt::Debug for Store {
 }
 
 impl Shared {
-    /// The file has failed: from now on there is a copy to read, until it can be written again.
+    /// The file has failed: until it can be written again, reads use a copy.
     fn fail(self: &Arc<Shared>, problem: &str) -> StoreError {
         let reason: Arc<str> = error::cause(problem).into();
-        // Only the first of those who saw it fail finds the file here.
+        // Several callers may see the failure; only the first finds the file here.
         self.held.send_if_modified(|held| {
             let is_first = matches!(held, Backend::File(_));
             if is_first {

@@ -84,7 +84,7 @@ fn while_it_cannot_be_written_it_is_read_and_goes_on_by_itself() {
     assert_eq!(store.health().borrow().failures, 1);
     let shared = Arc::downgrade(&store.shared);
     drop(store);
-    // Who has mended it may still have it for a moment.
+    // The thread that reopened it may still hold it for a moment.
     while shared.strong_count() > 0 {
         std::thread::yield_now();
     }
