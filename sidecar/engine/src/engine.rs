@@ -337,12 +337,14 @@ impl Engine {
         }
     }
 
+    /// The connection of this id, if it is not gone: an event of the network or a timer may come late.
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections
             .get(id.slot as usize)
             .filter(|connection| connection.serial == id.serial)
     }
 
+    /// As [`connection`](Engine::connection).
     pub(crate) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.connections
             .get_mut(id.slot as usize)
@@ -356,8 +358,9 @@ impl Engine {
         self.connection_mut(id)?.upstream_mut()
     }
 
-    /// The HTTP/2 half of a connection, which will be flushed at the end of the turn.
+    /// The HTTP/2 half of a connection that exists; it will be flushed at the end of the turn.
     pub(crate) fn http2(&mut self, id: ConnectionId) -> Option<&mut Codec> {
+        self.assert_sound(self.connection(id).is_some(), "a connection that is gone");
         self.mark_dirty(id);
         self.connection_mut(id)
             .map(|connection| &mut connection.http2)

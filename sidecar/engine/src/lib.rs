@@ -18,6 +18,7 @@ mod configuration;
 mod net;
 mod panic;
 
+mod count;
 mod gauges;
 mod load_shedding;
 mod on_timer;

@@ -68,7 +68,7 @@ impl Engine {
             if held <= bytes_max {
                 return;
             }
-            held = held.saturating_sub(holding.bytes);
+            held -= holding.bytes;
             self.evict(holding.what);
         }
     }

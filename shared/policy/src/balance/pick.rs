@@ -161,6 +161,7 @@ impl Turn {
     /// Whole turns since so many picks: the clock that trials are measured by. A turn is as many picks
     /// as there are endpoints.
     pub fn turns_since(&self, pick: u64) -> u64 {
+        debug_assert!(pick <= self.picks, "a pick that is to come");
         self.picks.saturating_sub(pick) / u64::from(self.count.max(1))
     }
 

@@ -82,13 +82,17 @@ impl OpenConnections {
 
     /// One less at `side`.
     pub fn close(self, side: ConnectionSide) -> OpenConnections {
+        let less_one = |count: u32| {
+            debug_assert!(count > 0, "a connection that was not counted");
+            count.saturating_sub(1)
+        };
         match side {
             ConnectionSide::Downstream => OpenConnections {
-                downstream: self.downstream.saturating_sub(1),
+                downstream: less_one(self.downstream),
                 ..self
             },
             ConnectionSide::Upstream => OpenConnections {
-                upstream: self.upstream.saturating_sub(1),
+                upstream: less_one(self.upstream),
                 ..self
             },
         }

@@ -69,7 +69,9 @@ impl Engine {
     /// Makes one attempt, behind all who stand in line.
     pub(crate) fn attempt(&mut self, id: CallId) {
         let call = self.calls.at(id);
-        let Some(cluster) = call.and_then(|call| call.cluster.clone()) else {
+        let cluster = call.and_then(|call| call.cluster.clone());
+        self.assert_sound(cluster.is_some(), "an attempt of a call without a cluster");
+        let Some(cluster) = cluster else {
             return;
         };
         if cluster.load.lines.room.is_empty() {
@@ -175,7 +177,13 @@ impl Engine {
         let written = self.write_head(call);
         let ends_now =
             call.body.ended && call.body.bytes.is_empty() && call.body.trailers.is_none();
-        let Some(target) = self.connections.get_mut(connection.slot as usize) else {
+        let target = self.connections.get_mut(connection.slot as usize);
+        let target = target.filter(|target| target.serial == connection.serial);
+        debug_assert!(
+            target.is_some() || self.calls.is_damaged(),
+            "an attempt on a connection that is gone"
+        );
+        let Some(target) = target else {
             return;
         };
         match target.http2.open(request_head(call, &written), ends_now) {

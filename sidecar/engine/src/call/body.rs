@@ -117,6 +117,8 @@ impl Engine {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
+        let is_trying = matches!(call.phase, Phase::Trying(_));
+        debug_assert!(is_trying, "octets taken for no attempt");
         let Phase::Trying(attempt) = &mut call.phase else {
             return;
         };
@@ -141,7 +143,7 @@ impl Engine {
         let bytes = call.body.bytes.len();
         if call.body.kept && (full && bytes > 0 || bytes > REPLAY_BYTES_MAX) {
             let forgotten = call.body.forget();
-            self.replay_bytes = self.replay_bytes.saturating_sub(forgotten);
+            self.release_replay_bytes(forgotten);
         }
     }
 }

@@ -37,8 +37,9 @@ impl Engine {
     /// One call less waits for the name.
     pub(super) fn note_wait_for_service_over(&mut self, name: &str) {
         // A name that leads somewhere now is no longer wanted.
-        if let Some(calls) = self.wanted.get_mut(name) {
-            *calls = calls.saturating_sub(1);
+        let waiting = self.wanted.get(name).map(|calls| self.less(*calls, 1));
+        if let (Some(waiting), Some(calls)) = (waiting, self.wanted.get_mut(name)) {
+            *calls = waiting;
         }
     }
 

@@ -98,8 +98,7 @@ impl Engine {
             Some(stream) => self.release_upstream(attempt.connection, stream),
             None => self.leave_queue(id, attempt.connection),
         }
-        let in_flight = &attempt.endpoint.in_flight;
-        in_flight.set(in_flight.get().saturating_sub(1));
+        self.less_one(&attempt.endpoint.in_flight);
         if let Some(cluster) = cluster {
             self.judge_endpoint(&cluster, &attempt.endpoint, attempt.admission, class);
         }
@@ -111,6 +110,8 @@ impl Engine {
         connection: crate::ids::ConnectionId,
         stream: outrider_http2::StreamId,
     ) {
+        let is_there = self.connection(connection).is_some();
+        self.assert_sound(is_there, "an attempt on a connection that is gone");
         let Some(target) = self.connection_mut(connection) else {
             return;
         };
@@ -126,10 +127,7 @@ impl Engine {
         self.failpoints.hit(Failpoint::Call);
         let call = self.remove_call(id)?;
         if let Some(cluster) = call.cluster.as_ref().filter(|_| call.is_admitted()) {
-            cluster
-                .load
-                .calls
-                .set(cluster.load.calls.get().saturating_sub(1));
+            self.less_one(&cluster.load.calls);
         }
         Some(call)
     }
@@ -140,8 +138,8 @@ impl Engine {
         if let Some(timer) = call.deadline_timer.take() {
             self.timers.cancel(timer);
         }
-        self.replay_bytes = self.replay_bytes.saturating_sub(call.body.bytes.len());
-        let (downstream, stream) = (call.downstream, call.stream);
+        let (downstream, stream, kept) = (call.downstream, call.stream, call.body.bytes.len());
+        self.release_replay_bytes(kept);
         if let Some(connection) = self.connection_mut(downstream) {
             connection.streams.remove(&stream);
         }

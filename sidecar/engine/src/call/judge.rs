@@ -18,6 +18,7 @@ impl Engine {
             return;
         };
         let cluster = call.cluster.clone();
+        debug_assert!(call.attempt_mut().is_some(), "an answer to no attempt");
         let Some(attempt) = call.attempt_mut() else {
             return;
         };
@@ -45,6 +46,7 @@ impl Engine {
         let Some(cluster) = call.cluster.clone() else {
             return false;
         };
+        // A call that waits has no attempt.
         let Some(attempt) = call.attempt_mut() else {
             return false;
         };

@@ -222,7 +222,7 @@ impl Engine {
         let (downstream, stream, is_grpc) = (call.downstream, call.stream, call.is_grpc);
         call.response.head_passed = true;
         let forgotten = call.body.forget();
-        self.replay_bytes = self.replay_bytes.saturating_sub(forgotten);
+        self.release_replay_bytes(forgotten);
         if let Some(http2) = self.http2(downstream) {
             http2.head(stream, head_fields(fields, is_grpc), false);
         }

@@ -166,7 +166,7 @@ impl Engine {
             return;
         }
         let (left, joined) = (&from.load.calls, &to.load.calls);
-        left.set(left.get().saturating_sub(1));
+        self.less_one(left);
         joined.set(joined.get() + 1);
     }
 
@@ -175,6 +175,7 @@ impl Engine {
     pub(crate) fn attempt_elsewhere(&mut self, id: CallId) {
         self.end_attempt(id, Code::Unavailable, Class::Neutral);
         if let Some(call) = self.calls.at_mut(id) {
+            debug_assert!(call.attempts > 0, "an attempt that was not counted");
             call.attempts = call.attempts.saturating_sub(1);
         }
         self.attempt_again(id);

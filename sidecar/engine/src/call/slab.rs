@@ -63,6 +63,11 @@ impl Calls {
         self.slab.is_empty()
     }
 
+    /// Has a panic been contained in this turn?
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.is_damaged.get()
+    }
+
     /// After a contained panic: until [`note_rebuilt`](Calls::note_rebuilt) a missing call is no bug.
     pub(crate) fn note_panic(&self) {
         self.is_damaged.set(true);

@@ -37,6 +37,8 @@ impl Engine {
             cluster.load.waiting.set(cluster.load.waiting.get() + 1);
         }
         self.waiting[WaitKind::Connection as usize] += 1;
+        let is_there = self.connection(connection).is_some();
+        self.assert_sound(is_there, "a wait for a connection that is gone");
         if let Some(upstream) = self.upstream_mut(connection) {
             upstream.waiters.push_back(id);
         }
@@ -338,6 +340,7 @@ impl Engine {
 
     /// A call leaves the queue of a connection that is being made.
     pub(crate) fn leave_queue(&mut self, id: CallId, connection: ConnectionId) {
+        // An attempt that found no connection yet is in no queue.
         let Some(upstream) = self.upstream_mut(connection) else {
             return;
         };
