@@ -1,9 +1,8 @@
-//! What a change of the documents may not do, although each document is right.
+//! Changes of the documents that are refused although each document is right.
 //!
-//! Some changes are accidents more often than they are meant: a writer that was seen between
-//! truncating a file and filling it, a folder that was unmounted. Those are refused as a whole, and
-//! the message says how to do what was meant. Knows no files and nothing of what is in force
-//! besides what it compares.
+//! Some changes are probably accidents: a file was read between its truncation and the next write, or a
+//! folder was unmounted. Those are refused as a whole, and the message says how to make the change on
+//! purpose. Knows no files, and of what is in force only what it compares.
 
 use super::documents::Loaded;
 

@@ -1,7 +1,7 @@
-//! The configuration in force: what a source says, with the names in it resolved, at the workers.
+//! The configuration in force: resolves the names in a source's configuration, and sends it to the workers.
 //!
-//! Source (a folder or a control plane) -> names -> snapshot -> workers. A source says only what
-//! was accepted; a name that is not answered keeps its addresses. Decides nothing about calls.
+//! Source (a folder or a control plane) -> names -> snapshot -> workers. A source publishes only accepted
+//! configuration; a name without an answer keeps its addresses. Decides nothing about calls.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use crate::xds;
 /// Sleep when there is no name; any news ends it earlier.
 const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 
-/// Time between two looks at the machine's files that say what names stand for. 2 s: a change counts
-/// within 5 s, and a look is one `stat` for each of three files.
+/// Time between two checks of the machine's files for name resolution. 2 s: a change takes effect within
+/// 5 s, and a check is one `stat` for each of three files.
 const FILES_LOOK: Duration = Duration::from_secs(2);
 
 /// Most host names that the refusal of a call names.
@@ -42,7 +42,7 @@ pub struct SourceUpdate {
     pub absent: Option<BTreeSet<String>>,
     /// When the configuration came into force.
     pub accepted_at: Tick,
-    /// What was refused since, and why.
+    /// What was refused since then, and why.
     pub refused: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct Configuration {
     update: Arc<SourceUpdate>,
     names: Names,
     files: Files,
-    /// Of the machine's files, at the last look.
+    /// The state of the machine's files at the last check.
     stamps: Stamps,
     questions: JoinSet<(String, Answer)>,
     snapshot: Arc<Snapshot>,
@@ -66,7 +66,7 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Takes what `source` says now; nothing is asked or published yet.
+    /// Takes the present configuration of `source`; nothing is looked up or published yet.
     pub fn new(
         clock: Clock,
         inbound_listener: String,
@@ -101,8 +101,8 @@ impl Configuration {
         self.known.subscribe()
     }
 
-    /// Asks for all names once and waits up to `wait` for the answers, so that the first call
-    /// finds endpoints. Without an answer the sidecar serves anyway and goes on asking.
+    /// Looks up all names once and waits up to `wait` for the answers, so that the first call
+    /// finds endpoints. Without an answer the sidecar serves anyway and goes on trying.
     pub async fn resolve_first(&mut self, wait: Duration) {
         self.ask_due();
         let all = async {
@@ -125,7 +125,7 @@ impl Configuration {
             self.ask_due();
             let until_due = self.until_due();
             tokio::select! {
-                // A source that has ended has nothing more to say, and its own end ends the process.
+                // A source that has ended publishes nothing more, and its end ends the process.
                 Ok(()) = self.source.changed() => {
                     if self.take() {
                         self.publish(&workers).await;
@@ -169,7 +169,7 @@ impl Configuration {
             .await;
     }
 
-    /// Takes what the source says; returns whether there is something new to publish.
+    /// Takes the source's configuration; returns whether there is something new to publish.
     fn take(&mut self) -> bool {
         let update = Arc::clone(&self.source.borrow_and_update());
         let configuration = &update.configuration;
@@ -209,7 +209,7 @@ impl Configuration {
         due.min(FILES_LOOK)
     }
 
-    /// Another /etc/hosts may say something else of every name.
+    /// A changed /etc/hosts may change the addresses of every name.
     fn look_at_files(&mut self) {
         if self.names.is_empty() {
             return;
@@ -223,7 +223,7 @@ impl Configuration {
 
     /// Takes an answer; returns whether there is something new to publish.
     fn record(&mut self, answered: Result<(String, Answer), tokio::task::JoinError>) -> bool {
-        // A lookup contains its own panics and nobody cancels it.
+        // A lookup contains its own panics and is never cancelled.
         let Ok((host, answer)) = answered else {
             return false;
         };
@@ -252,7 +252,7 @@ fn discovery(absent: Option<&BTreeSet<String>>) -> Discovery {
     })
 }
 
-/// Why names stand for nothing, for the callers of a cluster without endpoints.
+/// Why names do not resolve, for the callers of a cluster without endpoints.
 fn unresolved<'a>(names: &Names, hosts: impl Iterator<Item = &'a str>) -> Option<String> {
     let sentences = hosts.take(UNRESOLVED_MAX).map(|host| {
         let known = names.find(host);

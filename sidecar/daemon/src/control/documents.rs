@@ -13,7 +13,7 @@ use outrider_host::folder::{Contents, Files};
 use crate::error::StartupError;
 use crate::xds::{self, Accepted};
 
-/// What came of a set of files. The default is empty: nothing was ever loaded.
+/// The result of loading a set of files. The default is empty: nothing was ever loaded.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// Everything the documents say, accepted.
@@ -64,8 +64,7 @@ pub fn load(files: &Files, last_good: &xds::Configuration) -> Result<Loaded, Vec
 }
 
 impl Loaded {
-    /// What a sidecar cannot serve that reads these documents itself. Nothing of it is wrong for
-    /// a control plane.
+    /// Services that a sidecar with a folder of documents cannot serve. For a control plane they are right.
     pub fn unserved(&self) -> Vec<String> {
         let services = self.registered.iter();
         let unserved = services.map(|service| {

@@ -17,14 +17,14 @@ use crate::clock::Clock;
 use crate::error::StartupError;
 use crate::telemetry::Metrics;
 
-/// The folder, and what of it is in force.
+/// The folder, and its documents in force.
 #[derive(Debug)]
 pub struct DocumentsSource {
     clock: Clock,
     folder: PathBuf,
     metrics: Arc<Metrics>,
     watch: Watch,
-    /// What was found in the folder last, good or bad; tells news from a rescan.
+    /// The last contents of the folder, good or bad, so that a rescan without a change is noticed.
     seen: Result<Files, String>,
     unread: UnreadFiles,
     in_force: Loaded,
@@ -72,7 +72,7 @@ impl DocumentsSource {
         &self.in_force.trust_domain
     }
 
-    /// What the folder says.
+    /// The configuration of the folder.
     pub fn updates(&self) -> watch::Receiver<Arc<SourceUpdate>> {
         self.updates.subscribe()
     }
@@ -88,7 +88,7 @@ impl DocumentsSource {
         }
     }
 
-    /// Looks into the folder.
+    /// Reads the folder.
     fn reload(&mut self) {
         let found = outrider_host::folder::read(&self.folder).map_err(|error| error.to_string());
         let found = found.map(|contents| {

@@ -1,8 +1,8 @@
 //! The identity's three files: read together, checked together, swapped as one.
 //!
 //! A change that does not fit (key of another certificate, another service, expired) is refused,
-//! logged once, and the old identity kept. Who is believed on a connection is the engine's
-//! business. SPIFFE's X.509-SVID says what a certificate must hold.
+//! logged once, and the old identity kept. The engine decides which peers are accepted on a connection.
+//! SPIFFE's X.509-SVID says what a certificate must hold.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use crate::clock;
 use crate::error::IdentityError;
 use crate::options::{IdentityFiles, Options};
 
-/// A sidecar is no longer ready when less than one part of so many of its certificate's life is
-/// left: to move calls elsewhere takes time.
+/// A sidecar is no longer ready when less than one part in so many of its certificate's life is
+/// left, because moving calls elsewhere takes time.
 const READY_SHARE: i64 = 10;
 
-/// Whose identity a sidecar must have.
+/// The identity that a sidecar must have.
 #[derive(Clone, Debug)]
 pub struct Expected {
     id: String,
@@ -52,7 +52,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What the admin pages say of it, and of what was `refused` in its place.
+    /// The identity for the admin pages, and what was `refused` in its place.
     pub fn status(&self, refused: Option<String>) -> IdentityStatus {
         let life = self.expires_unix.saturating_sub(self.since_unix);
         IdentityStatus {
@@ -123,7 +123,7 @@ impl Contents {
 /// certificate is valid now.
 ///
 /// # Errors
-/// What is wrong with the certificate, for people.
+/// The problem with the certificate, for people.
 pub fn check(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,

@@ -20,7 +20,7 @@ use crate::worker::{Command, Workers};
 pub struct IdentityWatch {
     files: IdentityFiles,
     expected: Expected,
-    /// Tells what was found last from news.
+    /// The last contents of the files, so that a rescan without a change is noticed.
     seen: u64,
     identity: Identity,
     status: watch::Sender<Option<IdentityStatus>>,
@@ -80,7 +80,7 @@ impl IdentityWatch {
         }
     }
 
-    /// Takes what was found if it fits; keeps what is in use otherwise.
+    /// Uses the new identity if it fits; keeps the present one otherwise.
     fn take(&mut self, found: Result<Contents, IdentityError>) -> bool {
         let checked = found.and_then(|contents| contents.check(&self.files, &self.expected));
         let refused = match checked {
@@ -101,7 +101,7 @@ impl IdentityWatch {
     }
 }
 
-/// Changes when what is found changes; keeps no copy of the key.
+/// A hash of the files' contents, so that no copy of the key is kept.
 fn fingerprint(found: &Result<Contents, IdentityError>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match found {

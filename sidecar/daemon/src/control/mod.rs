@@ -1,10 +1,10 @@
 //! The control side: everything that may be slow, on one thread with a current-thread runtime.
 //!
-//! Reading order: `configuration` (from what a source says to the workers), `documents_source` and
-//! `documents` (one of the sources; the other is `member`), `change` (what may not replace what),
-//! `names`, `answer` and `resolve` (what names stand for), `name_news` (what of it is logged),
-//! `identity_watch` and `identity` (certificates), `status` (what the admin pages are told).
-//! `outrider_host::folder` tells of changes.
+//! Reading order: `configuration` (from a source to the workers), `documents_source` and
+//! `documents` (one of the sources; the other is `member`), `change` (which changes are refused),
+//! `names`, `answer` and `resolve` (name resolution), `name_news` (what of it is logged),
+//! `identity_watch` and `identity` (certificates), `status` (what the admin pages show).
+//! `outrider_host::folder` reports changes of folders.
 
 pub mod configuration;
 pub mod documents_source;

@@ -1,11 +1,11 @@
-//! What is worth a line of the log when an answer for a name has been recorded.
+//! Which answers for a name are logged.
 //!
-//! Names are asked for again and again, so an outage gives many failures: the first is news, the
-//! next ones are not, until the name has resolved again.
+//! Names are looked up again and again, so an outage gives many failures. Only the first is logged, until
+//! the name has resolved again.
 
 use super::names::Name;
 
-/// What has changed for a name that callers are to be told of.
+/// A change of a name that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameNews {
     /// It begins not to resolve, and has no addresses.

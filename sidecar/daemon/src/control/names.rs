@@ -1,6 +1,6 @@
-//! Host names of endpoints: what they stand for now and when to ask again.
+//! Host names of endpoints: their present addresses and when to look them up again.
 //!
-//! Pure state: answers go in, addresses and the next due time come out; `resolve` asks. A failed
+//! Pure state: answers go in, addresses and the next due time come out; `resolve` does the lookups. A failed
 //! lookup keeps the last good answer for ever. An empty answer counts as a mistake the first time
 //! and removes the addresses the second time in a row. Names we no longer need are forgotten.
 
@@ -12,13 +12,13 @@ use outrider_policy::{Family, Tick};
 
 use super::answer::{Answer, Resolved};
 
-/// Shortest life of an answer. 1 s; less would ask for every call's worth of change.
+/// Shortest life of an answer. 1 s; with less, short TTLs would cause a lookup all the time.
 pub const TTL_MIN: Duration = Duration::from_secs(1);
 
 /// Longest life of an answer. 1 h; a longer TTL would keep a moved service unreachable for longer.
 pub const TTL_MAX: Duration = Duration::from_secs(3_600);
 
-/// Time from an empty answer to the question that decides.
+/// Time from an empty answer to the lookup that decides.
 const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
 /// Time from a failed lookup to the next, while addresses are known. Without any it is [`TTL_MIN`].
@@ -27,7 +27,7 @@ const FAILED_AFTER: Duration = Duration::from_secs(5);
 /// One name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Name {
-    /// What it stands for, sorted; empty until the first answer.
+    /// Its addresses, sorted; empty until the first answer.
     pub addresses: Vec<IpAddr>,
     /// Why the last lookup gave no addresses; `None` after a good one.
     pub problem: Option<String>,
@@ -36,7 +36,7 @@ pub struct Name {
     nothings: u8,
     due: Tick,
     asked: bool,
-    /// The machine's files changed while the question was out.
+    /// The machine's files changed during the lookup.
     is_outdated: bool,
 }
 
@@ -53,7 +53,7 @@ impl Names {
         }
     }
 
-    /// Takes the names to ask for at `now`; each stays taken until its answer is recorded.
+    /// Takes the names to look up at `now`; each stays taken until its answer is recorded.
     pub fn take_due(&mut self, now: Tick) -> Vec<String> {
         let due = self
             .0
@@ -71,7 +71,7 @@ impl Names {
         self.0.is_empty()
     }
 
-    /// The machine's files have changed: every name is due, and what is asked now is asked again.
+    /// The machine's files have changed: every name is due, and lookups that run are repeated.
     pub fn ask_again(&mut self, now: Tick) {
         for name in self.0.values_mut() {
             name.is_outdated = name.asked;
@@ -97,7 +97,7 @@ impl Names {
 
     /// Takes an answer. Returns whether the addresses of `host` changed.
     pub fn record(&mut self, now: Tick, host: &str, answer: Answer) -> bool {
-        // Forgotten while the question was out.
+        // Forgotten during the lookup.
         let Some(name) = self.0.get_mut(host) else {
             return false;
         };
@@ -109,7 +109,7 @@ impl Names {
         changed
     }
 
-    /// What is known of `host`.
+    /// The state of `host`.
     pub fn find(&self, host: &str) -> Option<&Name> {
         self.0.get(host)
     }
@@ -142,8 +142,8 @@ impl Name {
         }
     }
 
-    /// Why what was found does not count: the name that gave the last good answer did not answer, and
-    /// this is of a name behind it in the search list, so of another host.
+    /// Why the answer does not count: the name that gave the last good answer did not answer, and
+    /// this is the answer of a later name in the search list, so of another host.
     fn contradicted(&self, found: &Resolved) -> Option<String> {
         let mut failed = found.failed.iter();
         let (name, why) = failed.find(|(name, _)| *name == self.answered_by)?;
@@ -154,7 +154,7 @@ impl Name {
         let mut addresses = found.addresses;
         let is_whole = found.unanswered.is_none() && found.failed.is_empty();
         let same_name = self.answered_by == found.name;
-        // Of the family that gave no answer the last good one stays.
+        // The family that gave no answer keeps its last good one.
         if let Some(family) = found.unanswered.filter(|_| same_name) {
             addresses.extend(
                 self.addresses

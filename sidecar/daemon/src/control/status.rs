@@ -1,4 +1,4 @@
-//! What the control side knows of itself, published for the admin pages.
+//! The state of the control side, published for the admin pages.
 
 use outrider_policy::Tick;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 /// The configuration in force and what was refused.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigurationStatus {
-    /// Content hash of what is in force.
+    /// Content hash of the configuration in force.
     pub version: String,
     /// When it came into force.
     pub accepted_at: Tick,
@@ -55,7 +55,7 @@ pub struct IdentityStatus {
     pub refused: Option<String>,
 }
 
-/// How far the process is in its life.
+/// The phase of the process's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Serving.

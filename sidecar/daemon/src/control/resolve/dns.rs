@@ -1,7 +1,7 @@
 //! Asks the machine's name servers for the addresses of the names tried.
 //!
-//! As glibc does it: one server after the other, in rounds; the next one is asked when a server does
-//! not answer or answers that it cannot say. The resolver's own cache and its own search are off. A
+//! As glibc does it: one server after the other, in rounds; the next server is asked when one does
+//! not answer, or answers SERVFAIL or REFUSED. The resolver's cache and its search list are off. A
 //! and AAAA are asked at once.
 
 use std::net::{IpAddr, SocketAddr};
@@ -24,11 +24,11 @@ use super::search::{LookupOutcome, names_tried, verdict};
 use crate::clock::Clock;
 use crate::control::answer::Answer;
 
-/// Wait for the other family once one has answered. 1 s: some networks lose every question for AAAA,
-/// and calls wait for this answer (RFC 8305 3 waits 50 ms, and takes what comes later, too).
+/// Wait for the other family once one has answered. 1 s: some networks lose every query for AAAA,
+/// and calls wait for this answer (RFC 8305 3 waits 50 ms, and also takes later answers).
 const OTHER_FAMILY: Duration = Duration::from_secs(1);
 
-/// Where `options rotate` begins next.
+/// With which server `options rotate` begins next.
 static TURN: AtomicUsize = AtomicUsize::new(0);
 
 /// Tries all names that `host` may mean, in order.
@@ -41,7 +41,7 @@ pub async fn ask(clock: Clock, settings: &Settings, host: &str) -> Answer {
     let last = names.len().saturating_sub(1);
     let (mut tried, mut is_silent) = (Vec::new(), false);
     for (index, name) in names.into_iter().enumerate() {
-        // Servers that did not answer for one suffix will hardly for the next.
+        // Servers that did not answer for one suffix will probably not answer for the next.
         if is_silent && index < last {
             continue;
         }
@@ -136,7 +136,7 @@ impl Servers {
     }
 }
 
-/// The other family's answer: waited for as long as it takes where there is no address yet.
+/// The other family's answer. Without an address of the first family the wait has no limit of its own.
 async fn after(first: &Records, other: impl Future<Output = Records>) -> Option<Records> {
     match first {
         Ok(_) => tokio::time::timeout(OTHER_FAMILY, other).await.ok(),
@@ -144,7 +144,7 @@ async fn after(first: &Records, other: impl Future<Output = Records>) -> Option<
     }
 }
 
-/// What both families say of a name; `None` is one that has not answered.
+/// The answers of both families for a name, as one; `None` is a family that has not answered.
 fn together(ipv4: Option<Records>, ipv6: Option<Records>) -> LookupOutcome {
     let unanswered = |records: &Option<Records>| match records {
         Some(Ok(_) | Err(LookupOutcome::Denied(_))) => false,
@@ -238,7 +238,7 @@ mod tests {
     use crate::control::resolve::getent::server::{self, Zone};
     use std::net::Ipv4Addr;
 
-    /// What is said of `orders` with the search list `corp.test`, by one server after the other.
+    /// The outcome for `orders` with the search list `corp.test`, where each server answers so.
     async fn asked(zones: &[Zone]) -> (Answer, Vec<String>) {
         asked_with(zones, |_| {}).await
     }

@@ -1,7 +1,7 @@
-//! The machine's files that say what names stand for, and whether any of them changed.
+//! The machine's files that control name resolution, and whether any of them changed.
 //!
-//! They are looked at by `stat`, not watched: a container's /etc/hosts is mounted into it as a single
-//! file, so nothing in the folder tells of a change.
+//! They are compared by `stat`, not watched: a container's /etc/hosts is mounted into it as a single
+//! file, so a change causes no event in its folder.
 
 use std::env;
 use std::fs;
@@ -20,7 +20,7 @@ pub struct Files {
     resolv_conf: PathBuf,
 }
 
-/// What the files were at one moment; equal until one is changed or replaced.
+/// The state of the files at one moment; equal until one is changed or replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamps([Option<Stamp>; 4]);
 
@@ -62,7 +62,7 @@ impl Files {
         files
     }
 
-    /// What the files are now.
+    /// The present state of the files.
     pub fn stamps(&self) -> Stamps {
         let paths = [
             &self.switch,
@@ -73,17 +73,17 @@ impl Files {
         Stamps(paths.map(|path| stamp(path)))
     }
 
-    /// The text of nsswitch.conf; as of an empty file where it cannot be read.
+    /// The text of nsswitch.conf; empty if it cannot be read.
     pub(super) fn switch(&self) -> String {
         text(&self.switch)
     }
 
-    /// /etc/hosts; as an empty file where it cannot be read.
+    /// /etc/hosts; empty if it cannot be read.
     pub(super) fn hosts(&self) -> Hosts {
         Hosts::new(text(&self.hosts), &text(&self.host_conf))
     }
 
-    /// What /etc/resolv.conf and the environment say.
+    /// The settings of /etc/resolv.conf and the environment.
     pub(super) fn settings(&self) -> Settings {
         let hostname = text(Path::new("/proc/sys/kernel/hostname"));
         let settings = Settings::parse(&text(&self.resolv_conf), &hostname);

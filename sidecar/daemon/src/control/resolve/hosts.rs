@@ -2,17 +2,17 @@
 
 use std::net::IpAddr;
 
-/// The file's text, and how much of it counts.
+/// The file's text, and whether several lines of a name count.
 #[derive(Clone, Debug)]
 pub struct Hosts {
     text: String,
-    /// Of several lines with a name the first alone counts.
+    /// Of several lines with a name only the first counts.
     first_only: bool,
 }
 
 impl Hosts {
-    /// The texts of /etc/hosts and of /etc/host.conf. Where that file is and does not say `multi on`,
-    /// glibc takes the first line alone. Where it is not, as in images without a glibc, all count.
+    /// The texts of /etc/hosts and of /etc/host.conf. If host.conf exists without `multi on`, glibc uses only
+    /// the first line. If it does not exist, as in images without a glibc, all lines count.
     pub fn new(text: String, host_conf: &str) -> Hosts {
         let mut lines = host_conf.lines().map(str::split_ascii_whitespace);
         let multi = lines.any(|line| line.take(2).eq(["multi", "on"]));
@@ -20,8 +20,9 @@ impl Hosts {
         Hosts { text, first_only }
     }
 
-    /// The addresses of `host` in the file's order, none twice. A line whose address is none, such as
-    /// one with a zone id, says nothing. Upper and lower case are alike; a dot at the end is not.
+    /// The addresses of `host` in the file's order, none twice. A line without a valid address, such as
+    /// one with a zone id, is skipped. Upper and lower case are equal; a name with a dot at its end is another
+    /// name.
     pub fn addresses(&self, host: &str) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
         let lines = self.text.lines().filter_map(|line| address_of(line, host));

@@ -1,13 +1,13 @@
-//! What a host name stands for, as the C library of this machine says it.
+//! Resolves a host name, with the same result as the C library of this machine.
 //!
-//! Reading order: `switch` (whom to ask, nsswitch.conf), `hosts` (/etc/hosts), `resolv_conf` (name
+//! Reading order: `switch` (which sources, nsswitch.conf), `hosts` (/etc/hosts), `resolv_conf` (name
 //! servers and search list), `search` (the names tried, and what their answers mean together), `dns`
-//! (the questions), `files` (did any of these files change?). All but `dns` are pure.
+//! (the queries), `files` (did any of these files change?). All but `dns` are pure.
 //!
-//! The answers are those of glibc's `getaddrinfo`; unlike it we know how long each is good for, and we
-//! tell "there is no such name" from "no answer" for each name tried. Both families are always asked
-//! for. `localhost` and names below it are this machine also where no file says so (RFC 6761 6.3).
-//! Decides nothing about what becomes of an answer (`names.rs` does), and keeps nothing.
+//! The answers are those of glibc's `getaddrinfo`. Unlike it we know the TTL of each answer, and
+//! distinguish "there is no such name" from "no answer" for each name tried. Both families are always
+//! queried. `localhost` and names below it are this machine even if no file says so (RFC 6761 6.3).
+//! `names.rs` decides what an answer changes; nothing is kept here.
 
 mod dns;
 mod files;
@@ -30,18 +30,18 @@ use hosts::Hosts;
 use resolv_conf::Settings;
 use switch::{Source, Step};
 
-/// Asks for `host`; IP literals never come here. A name that ends with a dot is absolute and asked
-/// for as it is; any other is tried with the search list of the machine, too.
+/// Looks `host` up; IP literals never come here. A name that ends with a dot is absolute and tried
+/// as it is; any other is also tried with the machine's search list.
 ///
-/// Reads the machine's files each time: questions are rare (once per TTL).
+/// Reads the machine's files each time, because lookups are rare (once per TTL).
 ///
-/// A panic of the resolver is a failed lookup: the name is asked for again.
+/// A panic of the resolver counts as a failed lookup: the name is looked up again.
 pub async fn lookup(clock: Clock, files: Files, host: String) -> Answer {
     contain(async move { lookup_now(clock, &files, &host).await }).await
 }
 
 async fn contain(lookup: impl Future<Output = Answer> + Send + 'static) -> Answer {
-    // A task of its own is where a panic ends.
+    // In a task of its own, which contains a panic.
     let answered = tokio::spawn(lookup).await;
     answered.unwrap_or_else(|error| Answer::Failed(format!("the resolver failed: {error}")))
 }
@@ -105,10 +105,10 @@ async fn in_dns(clock: Clock, settings: &Settings, host: &str) -> Answer {
     dns::ask(clock, settings, host).await
 }
 
-/// What only modules of the C library know: names of containers, of a directory, of mDNS.
+/// Asks the C library, whose modules also resolve names of containers, of a directory, of mDNS.
 ///
 /// # Errors
-/// What the C library says; it does not tell "no such name" from "no answer".
+/// The error of the C library, which is the same for "no such name" and "no answer".
 async fn by_the_library(host: &str) -> Result<Answer, String> {
     let found = tokio::net::lookup_host((host, 0)).await;
     let addresses: Vec<IpAddr> = match found {
@@ -122,7 +122,7 @@ async fn by_the_library(host: &str) -> Result<Answer, String> {
     Ok(Answer::Resolved(answer))
 }
 
-/// Good until a file changes, which is looked for all the time.
+/// Valid until a file changes; the files are checked every 2 s.
 fn found_without_ttl(addresses: Vec<IpAddr>) -> Answer {
     Answer::Resolved(Resolved {
         ttl: TTL_MAX,

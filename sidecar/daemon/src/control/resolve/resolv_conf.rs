@@ -1,5 +1,5 @@
-//! /etc/resolv.conf: the name servers and how to ask them, read as glibc reads it
-//! (`man resolv.conf`): a keyword begins its line, what is not understood is skipped.
+//! /etc/resolv.conf: the name servers and how to query them, read as glibc reads it
+//! (`man resolv.conf`): a keyword begins its line, and unknown lines are skipped.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -9,14 +9,14 @@ const SERVERS_MAX: usize = 3;
 
 const PORT: u16 = 53;
 
-/// What the file says, with what holds where it says nothing.
+/// The settings of the file, with defaults for what it does not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Asked in this order; this machine if the file has none. Empty: all have a zone id.
     pub servers: Vec<SocketAddr>,
     /// Suffixes, without the dot at their end; empty is the root.
     pub search: Vec<String>,
-    /// A name with as many dots is tried as it is first. 0 to 15; default 1.
+    /// A name with at least this many dots is first tried as it is. 0 to 15; default 1.
     pub ndots: usize,
     /// Wait for one answer. 1 s to 30 s; default 5 s.
     pub timeout: Duration,
@@ -26,17 +26,17 @@ pub struct Settings {
     pub rotates: bool,
     /// Questions go over TCP only.
     pub tcp_only: bool,
-    /// Larger answers are taken over UDP (RFC 6891).
+    /// Larger answers are accepted over UDP (RFC 6891).
     pub edns0: bool,
-    /// IPv6 is never asked for.
+    /// IPv6 is never queried.
     pub no_aaaa: bool,
-    /// A name without a dot is tried with a suffix only.
+    /// A name without a dot is tried only with a suffix.
     pub no_tld_query: bool,
 }
 
 impl Settings {
-    /// Reads the file's `text`. `hostname` is this machine's: its domain is searched where the file
-    /// says nothing.
+    /// Parses the file's `text`. `hostname` is this machine's: its domain is the search list if the file has
+    /// none.
     pub fn parse(text: &str, hostname: &str) -> Settings {
         let mut settings = Settings {
             search: domain_of(hostname),
@@ -66,7 +66,7 @@ impl Settings {
         settings
     }
 
-    /// As the variables `LOCALDOMAIN` and `RES_OPTIONS` say, which count more than the file.
+    /// Applies the variables `LOCALDOMAIN` and `RES_OPTIONS`, which override the file.
     #[must_use]
     pub fn overridden(mut self, local_domain: Option<&str>, options: Option<&str>) -> Settings {
         if let Some(domains) = local_domain {
@@ -88,7 +88,7 @@ impl Settings {
                 "edns0" => self.edns0 = true,
                 "no-aaaa" => self.no_aaaa = true,
                 "no-tld-query" => self.no_tld_query = true,
-                // Each question has a socket of its own, so `single-request` has nothing to mend.
+                // Each query has its own socket, so `single-request` is not needed.
                 _ => {}
             }
         }
@@ -112,7 +112,7 @@ impl Default for Settings {
     }
 }
 
-/// `None`: no address. `Some(None)`: one with a zone id, which we cannot ask.
+/// `None`: no address. `Some(None)`: one with a zone id, which we cannot query.
 fn server(word: &str) -> Option<Option<SocketAddr>> {
     let text = word.split([';', '#']).next().unwrap_or("");
     if let Some((address, _)) = text.split_once('%') {

@@ -1,8 +1,7 @@
 //! The names that are tried for one host, and what their answers mean together.
 //!
-//! The order is that of glibc's `res_nsearch`. What it makes of the answers is not: to it a name that
-//! a server would not answer and one that does not exist are soon the same. Here a host is denied
-//! only when every name tried is.
+//! The order is that of glibc's `res_nsearch`; the rule for the answers is not. glibc soon treats a name for
+//! which a server failed like one that does not exist. Here a host is denied only when every name tried is.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use outrider_policy::Family;
 use super::resolv_conf::Settings;
 use crate::control::answer::{Answer, Resolved};
 
-/// Longest name in its written form, with the dot at its end (RFC 1035 2.3.4).
+/// Longest name as text, with the dot at its end (RFC 1035 2.3.4).
 const NAME_BYTES_MAX: usize = 254;
 
 /// The outcome of one lookup of one name.
@@ -22,14 +21,14 @@ pub enum LookupOutcome {
     Addresses {
         /// At least one.
         addresses: Vec<IpAddr>,
-        /// For how long.
+        /// For how long they are valid.
         ttl: Duration,
         /// The family for which no answer came.
         unanswered: Option<Family>,
     },
     /// It does not exist, or has no address.
     Denied(&'static str),
-    /// No answer that says anything, and why.
+    /// No usable answer, and why.
     Failed(String),
     /// No answer in time.
     Silence,
@@ -58,7 +57,7 @@ pub fn names_tried(host: &str, settings: &Settings) -> Vec<String> {
     names
 }
 
-/// What the answers mean for the host; `tried` ends with the first name that has addresses.
+/// The result for the host; `tried` ends with the first name that has addresses.
 pub fn verdict(tried: Vec<(String, LookupOutcome)>) -> Answer {
     let mut failed = Vec::new();
     let mut denied = Vec::new();
@@ -140,7 +139,7 @@ mod tests {
         assert_eq!(names_tried("orders", &bare), ["orders.corp.test."]);
     }
 
-    /// What a name server may say of a name.
+    /// What a name server may answer for a name.
     const ALL: [&str; 6] = [
         "address",
         "NXDOMAIN",
@@ -163,7 +162,7 @@ mod tests {
         }
     }
 
-    /// The names tried up to the first with an address, and what was said of them.
+    /// The names tried up to the first with an address, and the answers for them.
     fn tried(round: [&'static str; 3]) -> Vec<(String, LookupOutcome)> {
         let names = ["orders.a.test.", "orders.b.test.", "orders."];
         let mut tried = Vec::new();
@@ -204,7 +203,7 @@ mod tests {
         let before = &round[..answers.unwrap_or(round.len())];
         let own = before.get(usize::from(last_good) - 1);
         match answers {
-            // The name that gave the last good answer still may: a name after it is another host.
+            // The name that gave the last good answer may still exist: a name after it is another host.
             Some(_) if own.is_some_and(|what| !is_denied(what)) => vec![last_good],
             Some(position) => vec![position as u8 + 1],
             None if before.iter().all(|what| is_denied(what)) => vec![],

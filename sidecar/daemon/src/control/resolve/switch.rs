@@ -1,33 +1,33 @@
-//! nsswitch.conf: who is asked for a host, and in which order (`man nsswitch.conf`).
+//! nsswitch.conf: which sources are asked for a host, and in which order (`man nsswitch.conf`).
 
 use std::time::Duration;
 
-/// How long what the C library found without us is good for: it tells no TTL. 30 s, as gRPC's
-/// resolvers wait between two questions.
+/// How long an answer of the C library is valid, which gives no TTL. 30 s, the time that gRPC's
+/// resolvers wait between two lookups.
 pub const LIBRARY_TTL: Duration = Duration::from_secs(30);
 
-/// What glibc does without the line `hosts:`.
+/// glibc's default without the line `hosts:`.
 const DEFAULT: &str = "files dns";
 
-/// Whom to ask.
+/// The sources to ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switch {
     /// In this order.
     pub steps: Vec<Step>,
-    /// The line also has modules that we cannot ask; the C library asks them.
+    /// The line also has modules that only the C library can ask.
     pub has_others: bool,
 }
 
 /// One source, and whether the search ends when it does not have the name (`[NOTFOUND=return]`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Who.
+    /// The source.
     pub source: Source,
     /// No further source is asked when this one does not have the name.
     pub ends: bool,
 }
 
-/// Whom we can ask ourselves.
+/// A source that we can ask ourselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// /etc/hosts.
@@ -68,7 +68,7 @@ pub fn parse(text: &str) -> Switch {
 }
 
 impl Switch {
-    /// Returns whether an action behind the word applies to the step that the word added.
+    /// Returns whether an action after the word applies to the step that the word added.
     fn add(&mut self, word: &str) -> bool {
         match word {
             "files" => self.step(Source::Files),

@@ -1,4 +1,4 @@
-//! A small name server: it answers over UDP what a zone says.
+//! A small name server: it answers over UDP from a zone.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const HEADER: usize = 12;
 
-/// What is said of names, a line each: the name with its dot, then addresses, `-` for none, or one of
+/// The answers for names, a line each: the name with its dot, then addresses, `-` for none, or one of
 /// `SERVFAIL`, `REFUSED`, `SILENCE`, each also for a family alone (`AAAA=SERVFAIL`). Any other name
 /// does not exist.
 #[derive(Clone, Debug)]
