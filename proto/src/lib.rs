@@ -117,6 +117,8 @@ pub mod features {
     pub const HANDSHAKE_TIMEOUT: &str = "handshake_timeout";
     /// [`ListenerPolicy.stalled_timeout`](crate::v1::ListenerPolicy).
     pub const STALLED_TIMEOUT: &str = "stalled_timeout";
+    /// [`ListenerPolicy.authorization`](crate::v1::ListenerPolicy).
+    pub const AUTHORIZATION: &str = "authorization";
     /// [`ListenerPolicy.application_keepalive`](crate::v1::ListenerPolicy).
     pub const APPLICATION_KEEPALIVE: &str = "application_keepalive";
 }

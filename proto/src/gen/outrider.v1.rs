@@ -213,7 +213,7 @@ impl ::prost::Name for RateLimit {
 }
 /// How the connections and calls that a listener accepts are treated. Travels as
 /// the HTTP filter `outrider.listener_policy` of a listener.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListenerPolicy {
     /// As in `RoutePolicy`.
     #[prost(string, repeated, tag = "1")]
@@ -233,6 +233,9 @@ pub struct ListenerPolicy {
     /// Pings to the application behind an inbound listener. Absent: the default.
     #[prost(message, optional, tag = "4")]
     pub application_keepalive: ::core::option::Option<Keepalive>,
+    /// Who may call the service behind an inbound listener. Absent: everybody.
+    #[prost(message, optional, tag = "5")]
+    pub authorization: ::core::option::Option<Authorization>,
 }
 impl ::prost::Name for ListenerPolicy {
     const NAME: &'static str = "ListenerPolicy";
@@ -242,6 +245,195 @@ impl ::prost::Name for ListenerPolicy {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/outrider.v1.ListenerPolicy".into()
+    }
+}
+/// Who may call a service. DENY before ALLOW; where there is an ALLOW policy,
+/// what none matches is denied.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Authorization {
+    /// Of a call that no policy decides.
+    #[prost(bool, tag = "1")]
+    pub denies_by_default: bool,
+    #[prost(message, repeated, tag = "2")]
+    pub policies: ::prost::alloc::vec::Vec<authorization::Policy>,
+}
+/// Nested message and enum types in `Authorization`.
+pub mod authorization {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Policy {
+        /// For people, logs and metrics: namespace and name of the document.
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(enumeration = "Action", tag = "2")]
+        pub action: i32,
+        /// Evaluated and reported, not enforced.
+        #[prost(bool, tag = "3")]
+        pub dry_run: bool,
+        /// One must match.
+        #[prost(message, repeated, tag = "4")]
+        pub rules: ::prost::alloc::vec::Vec<Rule>,
+    }
+    impl ::prost::Name for Policy {
+        const NAME: &'static str = "Policy";
+        const PACKAGE: &'static str = "outrider.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "outrider.v1.Authorization.Policy".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/outrider.v1.Authorization.Policy".into()
+        }
+    }
+    /// An empty list matches everything.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Rule {
+        /// One must match.
+        #[prost(message, repeated, tag = "1")]
+        pub from: ::prost::alloc::vec::Vec<Source>,
+        /// One must match.
+        #[prost(message, repeated, tag = "2")]
+        pub to: ::prost::alloc::vec::Vec<Operation>,
+        /// All must match.
+        #[prost(message, repeated, tag = "3")]
+        pub when: ::prost::alloc::vec::Vec<Condition>,
+    }
+    impl ::prost::Name for Rule {
+        const NAME: &'static str = "Rule";
+        const PACKAGE: &'static str = "outrider.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "outrider.v1.Authorization.Rule".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/outrider.v1.Authorization.Rule".into()
+        }
+    }
+    /// Texts with `*` alone, at the beginning or at the end. One of `values` must
+    /// match if there are any, and none of `not_values` may.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Values {
+        #[prost(string, repeated, tag = "1")]
+        pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        #[prost(string, repeated, tag = "2")]
+        pub not_values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    impl ::prost::Name for Values {
+        const NAME: &'static str = "Values";
+        const PACKAGE: &'static str = "outrider.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "outrider.v1.Authorization.Values".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/outrider.v1.Authorization.Values".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Source {
+        /// SPIFFE ids; `*` stands for whole segments of the path.
+        #[prost(message, optional, tag = "1")]
+        pub principals: ::core::option::Option<Values>,
+        #[prost(message, optional, tag = "2")]
+        pub namespaces: ::core::option::Option<Values>,
+        #[prost(message, optional, tag = "3")]
+        pub trust_domains: ::core::option::Option<Values>,
+    }
+    impl ::prost::Name for Source {
+        const NAME: &'static str = "Source";
+        const PACKAGE: &'static str = "outrider.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "outrider.v1.Authorization.Source".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/outrider.v1.Authorization.Source".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Operation {
+        #[prost(message, optional, tag = "1")]
+        pub grpc_services: ::core::option::Option<Values>,
+        #[prost(message, optional, tag = "2")]
+        pub grpc_methods: ::core::option::Option<Values>,
+        /// Of HTTP.
+        #[prost(message, optional, tag = "3")]
+        pub methods: ::core::option::Option<Values>,
+        /// Without their query.
+        #[prost(message, optional, tag = "4")]
+        pub paths: ::core::option::Option<Values>,
+    }
+    impl ::prost::Name for Operation {
+        const NAME: &'static str = "Operation";
+        const PACKAGE: &'static str = "outrider.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "outrider.v1.Authorization.Operation".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/outrider.v1.Authorization.Operation".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Condition {
+        /// Of a request header, in lower case.
+        #[prost(string, tag = "1")]
+        pub header: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "2")]
+        pub values: ::core::option::Option<Values>,
+    }
+    impl ::prost::Name for Condition {
+        const NAME: &'static str = "Condition";
+        const PACKAGE: &'static str = "outrider.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "outrider.v1.Authorization.Condition".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/outrider.v1.Authorization.Condition".into()
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Action {
+        Allow = 0,
+        Deny = 1,
+        Audit = 2,
+    }
+    impl Action {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Allow => "ALLOW",
+                Self::Deny => "DENY",
+                Self::Audit => "AUDIT",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ALLOW" => Some(Self::Allow),
+                "DENY" => Some(Self::Deny),
+                "AUDIT" => Some(Self::Audit),
+                _ => None,
+            }
+        }
+    }
+}
+impl ::prost::Name for Authorization {
+    const NAME: &'static str = "Authorization";
+    const PACKAGE: &'static str = "outrider.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "outrider.v1.Authorization".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/outrider.v1.Authorization".into()
     }
 }
 /// How long connections and what is on them may live. An absent field takes the

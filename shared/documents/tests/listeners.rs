@@ -115,6 +115,7 @@ fn what_envoy_has_no_field_for_is_a_filter_of_ours() {
             interval: seconds(11),
             timeout: None,
         }),
+        authorization: None,
     };
     let filter = HttpFilter {
         name: "outrider.listener_policy".to_owned(),

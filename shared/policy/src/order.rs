@@ -16,6 +16,8 @@ pub enum Step {
     Route,
     /// The route to our application, the only one of the inbound listener.
     OwnService,
+    /// Refuses what the policies of the local service do not allow.
+    Authorization,
     /// Decides whether a trace that begins here is recorded.
     Sampling,
     /// Sets the deadline: the nearer of `grpc-timeout` and the route's timeout.
@@ -39,10 +41,11 @@ pub const OUTBOUND: [Step; 7] = [
 ];
 
 /// From another sidecar towards our application. The caller's sidecar limits the calls in flight.
-pub const INBOUND: [Step; 6] = [
+pub const INBOUND: [Step; 7] = [
     Step::Grammar,
     Step::Memory,
     Step::OwnService,
+    Step::Authorization,
     Step::Sampling,
     Step::Deadline,
     Step::Hold,

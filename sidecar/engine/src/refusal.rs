@@ -26,6 +26,8 @@ pub enum Reason {
     HeadersTooLarge,
     /// It is not known in time whether there is such a service.
     NotDiscovered,
+    /// The policies of the service do not allow this caller to make this call.
+    Denied,
     /// The cluster has no endpoint.
     NoEndpoint,
     /// A ceiling on calls in flight or waiting.
@@ -58,7 +60,8 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 21] = [
+        Reason::Denied,
         Reason::NoRoute,
         Reason::BadRequest,
         Reason::Malformed,
@@ -84,6 +87,7 @@ impl Reason {
     /// The stable name, in bodies, logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
+            Reason::Denied => "DENIED",
             Reason::NoRoute => "NO_ROUTE",
             Reason::BadRequest => "BAD_REQUEST",
             Reason::Malformed => "MALFORMED",
@@ -110,6 +114,7 @@ impl Reason {
     /// The gRPC status we answer with.
     pub fn code(self) -> Code {
         match self {
+            Reason::Denied => Code::PermissionDenied,
             Reason::NoRoute => Code::Unimplemented,
             Reason::BadRequest => Code::Unimplemented,
             Reason::BadTimeout => Code::InvalidArgument,
@@ -140,7 +145,8 @@ impl Reason {
             Reason::DeadlineExceeded | Reason::Stalled | Reason::MemoryLimit | Reason::Draining => {
                 true
             }
-            Reason::NoRoute
+            Reason::Denied
+            | Reason::NoRoute
             | Reason::BadRequest
             | Reason::Malformed
             | Reason::BadTimeout
@@ -162,7 +168,8 @@ impl Reason {
     /// What the refusal says of the endpoint side, where no attempt said more.
     pub(crate) fn class(self) -> Class {
         match self {
-            Reason::NoRoute
+            Reason::Denied
+            | Reason::NoRoute
             | Reason::BadRequest
             | Reason::Malformed
             | Reason::BadTimeout
@@ -196,6 +203,7 @@ impl Reason {
     /// The HTTP status we answer plain HTTP/2 with.
     pub fn http_status(self) -> u16 {
         match self {
+            Reason::Denied => 403,
             Reason::NoRoute => 404,
             Reason::BadRequest | Reason::Malformed | Reason::BadTimeout => 400,
             Reason::HeadersTooLarge => 431,
@@ -224,6 +232,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     /// What happened, one plain sentence without the hop's name.
     pub(crate) sentence: String,
+    /// For the record instead of the sentence: what the caller must not read.
+    pub(crate) detail: Option<String>,
     /// The request surely did nothing: no attempt of ours reached an application.
     pub(crate) unprocessed: bool,
     /// What it says of the endpoint side: the one classifier's verdict, for the record.
@@ -251,6 +261,7 @@ impl Refusal {
         Refusal {
             reason,
             sentence: sentence.into(),
+            detail: None,
             unprocessed: false,
             class: reason.class(),
             reset: None,

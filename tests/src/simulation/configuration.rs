@@ -86,6 +86,7 @@ fn snapshot(plan: &Plan, a: &[usize], b: &[usize], weights: (u32, u32)) -> Snaps
 fn listener() -> ListenerPolicy {
     ListenerPolicy {
         lifetimes: lasting(),
+        ..ListenerPolicy::default()
     }
 }
 

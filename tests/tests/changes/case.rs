@@ -85,7 +85,7 @@ pub fn mesh(spec: &str) -> String {
 
 /// Fields that other tests change, with their names.
 pub const ELSEWHERE: [&str; 3] = [
-    // Enforced by no sidecar yet.
+    // `sidecar/daemon/src/xds/tests/authorization.rs`.
     "spec.authorization.default",
     // `tests/tests/proof.rs`.
     "spec.registration.verify",

@@ -44,8 +44,6 @@ pub(crate) fn check_authorizations(
     for LocatedDocument { origin, document } in by_name {
         let mut checker = Checker::new(*origin, report);
         let (namespace, name) = checker.identity(&document.metadata);
-        let message = "an AuthorizationPolicy is checked and stored; no sidecar enforces it yet";
-        checker.warn(document.metadata.name.referenced, message);
         let spec = &document.spec;
         let targets = check_targets(spec, &namespace, directory, &mut checker);
         let policy = AuthorizationPolicy {

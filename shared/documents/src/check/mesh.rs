@@ -54,8 +54,6 @@ pub(crate) fn check_meshes(meshes: &[LocatedDocument<MeshSpec>], report: &mut Re
         let default = authorization.as_ref().and_then(|it| it.default.as_ref());
         if let Some(default) = default {
             mesh.authorization_default = default.value;
-            let message = "`authorization` is checked and stored; no sidecar enforces it yet";
-            checker.warn(default.referenced, message);
         }
     }
     mesh

@@ -3,8 +3,9 @@
 //!
 //! Where they listen, the sidecar's flags say, so that there is no address and no route.
 
-use super::{connections, wire_duration};
+use super::{authorization, connections, wire_duration};
 use crate::model::{Connections, Service};
+use crate::wire::AuthorizationDefault;
 use outrider_policy::Lifetimes;
 use outrider_proto::envoy::connection_manager::http_connection_manager::CodecType;
 use outrider_proto::envoy::connection_manager::http_filter::ConfigType as HttpConfigType;
@@ -14,27 +15,42 @@ use outrider_proto::envoy::core::{
 };
 use outrider_proto::envoy::listener::filter::ConfigType;
 use outrider_proto::envoy::listener::{Filter, FilterChain, Listener};
-use outrider_proto::v1::ListenerPolicy;
+use outrider_proto::v1::{Authorization, ListenerPolicy};
 use outrider_proto::{
     HTTP_CONNECTION_MANAGER, LISTENER_POLICY, OUTBOUND_LISTENER, features, inbound_listener, pack,
 };
 
-pub(super) fn outbound(connections: &Connections) -> Listener {
+/// What holds for a sidecar whose service is not known, too: its inbound side follows this one.
+pub(super) fn outbound(connections: &Connections, default: AuthorizationDefault) -> Listener {
     let name = OUTBOUND_LISTENER.to_owned();
-    listener(name, TrafficDirection::Outbound, connections)
+    let authorization = authorization::render(&[], default);
+    listener(name, TrafficDirection::Outbound, connections, authorization)
 }
 
-pub(super) fn inbound(service: &Service, mesh: &Connections) -> Listener {
+pub(super) fn inbound(
+    service: &Service,
+    mesh: &Connections,
+    default: AuthorizationDefault,
+) -> Listener {
     let name = inbound_listener(&service.namespace, &service.name);
     let connections = Connections {
         max_age: service.policy.max_connection_age.or(mesh.max_age),
         ..*mesh
     };
-    listener(name, TrafficDirection::Inbound, &connections)
+    let authorization = authorization::render(&service.authorization, default);
+    listener(name, TrafficDirection::Inbound, &connections, authorization)
 }
 
-fn listener(name: String, direction: TrafficDirection, connections: &Connections) -> Listener {
-    let manager = connection_manager(name.clone(), connections);
+fn listener(
+    name: String,
+    direction: TrafficDirection,
+    connections: &Connections,
+    authorization: Option<Authorization>,
+) -> Listener {
+    let manager = HttpConnectionManager {
+        http_filters: policy(connections, authorization).into_iter().collect(),
+        ..connection_manager(name.clone(), connections)
+    };
     let filter = Filter {
         name: HTTP_CONNECTION_MANAGER.to_owned(),
         config_type: Some(ConfigType::TypedConfig(pack(&manager))),
@@ -80,13 +96,12 @@ fn connection_manager(stat_prefix: String, connections: &Connections) -> HttpCon
             }),
             ..Http2ProtocolOptions::default()
         }),
-        http_filters: policy(connections).into_iter().collect(),
         ..HttpConnectionManager::default()
     }
 }
 
 /// What Envoy has no field for; `None` if nothing of that is set.
-fn policy(connections: &Connections) -> Option<HttpFilter> {
+fn policy(connections: &Connections, authorization: Option<Authorization>) -> Option<HttpFilter> {
     let message = ListenerPolicy {
         required_features: Vec::new(),
         handshake_timeout: connections.handshake_timeout.map(wire_duration),
@@ -94,8 +109,10 @@ fn policy(connections: &Connections) -> Option<HttpFilter> {
         application_keepalive: connections
             .foreign_keepalive
             .map(connections::render_keepalive),
+        authorization,
     };
     let used = features::used([
+        (features::AUTHORIZATION, message.authorization.is_some()),
         (
             features::HANDSHAKE_TIMEOUT,
             message.handshake_timeout.is_some(),

@@ -5,6 +5,7 @@
 //! client subscribes to what it uses. Envoy's messages are used where they have the field, else
 //! ours (`outrider.v1`). The order and the versions depend on the content alone.
 
+mod authorization;
 mod cluster;
 mod connections;
 mod listener;
@@ -26,7 +27,10 @@ pub fn render(documents: &Documents) -> Resources {
 
 /// Renders all documents and all who have registered: the whole state of the world.
 pub fn render_with(documents: &Documents, registered: &Registered) -> Resources {
-    let outbound = listener::outbound(&documents.mesh.connections);
+    let outbound = listener::outbound(
+        &documents.mesh.connections,
+        documents.mesh.authorization_default,
+    );
     let mut all = Resources::default();
     for name in registered::names(documents, registered) {
         let Resources {
@@ -53,10 +57,11 @@ pub fn render_service(documents: &Documents, registered: &Registered, name: &str
         trust_domain: domain,
         sampled_per_million,
         connections,
+        authorization_default: default,
         ..
     } = &documents.mesh;
     let render_cluster = |service| cluster::render_cluster(service, domain, connections);
-    let render_listener = |service| listener::inbound(service, connections);
+    let render_listener = |service| listener::inbound(service, connections, *default);
     let render_routes = |service| route::render_routes(service, *sampled_per_million);
     Resources {
         clusters: versioned(service.clone().map(render_cluster)),

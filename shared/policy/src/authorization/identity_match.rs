@@ -3,6 +3,8 @@
 //! An identity is a path, so a prefix or a suffix of one is whole segments: `spiffe://td/ns/shop/*`
 //! does not match `spiffe://td/ns/shop-test/svc/a`. Istio compares letters there.
 
+use std::fmt;
+
 use super::string_match::{BadMatch, check_length};
 
 const SCHEME: &str = "spiffe://";
@@ -83,6 +85,18 @@ impl IdentityMatch {
     }
 }
 
+/// As it is written: what [`IdentityMatch::parse`] reads.
+impl fmt::Display for IdentityMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdentityMatch::Any => f.write_str("*"),
+            IdentityMatch::Exact(text) => f.write_str(text),
+            IdentityMatch::Below(text) => write!(f, "{text}*"),
+            IdentityMatch::Ending(text) => write!(f, "*{text}"),
+        }
+    }
+}
+
 /// Are these segments of a SPIFFE id? Whether the first one can be a trust domain is not asked.
 fn are_segments(path: &str) -> bool {
     let legal = |octet: u8| octet.is_ascii_alphanumeric() || b".-_".contains(&octet);
@@ -153,6 +167,7 @@ mod tests {
         for (text, expected) in cases {
             let rule = IdentityMatch::parse(text).expect(text);
             assert_eq!(rule.trust_domain(), expected, "{text}");
+            assert_eq!(rule.to_string(), text);
         }
     }
 }

@@ -86,6 +86,18 @@ impl StringMatch {
     }
 }
 
+/// As it is written: what [`StringMatch::parse`] reads.
+impl fmt::Display for StringMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StringMatch::Exact(text) => f.write_str(text),
+            StringMatch::Prefix(text) => write!(f, "{text}*"),
+            StringMatch::Suffix(text) => write!(f, "*{text}"),
+            StringMatch::Present => f.write_str("*"),
+        }
+    }
+}
+
 pub(super) fn check_length(text: &str) -> Result<(), BadMatch> {
     match text.len() {
         0 => Err(BadMatch::Empty),
@@ -152,7 +164,9 @@ mod tests {
             ("*abc*", Err(BadMatch::InnerWildcard)),
         ];
         for (text, expected) in cases {
-            assert_eq!(StringMatch::parse(text), expected, "{text:?}");
+            let parsed = StringMatch::parse(text);
+            assert_eq!(parsed, expected, "{text:?}");
+            assert!(parsed.is_ok_and(|it| it.to_string() == text) == expected.is_ok());
         }
         let long = "a".repeat(OCTETS_MAX + 1);
         assert_eq!(StringMatch::parse(&long), Err(BadMatch::TooLong));

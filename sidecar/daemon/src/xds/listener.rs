@@ -3,6 +3,7 @@
 //! Where it listens, the sidecar's flags say, and the only route of an inbound listener leads to the
 //! application: a listener with an address or a route is refused.
 
+use super::authorization;
 use super::cluster_policy::check_features;
 use super::connections::{or_off, parse_keepalive};
 use super::fields::{Fields, refuse_unenforced};
@@ -17,7 +18,8 @@ use outrider_proto::google::Any;
 use outrider_proto::{HTTP_CONNECTION_MANAGER, LISTENER_POLICY, features, unpack, v1};
 
 /// The features of `ListenerPolicy` that are enforced here.
-const FEATURES: [&str; 3] = [
+const FEATURES: [&str; 4] = [
+    features::AUTHORIZATION,
     features::HANDSHAKE_TIMEOUT,
     features::STALLED_TIMEOUT,
     features::APPLICATION_KEEPALIVE,
@@ -188,6 +190,7 @@ fn parse_ours(any: &Any, policy: &mut ListenerPolicy, fields: &mut Fields<'_>) {
         handshake_timeout,
         stalled_timeout,
         application_keepalive,
+        authorization,
     } = match unpack(any) {
         Ok(message) => message,
         Err(error) => return fields.refuse("type_url", error.to_string()),
@@ -198,6 +201,11 @@ fn parse_ours(any: &Any, policy: &mut ListenerPolicy, fields: &mut Fields<'_>) {
     lifetimes.handshake = handshake.unwrap_or(lifetimes.handshake);
     let stalled = fields.positive("stalled_timeout", &stalled_timeout);
     lifetimes.stalled = stalled.unwrap_or(lifetimes.stalled);
+    if let Some(authorization) = &authorization {
+        let mut fields = fields.at("authorization");
+        policy.authorization = authorization::parse(authorization, &mut fields);
+    }
+    let lifetimes = &mut policy.lifetimes;
     if let Some(pings) = &application_keepalive {
         let mut fields = fields.at("application_keepalive");
         lifetimes.foreign_keepalive =

@@ -6,6 +6,7 @@
 //! Reference: gRFC A46 (a bad resource does not block the others).
 
 mod accept;
+mod authorization;
 pub mod client;
 mod cluster;
 mod cluster_policy;

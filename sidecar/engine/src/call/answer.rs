@@ -20,6 +20,7 @@ impl Engine {
         let Refusal {
             reason,
             sentence,
+            detail,
             class,
             ..
         } = refusal;
@@ -28,7 +29,7 @@ impl Engine {
             Outcome::Refused(reason),
             reason.code(),
             class,
-            Some(sentence),
+            Some(detail.unwrap_or(sentence)),
         );
     }
 

@@ -96,6 +96,7 @@ fn callers_and_the_application_live_by_the_inbound_listener() {
             idle: Some(SECOND),
             ..Lifetimes::default()
         },
+        ..ListenerPolicy::default()
     };
     let usual = ListenerPolicy::default();
     let cases = [

@@ -3,6 +3,7 @@
 mod world;
 
 mod answer;
+mod authorization;
 mod balance;
 mod blame;
 mod call;

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod arrival;
+mod authorization;
 mod balancing;
 mod kept;
 mod listeners;

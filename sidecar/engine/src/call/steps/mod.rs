@@ -3,6 +3,7 @@
 //! A step sees the call and a narrow [`Context`], never the engine: it can touch no connection and no
 //! other call.
 
+pub(super) mod authorization;
 pub(super) mod deadline;
 pub(super) mod grammar;
 pub(super) mod hold;
@@ -50,6 +51,7 @@ pub(super) fn run(step: Step, context: &mut Context<'_>, call: &mut Call) -> Res
         Step::Memory => memory::check(context, call)?,
         Step::Route => route::outbound(context, call)?,
         Step::OwnService => route::own_service(context, call)?,
+        Step::Authorization => authorization::check(context, call)?,
         Step::Sampling => sampling::decide(context, call),
         Step::Deadline => deadline::set(context, call)?,
         Step::Hold => hold::check(context, call)?,

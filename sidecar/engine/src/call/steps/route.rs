@@ -112,7 +112,7 @@ fn bad_authority(authority: &[u8]) -> Refusal {
 /// The value of a header as rules see it: a repeated one with all its values, so that none hides. They
 /// are joined by commas (RFC 9110 5.3), the pieces of a cookie by semicolons (RFC 9113 8.2.3). `host` is
 /// what became of it, the authority.
-fn joined<'a>(request: &'a Fields, name: &str) -> Option<Cow<'a, [u8]>> {
+pub(super) fn joined<'a>(request: &'a Fields, name: &str) -> Option<Cow<'a, [u8]>> {
     let (name, between): (_, &[u8]) = match name {
         "cookie" => (name, b"; "),
         "host" => (":authority", b","),

@@ -1,0 +1,59 @@
+//! Who may make this call, by the policies of the local service.
+//!
+//! The caller reads that it may not, and no more: which rule says so is for the operator, in the
+//! record. Never marked as unprocessed: every other instance would refuse it, too.
+
+use outrider_policy::{
+    AuthorizationCall, AuthorizationPolicies, AuthorizationVerdict, CallerIdentity, GrpcPath,
+};
+
+use super::Context;
+use super::route::joined;
+use crate::call::Call;
+use crate::refusal::{Reason, Refusal};
+
+pub(super) fn check(context: &Context<'_>, call: &Call) -> Result<(), Refusal> {
+    let policies = &context.configuration.snapshot.inbound.authorization;
+    let path = call.request.find(b":path").unwrap_or_default();
+    let caller = call.caller.as_deref().map(|id| CallerIdentity {
+        id: id.as_str(),
+        trust_domain: id.trust_domain(),
+        namespace: id.namespace(),
+    });
+    let judged = AuthorizationCall {
+        caller,
+        method: call.request.find(b":method").unwrap_or_default(),
+        path,
+        grpc: GrpcPath::parse(path).ok().filter(|_| call.is_grpc),
+    };
+    let decision = policies.decide(&judged, |name| joined(&call.request, name));
+    match decision.verdict.is_allowed() {
+        true => Ok(()),
+        false => Err(denied(policies, decision.verdict)),
+    }
+}
+
+fn denied(policies: &AuthorizationPolicies, verdict: AuthorizationVerdict) -> Refusal {
+    let sentence = "this caller may not make this call";
+    Refusal {
+        detail: Some(why(policies, verdict)),
+        ..Refusal::late(Reason::Denied, sentence)
+    }
+}
+
+/// For the record.
+fn why(policies: &AuthorizationPolicies, verdict: AuthorizationVerdict) -> String {
+    match verdict {
+        AuthorizationVerdict::AllowedBy(rule) | AuthorizationVerdict::DeniedBy(rule) => format!(
+            "rules[{}] of AuthorizationPolicy {} matches",
+            rule.rule,
+            policies.policy_name(rule)
+        ),
+        AuthorizationVerdict::DeniedUnmatched => {
+            "no rule of an ALLOW AuthorizationPolicy matches".to_owned()
+        }
+        AuthorizationVerdict::AllowedByDefault | AuthorizationVerdict::DeniedByDefault => {
+            "no AuthorizationPolicy decides, and the Mesh denies by default".to_owned()
+        }
+    }
+}
