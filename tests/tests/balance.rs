@@ -2,7 +2,8 @@
 //! slow one is left alone, and a healthy one is found while another fails.
 //!
 //! Over real sockets, so only shares and codes are looked at, no latencies: a busy machine has its own.
-//! The figures in virtual time are those of `sidecar/policy/src/balance/simulation`.
+//! The figures in virtual time are those of `shared/policy/src/balance/simulation`; those with every process
+//! a process of its own are in `bench/results/` (`mesh balance`).
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -122,94 +123,147 @@ spec:
     }
 }
 
-async fn assert_fair(count: usize, load: Load, seconds: f64) {
-    let shop = Shop::start(count).await;
-    let got = shop.run(load, seconds).await;
-    let fair = got.iter().sum::<usize>() as f64 / count as f64;
-    // The order of a turn changes, so a window may hold two calls more or less of one endpoint
-    // (`equal_endpoints_take_turns`): the bound where 20 % of the share are fewer.
+/// What is looked at: `count` instances, and how calls come.
+#[derive(Clone, Copy, Debug)]
+struct Scene {
+    count: usize,
+    load: Load,
+}
+
+impl Scene {
+    /// Each number of instances at so many calls a second, open and closed.
+    fn at(rate: u32) -> impl Iterator<Item = Scene> {
+        let loads = [Load::Open(rate), Load::Closed(rate)].into_iter();
+        loads.flat_map(|load| [2, 3, 10].map(|count| Scene { count, load }))
+    }
+}
+
+/// A share is a matter of chance, more so on a busy machine, where an equal instance is slower for a while. In
+/// virtual time each of these figures holds in 99 windows of a hundred at least, whatever the noise
+/// (`shared/policy/src/balance/simulation/shares.rs`), so one that holds fails three times on end
+/// once in a million, and one that does not hold fails again.
+async fn holds<Trial: Future<Output = Result<(), String>>>(trial: impl Fn() -> Trial) {
+    let mut failed = vec![];
+    while let Err(why) = trial().await {
+        failed.push(why);
+        assert!(failed.len() < 3, "{failed:#?}");
+    }
+}
+
+/// The share of an instance in calls; 1 is fair.
+fn share(got: &[usize], index: usize) -> f64 {
+    (got[index] * got.len()) as f64 / got.iter().sum::<usize>() as f64
+}
+
+fn check(holds: bool, scene: Scene, got: &[usize]) -> Result<(), String> {
+    holds
+        .then_some(())
+        .ok_or_else(|| format!("{scene:?}: {got:?}"))
+}
+
+/// The order of a turn changes, so a window may hold two calls more or less of one instance
+/// (`equal_endpoints_take_turns`): the bound where 20 % of the share are fewer. Of the 25 calls that
+/// 5 s have at 5 a second ten instances so get 0.5 to 4.5 each, which a choice by chance
+/// keeps to in one window of a hundred.
+async fn fair(scene: Scene, seconds: f64) -> Result<(), String> {
+    let shop = Shop::start(scene.count).await;
+    let got = shop.run(scene.load, seconds).await;
+    let fair = got.iter().sum::<usize>() as f64 / scene.count as f64;
     let allowed = (0.2 * fair).max(2.0);
     let is_fair = |got: &usize| (*got as f64 - fair).abs() <= allowed;
-    assert!(got.iter().all(is_fair), "{load:?}: {got:?}");
+    check(got.iter().all(is_fair), scene, &got)
 }
 
 #[tokio::test]
 async fn equal_instances_get_equal_shares() {
     let mut cases = JoinSet::new();
-    for count in [2, 3, 10] {
-        for rate in [5, 50] {
-            cases.spawn(assert_fair(count, Load::Open(rate), 5.0));
-            cases.spawn(assert_fair(count, Load::Closed(rate), 5.0));
-        }
+    for scene in [5, 50].into_iter().flat_map(Scene::at) {
+        cases.spawn(holds(move || fair(scene, 5.0)));
     }
     while let Some(case) = cases.join_next().await {
         case.expect("fair");
     }
-    for count in [2, 3, 10] {
-        assert_fair(count, Load::Open(1_000), 5.0).await;
-        assert_fair(count, Load::Closed(1_000), 5.0).await;
+    // As many calls as shares can be seen in.
+    for scene in Scene::at(1_000) {
+        holds(|| fair(scene, 2.0)).await;
     }
 }
 
-/// The first answer of the second instance is slow, or a failure.
-async fn assert_forgiven(load: Load, fails: bool) {
-    let shop = Shop::start(2).await;
+/// What an instance does once.
+#[derive(Clone, Copy, Debug)]
+enum Once {
+    Slow,
+    Fail,
+}
+
+/// The first answer of the second instance is slow, or a failure: 3 s later it has half of its share. Of 25
+/// calls to ten instances that is one.
+async fn forgiven(scene: Scene, once: Once, seconds: f64) -> Result<(), String> {
+    let shop = Shop::start(scene.count).await;
     let second = &shop.instances[1];
-    match fails {
-        true => second.fail(),
-        false => second.delay(Duration::from_millis(300)),
+    match once {
+        Once::Fail => second.fail(),
+        Once::Slow => second.delay(Duration::from_millis(300)),
     }
     while second.calls() == 0 {
         shop.failures(GET, 1).await;
     }
     second.heal();
     second.delay(Duration::ZERO);
-    shop.run(load, 3.0).await;
-    let got = shop.run(load, 5.0).await;
-    let all = got.iter().sum::<usize>();
-    assert!(4 * (got[1] + 1) >= all, "{load:?}, fails: {fails}: {got:?}");
+    shop.run(scene.load, 3.0).await;
+    let got = shop.run(scene.load, seconds).await;
+    let fair = got.iter().sum::<usize>() as f64 / scene.count as f64;
+    let got_half = got[1] as f64 >= (0.5 * fair).floor();
+    check(got_half, scene, &got).map_err(|why| format!("{once:?}: {why}"))
 }
 
 #[tokio::test]
 async fn one_slow_answer_or_failure_costs_no_instance_its_share() {
     let mut cases = JoinSet::new();
-    for fails in [false, true] {
-        for load in [
-            Load::Open(5),
-            Load::Closed(5),
-            Load::Open(50),
-            Load::Closed(50),
-        ] {
-            cases.spawn(assert_forgiven(load, fails));
+    for scene in [5, 50].into_iter().flat_map(Scene::at) {
+        for once in [Once::Slow, Once::Fail] {
+            cases.spawn(holds(move || forgiven(scene, once, 5.0)));
         }
     }
     while let Some(case) = cases.join_next().await {
         case.expect("forgiven");
     }
+    // The fewest and the most instances; the bench has them all.
+    for (count, load) in [(2, Load::Open(1_000)), (10, Load::Closed(1_000))] {
+        for once in [Once::Slow, Once::Fail] {
+            holds(|| forgiven(Scene { count, load }, once, 1.0)).await;
+        }
+    }
 }
 
-/// The first of `count` takes `times` as long as the others.
-async fn assert_left_alone(count: usize, times: u32, load: Load) {
-    let shop = Shop::start(count).await;
+/// The first instance takes `times` as long as the others. At 5 calls a second a tenth of the share
+/// of one of ten is a call in 20 s: nothing that a test could see, but the bench.
+async fn left_alone(scene: Scene, times: u32) -> Result<(), String> {
+    let shop = Shop::start(scene.count).await;
     let usual = Duration::from_millis(15);
     shop.instances.iter().for_each(|found| found.delay(usual));
     shop.instances[0].delay(usual * times);
-    shop.run(load, 6.0).await;
-    let got = shop.run(load, 5.0).await;
-    let fair = got.iter().sum::<usize>() as f64 / count as f64;
-    assert!(got[0] as f64 <= (0.1 * fair).max(1.0), "{load:?}: {got:?}");
+    shop.run(scene.load, 6.0).await;
+    let got = shop.run(scene.load, 5.0).await;
+    check(share(&got, 0) <= 0.1 || got[0] <= 1, scene, &got)
 }
 
 #[tokio::test]
 async fn a_slow_instance_gets_a_tenth_of_its_share_at_most() {
     let mut cases = JoinSet::new();
     for (count, times) in [(2, 10), (3, 10), (10, 10), (10, 3)] {
-        cases.spawn(assert_left_alone(count, times, Load::Open(100)));
-        cases.spawn(assert_left_alone(count, times, Load::Closed(50)));
+        for load in [Load::Open(100), Load::Closed(50)] {
+            cases.spawn(holds(move || left_alone(Scene { count, load }, times)));
+        }
     }
     while let Some(case) = cases.join_next().await {
         case.expect("left alone");
     }
+    let many = Scene {
+        count: 10,
+        load: Load::Open(1_000),
+    };
+    holds(|| left_alone(many, 10)).await;
 }
 
 #[tokio::test]
