@@ -135,7 +135,7 @@ async fn the_control_plane_is_found_again_while_descriptors_are_used_up() {
 /// MiB that a sidecar may use in the test of memory.
 const LIMIT_MIB: usize = 64;
 
-/// Streams of a caller that takes nothing; the own application may have 1,024 on a connection.
+/// Streams of a caller that takes nothing; the local application may have 1,024 on a connection.
 const STALLED: u32 = 1_000;
 
 /// Octets that each of them sends and has echoed: nearly a stream's first window.

@@ -1,8 +1,8 @@
 //! Logs a panic: where it happened, and its message only if that is a literal of the source.
 //!
 //! The standard hook prints the panic's message, and a message may quote what a peer sent (a failed
-//! slice of a string prints the string). So a message that was formatted is withheld; where the
-//! panic is says enough to find it. Applies to the threads that the caller names; other threads of an
+//! slice of a string prints the string). So a message that was formatted at run time is withheld; the place
+//! is enough to find the panic. Applies to the threads that the caller names; other threads of an
 //! embedding program keep their hook.
 
 use std::panic::{self, PanicHookInfo};

@@ -12,7 +12,7 @@ use outrider_http2::{Budget, Config};
 /// Limits of every connection and of every worker. [`Limits::default`] are the documented ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Streams that the own application may have open on a connection. Default 8,000.
+    /// Streams that the local application may have open on a connection. Default 8,000.
     pub outbound_streams: u32,
     /// Streams that another sidecar may have open on a connection. Default 1,000.
     pub inbound_streams: u32,

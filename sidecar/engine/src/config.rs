@@ -181,12 +181,12 @@ pub enum HealthStatus {
     Draining,
 }
 
-/// As [`ClusterPolicy::connect_timeout`], for the own application. 20 s, the least that gRPC's libraries give
+/// As [`ClusterPolicy::connect_timeout`], for the local application. 20 s, the least that gRPC's libraries give
 /// a connection (gRPC "Connection Backoff Protocol", MIN_CONNECT_TIMEOUT): on one machine a connection that is
 /// not refused is to an application that is busy, as with its start, and there is no other.
 const APP_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The policy of the own application behind the inbound listener: there is no other endpoint to go to,
+/// The policy of the local application behind the inbound listener: there is no other endpoint to go to,
 /// so no breaker takes it out, and the caller's sidecar holds the ceiling on calls in flight.
 pub(crate) fn app_policy() -> ClusterPolicy {
     ClusterPolicy {
@@ -223,7 +223,7 @@ pub struct Settings {
     pub identity: Option<SpiffeId>,
     /// Where the inbound listener sends calls. `None`: a client-only sidecar, inbound is refused.
     pub app: Option<SocketAddr>,
-    /// Streams a downstream connection of the own application may have open. Default 8,000.
+    /// Streams a downstream connection of the local application may have open. Default 8,000.
     pub outbound_streams_max: u32,
     /// Streams a connection from another sidecar may have open. Default 1,000.
     pub inbound_streams_max: u32,

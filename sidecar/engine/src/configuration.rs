@@ -32,7 +32,7 @@ pub(crate) struct Configuration {
     pub(crate) snapshot: Arc<Snapshot>,
     /// By route index of the snapshot.
     routes: Vec<Option<Rc<RouteState>>>,
-    /// The one route of the inbound listener, to the own application.
+    /// The one route of the inbound listener, to the local application.
     pub(crate) app_route: Option<Rc<RouteState>>,
     /// Clusters in use, by name.
     pub(crate) clusters: FxHashMap<Arc<str>, Rc<ClusterState>>,
@@ -191,7 +191,7 @@ fn apply_health_rules(next: &ClusterState, before: &HealthRules, now: Tick) {
     }
 }
 
-/// The inbound side's only route: everything to the own application, in plaintext on loopback.
+/// The inbound side's only route: everything to the local application, in plaintext on loopback.
 fn app_route(address: SocketAddr) -> RouteState {
     let name = "app".to_owned();
     let config = Cluster {

@@ -20,9 +20,9 @@ impl ConnectionId {
 /// The listener a downstream connection came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
-    /// From the own application towards the mesh: plaintext HTTP/2 on loopback.
+    /// From the local application towards the mesh: plaintext HTTP/2 on loopback.
     Outbound,
-    /// From another sidecar towards the own application: mutual TLS.
+    /// From another sidecar towards the local application: mutual TLS.
     Inbound,
 }
 

@@ -165,7 +165,7 @@ pub struct Gauges {
     pub timers: usize,
     /// Every cluster with state.
     pub clusters: Vec<ClusterGauge>,
-    /// The own application, if there is one.
+    /// The local application, if there is one.
     pub app: Option<ClusterGauge>,
     /// Counted since the start.
     pub counters: Counters,

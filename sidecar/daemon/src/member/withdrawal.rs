@@ -136,7 +136,7 @@ mod tests {
         withdrawal.announced();
         withdrawal.disconnected();
         let left = tokio::time::timeout(ANSWER_TIMEOUT / 2, handle.withdraw(DRAIN)).await;
-        assert!(left.is_ok(), "a stop does not wait for nobody");
+        assert!(left.is_ok(), "a stop does not wait without a connection");
         assert!(withdrawal.is_asked() && !withdrawal.is_done());
         withdrawal.withdrawn();
         assert!(withdrawal.is_done());

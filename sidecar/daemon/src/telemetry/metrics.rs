@@ -159,7 +159,7 @@ impl Metrics {
             last_good_age: register(r, "last_good_age_seconds", "Time since the configuration that a start without a control plane found was saved", FloatGauge::default()),
             resources_rejected: register(r, "resources_rejected", "Resources whose last version is refused", Gauge::default()),
             identity_changes: register(r, "identity_changes", "Changes of certificate, key or trust bundle", Family::default()),
-            identity_left: register(r, "identity_left_seconds", "Time until the own certificate expires", FloatGauge::default()),
+            identity_left: register(r, "identity_left_seconds", "Time until this sidecar's certificate expires", FloatGauge::default()),
             name_lookups: register(r, "name_lookups", "DNS lookups of endpoint names", Family::default()),
             registry,
         }

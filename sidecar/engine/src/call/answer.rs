@@ -71,7 +71,7 @@ impl Engine {
 
     fn answer(&mut self, call: &mut Call, refusal: &Refusal) {
         let hop = format!("{}/{}", self.settings.service, call.side.name());
-        // Towards the own application the mark would mean nothing; it is for the caller's sidecar.
+        // Towards the local application the mark would mean nothing; it is for the caller's sidecar.
         let mark = call.side == Side::Inbound;
         let (stream, passed) = (call.stream, call.response.head_passed);
         let caller = self.connection(call.downstream);

@@ -136,7 +136,7 @@ impl Engine {
     /// its cluster is gone, and so is the call.
     pub(crate) fn renew_cluster(&mut self, id: CallId) -> Option<Rc<ClusterState>> {
         let cluster = self.calls.at(id)?.cluster.clone()?;
-        // The own application is in no configuration.
+        // The local application is in no configuration.
         if cluster.is_app {
             return Some(cluster);
         }

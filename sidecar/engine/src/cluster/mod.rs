@@ -46,7 +46,7 @@ pub(crate) struct ClusterState {
     /// Of each endpoint, where a name has two; else empty.
     pub(crate) families: Vec<Option<Rc<Families>>>,
     pub(crate) load: Rc<Load>,
-    /// The own application behind the inbound listener, not a member of the mesh.
+    /// The local application behind the inbound listener, not a member of the mesh.
     pub(crate) is_app: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Draining: what is in flight is finished, nothing new is begun, then the process may end.
 //!
-//! Inbound connections are closed first, in the two steps of RFC 9113 6.8. The own application keeps its
+//! Inbound connections are closed first, in the two steps of RFC 9113 6.8. The local application keeps its
 //! outbound side for as long as it is there: finishing its work may need calls with pauses between them,
 //! and it cannot know that its sidecar has begun to leave. It is there while it holds a connection, idle
 //! or not, and for [`PAUSE`] after the last one has closed. When it is gone and no call is under way, or
@@ -71,7 +71,7 @@ impl Engine {
         self.is_outbound_told() && self.calls.is_empty() && !self.has_any_downstream()
     }
 
-    /// The own application is gone, or the drain's time is over. A new connection to its listener would
+    /// The local application is gone, or the drain's time is over. A new connection to its listener would
     /// be told to go at once, so the listener had better be closed.
     pub fn is_outbound_told(&self) -> bool {
         self.drain.is_some_and(|drain| drain.told != Told::Inbound)

@@ -194,7 +194,7 @@ fn a_sidecar_may_cancel_bursts_beside_as_many_missed_deadlines() {
             mesh.client().http2.reset(stream, ErrorCode::Cancel);
         }
         mesh.world.settle();
-        // The own application's budget is another: its connection is a new one each time.
+        // The local application's budget is another: its connection is a new one each time.
         mesh.client = mesh.world.connect(CALLER);
     }
     let calls = mesh.servers().into_iter();

@@ -1,8 +1,8 @@
 //! Received resources, validated one by one; the last good version of each is kept.
 //!
-//! The judgement is [`accept`]'s, the same as for documents. What is held because the server
-//! still sends it, and wanted by nobody, is not validated: it shall be in nobody's way. Decides
-//! nothing about what is wanted or in force.
+//! [`accept`] validates them, as it does documents. A resource that is cached only because the server
+//! still sends it, and is not wanted, is not validated, so that it cannot conflict with a wanted one.
+//! Decides nothing about what is wanted or in force.
 
 use std::collections::BTreeSet;
 
