@@ -30,7 +30,7 @@ const CLUSTER: &str = "echo";
 pub fn snapshot() -> Result<Snapshot, ConfigError> {
     Ok(Snapshot {
         version: "unary".to_owned(),
-        routes: RouteTable::build((0..SERVICES).map(host).collect())?,
+        routes: RouteTable::build((0..SERVICES).map(host).collect())?.into(),
         clusters: BTreeMap::from([(CLUSTER.to_owned(), Arc::new(cluster()))]),
         ..Snapshot::default()
     })

@@ -23,7 +23,7 @@ pub struct Snapshot {
     /// Content hash of what was accepted; shown by `/config` and in logs.
     pub version: String,
     /// Which call goes to which cluster, under which policy.
-    pub routes: RouteTable,
+    pub routes: Arc<RouteTable>,
     /// Every cluster a route may name, by name.
     pub clusters: BTreeMap<String, Arc<Cluster>>,
     /// What it means that a service is not in `routes`.
@@ -61,8 +61,11 @@ impl Snapshot {
 
     /// Takes over from the version in force the state that is shared by workers (retry budgets), so that a
     /// swap does not refill a spent budget, and since when each endpoint is known; others are known since
-    /// `now`.
+    /// `now`. Equal routes are the same ones, so that a change of endpoints leaves them alone.
     pub fn inherit(&mut self, previous: &Snapshot, now: Tick) {
+        if self.routes == previous.routes {
+            self.routes = Arc::clone(&previous.routes);
+        }
         for cluster in self.clusters.values_mut() {
             let known = previous.clusters.get(&cluster.name);
             Arc::make_mut(cluster).inherit_ages(known.map_or(&[], |it| &it.endpoints), now);

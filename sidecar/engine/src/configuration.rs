@@ -1,6 +1,7 @@
 //! The swap of configuration, and what is made of it on first use.
 //!
-//! A swap replaces one pointer and throws away the routes made from the old one; clusters in use are
+//! A swap replaces one pointer. Where the routes have changed, those made from the old ones are thrown away; where
+//! only endpoints have, all stay but those that lead to them. Clusters in use are
 //! renewed around the endpoints they keep. Calls hold what they started with; endpoints and connections
 //! live on by the new rules, as the table in `docs/CONFIG.md` says ("When a change holds").
 
@@ -92,10 +93,33 @@ impl Configuration {
             }
         }
         self.clusters = clusters;
-        self.routes.clear();
-        self.routes.resize_with(snapshot.routes.len(), || None);
+        if Arc::ptr_eq(&self.snapshot.routes, &snapshot.routes) {
+            self.forget_routes_to_changed_clusters(&snapshot);
+        } else {
+            self.routes.clear();
+            self.routes.resize_with(snapshot.routes.len(), || None);
+        }
         let before = std::mem::replace(&mut self.snapshot, snapshot);
         Swapped { before, removed }
+    }
+
+    /// The routes are the same; those whose clusters are too stay.
+    fn forget_routes_to_changed_clusters(&mut self, next: &Snapshot) {
+        let clusters = &self.clusters;
+        let is_same = |name: &str, known: &Option<Rc<ClusterState>>| match known {
+            Some(known) => clusters
+                .get(name)
+                .is_some_and(|next| Rc::ptr_eq(next, known)),
+            None => !next.clusters.contains_key(name),
+        };
+        for slot in &mut self.routes {
+            slot.take_if(|state| {
+                let clusters = state.route.clusters.iter().zip(&state.clusters);
+                !clusters
+                    .into_iter()
+                    .all(|(weighted, known)| is_same(&weighted.cluster, known))
+            });
+        }
     }
 
     /// The state of a route, made on its first use.
@@ -219,5 +243,81 @@ fn app_route(address: SocketAddr) -> RouteState {
         route,
         name: Arc::from("app"),
         clusters: vec![Some(Rc::new(cluster))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outrider_policy::{Authority, RouteTable, Target, VirtualHost};
+
+    use super::*;
+
+    /// Services, each at these ports.
+    fn snapshot(services: &[(&str, &[u16])]) -> Snapshot {
+        let route = |name: &str| Route {
+            name: name.to_owned(),
+            matches: RouteMatch::default(),
+            clusters: vec![WeightedCluster {
+                cluster: name.to_owned(),
+                weight: 1,
+            }],
+            policy: CallPolicy::default(),
+        };
+        let host = |(name, _): &(&str, &[u16])| VirtualHost {
+            name: (*name).to_owned(),
+            domains: vec![(*name).to_owned()],
+            routes: vec![route(name)],
+        };
+        let at = |port: &u16| Endpoint::at(SocketAddr::from(([10, 0, 0, 1], *port)));
+        let cluster = |(name, ports): &(&str, &[u16])| {
+            let cluster = Cluster {
+                name: (*name).to_owned(),
+                transport: Transport::Plaintext,
+                endpoints: ports.iter().map(at).collect(),
+                policy: outrider_policy::ClusterPolicy::default(),
+                unresolved: None,
+                budget_state: Arc::default(),
+            };
+            ((*name).to_owned(), Arc::new(cluster))
+        };
+        let routes = RouteTable::build(services.iter().map(host).collect());
+        Snapshot {
+            routes: routes.expect("a good table").into(),
+            clusters: services.iter().map(cluster).collect(),
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_change_of_endpoints_leaves_the_routes_to_other_services_alone() {
+        let mut configuration = Configuration::new(None);
+        configuration.swap(
+            Arc::new(snapshot(&[("orders", &[1]), ("stock", &[1])])),
+            Tick::ZERO,
+        );
+        let routes = |configuration: &mut Configuration| {
+            let routes = Arc::clone(&configuration.snapshot.routes);
+            ["orders", "stock"].map(|host| {
+                let target = Target {
+                    authority: &Authority::parse(host.as_bytes()).expect("an authority"),
+                    grpc_service: None,
+                };
+                let index = routes.find(target, b"/", false, |_| None);
+                configuration.route_state(index.expect("a route"))
+            })
+        };
+        let before = routes(&mut configuration);
+        let mut next = snapshot(&[("orders", &[1, 2]), ("stock", &[1])]);
+        next.inherit(&configuration.snapshot, Tick::ZERO);
+        configuration.swap(Arc::new(next), Tick::ZERO);
+        let after = routes(&mut configuration);
+        for (before, after) in before.iter().zip(&after) {
+            let is_same = Rc::ptr_eq(before, after);
+            assert_eq!(is_same, *before.name == *"stock", "{}", before.name);
+            assert_eq!(before.route, after.route);
+        }
+        let orders = after.iter().find(|state| *state.name == *"orders");
+        let cluster = orders.and_then(|state| state.clusters[0].as_ref());
+        assert_eq!(cluster.map(|cluster| cluster.endpoints.len()), Some(2));
     }
 }

@@ -75,7 +75,9 @@ fn snapshot(plan: &Plan, a: &[usize], b: &[usize], weights: (u32, u32)) -> Snaps
         .map(|(name, endpoints)| (name.to_owned(), Arc::new(cluster(plan, name, endpoints))));
     Snapshot {
         version: "simulated".to_owned(),
-        routes: RouteTable::build(vec![host(&plan.rules, weights)]).expect("a valid route table"),
+        routes: RouteTable::build(vec![host(&plan.rules, weights)])
+            .expect("a valid route table")
+            .into(),
         clusters: BTreeMap::from(clusters),
         inbound: listener(),
         outbound: listener(),

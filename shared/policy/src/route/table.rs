@@ -49,7 +49,7 @@ pub enum NoRoute {
 }
 
 /// All routes of a configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteTable {
     pub(super) by_host: FxHashMap<Box<str>, usize>,
     pub(super) by_grpc_service: FxHashMap<Box<str>, usize>,
@@ -58,7 +58,7 @@ pub struct RouteTable {
 }
 
 /// The routes of a service are `routes[first..end]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Service {
     pub(super) name: String,
     pub(super) first: u32,

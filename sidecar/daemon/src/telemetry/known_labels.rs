@@ -117,7 +117,7 @@ mod tests {
         };
         let routes = RouteTable::build(vec![host]).expect("the routes are good");
         KnownLabels::of(&Snapshot {
-            routes,
+            routes: routes.into(),
             ..Snapshot::default()
         })
     }

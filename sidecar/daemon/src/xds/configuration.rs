@@ -111,7 +111,7 @@ impl Configuration {
             // Where the local service is not known, what the whole mesh says holds.
             inbound: self.listener(inbound).unwrap_or(&outbound).clone(),
             outbound,
-            routes: self.routes.table.clone(),
+            routes: Arc::clone(&self.routes.table),
             clusters: clusters.collect(),
             ..Snapshot::default()
         }

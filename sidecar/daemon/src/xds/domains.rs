@@ -12,12 +12,13 @@ use outrider_policy::{RouteTable, VirtualHost};
 use outrider_proto::envoy::route::RouteConfiguration;
 use prost::Name;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Routes without conflicts, and the table that shows it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResolvedRoutes {
     pub routes: BTreeMap<String, AcceptedResource<Vec<VirtualHost>>>,
-    pub table: RouteTable,
+    pub table: Arc<RouteTable>,
 }
 
 /// Gives the routes without conflicts: of two, the unchanged one, else the first by name.
@@ -54,7 +55,7 @@ impl ResolvedRoutes {
         name: String,
         kept: AcceptedResource<Vec<VirtualHost>>,
     ) -> Result<(), Rejection> {
-        if let Err((host, error)) = self.table.add(kept.value.clone()) {
+        if let Err((host, error)) = Arc::make_mut(&mut self.table).add(kept.value.clone()) {
             let mut errors = Vec::new();
             Fields::root(&mut errors)
                 .at_index("virtual_hosts", host)

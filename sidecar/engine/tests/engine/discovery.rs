@@ -223,7 +223,7 @@ fn a_call_that_waited_is_under_the_policy_that_came() {
     mesh.client().call("orders", PLACE, &[], true);
     mesh.world.advance(Duration::from_secs(6));
     let mut known = orders(&[address(INSTANCE)]);
-    known.routes = limited(&known.routes, Duration::from_secs(5));
+    known.routes = limited(&known.routes, Duration::from_secs(5)).into();
     mesh.configure(known);
     let late = Outcome::Refused(Reason::DeadlineExceeded);
     assert_eq!(

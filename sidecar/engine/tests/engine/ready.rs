@@ -45,7 +45,7 @@ fn patient(endpoints: &[&str], transport: Transport) -> Snapshot {
         ],
     }]);
     Snapshot {
-        routes: routes.expect("a good table"),
+        routes: routes.expect("a good table").into(),
         ..Snapshot::clone(&snapshot(&endpoints, transport))
     }
 }

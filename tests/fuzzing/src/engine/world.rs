@@ -266,7 +266,7 @@ fn snapshot(which: usize) -> Arc<Snapshot> {
         budget_state: Arc::default(),
     };
     Arc::new(Snapshot {
-        routes: routes(),
+        routes: routes().into(),
         clusters: [("orders".to_owned(), Arc::new(cluster))].into(),
         ..known
     })

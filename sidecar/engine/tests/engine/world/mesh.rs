@@ -87,7 +87,7 @@ pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot>
     };
     Arc::new(Snapshot {
         version: "1".to_owned(),
-        routes: routes.expect("a good table"),
+        routes: routes.expect("a good table").into(),
         clusters: [("orders".to_owned(), Arc::new(cluster))].into(),
         ..Snapshot::default()
     })
