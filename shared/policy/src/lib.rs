@@ -11,6 +11,7 @@
 pub mod order;
 
 mod random;
+mod reason;
 mod tick;
 mod word;
 
@@ -78,6 +79,7 @@ pub use rate_limit::{
     FixedWindow, KeyTable, LimitField, LimitKey, LimitState, RateAlgorithm, RateLimit, RateVerdict,
     SlidingWindow, TokenBucket, WarmingBucket,
 };
+pub use reason::Reason;
 pub use retry::{
     AttemptEnd, BackOff, BudgetRules, CallFacts, Processed, Pushback, RetryBudget, RetryPolicy,
     StopReason, Verdict, decide_retry,

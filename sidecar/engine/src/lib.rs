@@ -33,10 +33,10 @@ pub use engine::Engine;
 pub use ids::{ConnectionId, Side};
 pub use net::tls::{MaterialError, TlsMaterial, anonymous_client};
 pub use outrider_http2::Foreign;
+pub use outrider_policy::Reason;
 #[cfg(any(test, feature = "simulation"))]
 pub use panic::failpoint::{Failpoint, InjectedPanic};
 pub use record::{
     AttemptRecord, CallRecord, ClusterGauge, Counters, EndCause, EndpointGauge, Gauges, Outcome,
     WAITED_FOR,
 };
-pub use refusal::Reason;

@@ -8,13 +8,13 @@
 use std::cmp::Reverse;
 
 use outrider_http2::StreamId;
-use outrider_policy::{Pressure, Tick};
+use outrider_policy::{Pressure, Reason, Tick};
 
 use crate::call::{AttemptError, Call};
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Scope};
 use crate::net::connection::{Connection, Role};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// What holds less is not worth a failed call. Bytes.
 const HELD_BYTES_MIN: usize = 4 << 10;

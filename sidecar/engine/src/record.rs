@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_identity::SpiffeId;
-use outrider_policy::{Class, Code, Tick, TraceContext};
+use outrider_policy::{Class, Code, Reason, Tick, TraceContext};
 
 use crate::config::Endpoint;
 use crate::ids::Side;
-use crate::refusal::Reason;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -160,7 +160,7 @@ impl World {
         };
         let rules = self.plan.rules;
         // Few streams are no reason: a call waits for one.
-        let narrow = rules.calls.min(rules.waiting) < self.calls.len() as u32;
+        let is_below_calls = |limit: u32| limit < self.calls.len() as u32;
         let ended = |end: &dyn Fn(DeliveryEnd) -> bool| {
             call.deliveries
                 .iter()
@@ -176,7 +176,8 @@ impl World {
             (Reason::UpstreamCancelled, may_be_reset),
             (Reason::UpstreamCalm, self.hostility.any_mad),
             (Reason::UpstreamInsecure, self.hostility.any_mad),
-            (Reason::Overloaded, narrow),
+            (Reason::CallsLimit, is_below_calls(rules.calls)),
+            (Reason::WaitingLimit, is_below_calls(rules.waiting)),
             (Reason::Draining, self.disturbed.is_some()),
             (
                 Reason::UpstreamProtocol,

@@ -101,9 +101,9 @@ fn tries() -> Vec<Case> {
     ]
 }
 
-fn is_refused(bed: &mut Bed) -> bool {
+fn is_refused(bed: &mut Bed, reason: Reason) -> bool {
     let last = bed.records().last().map(|record| record.outcome);
-    last == Some(Outcome::Refused(Reason::Overloaded))
+    last == Some(Outcome::Refused(reason))
 }
 
 fn ceilings() -> Vec<Case> {
@@ -120,7 +120,7 @@ fn ceilings() -> Vec<Case> {
         })
         .shows(|bed| {
             bed.begin("orders", GET, &[]);
-            is_refused(bed)
+            is_refused(bed, Reason::CallsLimit)
         }),
         Case::new(
             &["spec.limits.waiting"],
@@ -129,7 +129,7 @@ fn ceilings() -> Vec<Case> {
         )
         .shows(|bed| {
             bed.begin("orders", GET, &[]);
-            is_refused(bed)
+            is_refused(bed, Reason::WaitingLimit)
         }),
         // The call waits for a connection that is being made already.
         Case::new(&["spec.connectTimeout"], connect("1h"), connect("100ms"))
@@ -248,7 +248,7 @@ fn targets() -> Vec<Case> {
         .shows(|bed| {
             bed.begin("orders", GET, &[]);
             bed.begin("orders", GET, &[]);
-            is_refused(bed)
+            is_refused(bed, Reason::WaitingLimit)
         }),
     ]
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use outrider_http2::{Fields, StreamId};
 use outrider_policy::order::{INBOUND, OUTBOUND, Step};
-use outrider_policy::{Tick, TraceContext};
+use outrider_policy::{Reason, Tick, TraceContext};
 
 use super::grammar::is_grpc;
 use super::steps::{self, Context, Stop};
@@ -16,7 +16,7 @@ use crate::ids::{CallId, ConnectionId, Scope, Side};
 use crate::net::connection::Connection;
 use crate::panic::SENTENCE;
 use crate::panic::failpoint::Failpoint;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 impl Engine {
     /// A request head arrived: admits the call and starts its first attempt, or refuses it.

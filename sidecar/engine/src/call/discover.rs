@@ -10,7 +10,7 @@
 //!
 //! [`Settings::discovery_wait`]: crate::config::Settings::discovery_wait
 
-use outrider_policy::Limits;
+use outrider_policy::{Limits, Reason};
 
 use super::grammar::shown;
 use super::wait::{Missing, WaitKind};
@@ -20,7 +20,7 @@ use crate::config::Discovery;
 use crate::contract::Action;
 use crate::engine::Engine;
 use crate::ids::CallId;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// Names without a route that a worker has asked for. Each is a subscription that outlives its
 /// call, so callers that make names up must not get more.
@@ -46,20 +46,19 @@ impl Engine {
     /// Asks for a service, once; then says whether there is room for one more call to wait for it.
     /// Calls that are refused here find the answer at their next try.
     pub(super) fn check_discovery(&mut self, name: &str) -> Result<(), Refusal> {
-        let refused = |sentence| Err(Refusal::early(Reason::Overloaded, sentence));
         if !self.request_discovery(name) {
-            return refused(format!(
-                "{} is not known, and {WANTED_MAX} names that no service has were asked for already",
-                shown(name.as_bytes())
-            ));
+            let name = shown(name.as_bytes());
+            let sentence = format!(
+                "{name} is not known, and {WANTED_MAX} names that no service has were asked for already"
+            );
+            return Err(Refusal::early(Reason::DiscoveryNamesLimit, sentence));
         }
         let limit = Limits::default().waiting;
         let waiting = self.wanted.get(name).copied().unwrap_or_default();
         if waiting >= limit as usize {
-            return refused(format!(
-                "{limit} calls wait already for {}, which is not known yet",
-                shown(name.as_bytes())
-            ));
+            let name = shown(name.as_bytes());
+            let sentence = format!("{limit} calls wait already for {name}, which is not known yet");
+            return Err(Refusal::early(Reason::DiscoveryCallsLimit, sentence));
         }
         Ok(())
     }

@@ -4,12 +4,12 @@
 //! fact is known. Whether to try again is decided in `retry.rs`.
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{AttemptEnd, Class, Code, Processed, Tick, deadline};
+use outrider_policy::{AttemptEnd, Class, Code, Processed, Reason, Tick, deadline};
 
 use super::Call;
 use crate::engine::Engine;
 use crate::ids::CallId;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// How an attempt failed below the application.
 #[derive(Clone, Debug, PartialEq, Eq)]

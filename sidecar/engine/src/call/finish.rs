@@ -3,7 +3,7 @@
 //! Every way out of a call passes through [`Engine::end_call`] and [`Engine::record`], each once.
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{Class, Code, Tick};
+use outrider_policy::{Class, Code, Reason, Tick};
 
 use super::wait::Waited;
 use super::{Attempt, Call, Phase};
@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::ids::CallId;
 use crate::panic::failpoint::Failpoint;
 use crate::record::{AttemptRecord, CallRecord, Outcome};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// Peer-made text kept in a record. Octets.
 const RECORDED_TEXT_MAX: usize = 256;

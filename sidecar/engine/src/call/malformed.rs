@@ -5,9 +5,11 @@
 
 use outrider_http2::{ErrorCode, Fields, Malformed, StreamId};
 
+use outrider_policy::Reason;
+
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Side};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 impl Engine {
     /// A head that is malformed: there is no call, but an answer and a record.

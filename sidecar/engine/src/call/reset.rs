@@ -6,8 +6,9 @@
 
 use outrider_http2::{ErrorCode, ResetCause};
 
+use outrider_policy::Reason;
+
 use super::AttemptError;
-use crate::refusal::Reason;
 
 impl AttemptError {
     /// The stream is gone. `is_going`: the endpoint has said GOAWAY. `cause` is [`believed`].

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use outrider_http2::{Ends, Field, Fields};
 use outrider_policy::{
-    AttemptEnd, Class, Code, Origin, Processed, Pushback, classify_grpc, classify_http,
+    AttemptEnd, Class, Code, Origin, Processed, Pushback, Reason, classify_grpc, classify_http,
 };
 
 use super::Call;
@@ -17,7 +17,7 @@ use super::grammar::is_grpc_type;
 use super::last::{FinalPart, GRPC_STATUS};
 use crate::engine::Engine;
 use crate::ids::CallId;
-use crate::refusal::{BLAMELESS, Reason, Refusal, UNPROCESSED};
+use crate::refusal::{BLAMELESS, Refusal, UNPROCESSED};
 
 /// Largest response body held back for a possible retry. Bytes.
 const HELD_BYTES_MAX: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use outrider_policy::{
-    AttemptEnd, CallFacts, Class, Code, Processed, Verdict, deadline, decide_retry,
+    AttemptEnd, CallFacts, Class, Code, Processed, Reason, Verdict, deadline, decide_retry,
 };
 
 use super::wait::Waited;
@@ -15,7 +15,7 @@ use crate::cluster::ClusterState;
 use crate::engine::Engine;
 use crate::ids::{CallId, Side};
 use crate::panic::failpoint::Failpoint;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 use crate::timers::Timer;
 
 /// Another attempt, decided on and paid for.

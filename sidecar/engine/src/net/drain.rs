@@ -9,12 +9,12 @@
 use std::time::Duration;
 
 use outrider_http2::{ErrorCode, GoawayKind};
-use outrider_policy::Tick;
+use outrider_policy::{Reason, Tick};
 
 use crate::engine::Engine;
 use crate::ids::{ConnectionId, Scope, Side};
 use crate::net::connection::{DrainStep, Role};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 use crate::timers::Timer;
 
 /// A peer that does not answer the ping of the first step gets the second after this long.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use outrider_http2 as http2;
-use outrider_policy::{Admission, Class};
+use outrider_policy::{Admission, Class, Reason};
 
 use crate::call::{AttemptError, WaitKind, Waited};
 use crate::cluster::{ClusterState, EndpointState};
@@ -17,7 +17,6 @@ use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId};
 use crate::net::connection::{Connection, Role, Stage, Upstream};
 use crate::net::tls::Transport;
-use crate::refusal::Reason;
 
 /// How long no connection is added to those that an endpoint has when one could not be made: it
 /// takes no more of them, and calls wait for what they have.

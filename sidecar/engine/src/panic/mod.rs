@@ -16,7 +16,7 @@ mod rebuild;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use outrider_policy::{Class, Code};
+use outrider_policy::{Class, Code, Reason};
 
 use crate::call::AttemptError;
 use crate::contract::{Action, Contained};
@@ -24,7 +24,7 @@ use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Scope};
 use crate::net::connection::Role;
 use crate::record::Outcome;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// The message to the caller; the place of the panic is in the log of the sidecar.
 pub(crate) const SENTENCE: &str = "this sidecar has a bug that ended the call; its log says where";

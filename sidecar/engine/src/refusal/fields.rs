@@ -5,8 +5,9 @@
 use std::fmt::Write;
 
 use outrider_http2::{Field, Fields};
+use outrider_policy::Reason;
 
-use super::{BLAMELESS, Reason, Refusal, UNPROCESSED};
+use super::{BLAMELESS, Refusal, UNPROCESSED};
 
 /// The trailers-only answer for gRPC callers (gRPC over HTTP/2, "Responses").
 pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
@@ -48,7 +49,7 @@ pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields,
         b"content-length",
         body.len().to_string().as_bytes(),
     );
-    if matches!(refusal.reason, Reason::Overloaded | Reason::MemoryLimit) {
+    if refusal.reason.is_limit() {
         // RFC 9110 10.2.3 counts in whole seconds.
         push(&mut fields, b"retry-after", b"1");
     }
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     fn overloaded() -> Refusal {
-        Refusal::early(Reason::Overloaded, "inventory has 1024 calls in flight")
+        Refusal::early(Reason::CallsLimit, "inventory has 1024 calls in flight")
     }
 
     #[test]
@@ -146,7 +147,7 @@ mod tests {
         let said = fields.find(b"grpc-message").unwrap_or_default();
         assert_eq!(
             said,
-            b"orders/outbound: inventory has 1024 calls in flight [OVERLOADED]"
+            b"orders/outbound: inventory has 1024 calls in flight [CALLS_LIMIT]"
         );
         assert_eq!(fields.find(UNPROCESSED), None);
     }
@@ -159,7 +160,7 @@ mod tests {
         assert_eq!(fields.find(UNPROCESSED), Some(&b"1"[..]));
         assert_eq!(
             body,
-            "{\"error\":\"inventory has 1024 calls in flight\",\"reason\":\"OVERLOADED\",\"hop\":\"orders/outbound\"}\n"
+            "{\"error\":\"inventory has 1024 calls in flight\",\"reason\":\"CALLS_LIMIT\",\"hop\":\"orders/outbound\"}\n"
         );
     }
 

@@ -156,7 +156,7 @@ fn a_call_goes_on_under_the_configuration_that_came_while_it_waited_for_its_time
     }));
     mesh.world.advance(Duration::from_millis(10));
     let refused = (
-        Outcome::Refused(Reason::Overloaded),
+        Outcome::Refused(Reason::CallsLimit),
         Code::ResourceExhausted,
     );
     assert_eq!(last_outcome(&mesh), Some(refused));
@@ -181,7 +181,7 @@ fn a_call_counts_as_in_flight_once_it_has_waited_for_its_time() {
     mesh.world.advance(Duration::from_millis(10));
     assert_eq!(reached(&mesh), BURST + 2, "the third is over the limit");
     let refused = (
-        Outcome::Refused(Reason::Overloaded),
+        Outcome::Refused(Reason::CallsLimit),
         Code::ResourceExhausted,
     );
     assert_eq!(last_outcome(&mesh), Some(refused));

@@ -286,7 +286,7 @@ fn as_many_calls_wait_for_a_name_as_wait_for_a_service() {
     }
     mesh.world.settle();
     let refused = (
-        Outcome::Refused(Reason::Overloaded),
+        Outcome::Refused(Reason::DiscoveryCallsLimit),
         Code::ResourceExhausted,
     );
     assert_eq!(mesh.outcome(Side::Outbound), [refused]);

@@ -90,7 +90,7 @@ fn the_ceiling_on_waiting_calls_holds_without_endpoints_too() {
         ..ClusterPolicy::default()
     };
     mesh.configure(known);
-    let refused = Outcome::Refused(Reason::Overloaded);
+    let refused = Outcome::Refused(Reason::WaitingLimit);
     for turn in 1..=2 {
         let first = mesh.client().call("orders", PLACE, &[], true);
         mesh.client().call("orders", PLACE, &[], true);

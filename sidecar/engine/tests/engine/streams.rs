@@ -215,7 +215,7 @@ fn waiting_calls_without_a_deadline_are_bounded_in_count_and_may_be_cancelled() 
     assert_eq!(mesh.outcome(Side::Outbound), [], "they wait");
     numbered(&mut mesh, 3);
     let full = (
-        Outcome::Refused(Reason::Overloaded),
+        Outcome::Refused(Reason::WaitingLimit),
         Code::ResourceExhausted,
     );
     assert_eq!(mesh.outcome(Side::Outbound), [full]);

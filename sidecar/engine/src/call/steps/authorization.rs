@@ -5,12 +5,13 @@
 
 use outrider_policy::{
     AuthorizationCall, AuthorizationPolicies, AuthorizationVerdict, CallerIdentity, GrpcPath,
+    Reason,
 };
 
 use super::Context;
 use super::route::joined;
 use crate::call::Call;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 pub(super) fn check(context: &Context<'_>, call: &Call) -> Result<(), Refusal> {
     let policies = &context.configuration.snapshot.inbound.authorization;

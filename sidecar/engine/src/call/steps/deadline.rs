@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use outrider_policy::{deadline, timeout};
+use outrider_policy::{Reason, deadline, timeout};
 
 use super::Context;
 use crate::call::Call;
 use crate::call::grammar::shown;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// It counts from the first HEADERS, whatever was waited for since.
 pub(in crate::call) fn set(context: &Context<'_>, call: &mut Call) -> Result<(), Refusal> {

@@ -1,10 +1,10 @@
 //! Refuses what is outside the grammar of gRPC and HTTP, before anything reads it twice.
 
-use outrider_policy::{GrpcPath, check_plain_path};
+use outrider_policy::{GrpcPath, Reason, check_plain_path};
 
 use crate::call::Call;
 use crate::call::grammar::{is_list, shown};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 pub(super) fn check(call: &Call) -> Result<(), Refusal> {
     // Two parsers could each believe another one, and one of them would not see gRPC.

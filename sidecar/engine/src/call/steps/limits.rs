@@ -1,7 +1,9 @@
 //! The ceiling on calls in flight to one cluster.
 
+use outrider_policy::Reason;
+
 use crate::call::Call;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 pub(super) fn check(call: &Call) -> Result<(), Refusal> {
     let Some(cluster) = &call.cluster else {
@@ -15,5 +17,5 @@ pub(super) fn check(call: &Call) -> Result<(), Refusal> {
         "{} has {in_flight} calls in flight, the limit is {limit}",
         cluster.name
     );
-    Err(Refusal::early(Reason::Overloaded, sentence))
+    Err(Refusal::early(Reason::CallsLimit, sentence))
 }

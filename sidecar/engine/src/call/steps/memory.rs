@@ -1,10 +1,10 @@
 //! A new call under memory pressure is refused before it costs more than its head.
 
-use outrider_policy::Pressure;
+use outrider_policy::{Pressure, Reason};
 
 use super::Context;
 use crate::call::Call;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// The probe by which the mesh and its operators learn that we live (gRPC health checking).
 const HEALTH: &[u8] = b"/grpc.health.v1.Health/Check";

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use outrider_http2::Fields;
-use outrider_policy::{Authority, GrpcPath, NoRoute, Target, pick_weighted};
+use outrider_policy::{Authority, GrpcPath, NoRoute, Reason, Target, pick_weighted};
 
 use super::{Context, Stop};
 use crate::call::Call;
@@ -12,7 +12,7 @@ use crate::call::grammar::shown;
 use crate::call::wait::Missing;
 use crate::config::Discovery;
 use crate::configuration::{Configuration, RouteState};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// The first rule that matches, of the service that the authority or the path names.
 pub(super) fn outbound(context: &mut Context<'_>, call: &mut Call) -> Result<(), Stop> {

@@ -67,7 +67,7 @@ mod tests {
 
     use outrider_http2::{self as http2, Field, Fields};
     use outrider_policy::order::Step;
-    use outrider_policy::{ClusterPolicy, Limits, Tick};
+    use outrider_policy::{ClusterPolicy, Limits, Reason, Tick};
 
     use super::*;
     use crate::call::WaitKind;
@@ -76,7 +76,6 @@ mod tests {
     use crate::contract::Action;
     use crate::ids::Side;
     use crate::record::{CallRecord, Outcome};
-    use crate::refusal::Reason;
 
     const PAUSE: Duration = Duration::from_millis(10);
 
@@ -141,7 +140,7 @@ mod tests {
         let mut engine = paused(&cluster, 3, None);
         assert_eq!(cluster.load.waiting.get(), 2);
         let refused: Vec<_> = records(&mut engine).iter().map(|it| it.outcome).collect();
-        assert_eq!(refused, [Outcome::Refused(Reason::Overloaded)]);
+        assert_eq!(refused, [Outcome::Refused(Reason::WaitingLimit)]);
     }
 
     #[test]

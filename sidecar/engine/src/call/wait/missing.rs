@@ -1,13 +1,12 @@
 //! What a call waits for, and what that means: its words, its line, the reason if it does not come.
 
-use outrider_policy::Tick;
 use outrider_policy::order::Step;
+use outrider_policy::{Reason, Tick};
 
 use crate::call::grammar::shown;
 use crate::cluster::ClusterState;
 use crate::cluster::lines::Line;
 use crate::record::WAITED_FOR;
-use crate::refusal::Reason;
 
 /// What a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,14 +13,14 @@ mod missing;
 
 use std::rc::Rc;
 
-use outrider_policy::Tick;
+use outrider_policy::{Reason, Tick};
 
 use super::Phase;
 use crate::cluster::ClusterState;
 use crate::cluster::lines::Ticket;
 use crate::engine::Engine;
 use crate::ids::CallId;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 use crate::timers::{Timer, TimerKey};
 
 pub(super) use missing::Missing;
@@ -51,7 +51,7 @@ impl Engine {
             return Ok(());
         }
         let sentence = format!("{limit} calls wait for {} already", cluster.name);
-        Err(Refusal::early(Reason::Overloaded, sentence))
+        Err(Refusal::early(Reason::WaitingLimit, sentence))
     }
 
     /// Its place in every line, kept from its first wait on.

@@ -2,12 +2,14 @@
 
 use outrider_http2::{ErrorCode, GoawayKind};
 
+use outrider_policy::Reason;
+
 use crate::call::AttemptError;
 use crate::engine::Engine;
 use crate::ids::ConnectionId;
 use crate::net::connection::{DrainStep, Role};
 use crate::record::EndCause;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// The reason that calls get when the peer of their connection is no longer trusted.
 const UNBELIEVED: &str = "the certificate at the other end of this connection has ended";

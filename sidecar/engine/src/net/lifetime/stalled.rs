@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use outrider_http2::{ErrorCode, StreamId};
 
+use outrider_policy::Reason;
+
 use crate::engine::Engine;
 use crate::ids::ConnectionId;
 use crate::net::connection::Role;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// Between sidecars a stream may be stuck so many times longer: an hour by default.
 const BETWEEN_SIDECARS: u32 = 12;
