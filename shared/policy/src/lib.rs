@@ -28,6 +28,7 @@ mod authorization;
 mod call_policy;
 mod cluster_policy;
 pub mod deadline;
+mod decision;
 mod family;
 mod lifetimes;
 mod limits;
@@ -61,6 +62,7 @@ pub use call_policy::CallPolicy;
 pub use classify::{Class, Origin, classify_grpc, classify_http};
 pub use cluster_policy::ClusterPolicy;
 pub use code::{Code, CodeSet};
+pub use decision::{Decision, Policy, PolicyVerdict, Rule, Trail};
 pub use error::ConfigError;
 pub use family::Family;
 pub use health::{

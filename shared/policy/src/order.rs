@@ -29,6 +29,23 @@ pub enum Step {
     Limits,
 }
 
+impl Step {
+    /// The word used in metrics, spans and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Grammar => "grammar",
+            Step::Memory => "memory",
+            Step::Route => "route",
+            Step::OwnService => "own_service",
+            Step::Authorization => "authorization",
+            Step::Sampling => "sampling",
+            Step::Deadline => "deadline",
+            Step::Hold => "hold",
+            Step::Limits => "limits",
+        }
+    }
+}
+
 /// From our application towards the mesh.
 pub const OUTBOUND: [Step; 7] = [
     Step::Grammar,

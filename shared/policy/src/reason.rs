@@ -3,7 +3,8 @@
 //! The names are in bodies, logs and metrics, and `docs/ERRORS.md` says of each what to do. Status mapping:
 //! gRPC's `statuscodes.md`.
 
-use crate::{Class, Code, Origin, classify_grpc};
+use crate::order::Step;
+use crate::{Class, Code, Origin, Policy, classify_grpc};
 
 /// Why we answered instead of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +116,33 @@ impl Reason {
             Reason::Draining => "DRAINING",
             Reason::SidecarFault => "SIDECAR_FAULT",
         }
+    }
+
+    /// The policy that refuses for this reason. `None`: an accident, which no policy decides.
+    pub fn policy(self) -> Option<Policy> {
+        let step = match self {
+            Reason::NoRoute
+            | Reason::NotDiscovered
+            | Reason::DiscoveryCallsLimit
+            | Reason::DiscoveryNamesLimit => Step::Route,
+            Reason::BadRequest | Reason::Malformed | Reason::HeadersTooLarge => Step::Grammar,
+            Reason::BadTimeout | Reason::DeadlineExceeded => Step::Deadline,
+            Reason::CallsLimit | Reason::WaitingLimit => Step::Limits,
+            Reason::MemoryLimit => Step::Memory,
+            Reason::Denied => Step::Authorization,
+            Reason::NoEndpoint
+            | Reason::UpstreamFailed
+            | Reason::NoSocket
+            | Reason::UpstreamReset
+            | Reason::UpstreamCancelled
+            | Reason::UpstreamCalm
+            | Reason::UpstreamInsecure
+            | Reason::UpstreamProtocol
+            | Reason::Stalled
+            | Reason::Draining
+            | Reason::SidecarFault => return None,
+        };
+        Some(Policy::Step(step))
     }
 
     /// The gRPC status we answer with.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use outrider_engine::{CallRecord, Outcome, Side};
-use outrider_policy::{Class, Code, Tick, TraceContext};
+use outrider_policy::{Class, Code, Tick, TraceContext, Trail};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 
 use crate::options::IdentityFiles;
@@ -77,6 +77,7 @@ pub fn record() -> CallRecord {
         trace: TraceContext::root(1, 2, true),
         parent_span: None,
         attempt_records: Vec::new(),
+        trail: Trail::default(),
         request_id: String::new(),
         detail: None,
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outrider_identity::SpiffeId;
-use outrider_policy::{Class, Code, Reason, Tick, TraceContext};
+use outrider_policy::{Class, Code, Reason, Tick, TraceContext, Trail};
 
 use crate::config::Endpoint;
 use crate::ids::Side;
@@ -99,6 +99,8 @@ pub struct CallRecord {
     pub attempt_records: Vec<AttemptRecord>,
     /// `x-request-id`, as received or made here.
     pub request_id: String,
+    /// What policies decided about it.
+    pub trail: Trail,
     /// The sentence of our refusal, for the log.
     pub detail: Option<String>,
 }

@@ -7,7 +7,7 @@
 mod fields;
 
 use outrider_http2::ErrorCode;
-use outrider_policy::{Class, Reason};
+use outrider_policy::{Class, Reason, Rule};
 
 pub(crate) use fields::{grpc_answer, grpc_trailers, plain_answer};
 
@@ -25,6 +25,8 @@ pub(crate) struct Refusal {
     pub(crate) class: Class,
     /// The code with which the endpoint reset the stream, where that is what happened.
     pub(crate) reset: Option<ErrorCode>,
+    /// Which rule of a policy refused.
+    pub(crate) rule: Rule,
 }
 
 impl Refusal {
@@ -50,6 +52,7 @@ impl Refusal {
             unprocessed: false,
             class: reason.class(),
             reset: None,
+            rule: Rule::Fixed(reason.name()),
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{AttemptEnd, CallFacts, Processed, Pushback, RetryPolicy};
-use crate::{Class, Code, Origin, classify_grpc};
+use crate::{Class, Code, Origin, Rule, classify_grpc};
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,23 @@ pub enum StopReason {
     AttemptsSpent,
     /// The deadline comes before the next attempt could start.
     NoTimeLeft,
+}
+
+impl StopReason {
+    /// Which rule kept the call from a retry. `None`: there was nothing to retry, or it is not for us to do.
+    pub fn rule(self) -> Option<Rule> {
+        let name = match self {
+            StopReason::Succeeded | StopReason::NotOurTier | StopReason::NotRetryable => {
+                return None;
+            }
+            StopReason::Committed => "committed",
+            StopReason::NotReplayable => "not_replayable",
+            StopReason::PushedBack => "pushed_back",
+            StopReason::AttemptsSpent => "attempts_spent",
+            StopReason::NoTimeLeft => "no_time_left",
+        };
+        Some(Rule::Fixed(name))
+    }
 }
 
 /// Decides whether to try again.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use outrider_engine::{CallRecord, Outcome};
+use outrider_policy::Decision;
 use serde::Serialize;
 
 use crate::clock::Clock;
@@ -32,6 +33,7 @@ pub struct Line<'a> {
     outcome: &'static str,
     reason: Option<&'static str>,
     detail: Option<&'a str>,
+    decisions: Vec<String>,
     attempts: u32,
     retries: u32,
     request_bytes: u64,
@@ -67,6 +69,7 @@ impl<'a> Line<'a> {
             outcome,
             reason,
             detail: record.detail.as_deref(),
+            decisions: decisions(record),
             attempts: record.attempts,
             retries: record.retries,
             request_bytes: record.request_bytes,
@@ -82,6 +85,11 @@ impl<'a> Line<'a> {
                 .map(|deadline| milliseconds(record.ended.since(deadline))),
         }
     }
+}
+
+fn decisions(record: &CallRecord) -> Vec<String> {
+    let decisions = record.trail.decisions().iter();
+    decisions.map(Decision::to_string).collect()
 }
 
 fn outcome(outcome: Outcome) -> (&'static str, Option<&'static str>) {

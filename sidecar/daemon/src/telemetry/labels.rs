@@ -82,6 +82,15 @@ pub struct RefusalLabels {
     pub reason: &'static str,
 }
 
+/// Decisions by policy, verdict and rule. The configuration names rules.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DecisionLabels {
+    pub side: &'static str,
+    pub policy: &'static str,
+    pub verdict: &'static str,
+    pub rule: Arc<str>,
+}
+
 /// By listener and result; both are closed lists.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct HandshakeLabels {
@@ -131,6 +140,15 @@ impl Labels for CallLabels {
             method: Arc::clone(&other),
             code: self.code,
             peer: other,
+        }
+    }
+}
+
+impl Labels for DecisionLabels {
+    fn capped(&self) -> DecisionLabels {
+        DecisionLabels {
+            rule: Arc::from(OTHER),
+            ..self.clone()
         }
     }
 }

@@ -17,9 +17,9 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::bounded_family::BoundedFamily;
 use super::labels::{
-    CallLabels, CauseLabels, EndLabels, EndedLabels, EndpointLabels, ForeignLabels, GivenUpLabels,
-    HandshakeLabels, Labels, LimitLabels, MethodLabels, MissingLabels, RefusalLabels, ResultLabels,
-    ServiceLabels, SideLabels, WaitLabels,
+    CallLabels, CauseLabels, DecisionLabels, EndLabels, EndedLabels, EndpointLabels, ForeignLabels,
+    GivenUpLabels, HandshakeLabels, Labels, LimitLabels, MethodLabels, MissingLabels,
+    RefusalLabels, ResultLabels, ServiceLabels, SideLabels, WaitLabels,
 };
 use crate::member::MemberStatus;
 
@@ -28,6 +28,9 @@ pub(super) const CALL_SETS_MAX: usize = 2_400;
 
 /// Label sets of the latency histogram, 19 series each.
 const DURATION_SETS_MAX: usize = 80;
+
+/// Label sets of the decisions. Some thirty are fixed, the others are rules that the configuration names.
+const DECISION_SETS_MAX: usize = 150;
 
 /// Label sets of a family by service, of which there are five.
 const SERVICE_SETS_MAX: usize = 150;
@@ -51,6 +54,8 @@ pub struct Metrics {
     pub(super) request_bytes: BoundedFamily<ServiceLabels, Counter>,
     pub(super) response_bytes: BoundedFamily<ServiceLabels, Counter>,
     pub(super) refusals: Family<RefusalLabels, Counter>,
+    pub(super) decisions: BoundedFamily<DecisionLabels, Counter>,
+    pub(super) decisions_dropped: Counter,
     pub(super) cancelled: Family<SideLabels, Counter>,
     pub(super) overrun_max: Family<SideLabels, FloatGauge>,
     pub(super) calls_active: Gauge,
@@ -116,6 +121,8 @@ impl Metrics {
             request_bytes: bounded(r, "request_bytes", "Request body octets received from callers", SERVICE_SETS_MAX),
             response_bytes: bounded(r, "response_bytes", "Response body octets passed to callers", SERVICE_SETS_MAX),
             refusals: register(r, "refusals", "Calls answered by this sidecar instead of the application", Family::default()),
+            decisions: bounded(r, "policy_decisions", "What policies decided about calls that ended", DECISION_SETS_MAX),
+            decisions_dropped: register(r, "policy_decisions_dropped", "Decisions beyond the first eight of a call", Counter::default()),
             cancelled: register(r, "cancelled_calls", "Calls their caller gave up", Family::default()),
             overrun_max: register(r, "deadline_overrun_max_seconds", "Longest time a call lived past its deadline, since the start", Family::default()),
             calls_active: register(r, "calls_active", "Calls alive", Gauge::default()),

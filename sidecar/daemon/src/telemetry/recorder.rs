@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::access_log::AccessLogWriter;
 use super::known_labels::KnownLabels;
-use super::labels::{CallLabels, RefusalLabels, SideLabels};
+use super::labels::{CallLabels, DecisionLabels, RefusalLabels, SideLabels};
 use super::metrics::Metrics;
 use super::peers::Peers;
 use super::series::SeriesCache;
@@ -82,6 +82,21 @@ impl Recorder {
         series.request_bytes.inc_by(record.request_bytes);
         series.response_bytes.inc_by(record.response_bytes);
         self.count_end(record);
+        self.count_decisions(record);
+    }
+
+    fn count_decisions(&self, record: &CallRecord) {
+        for decision in record.trail.decisions() {
+            let labels = DecisionLabels {
+                side: record.side.name(),
+                policy: decision.policy.name(),
+                verdict: decision.verdict.name(),
+                rule: Arc::from(decision.rule.as_str()),
+            };
+            self.metrics.decisions.of(&labels).inc();
+        }
+        let dropped = u64::from(record.trail.dropped());
+        self.metrics.decisions_dropped.inc_by(dropped);
     }
 
     fn count_end(&self, record: &CallRecord) {
@@ -159,7 +174,8 @@ mod tests {
     use crate::testing::record;
     use outrider_engine::Reason;
     use outrider_identity::SpiffeId;
-    use outrider_policy::{Code, Tick};
+    use outrider_policy::order::Step;
+    use outrider_policy::{Code, Decision, Policy, PolicyVerdict, Rule, Tick, Trail};
     use std::time::Duration;
 
     fn metrics_after(records: &[CallRecord]) -> String {
@@ -235,6 +251,25 @@ mod tests {
             &text,
             r#"outrider_calls_total{side="outbound",service="other",method="http",code="HTTP_5XX",peer="none"} 1"#,
         );
+    }
+
+    #[test]
+    fn decisions_are_counted_by_policy_verdict_and_rule() {
+        let decision = Decision {
+            policy: Policy::Step(Step::Limits),
+            verdict: PolicyVerdict::Refused,
+            rule: Rule::Fixed("CALLS_LIMIT"),
+        };
+        let mut trail = Trail::default();
+        for _ in 0..10 {
+            trail.note(decision.clone());
+        }
+        let text = metrics_after(&[CallRecord { trail, ..record() }]);
+        has(
+            &text,
+            r#"outrider_policy_decisions_total{side="outbound",policy="limits",verdict="refused",rule="CALLS_LIMIT"} 8"#,
+        );
+        has(&text, "outrider_policy_decisions_dropped_total 2");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Our own answer to a caller: said on its stream, whatever the call had reached.
 
 use outrider_http2::{Ends, ErrorCode, StreamId};
-use outrider_policy::Class;
+use outrider_policy::{Class, PolicyVerdict};
 
 use super::Call;
 use crate::engine::Engine;
@@ -10,7 +10,7 @@ use crate::record::Outcome;
 use crate::refusal::{Refusal, grpc_answer, grpc_trailers, plain_answer};
 
 impl Engine {
-    /// Refuses a call that was not admitted.
+    /// Refuses a call that was not admitted, or is over. Every refusal passes here.
     pub(crate) fn refuse(&mut self, mut call: Box<Call>, refusal: Refusal) {
         // Whatever becomes of the answer, the record is made.
         self.in_scope(Scope::UnkeptCall, |engine| {
@@ -22,8 +22,12 @@ impl Engine {
             sentence,
             detail,
             class,
+            rule,
             ..
         } = refusal;
+        if let Some(policy) = reason.policy() {
+            call.note(policy, PolicyVerdict::Refused, rule);
+        }
         self.record(
             call,
             Outcome::Refused(reason),

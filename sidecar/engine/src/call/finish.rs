@@ -150,13 +150,17 @@ impl Engine {
     /// Makes the one record of a call that has left.
     pub(crate) fn record(
         &mut self,
-        call: Box<Call>,
+        mut call: Box<Call>,
         outcome: Outcome,
         code: Code,
         class: Class,
         detail: Option<String>,
     ) {
         let downstream = call.downstream;
+        let history = call.history.take();
+        let (attempt_records, trail) = history.map_or_else(Default::default, |history| {
+            (history.attempt_records, history.trail)
+        });
         let record = CallRecord {
             side: call.side,
             caller: call.caller_address,
@@ -194,9 +198,8 @@ impl Engine {
                 None => text(&call, b"x-request-id"),
             },
             detail,
-            attempt_records: call
-                .history
-                .map_or_else(Vec::new, |history| history.attempt_records),
+            attempt_records,
+            trail,
         };
         self.actions.push_back(Action::Record(Box::new(record)));
         self.connection_drained(downstream);

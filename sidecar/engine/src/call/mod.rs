@@ -41,7 +41,9 @@ use std::time::Duration;
 
 use outrider_http2::{Fields, StreamId};
 use outrider_identity::SpiffeId;
-use outrider_policy::{Admission, Tick, TraceContext};
+use outrider_policy::{
+    Admission, Decision, Policy, PolicyVerdict, Rule, Tick, TraceContext, Trail,
+};
 
 use crate::cluster::lines::Ticket;
 use crate::cluster::{ClusterState, EndpointState};
@@ -105,7 +107,7 @@ pub(crate) struct Call {
     pub(crate) history: Option<Box<CallHistory>>,
 }
 
-/// What a call has behind it that waits, failed somewhere or is traced. Boxed, because an application
+/// What a call has behind it that a policy touched, that failed somewhere or is traced. Boxed, because an application
 /// may hold thousands of calls.
 #[derive(Default)]
 pub(crate) struct CallHistory {
@@ -119,6 +121,8 @@ pub(crate) struct CallHistory {
     pub(crate) tried: Vec<SocketAddr>,
     /// Attempts that are over, for the record.
     pub(crate) attempt_records: Vec<AttemptRecord>,
+    /// What policies decided about the call, for the record.
+    pub(crate) trail: Trail,
 }
 
 /// Where a call is between two events.
@@ -184,6 +188,15 @@ pub(crate) struct Attempt {
 impl Call {
     pub(crate) fn history_mut(&mut self) -> &mut CallHistory {
         self.history.get_or_insert_default()
+    }
+
+    /// A policy has decided something about the call.
+    pub(crate) fn note(&mut self, policy: Policy, verdict: PolicyVerdict, rule: Rule) {
+        self.history_mut().trail.note(Decision {
+            policy,
+            verdict,
+            rule,
+        });
     }
 
     /// Endpoints that failed this call.

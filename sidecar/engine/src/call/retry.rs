@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use outrider_policy::{
-    AttemptEnd, CallFacts, Class, Code, Processed, Reason, Verdict, deadline, decide_retry,
+    AttemptEnd, CallFacts, Class, Code, Policy, PolicyVerdict, Processed, Reason, Rule, Verdict,
+    deadline, decide_retry,
 };
 
 use super::wait::Waited;
@@ -53,12 +54,17 @@ impl Engine {
         let random = self.random.next_u64();
         let call = self.calls.at(id)?;
         let policy = &call.route.as_ref()?.route.policy.retry;
-        match decide_retry(policy, &facts(call, self.now), end, random) {
-            Verdict::Stop(_) => None,
-            Verdict::Retry { after, free } => {
-                (free || self.spend_budget(id)).then_some(Retry { after, free })
+        let stopped = match decide_retry(policy, &facts(call, self.now), end, random) {
+            Verdict::Retry { after, free } if free || self.spend_budget(id) => {
+                return Some(Retry { after, free });
             }
+            Verdict::Retry { .. } => Some((Policy::RetryBudget, Rule::Fixed("spent"))),
+            Verdict::Stop(reason) => reason.rule().map(|rule| (Policy::Retry, rule)),
+        };
+        if let (Some((policy, rule)), Some(call)) = (stopped, self.calls.at_mut(id)) {
+            call.note(policy, PolicyVerdict::Limited, rule);
         }
+        None
     }
 
     fn has_waited_until_ready(&self, id: CallId) -> bool {

@@ -119,7 +119,10 @@ fn a_call_that_waited_for_its_time_goes_on_and_its_wait_is_recorded() {
         .records
         .iter()
         .rfind(|it| it.side == Side::Outbound);
-    assert_eq!(record.expect("a record").waited, Duration::from_millis(10));
+    let record = record.expect("a record");
+    assert_eq!(record.waited, Duration::from_millis(10));
+    let decided = record.trail.decisions()[0].to_string();
+    assert_eq!(decided, "hold:waited:rapid_resets");
     mesh.assert_quiet();
 }
 

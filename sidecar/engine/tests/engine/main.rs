@@ -8,6 +8,7 @@ mod balance;
 mod blame;
 mod call;
 mod cancels;
+mod decisions;
 mod discovery;
 mod drain;
 mod dribble;

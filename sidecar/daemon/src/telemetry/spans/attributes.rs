@@ -6,16 +6,17 @@
 
 use std::net::SocketAddr;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value};
 use opentelemetry_semantic_conventions::attribute as semconv;
 use outrider_engine::{CallRecord, Outcome, Side};
-use outrider_policy::Code;
+use outrider_policy::{Code, Decision};
 
 const ROUTE: &str = "outrider.route";
 const SERVICE: &str = "outrider.service";
 const PEER: &str = "outrider.peer";
 const OUTCOME: &str = "outrider.outcome";
 const REASON: &str = "outrider.reason";
+const DECISIONS: &str = "outrider.decisions";
 const RETRIES: &str = "outrider.retries";
 const WAITED: &str = "outrider.waited_ms";
 const REQUEST_ID: &str = "outrider.request_id";
@@ -43,6 +44,7 @@ impl Attributes {
         attributes.maybe(SERVICE, record.cluster.as_deref());
         attributes.maybe(PEER, record.peer.as_deref().map(|peer| peer.as_str()));
         attributes.outcome(record.outcome);
+        attributes.decisions(record.trail.decisions());
         if record.side == Side::Outbound {
             attributes.number(RETRIES, i64::from(record.retries));
         }
@@ -138,6 +140,17 @@ impl Attributes {
         };
         self.text(OUTCOME, word);
         self.maybe(REASON, reason);
+    }
+
+    fn decisions(&mut self, decisions: &[Decision]) {
+        if decisions.is_empty() {
+            return;
+        }
+        let text = |decision: &Decision| AnyValue {
+            value: Some(Value::StringValue(decision.to_string())),
+        };
+        let values = decisions.iter().map(text).collect();
+        self.add(DECISIONS, Value::ArrayValue(ArrayValue { values }));
     }
 
     fn maybe(&mut self, key: &str, text: Option<&str>) {

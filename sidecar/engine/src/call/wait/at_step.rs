@@ -67,7 +67,7 @@ mod tests {
 
     use outrider_http2::{self as http2, Field, Fields};
     use outrider_policy::order::Step;
-    use outrider_policy::{ClusterPolicy, Limits, Reason, Tick};
+    use outrider_policy::{ClusterPolicy, Limits, Reason, Rule, Tick};
 
     use super::*;
     use crate::call::WaitKind;
@@ -119,8 +119,8 @@ mod tests {
             let mut call = engine.new_call(id, Side::Inbound, stream, Fields::new(), true);
             call.cluster = Some(Rc::clone(cluster));
             call.deadline = deadline;
-            let (until, step) = (at(PAUSE), Step::Deadline);
-            engine.wait_at_step(call, Missing::Time { until, step });
+            let (until, step, rule) = (at(PAUSE), Step::Deadline, Rule::Fixed("test"));
+            engine.wait_at_step(call, Missing::Time { until, step, rule });
         }
         engine
     }

@@ -1,7 +1,7 @@
 //! What a call waits for, and what that means: its words, its line, the reason if it does not come.
 
 use outrider_policy::order::Step;
-use outrider_policy::{Reason, Tick};
+use outrider_policy::{Policy, Reason, Rule, Tick};
 
 use crate::call::grammar::shown;
 use crate::cluster::ClusterState;
@@ -14,7 +14,12 @@ pub(in crate::call) enum Missing {
     /// A service, under the name it was asked for.
     Service(String),
     /// A time that a step of admission has set.
-    Time { until: Tick, step: Step },
+    Time {
+        until: Tick,
+        step: Step,
+        /// Of the step's rules the one that did so.
+        rule: Rule,
+    },
     /// A first endpoint of the call's cluster.
     Endpoint,
     /// A stream: every endpoint has as many as it allows.
@@ -66,6 +71,16 @@ impl Missing {
             Missing::Endpoint => Some(Reason::NoEndpoint),
             Missing::Ready(_) => Some(Reason::UpstreamFailed),
             Missing::Stream | Missing::Time { .. } => None,
+        }
+    }
+
+    /// The policy that lets the call wait, and its rule. `None`: no policy does, something is not there.
+    pub(super) fn decided_by(&self) -> Option<(Policy, Rule)> {
+        match self {
+            Missing::Service(_) => Some((Policy::Step(Step::Route), Rule::Fixed("service"))),
+            Missing::Time { step, rule, .. } => Some((Policy::Step(*step), rule.clone())),
+            Missing::Ready(_) => Some((Policy::WaitForReady, Rule::Fixed("ready"))),
+            Missing::Endpoint | Missing::Stream => None,
         }
     }
 

@@ -13,7 +13,7 @@ mod missing;
 
 use std::rc::Rc;
 
-use outrider_policy::{Reason, Tick};
+use outrider_policy::{PolicyVerdict, Reason, Tick};
 
 use super::Phase;
 use crate::cluster::ClusterState;
@@ -69,6 +69,9 @@ impl Engine {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
+        if let Some((policy, rule)) = missing.decided_by() {
+            call.note(policy, PolicyVerdict::Waited, rule);
+        }
         let unknown = self.now + self.settings.discovery_wait;
         let until = match &missing {
             Missing::Service(_) => Some(call.discovery_until(unknown)),
