@@ -61,13 +61,15 @@ fn a_denied_call_reaches_no_application_and_is_not_tried_again() {
         (
             policy(AuthorizationAction::Allow, GUEST),
             "no rule of an ALLOW AuthorizationPolicy matches",
+            "unmatched",
         ),
         (
             policy(AuthorizationAction::Deny, FRONTEND),
             "rules[0] of AuthorizationPolicy default/callers matches",
+            "default/callers[0]",
         ),
     ];
-    for (policy, why) in cases {
+    for (policy, why, rule) in cases {
         let mut mesh = mesh(policy);
         mesh.client().call("orders", GET, &[], true);
         mesh.world.settle();
@@ -84,7 +86,11 @@ fn a_denied_call_reaches_no_application_and_is_not_tried_again() {
         assert_eq!(mesh.outcome(Side::Inbound), [refused], "one try");
         let mut records = mesh.world.records.iter();
         let inbound = records.find(|record| record.side == Side::Inbound);
-        assert_eq!(inbound.and_then(|it| it.detail.as_deref()), Some(why));
+        let inbound = inbound.expect("a record");
+        assert_eq!(inbound.detail.as_deref(), Some(why));
+        let decisions = inbound.trail.decisions();
+        let decisions: Vec<_> = decisions.iter().map(ToString::to_string).collect();
+        assert_eq!(decisions, [format!("authorization:refused:{rule}")]);
         mesh.assert_quiet();
     }
 }

@@ -5,7 +5,7 @@
 
 use outrider_policy::{
     AuthorizationCall, AuthorizationPolicies, AuthorizationVerdict, CallerIdentity, GrpcPath,
-    Reason,
+    Reason, Rule,
 };
 
 use super::Context;
@@ -38,7 +38,21 @@ fn denied(policies: &AuthorizationPolicies, verdict: AuthorizationVerdict) -> Re
     let sentence = "this caller may not make this call";
     Refusal {
         detail: Some(why(policies, verdict)),
+        rule: rule(policies, verdict),
         ..Refusal::late(Reason::Denied, sentence)
+    }
+}
+
+/// For the trail.
+fn rule(policies: &AuthorizationPolicies, verdict: AuthorizationVerdict) -> Rule {
+    match verdict {
+        AuthorizationVerdict::AllowedBy(rule) | AuthorizationVerdict::DeniedBy(rule) => {
+            Rule::Named(format!("{}[{}]", policies.policy_name(rule), rule.rule).into())
+        }
+        AuthorizationVerdict::DeniedUnmatched => Rule::Fixed("unmatched"),
+        AuthorizationVerdict::AllowedByDefault | AuthorizationVerdict::DeniedByDefault => {
+            Rule::Fixed("default")
+        }
     }
 }
 
