@@ -84,6 +84,6 @@ fn cluster() -> Cluster {
             ..ClusterPolicy::default()
         },
         unresolved: None,
-        budget_state: Arc::default(),
+        shared: Default::default(),
     }
 }

@@ -24,7 +24,9 @@ pub enum Step {
     Deadline,
     /// Lets the calls of a caller that takes back what it opens wait for a moment.
     Hold,
-    /// Refuses more calls in flight than the cluster's `limits.calls`. The last one of all that may wait or refuse: from here on the call
+    /// Takes a permit of each of the cluster's rate limits; refuses the call, or lets it wait for one.
+    RateLimit,
+    /// Refuses more calls in flight than the cluster's `limits.calls`. The last one: from here on the call
     /// counts as in flight.
     Limits,
 }
@@ -41,19 +43,21 @@ impl Step {
             Step::Sampling => "sampling",
             Step::Deadline => "deadline",
             Step::Hold => "hold",
+            Step::RateLimit => "rate_limit",
             Step::Limits => "limits",
         }
     }
 }
 
 /// From our application towards the mesh.
-pub const OUTBOUND: [Step; 7] = [
+pub const OUTBOUND: [Step; 8] = [
     Step::Grammar,
     Step::Memory,
     Step::Route,
     Step::Sampling,
     Step::Deadline,
     Step::Hold,
+    Step::RateLimit,
     Step::Limits,
 ];
 

@@ -27,6 +27,8 @@ pub enum Reason {
     NoEndpoint,
     /// As many calls to the cluster are in flight as `limits.calls` allows.
     CallsLimit,
+    /// A rate limit of the service is used up.
+    RateLimited,
     /// As many calls of the cluster wait as `limits.waiting` allows.
     WaitingLimit,
     /// As many calls wait for the same unknown service as may wait for one.
@@ -61,7 +63,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for the documentation's completeness test.
-    pub const ALL: [Reason; 24] = [
+    pub const ALL: [Reason; 25] = [
         Reason::Denied,
         Reason::NoRoute,
         Reason::BadRequest,
@@ -71,6 +73,7 @@ impl Reason {
         Reason::NotDiscovered,
         Reason::NoEndpoint,
         Reason::CallsLimit,
+        Reason::RateLimited,
         Reason::WaitingLimit,
         Reason::DiscoveryCallsLimit,
         Reason::DiscoveryNamesLimit,
@@ -100,6 +103,7 @@ impl Reason {
             Reason::NotDiscovered => "NOT_DISCOVERED",
             Reason::NoEndpoint => "NO_ENDPOINT",
             Reason::CallsLimit => "CALLS_LIMIT",
+            Reason::RateLimited => "RATE_LIMITED",
             Reason::WaitingLimit => "WAITING_LIMIT",
             Reason::DiscoveryCallsLimit => "DISCOVERY_CALLS_LIMIT",
             Reason::DiscoveryNamesLimit => "DISCOVERY_NAMES_LIMIT",
@@ -128,6 +132,7 @@ impl Reason {
             Reason::BadRequest | Reason::Malformed | Reason::HeadersTooLarge => Step::Grammar,
             Reason::BadTimeout | Reason::DeadlineExceeded => Step::Deadline,
             Reason::CallsLimit | Reason::WaitingLimit => Step::Limits,
+            Reason::RateLimited => Step::RateLimit,
             Reason::MemoryLimit => Step::Memory,
             Reason::Denied => Step::Authorization,
             Reason::NoEndpoint
@@ -154,6 +159,7 @@ impl Reason {
             Reason::BadTimeout => Code::InvalidArgument,
             Reason::HeadersTooLarge
             | Reason::CallsLimit
+            | Reason::RateLimited
             | Reason::WaitingLimit
             | Reason::DiscoveryCallsLimit
             | Reason::DiscoveryNamesLimit
@@ -191,6 +197,7 @@ impl Reason {
             | Reason::NotDiscovered
             | Reason::NoEndpoint
             | Reason::CallsLimit
+            | Reason::RateLimited
             | Reason::WaitingLimit
             | Reason::DiscoveryCallsLimit
             | Reason::DiscoveryNamesLimit
@@ -215,6 +222,7 @@ impl Reason {
             | Reason::BadTimeout
             | Reason::HeadersTooLarge => Class::CallerFault,
             Reason::CallsLimit
+            | Reason::RateLimited
             | Reason::WaitingLimit
             | Reason::DiscoveryCallsLimit
             | Reason::DiscoveryNamesLimit
@@ -240,6 +248,7 @@ impl Reason {
         matches!(
             self,
             Reason::CallsLimit
+                | Reason::RateLimited
                 | Reason::WaitingLimit
                 | Reason::DiscoveryCallsLimit
                 | Reason::DiscoveryNamesLimit
@@ -264,6 +273,7 @@ impl Reason {
             Reason::BadRequest | Reason::Malformed | Reason::BadTimeout => 400,
             Reason::HeadersTooLarge => 431,
             Reason::CallsLimit
+            | Reason::RateLimited
             | Reason::WaitingLimit
             | Reason::DiscoveryCallsLimit
             | Reason::DiscoveryNamesLimit => 429,

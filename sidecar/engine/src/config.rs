@@ -14,7 +14,7 @@ use outrider_policy::{
     ClusterPolicy, HealthRules, Limits, ListenerPolicy, Locality, RouteTable, Tick,
 };
 
-use crate::cluster::shared_budget::SharedBudget;
+use crate::cluster::shared_state::SharedState;
 use crate::ids::Side;
 
 /// Everything the operator said, as of one version.
@@ -59,8 +59,8 @@ impl Snapshot {
         }
     }
 
-    /// Takes over from the version in force the state that is shared by workers (retry budgets), so that a
-    /// swap does not refill a spent budget, and since when each endpoint is known; others are known since
+    /// Takes over from the version in force the state that is shared by workers (retry budgets, rate
+    /// limits), so that a swap does not refill what is spent, and since when each endpoint is known; others are known since
     /// `now`. Equal routes are the same ones, so that a change of endpoints leaves them alone.
     pub fn inherit(&mut self, previous: &Snapshot, now: Tick) {
         if self.routes == previous.routes {
@@ -75,7 +75,9 @@ impl Snapshot {
                 if **old == **cluster {
                     *cluster = Arc::clone(old);
                 } else {
-                    Arc::make_mut(cluster).budget_state = Arc::clone(&old.budget_state);
+                    let (before, after) = (&old.policy.rate_limits, &cluster.policy.rate_limits);
+                    let shared = old.shared.under(before, after);
+                    Arc::make_mut(cluster).shared = shared;
                 }
             }
         }
@@ -96,8 +98,8 @@ pub struct Cluster {
     pub unresolved: Option<String>,
     /// Breakers, budgets, ceilings.
     pub policy: ClusterPolicy,
-    /// The retry budget's state, one for all workers.
-    pub budget_state: Arc<SharedBudget>,
+    /// State of these policies, one for all workers.
+    pub shared: SharedState,
 }
 
 impl Cluster {

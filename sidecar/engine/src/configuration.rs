@@ -224,7 +224,7 @@ fn app_route(address: SocketAddr) -> RouteState {
         endpoints: vec![Endpoint::at(address)],
         policy: app_policy(),
         unresolved: None,
-        budget_state: Arc::default(),
+        shared: Default::default(),
     };
     let cluster = ClusterState {
         is_app: true,
@@ -276,7 +276,7 @@ mod tests {
                 endpoints: ports.iter().map(at).collect(),
                 policy: outrider_policy::ClusterPolicy::default(),
                 unresolved: None,
-                budget_state: Arc::default(),
+                shared: Default::default(),
             };
             ((*name).to_owned(), Arc::new(cluster))
         };

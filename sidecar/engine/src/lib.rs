@@ -27,7 +27,7 @@ mod record;
 mod refusal;
 mod timers;
 
-pub use cluster::shared_budget::SharedBudget;
+pub use cluster::shared_state::SharedState;
 pub use contract::{Action, CloseCause, ConnectFailure, Contained};
 pub use engine::Engine;
 pub use ids::{ConnectionId, Side};

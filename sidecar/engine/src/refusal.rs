@@ -5,6 +5,9 @@
 //! status with a small JSON body. What each reason stands for is `outrider_policy`'s [`Reason`].
 
 mod fields;
+mod status_details;
+
+use std::time::Duration;
 
 use outrider_http2::ErrorCode;
 use outrider_policy::{Class, Reason, Rule};
@@ -27,6 +30,8 @@ pub(crate) struct Refusal {
     pub(crate) reset: Option<ErrorCode>,
     /// Which rule of a policy refused.
     pub(crate) rule: Rule,
+    /// When the caller may come again, if we know.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -53,6 +58,7 @@ impl Refusal {
             class: reason.class(),
             reset: None,
             rule: Rule::Fixed(reason.name()),
+            retry_after: None,
         }
     }
 }

@@ -124,7 +124,7 @@ fn cluster(plan: &Plan, name: &str, endpoints: &[usize]) -> Cluster {
             ..ClusterPolicy::default()
         },
         unresolved: None,
-        budget_state: Arc::default(),
+        shared: Default::default(),
     }
 }
 

@@ -85,6 +85,8 @@ pub enum LimitField {
 }
 
 impl RateLimit {
+    /// Limits of a service: each call needs a permit of each.
+    pub const COUNT_MAX: usize = 16;
     /// Longest name. Bytes; a DNS label.
     pub const NAME_BYTES_MAX: usize = 63;
     /// Calls in a period. A million in a second is more than a sidecar carries; more would round the

@@ -7,11 +7,12 @@ use outrider_proto::envoy::core::Metadata;
 use outrider_proto::{CLUSTER_POLICY, features, unpack, v1};
 
 /// The features of `ClusterPolicy` that are enforced here.
-const FEATURES: [&str; 4] = [
+const FEATURES: [&str; 5] = [
     features::RETRY_BUDGET,
     features::BREAKER,
     features::CONNECTIONS,
     features::CONNECTIONS_MAX,
+    features::RATE_LIMITS,
 ];
 
 /// Takes what the metadata of a cluster says into its policy.

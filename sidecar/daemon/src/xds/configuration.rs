@@ -137,7 +137,7 @@ impl Configuration {
             endpoints: endpoints.collect(),
             policy: parts.policy.clone(),
             unresolved: None,
-            budget_state: Arc::default(),
+            shared: Default::default(),
         }
     }
 

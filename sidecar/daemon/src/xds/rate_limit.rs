@@ -9,6 +9,9 @@ use outrider_proto::v1::rate_limit::{Algorithm, Key};
 
 /// All limits of a cluster; `fields` is its policy.
 pub(super) fn parse(limits: &[v1::RateLimit], fields: &mut Fields<'_>) -> Vec<RateLimit> {
+    if limits.len() > RateLimit::COUNT_MAX {
+        fields.refuse("rate_limits", format!("more than {}", RateLimit::COUNT_MAX));
+    }
     let mut names = BTreeSet::new();
     let mut parse = |(index, limit): (usize, &v1::RateLimit)| {
         let mut fields = fields.at_index("rate_limits", index);

@@ -4,6 +4,7 @@ use outrider_http2::{Ends, ErrorCode, StreamId};
 use outrider_policy::{Class, PolicyVerdict};
 
 use super::Call;
+use super::steps::rate_limit;
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Scope, Side};
 use crate::record::Outcome;
@@ -80,6 +81,7 @@ impl Engine {
         let (stream, passed) = (call.stream, call.response.head_passed);
         let caller = self.connection(call.downstream);
         let is_verified = caller.is_some_and(|caller| caller.peer.is_some());
+        let shown = call.take_rate_limits();
         let Some(http2) = self.http2(call.downstream) else {
             return;
         };
@@ -89,7 +91,10 @@ impl Engine {
             return http2.reset(stream, code);
         }
         match (call.is_grpc, passed) {
-            (true, false) => http2.head(stream, grpc_answer(refusal, &hop, mark).iter(), true),
+            (true, false) => {
+                let head = grpc_answer(refusal, &hop, mark);
+                http2.head(stream, head.iter().chain(rate_limit::field(&shown)), true);
+            }
             (true, true) => {
                 let trailers = grpc_trailers(refusal, &hop, mark);
                 match refusal.reason.is_urgent() {
@@ -100,7 +105,11 @@ impl Engine {
             (false, false) => {
                 let (head, body) = plain_answer(refusal, &hop, mark);
                 let bodyless = call.request.find(b":method") == Some(b"HEAD");
-                http2.head(stream, head.iter(), bodyless);
+                http2.head(
+                    stream,
+                    head.iter().chain(rate_limit::field(&shown)),
+                    bodyless,
+                );
                 if !bodyless {
                     http2.data(stream, body.as_bytes(), Ends::Stream);
                 }

@@ -33,7 +33,8 @@ impl Engine {
             if side == Side::Outbound {
                 cluster
                     .config
-                    .budget_state
+                    .shared
+                    .budget
                     .call_seen(&cluster.config.policy.budget, self.now);
             }
         }

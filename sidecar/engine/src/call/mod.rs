@@ -119,6 +119,8 @@ pub(crate) struct CallHistory {
     pub(crate) ready_until: Option<Tick>,
     /// Endpoints that failed this call.
     pub(crate) tried: Vec<SocketAddr>,
+    /// The field `ratelimit` of the response, where a limit asks for it.
+    pub(crate) rate_limits: Option<String>,
     /// Attempts that are over, for the record.
     pub(crate) attempt_records: Vec<AttemptRecord>,
     /// What policies decided about the call, for the record.
@@ -213,6 +215,11 @@ impl Call {
         self.history
             .as_ref()
             .and_then(|history| history.ready_until)
+    }
+
+    /// The field `ratelimit` of its response, once.
+    pub(crate) fn take_rate_limits(&mut self) -> Option<String> {
+        self.history.as_mut()?.rate_limits.take()
     }
 
     /// The attempt that holds an upstream stream, if any.

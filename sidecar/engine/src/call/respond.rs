@@ -15,6 +15,7 @@ use super::Call;
 use super::forward::{answer_fields, head_fields};
 use super::grammar::is_grpc_type;
 use super::last::{FinalPart, GRPC_STATUS};
+use super::steps::rate_limit;
 use crate::engine::Engine;
 use crate::ids::CallId;
 use crate::refusal::{BLAMELESS, Refusal, UNPROCESSED};
@@ -198,12 +199,16 @@ impl Engine {
         let mut made = made
             .iter()
             .map(|status| Field::new(GRPC_STATUS, status.as_bytes()));
+        let rate_limits = call.take_rate_limits();
         call.response.head_passed = true;
         let Some(http2) = self.http2(downstream) else {
             return;
         };
         match last {
-            FinalPart::Head(fields) => http2.head(stream, answer_fields(fields).chain(made), true),
+            FinalPart::Head(fields) => {
+                let made = made.chain(rate_limit::field(&rate_limits));
+                http2.head(stream, answer_fields(fields).chain(made), true);
+            }
             FinalPart::Data => match made.next() {
                 Some(status) => http2.trailers(stream, [status]),
                 None => http2.data(stream, &[], Ends::Stream),
@@ -220,11 +225,13 @@ impl Engine {
             return;
         };
         let (downstream, stream, is_grpc) = (call.downstream, call.stream, call.is_grpc);
+        let rate_limits = call.take_rate_limits();
         call.response.head_passed = true;
         let forgotten = call.body.forget();
         self.release_replay_bytes(forgotten);
         if let Some(http2) = self.http2(downstream) {
-            http2.head(stream, head_fields(fields, is_grpc), false);
+            let made = rate_limit::field(&rate_limits);
+            http2.head(stream, head_fields(fields, is_grpc).chain(made), false);
         }
     }
 

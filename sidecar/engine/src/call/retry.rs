@@ -99,7 +99,8 @@ impl Engine {
             let cluster = cluster.newest();
             cluster
                 .config
-                .budget_state
+                .shared
+                .budget
                 .spend(&cluster.config.policy.budget, self.now)
         });
         self.counters.budget_denied += u64::from(!paid);

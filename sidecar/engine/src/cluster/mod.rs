@@ -6,7 +6,10 @@
 
 pub(crate) mod atomic_word;
 pub(crate) mod lines;
-pub(crate) mod shared_budget;
+mod lock;
+mod shared_budget;
+pub(crate) mod shared_limit;
+pub(crate) mod shared_state;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;

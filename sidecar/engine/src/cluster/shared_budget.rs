@@ -6,16 +6,16 @@ use super::atomic_word::AtomicWord;
 
 /// A retry budget shared by all workers of the process. It begins with its first call.
 #[derive(Debug, Default)]
-pub struct SharedBudget(AtomicWord<RetryBudget>);
+pub(crate) struct SharedBudget(AtomicWord<RetryBudget>);
 
 impl SharedBudget {
     /// A call was received: it earns its share of a retry.
-    pub fn call_seen(&self, rules: &BudgetRules, now: Tick) {
+    pub(crate) fn call_seen(&self, rules: &BudgetRules, now: Tick) {
         self.step(rules, now, |budget| (budget.call_seen(rules, now), ()));
     }
 
     /// Pays for one retry; `false` when the budget is spent.
-    pub fn spend(&self, rules: &BudgetRules, now: Tick) -> bool {
+    pub(crate) fn spend(&self, rules: &BudgetRules, now: Tick) -> bool {
         self.step(rules, now, |budget| budget.spend(rules, now))
     }
 

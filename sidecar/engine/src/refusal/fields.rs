@@ -3,11 +3,16 @@
 //! Decides nothing: which status stands for what is [`Reason`]'s. Source: gRPC over HTTP/2, "Responses".
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use outrider_http2::{Field, Fields};
 use outrider_policy::Reason;
 
+use super::status_details::status_details;
 use super::{BLAMELESS, Refusal, UNPROCESSED};
+
+/// What is said where nothing better is known.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The trailers-only answer for gRPC callers (gRPC over HTTP/2, "Responses").
 pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
@@ -17,9 +22,13 @@ pub(crate) fn grpc_answer(refusal: &Refusal, hop: &str, mark: bool) -> Fields {
     push_grpc_status(&mut fields, refusal, hop);
     if mark {
         push_marks(&mut fields, refusal);
-    } else if refusal.unprocessed && refusal.reason == Reason::MemoryLimit {
-        // Another endpoint may be tried at once; the same sidecar had better not (gRFC A6).
-        push(&mut fields, b"grpc-retry-pushback-ms", b"1000");
+    } else if let Some(after) = pushback(refusal) {
+        let ms = after.as_nanos().div_ceil(1_000_000).to_string();
+        push(&mut fields, b"grpc-retry-pushback-ms", ms.as_bytes());
+    }
+    if let Some(after) = refusal.retry_after {
+        let details = status_details(refusal.reason.code(), &message(refusal, hop), after);
+        push(&mut fields, b"grpc-status-details-bin", details.as_bytes());
     }
     fields
 }
@@ -49,14 +58,27 @@ pub(crate) fn plain_answer(refusal: &Refusal, hop: &str, mark: bool) -> (Fields,
         b"content-length",
         body.len().to_string().as_bytes(),
     );
-    if refusal.reason.is_limit() {
-        // RFC 9110 10.2.3 counts in whole seconds.
-        push(&mut fields, b"retry-after", b"1");
+    if let Some(seconds) = retry_after_seconds(refusal) {
+        push(&mut fields, b"retry-after", seconds.to_string().as_bytes());
     }
     if mark {
         push_marks(&mut fields, refusal);
     }
     (fields, body)
+}
+
+/// When a gRPC caller may come again (gRFC A6). Near the memory limit another endpoint may be tried at
+/// once; the same sidecar had better not.
+fn pushback(refusal: &Refusal) -> Option<Duration> {
+    let near_limit = refusal.unprocessed && refusal.reason == Reason::MemoryLimit;
+    refusal.retry_after.or(near_limit.then_some(SECOND))
+}
+
+/// The same for plain HTTP/2. RFC 9110 10.2.3 counts in whole seconds.
+fn retry_after_seconds(refusal: &Refusal) -> Option<u64> {
+    let after = (refusal.retry_after).or(refusal.reason.is_limit().then_some(SECOND))?;
+    let begun = u64::from(after.subsec_nanos() > 0);
+    Some(after.as_secs() + begun)
 }
 
 /// Fields for the caller's sidecar.
@@ -83,12 +105,12 @@ fn push_grpc_status(fields: &mut Fields, refusal: &Refusal, hop: &str) {
         b"grpc-status",
         (refusal.reason.code() as u32).to_string().as_bytes(),
     );
-    let message = percent_encode(&format!(
-        "{hop}: {} [{}]",
-        refusal.sentence,
-        refusal.reason.name()
-    ));
+    let message = percent_encode(&message(refusal, hop));
     push(fields, b"grpc-message", message.as_bytes());
+}
+
+fn message(refusal: &Refusal, hop: &str) -> String {
+    format!("{hop}: {} [{}]", refusal.sentence, refusal.reason.name())
 }
 
 fn json_body(refusal: &Refusal, hop: &str) -> String {
@@ -162,6 +184,19 @@ mod tests {
             body,
             "{\"error\":\"inventory has 1024 calls in flight\",\"reason\":\"CALLS_LIMIT\",\"hop\":\"orders/outbound\"}\n"
         );
+    }
+
+    #[test]
+    fn a_caller_over_a_rate_limit_learns_when_to_come_again() {
+        let refusal = Refusal {
+            retry_after: Some(Duration::from_micros(1_200_300)),
+            ..Refusal::early(Reason::RateLimited, "used up")
+        };
+        let grpc = grpc_answer(&refusal, "orders/outbound", false);
+        assert_eq!(grpc.find(b"grpc-retry-pushback-ms"), Some(&b"1201"[..]));
+        assert!(grpc.find(b"grpc-status-details-bin").is_some());
+        let (plain, _) = plain_answer(&refusal, "orders/outbound", false);
+        assert_eq!(plain.find(b"retry-after"), Some(&b"2"[..]));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod lifetimes;
 mod messages;
 mod no_endpoint;
 mod pool;
+mod rate_limit;
 mod ready;
 mod relief;
 mod resets;

@@ -263,7 +263,7 @@ fn snapshot(which: usize) -> Arc<Snapshot> {
         endpoints: endpoints.iter().map(endpoint).collect(),
         policy: ClusterPolicy::default(),
         unresolved: None,
-        budget_state: Arc::default(),
+        shared: Default::default(),
     };
     Arc::new(Snapshot {
         routes: routes().into(),

@@ -9,6 +9,7 @@ pub(super) mod grammar;
 pub(super) mod hold;
 pub(super) mod limits;
 pub(super) mod memory;
+pub(super) mod rate_limit;
 pub(super) mod route;
 pub(super) mod sampling;
 
@@ -55,6 +56,7 @@ pub(super) fn run(step: Step, context: &mut Context<'_>, call: &mut Call) -> Res
         Step::Sampling => sampling::decide(context, call),
         Step::Deadline => deadline::set(context, call)?,
         Step::Hold => hold::check(context, call)?,
+        Step::RateLimit => rate_limit::check(context, call)?,
         Step::Limits => limits::check(call)?,
     }
     Ok(())

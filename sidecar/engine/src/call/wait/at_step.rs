@@ -97,7 +97,7 @@ mod tests {
                 limits,
                 ..ClusterPolicy::default()
             },
-            budget_state: Arc::default(),
+            shared: Default::default(),
         };
         let state = ClusterState::new(Arc::new(config), None);
         Rc::new(ClusterState {

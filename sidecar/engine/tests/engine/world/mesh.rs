@@ -83,7 +83,7 @@ pub fn snapshot(endpoints: &[SocketAddr], transport: Transport) -> Arc<Snapshot>
             .collect(),
         policy: ClusterPolicy::default(),
         unresolved: None,
-        budget_state: Arc::default(),
+        shared: Default::default(),
     };
     Arc::new(Snapshot {
         version: "1".to_owned(),
