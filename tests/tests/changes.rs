@@ -19,6 +19,8 @@ mod health;
 mod mesh;
 #[path = "changes/page.rs"]
 mod page;
+#[path = "changes/rates.rs"]
+mod rates;
 #[path = "changes/routes.rs"]
 mod routes;
 #[expect(
@@ -41,6 +43,7 @@ fn cases() -> Vec<Case> {
         calls::cases(),
         connections::cases(),
         health::cases(),
+        rates::cases(),
         routes::cases(),
     ]
     .concat()

@@ -6,8 +6,9 @@ use crate::kind::Kind;
 use crate::wire::{
     Authorization, AuthorizationPolicySpec, AuthorizationRule, BackendRef, Breaker, Budget,
     Condition, Connections, Document, Endpoints, From, GrpcRouteSpec, HeaderMatch, Keepalive,
-    Limits, Match, MeshSpec, Metadata, Method, MethodMatch, Operation, OutlierDetection, Reference,
-    Registration, Retry, Rule, ServiceSpec, Source, StaticEndpoint, To, Tracing, TrafficPolicySpec,
+    Limits, Match, MeshSpec, Metadata, Method, MethodMatch, Operation, OutlierDetection, RateLimit,
+    Reference, Registration, Retry, Rule, ServiceSpec, Source, StaticEndpoint, To, Tracing,
+    TrafficPolicySpec,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -49,6 +50,7 @@ fn of_policies() -> Vec<String> {
         fields::<Breaker>("spec.breaker."),
         fields::<OutlierDetection>("spec.outlierDetection."),
         fields::<Limits>("spec.limits."),
+        fields::<RateLimit>("spec.rateLimits[]."),
         fields::<Method>("spec.methods[]."),
     ]
     .concat()

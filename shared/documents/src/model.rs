@@ -4,7 +4,7 @@
 
 use crate::names::Address;
 use crate::wire::{AddressFamily, AuthorizationDefault, Tls, Verify};
-use outrider_policy::{AuthorizationPolicy, Code, RetryPolicy};
+use outrider_policy::{AuthorizationPolicy, Code, RateLimit, RetryPolicy};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -171,6 +171,7 @@ pub(crate) struct TrafficPolicy {
     pub breaker: Option<Breaker>,
     pub outlier: Option<OutlierDetection>,
     pub limits: Limits,
+    pub rate_limits: Vec<RateLimit>,
     pub methods: Vec<Method>,
 }
 
@@ -191,6 +192,7 @@ impl Default for TrafficPolicy {
             breaker: None,
             outlier: None,
             limits: Limits::default(),
+            rate_limits: Vec::new(),
             methods: Vec::new(),
         }
     }

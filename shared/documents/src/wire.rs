@@ -264,6 +264,7 @@ pub(crate) struct TrafficPolicySpec {
     pub breaker: Option<Breaker>,
     pub outlier_detection: Option<OutlierDetection>,
     pub limits: Option<Limits>,
+    pub rate_limits: Option<Spanned<Vec<RateLimit>>>,
     #[serde(default)]
     pub methods: Vec<Method>,
 }
@@ -308,6 +309,43 @@ pub(crate) struct OutlierDetection {
 pub(crate) struct Limits {
     pub calls: Option<Spanned<u32>>,
     pub waiting: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RateLimit {
+    pub name: Spanned<String>,
+    pub algorithm: Option<RateAlgorithm>,
+    pub limit: Spanned<u32>,
+    pub period: Option<Spanned<String>>,
+    pub burst: Option<Spanned<u32>>,
+    pub max_wait: Option<Spanned<String>>,
+    pub warm_up: Option<Spanned<String>>,
+    pub per: Option<Spanned<Per>>,
+    pub header: Option<Spanned<String>>,
+    pub max_keys: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub response_headers: bool,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum RateAlgorithm {
+    TokenBucket,
+    LeakyBucket,
+    SlidingWindow,
+    FixedWindow,
+}
+
+/// What a rate limit counts by itself.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Per {
+    #[default]
+    Service,
+    Method,
+    Caller,
+    Header,
 }
 
 #[derive(Debug, Deserialize)]

@@ -56,7 +56,7 @@ fn what_is_wrong_with_a_policy_is_said_where_it_is() {
     let cases = [
         (
             "  timeuot: 2s",
-            "7:3 unknown field `timeuot`, expected one of targetRefs, timeout, connectTimeout, maxConnectionAge, maxConnectionsPerEndpoint, waitForReady, retry, breaker, outlierDetection, limits, methods",
+            "7:3 unknown field `timeuot`, expected one of targetRefs, timeout, connectTimeout, maxConnectionAge, maxConnectionsPerEndpoint, waitForReady, retry, breaker, outlierDetection, limits, rateLimits, methods",
         ),
         (
             "  timeout: 2",
@@ -321,4 +321,52 @@ fn a_reference_is_not_blamed_when_what_it_names_could_not_be_read() {
     let text = SERVICE.replace("spec:", "spec: {") + &policy("  timeout: 2s");
     let errors = load(&[("f.yaml", &text)]).unwrap_err();
     assert_eq!(errors.len(), 1, "{errors:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_rate_limit_is_said_where_it_is() {
+    let cases = [
+        ("name: a, limit: 100", ""),
+        (
+            "name: a, limit: 100, algorithm: leakyBucket, maxWait: 0s",
+            "",
+        ),
+        ("name: a, limit: 0", "7:35 0 is out of range: 1 to 1000000"),
+        (
+            "name: A, limit: 1",
+            "7:25 `A` is no name: write lower-case letters, digits and inner hyphens, at most 63",
+        ),
+        (
+            "name: a, limit: 1, period: 10ms",
+            "7:46 10ms is out of range: 1s to 3600s",
+        ),
+        (
+            "name: a, limit: 1, algorithm: fixedWindow, burst: 2",
+            "7:69 only a token bucket has a burst: leave it out",
+        ),
+        (
+            "name: a, limit: 1, maxWait: 1s",
+            "7:47 calls wait for a leaky bucket only: leave it out",
+        ),
+        (
+            "name: a, limit: 1, header: x-tenant",
+            "7:46 a `header` counts with `per: header` only: write it, or leave `header` out",
+        ),
+        (
+            "name: a, limit: 1, per: header",
+            "7:43 `` is no name of a header in lower case",
+        ),
+        (
+            "name: a, limit: 20000, algorithm: slidingWindow",
+            "7:35 20000 is too many for a sliding window, which keeps the time of each call: at most 10000",
+        ),
+        (
+            "name: a, limit: 1 }, { name: a, limit: 2",
+            "7:48 `a` is already at f.yaml:7",
+        ),
+    ];
+    for (limit, expected) in cases {
+        let spec = format!("  rateLimits: [ {{ {limit} }} ]");
+        assert_eq!(problems(&policy(&spec)).join("; "), expected, "{limit}");
+    }
 }

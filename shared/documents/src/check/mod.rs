@@ -6,6 +6,7 @@
 mod authorization;
 mod mesh;
 mod policy;
+mod rate_limit;
 mod reference;
 mod route;
 mod service;

@@ -3,6 +3,7 @@
 //! A service-level `timeout` or `perTryTimeout` is given here to the methods marked
 //! `unary`, and to no other: a stream takes one only from its own entry.
 
+use super::rate_limit::check_rate_limits;
 use super::reference::check_implements;
 use super::times::{ServiceLevel, Times, check_written};
 use super::unused::check_unused;
@@ -82,6 +83,7 @@ fn check_policy(
         breaker,
         outlier_detection,
         limits,
+        rate_limits,
         methods: _,
     } = spec;
     let mut policy = TrafficPolicy {
@@ -99,6 +101,7 @@ fn check_policy(
         limits: limits
             .as_ref()
             .map_or_else(Default::default, |l| check_limits(l, checker)),
+        rate_limits: check_rate_limits(rate_limits, checker),
         ..TrafficPolicy::default()
     };
     if let Some(retry) = retry {

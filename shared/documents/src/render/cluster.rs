@@ -1,6 +1,6 @@
 //! A service as a Cluster, and its endpoints.
 
-use super::{connections, one_entry, transport, wire_duration, wire_number};
+use super::{connections, one_entry, rate_limit, transport, wire_duration, wire_number};
 use crate::model::{
     Breaker, Budget, Connections, Endpoints, Limits, OutlierDetection, Service, TrafficPolicy,
 };
@@ -203,6 +203,7 @@ fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<M
             features::CONNECTIONS_MAX,
             policy.max_connections_per_endpoint.is_some(),
         ),
+        (features::RATE_LIMITS, !policy.rate_limits.is_empty()),
     ]);
     if used.is_empty() {
         return None;
@@ -213,7 +214,7 @@ fn cluster_policy(policy: &TrafficPolicy, connections: &Connections) -> Option<M
         breaker: policy.breaker.map(breaker),
         connections,
         connections_max: policy.max_connections_per_endpoint,
-        rate_limits: Vec::new(),
+        rate_limits: policy.rate_limits.iter().map(rate_limit::render).collect(),
     };
     Some(Metadata {
         typed_filter_metadata: one_entry(CLUSTER_POLICY, pack(&message)),

@@ -9,6 +9,7 @@ mod authorization;
 mod cluster;
 mod connections;
 mod listener;
+mod rate_limit;
 mod route;
 mod transport;
 
