@@ -1,7 +1,7 @@
 //! What policies decided about one call: who decided what, by which rule.
 //!
-//! A decision is listed where a policy did something: it refused the call, made it wait, kept it from a retry, or
-//! would have refused it in a dry run. The record, the span, the access log and one metric are made of the list.
+//! A decision is listed where a policy did something: it refused the call, made it wait, kept it from a retry,
+//! would have refused it in a dry run, or marked it for the audit. The record, the span, the access log and one metric are made of the list.
 
 use std::fmt;
 
@@ -45,6 +45,8 @@ pub enum PolicyVerdict {
     Limited,
     /// It would have refused the call, but runs dry.
     WouldRefuse,
+    /// It marked the call for the audit.
+    Audited,
 }
 
 /// The rule of a policy that decided.
@@ -83,6 +85,7 @@ impl PolicyVerdict {
             PolicyVerdict::Waited => "waited",
             PolicyVerdict::Limited => "limited",
             PolicyVerdict::WouldRefuse => "would_refuse",
+            PolicyVerdict::Audited => "audited",
         }
     }
 }

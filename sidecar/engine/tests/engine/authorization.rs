@@ -107,3 +107,35 @@ fn an_allowed_call_is_answered_by_the_application() {
     assert_eq!(mesh.client().status().as_deref(), Some("0"));
     mesh.assert_quiet();
 }
+
+/// What the policies of the callee decided about the one call.
+fn decisions(mesh: &Mesh) -> Vec<String> {
+    let mut records = mesh.world.records.iter();
+    let inbound = records.find(|record| record.side == Side::Inbound);
+    let decisions = inbound.expect("a record").trail.decisions().iter();
+    decisions.map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_dry_run_and_an_audit_let_the_call_pass_and_are_listed() {
+    let dry = AuthorizationPolicy {
+        dry_run: true,
+        ..policy(AuthorizationAction::Deny, FRONTEND)
+    };
+    let audit = policy(AuthorizationAction::Audit, FRONTEND);
+    for (policy, listed) in [
+        (dry, "authorization:would_refuse:default/callers[0]"),
+        (audit, "authorization:audited:default/callers[0]"),
+    ] {
+        let mut mesh = mesh(policy);
+        mesh.client().call("orders", GET, &[], true);
+        mesh.world.settle();
+        let server = mesh.servers()[0];
+        let (stream, _) = mesh.world.peers[server].heads().pop().expect("a request");
+        mesh.world.peers[server].answer(stream, b"", "0");
+        mesh.world.settle();
+        assert_eq!(mesh.client().status().as_deref(), Some("0"));
+        assert_eq!(decisions(&mesh), [listed]);
+        mesh.assert_quiet();
+    }
+}

@@ -3,9 +3,10 @@
 //! The caller reads that it may not, and no more: which rule says so is for the operator, in the
 //! record. Never marked as unprocessed: every other instance would refuse it, too.
 
+use outrider_policy::order::Step;
 use outrider_policy::{
-    AuthorizationCall, AuthorizationPolicies, AuthorizationVerdict, CallerIdentity, GrpcPath,
-    Reason, Rule,
+    AuthorizationCall, AuthorizationDecision, AuthorizationPolicies, AuthorizationVerdict,
+    CallerIdentity, GrpcPath, Policy, PolicyVerdict, Reason, Rule, RuleIndex,
 };
 
 use super::Context;
@@ -13,8 +14,26 @@ use super::route::joined;
 use crate::call::Call;
 use crate::refusal::Refusal;
 
-pub(super) fn check(context: &Context<'_>, call: &Call) -> Result<(), Refusal> {
+const POLICY: Policy = Policy::Step(Step::Authorization);
+
+pub(super) fn check(context: &Context<'_>, call: &mut Call) -> Result<(), Refusal> {
     let policies = &context.configuration.snapshot.inbound.authorization;
+    let decision = decide(policies, call);
+    if let Some(matched) = decision.audit {
+        call.note(POLICY, PolicyVerdict::Audited, named(policies, matched));
+    }
+    if !decision.verdict.is_allowed() {
+        return Err(denied(policies, decision.verdict));
+    }
+    if let Some(dry) = decision.dry_run
+        && !dry.is_allowed()
+    {
+        call.note(POLICY, PolicyVerdict::WouldRefuse, rule(policies, dry));
+    }
+    Ok(())
+}
+
+fn decide(policies: &AuthorizationPolicies, call: &Call) -> AuthorizationDecision {
     let path = call.request.find(b":path").unwrap_or_default();
     let caller = call.caller.as_deref().map(|id| CallerIdentity {
         id: id.as_str(),
@@ -27,11 +46,7 @@ pub(super) fn check(context: &Context<'_>, call: &Call) -> Result<(), Refusal> {
         path,
         grpc: GrpcPath::parse(path).ok().filter(|_| call.is_grpc),
     };
-    let decision = policies.decide(&judged, |name| joined(&call.request, name));
-    match decision.verdict.is_allowed() {
-        true => Ok(()),
-        false => Err(denied(policies, decision.verdict)),
-    }
+    policies.decide(&judged, |name| joined(&call.request, name))
 }
 
 fn denied(policies: &AuthorizationPolicies, verdict: AuthorizationVerdict) -> Refusal {
@@ -47,13 +62,17 @@ fn denied(policies: &AuthorizationPolicies, verdict: AuthorizationVerdict) -> Re
 fn rule(policies: &AuthorizationPolicies, verdict: AuthorizationVerdict) -> Rule {
     match verdict {
         AuthorizationVerdict::AllowedBy(rule) | AuthorizationVerdict::DeniedBy(rule) => {
-            Rule::Named(format!("{}[{}]", policies.policy_name(rule), rule.rule).into())
+            named(policies, rule)
         }
         AuthorizationVerdict::DeniedUnmatched => Rule::Fixed("unmatched"),
         AuthorizationVerdict::AllowedByDefault | AuthorizationVerdict::DeniedByDefault => {
             Rule::Fixed("default")
         }
     }
+}
+
+fn named(policies: &AuthorizationPolicies, rule: RuleIndex) -> Rule {
+    Rule::Named(format!("{}[{}]", policies.policy_name(rule), rule.rule).into())
 }
 
 /// For the record.
