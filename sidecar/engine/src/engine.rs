@@ -44,7 +44,6 @@ pub struct Engine {
     pub(crate) window_pool: http2::WindowPool,
     /// Request octets kept for retries. Invariant: the sum of all `call.body.bytes`.
     pub(crate) replay_bytes: usize,
-    pub(crate) heads_received: u64,
     pub(crate) actions: VecDeque<Action>,
     /// Connections to flush before the next action is handed out.
     pub(crate) dirty: VecDeque<ConnectionId>,
@@ -83,7 +82,6 @@ impl Engine {
             random: Random::new(seed),
             window_pool: http2::WindowPool::new(settings.window_growth_bytes),
             replay_bytes: 0,
-            heads_received: 0,
             actions: VecDeque::new(),
             dirty: VecDeque::new(),
             counters: Counters::default(),
@@ -156,11 +154,6 @@ impl Engine {
     pub fn received(&mut self, now: Tick, id: ConnectionId, bytes: &[u8]) {
         self.now = now;
         self.for_connection(id, |engine| engine.decode(id, bytes));
-    }
-
-    /// Heads of requests and answers that came since the start: most of the work of a read.
-    pub fn heads_received(&self) -> u64 {
-        self.heads_received
     }
 
     fn decode(&mut self, id: ConnectionId, bytes: &[u8]) {

@@ -85,10 +85,7 @@ impl Engine {
                 stream,
                 fields,
                 end,
-            } => {
-                self.heads_received += 1;
-                self.arrived(id, side, stream, fields, end);
-            }
+            } => self.arrived(id, side, stream, fields, end),
             Event::HeadTooLarge {
                 stream,
                 fields,
@@ -151,7 +148,6 @@ impl Engine {
                 fields,
                 end,
             } => {
-                self.heads_received += 1;
                 if let Some(call) = self.call_on(id, stream) {
                     self.response_head(call, fields, end);
                 }

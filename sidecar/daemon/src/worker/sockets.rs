@@ -46,8 +46,6 @@ pub struct Socket {
     pub id: ConnectionId,
     /// Outgoing and not yet known to be connected.
     pub connecting: bool,
-    /// Most bytes of the next read; `turn/read.rs` changes it.
-    pub read_bytes: usize,
     /// Bytes, an end or an error may be waiting.
     pub readable: bool,
     /// The peer's end has been announced: a short read is not the last one.
@@ -64,9 +62,6 @@ pub struct Socket {
     listed_to_read: bool,
     listed_to_write: bool,
 }
-
-/// Most bytes of the first read of a connection.
-const FIRST_READ_BYTES: usize = 8 << 10;
 
 /// All connections of a worker, and which of them have work to do.
 #[derive(Debug, Default)]
@@ -196,7 +191,6 @@ impl Socket {
             _permit: permit,
             id,
             connecting,
-            read_bytes: FIRST_READ_BYTES,
             readable: false,
             ending: false,
             reading: true,

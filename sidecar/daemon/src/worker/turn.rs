@@ -2,9 +2,10 @@
 //!
 //! A turn in order: events noted, mailbox, accepts, connects, reads, timers, actions, writes. One
 //! write per connection and turn, after everything of the turn was fed, so that many small frames
-//! leave in one packet. What one connection may cost in a turn is in `turn/read.rs`.
+//! leave in one packet. At most [`READ_PER_TURN`] bytes of one connection are read before the
+//! others have their turn.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ use super::outbox::Outbox;
 use super::sockets::{self, Progress, Sockets, WAKER};
 use crate::clock::Clock;
 
-mod read;
+/// Bytes read from one connection in one turn; `docs/ARCHITECTURE.md`, fairness.
+const READ_PER_TURN: usize = 256 << 10;
 
 /// Longest wait for an event, so that the heartbeat of an idle worker stays young.
 const WAIT_MAX: Duration = Duration::from_secs(1);
@@ -229,6 +231,51 @@ impl Worker {
                 self.engine.connect_failed(now, id, cause);
             }
         }
+    }
+
+    fn read(&mut self, now: Tick) {
+        for key in self.sockets.take_to_read() {
+            if self.sockets.discard(key, &mut self.buffer) {
+                continue;
+            }
+            match self.read_one(now, key) {
+                // The engine answers with `Close`, before anything is listed again.
+                Some((id, how)) => self.engine.closed(now, id, how),
+                // Unfinished, it goes on in the next turn, after the others.
+                None => self.sockets.list_to_read(key),
+            }
+            // One turn may take in more than there is room for.
+            if self.memory.is_limited() {
+                self.watch_memory(self.clock.now());
+            }
+        }
+    }
+
+    /// Reads one connection's share of the turn; says when the connection is over and how.
+    fn read_one(&mut self, now: Tick, key: usize) -> Option<(ConnectionId, CloseCause)> {
+        let socket = self.sockets.by_key(key)?;
+        let mut taken = 0;
+        while taken < READ_PER_TURN {
+            match socket.stream.read(&mut self.buffer) {
+                Ok(0) => return Some((socket.id, CloseCause::Eof)),
+                Ok(length) => {
+                    taken += length;
+                    self.engine.received(now, socket.id, &self.buffer[..length]);
+                    // A short read has emptied the socket (epoll(7)), unless its end waits too.
+                    if length < self.buffer.len() && !socket.ending {
+                        socket.readable = false;
+                        return None;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    socket.readable = false;
+                    return None;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Some((socket.id, ending(&error))),
+            }
+        }
+        None
     }
 
     /// Does all the engine asks; writes are only listed, `write` does them at the end of the turn.

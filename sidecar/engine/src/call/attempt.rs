@@ -13,7 +13,7 @@ use super::{Attempt, Call, Phase};
 use crate::cluster::{CallView, Choice, ClusterState};
 use crate::engine::Engine;
 use crate::ids::{CallId, ConnectionId, Scope, Side};
-use crate::net::find_connection::Found;
+use crate::net::pool::Found;
 use crate::panic::failpoint::Failpoint;
 use crate::timers::Timer;
 
@@ -97,12 +97,11 @@ impl Engine {
     fn find_endpoint(&mut self, id: CallId, cluster: &Rc<ClusterState>) -> Option<(Choice, Found)> {
         loop {
             let call = self.calls.at(id)?;
-            let caller = call.downstream;
             let view = CallView {
                 tried: call.tried(),
             };
             let choice = cluster.choose(view, self.now, &mut self.random)?;
-            if let Some(found) = self.find_connection(cluster, &choice.endpoint, caller) {
+            if let Some(found) = self.find_connection(cluster, &choice.endpoint) {
                 return Some((choice, found));
             }
             choice.endpoint.note_full(self.now);

@@ -1,6 +1,8 @@
-//! Connections to endpoints: what happens when one is made, becomes ready, fails or must not get new
-//! streams. Which one an attempt gets is in `find_connection.rs`. Knows nothing of retries: a call whose
-//! connection fails is told so.
+//! Connections to endpoints: one each, another when all are full or blocked, up to a ceiling.
+//!
+//! Decides which connection an attempt gets, and what happens when one becomes ready, fails or must
+//! not get new streams. Knows nothing of retries: a call whose connection fails is told so; and
+//! nothing of lines: a call for which no connection has room is sent away.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -22,7 +24,48 @@ use crate::net::tls::Transport;
 /// takes no more of them, and calls wait for what they have.
 const NO_MORE_FOR: Duration = Duration::from_secs(5);
 
+/// What the pool has for an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    /// Open a stream now.
+    Ready(ConnectionId),
+    /// Wait for this connection, which is being made, or whose window is spent just now.
+    Waiting(ConnectionId),
+}
+
 impl Engine {
+    /// A connection to `endpoint` for one more call; `None` if it has no room for one.
+    pub(crate) fn find_connection(
+        &mut self,
+        cluster: &Rc<ClusterState>,
+        endpoint: &Rc<EndpointState>,
+    ) -> Option<Found> {
+        let known = endpoint.connections.borrow();
+        let first = |fits: fn(&Connection) -> bool| {
+            let mut known = known.iter().copied();
+            known.find(|id| self.connection(*id).is_some_and(fits))
+        };
+        if let Some(ready) = first(Connection::is_usable) {
+            return Some(Found::Ready(ready));
+        }
+        let making = first(Connection::has_room_to_wait);
+        let stuck = first(Connection::may_move);
+        let blocked = first(Connection::can_open);
+        let may_add = known.is_empty()
+            || known.len() < cluster.connections_max() && endpoint.takes_more(self.now);
+        drop(known);
+        let has_room = cluster.load.waiting.get() < cluster.config.policy.limits.waiting;
+        match (making.or(stuck), blocked) {
+            // A tenth of a second says whether its peer reads; a body sent before might never move.
+            (Some(stuck), _) if making.is_none() && !has_room => Some(Found::Ready(stuck)),
+            (Some(waited_for), _) => Some(Found::Waiting(waited_for)),
+            (None, _) if may_add => Some(Found::Waiting(self.connect(cluster, endpoint))),
+            // Slow is better than refused: what the peer takes next may be this call.
+            (None, Some(blocked)) => Some(Found::Ready(blocked)),
+            (None, None) => None,
+        }
+    }
+
     /// The call waits for a connection.
     pub(crate) fn await_connection(&mut self, id: CallId, connection: ConnectionId) {
         self.ticket(id);
@@ -43,7 +86,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn connect(
+    fn connect(
         &mut self,
         cluster: &Rc<ClusterState>,
         endpoint: &Rc<EndpointState>,

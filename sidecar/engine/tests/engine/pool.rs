@@ -49,46 +49,6 @@ fn blocked_connections_take_calls_when_all_are_blocked() {
     assert_eq!(mesh.servers().len(), 16, "as many as there may be");
 }
 
-#[test]
-fn a_caller_with_few_calls_is_kept_out_of_the_crowd_of_another() {
-    const CROWD: usize = 900;
-    let mut mesh = Mesh::new(1);
-    let endpoint = address("10.1.1.1:1");
-    mesh.world.serve(endpoint);
-    mesh.configure(Arc::unwrap_or_clone(snapshot(
-        &[endpoint],
-        Transport::Plaintext,
-    )));
-    for _ in 0..CROWD {
-        mesh.client().call("orders", CHAT, &[], true);
-    }
-    mesh.world.settle();
-    let streams = |mesh: &Mesh| -> Vec<usize> {
-        let servers = mesh.servers();
-        let calls = servers
-            .iter()
-            .map(|server| mesh.world.peers[*server].heads().len());
-        calls.filter(|calls| *calls > 0).collect()
-    };
-    assert_eq!(
-        streams(&mesh),
-        [CROWD],
-        "one caller makes no second connection"
-    );
-
-    let other = mesh.world.connect(CALLER);
-    for _ in 0..3 {
-        mesh.world.peers[other].call("orders", CHAT, &[], true);
-        mesh.world.settle();
-    }
-    assert_eq!(
-        streams(&mesh),
-        [CROWD + 1, 2],
-        "the first call does not wait for the connection"
-    );
-    assert_eq!(mesh.outcome(Side::Outbound), []);
-}
-
 /// As directly: a library gives a connection 20 s, and calls their deadlines.
 #[test]
 fn an_own_application_that_is_slow_to_greet_is_waited_for() {

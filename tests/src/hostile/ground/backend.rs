@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::server::SendResponse;
+use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
 
 use crate::hostile::tap::{Seen, Tap};
 
@@ -28,8 +27,7 @@ pub struct Backend {
 pub const LARGE_BYTES: usize = 1 << 20;
 
 impl Backend {
-    /// Starts on a free port of 127.0.0.1. Each connection has a thread of its own: what one of them is
-    /// sent must not delay the answers on another, or a proxy would be blamed for its backend.
+    /// Starts on a free port of 127.0.0.1, on the current runtime.
     pub async fn start() -> Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -37,28 +35,18 @@ impl Backend {
         let counted = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (socket, seen) = (socket.into_std(), Arc::clone(&counted));
-                std::thread::spawn(move || serve_alone(socket?, seen));
+                tokio::spawn(serve(socket, Arc::clone(&counted)));
             }
         });
         Backend { address, seen }
     }
 }
 
-/// Serves one connection on this thread.
-fn serve_alone(socket: std::net::TcpStream, seen: Arc<Seen>) -> std::io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        serve(TcpStream::from_std(socket)?, seen).await;
-        Ok(())
-    })
-}
-
 async fn serve(socket: TcpStream, seen: Arc<Seen>) {
     // Head and trailers go out in two pieces; the second must not wait for the first one's receipt.
     let _ = socket.set_nodelay(true);
     // The h2 crate has limits on resets of its own, which would end what is to be measured.
-    let handshake = h2::server::Builder::new()
+    let handshake = Builder::new()
         .max_pending_accept_reset_streams(usize::MAX)
         .max_local_error_reset_streams(None)
         .initial_window_size(1 << 20)

@@ -1,14 +1,12 @@
 //! A whole worker whose engine panics on purpose.
 
 use std::fs;
-use std::io::Read;
 use std::net::{self, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
 use outrider_engine::Failpoint;
 use outrider_engine::config::Settings;
-use outrider_http2::{self as http2, Config, Field, WindowPool};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -123,56 +121,4 @@ fn a_contained_panic_is_logged_and_counted_and_the_next_caller_served() {
     }
     let next = bed.caller();
     assert!(bed.until_answered(&next) > 0, "its greeting is answered");
-}
-
-/// What a client says that begins `count` requests: the shortest heads that HPACK makes.
-fn requests(count: u32) -> Vec<u8> {
-    let mut client = http2::Connection::client(Config::default(), &WindowPool::new(1 << 20));
-    let fields = [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", "/shop.v1.Orders/Get"),
-        (":authority", "orders"),
-        ("content-type", "application/grpc"),
-        ("te", "trailers"),
-    ];
-    let fields = fields.map(|(name, value)| Field::new(name.as_bytes(), value.as_bytes()));
-    let mut open = || {
-        let opened = client.open(fields.iter().copied(), true);
-        opened.expect("room for a stream");
-        client.output().len()
-    };
-    let (first, _) = (open(), open());
-    // Each head after the first is made of indexed fields only.
-    let (first, again) = client.output().split_at(first);
-    let mut said = first.to_vec();
-    for stream in (3..2 * count).step_by(2) {
-        said.extend_from_slice(&again[..5]);
-        said.extend_from_slice(&stream.to_be_bytes());
-        said.extend_from_slice(&again[9..]);
-    }
-    said
-}
-
-#[test]
-fn a_connection_that_sends_many_heads_has_its_share_of_a_turn() {
-    const HEADS: u32 = 4_000;
-    let mut bed = Bed::new();
-    bed.worker.buffer = vec![0; 64 << 10].into_boxed_slice();
-    let mut busy = net::TcpStream::connect(bed.outbound).expect("the backlog takes it");
-    busy.write_all(&requests(HEADS))
-        .expect("the kernel takes it");
-
-    let (mut received, mut most) = (0, 0);
-    for _ in 0..1_000 {
-        bed.worker.turn().expect("the poll works");
-        let now = bed.worker.engine.heads_received();
-        most = most.max(now - received);
-        received = now;
-        if received == u64::from(HEADS) {
-            break;
-        }
-    }
-    assert_eq!(received, u64::from(HEADS));
-    assert!(most < 1_000, "{most} heads in a turn");
 }
