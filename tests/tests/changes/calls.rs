@@ -248,7 +248,7 @@ fn targets() -> Vec<Case> {
         .shows(|bed| {
             bed.begin("orders", GET, &[]);
             bed.begin("orders", GET, &[]);
-            is_refused(bed, Reason::WaitingLimit)
+            is_refused(bed, Reason::CallsLimit)
         }),
     ]
 }
