@@ -17,11 +17,14 @@ pub fn set() -> impl Strategy<Value = Vec<Value>> {
         let services: Vec<_> = (0..count).map(service).collect();
         let policies: Vec<_> = (0..count).map(|at| option::of(policy(at))).collect();
         let routes: Vec<_> = (0..count).map(|at| option::of(route(at, count))).collect();
+        let callers: Vec<_> = (0..count).map(|at| option::of(authorization(at))).collect();
         let mesh = option::of(mesh());
-        (services, policies, routes, mesh).prop_map(|(services, policies, routes, mesh)| {
-            let others = policies.into_iter().chain(routes).chain([mesh]);
-            services.into_iter().chain(others.flatten()).collect()
-        })
+        let others =
+            (policies, routes, callers, mesh).prop_map(|(policies, routes, callers, mesh)| {
+                let others = policies.into_iter().chain(routes).chain(callers);
+                others.chain([mesh]).flatten().collect::<Vec<_>>()
+            });
+        (services, others).prop_map(|(services, others)| [services, others].concat())
     })
 }
 
@@ -71,6 +74,7 @@ fn policy(at: usize) -> BoxedStrategy<Value> {
         maybe("breaker", breaker()),
         maybe("outlierDetection", outlier_detection()),
         maybe("limits", limits()),
+        maybe("rateLimits", list(rate_limit())),
         maybe("methods", list(method(at))),
     ]);
     document(
@@ -121,6 +125,39 @@ fn limits() -> BoxedStrategy<Value> {
         maybe("calls", number(1..=1_000_000)),
         maybe("waiting", number(0..=1_000_000)),
     ])
+}
+
+/// One of each kind: a bucket of tokens, one that paces, a window for each value of a header.
+fn rate_limit() -> BoxedStrategy<Value> {
+    let with = |mut fields: Vec<Field>| {
+        fields.push(always("name", Just(json!("a-limit"))));
+        fields.push(always("limit", number(1..=1_000)));
+        fields.push(maybe("period", seconds(1..3_600)));
+        fields.push(maybe(
+            "responseHeaders",
+            any::<bool>().prop_map(Value::from),
+        ));
+        object(fields)
+    };
+    let windows = select(vec![json!("slidingWindow"), json!("fixedWindow")]);
+    prop_oneof![
+        with(vec![
+            maybe("algorithm", Just(json!("tokenBucket"))),
+            maybe("burst", number(1..=1_000_000)),
+            maybe("warmUp", seconds(1..3_600)),
+        ]),
+        with(vec![
+            always("algorithm", Just(json!("leakyBucket"))),
+            maybe("maxWait", seconds(0..60)),
+        ]),
+        with(vec![
+            always("algorithm", windows),
+            always("per", Just(json!("header"))),
+            always("header", Just(json!("x-tenant"))),
+            maybe("maxKeys", number(1..=1_000)),
+        ]),
+    ]
+    .boxed()
 }
 
 fn method(at: usize) -> BoxedStrategy<Value> {
@@ -204,6 +241,39 @@ fn reference(at: usize) -> Vec<Field> {
     ]
 }
 
+fn authorization(at: usize) -> BoxedStrategy<Value> {
+    let ids = select(vec![
+        json!(["spiffe://outrider.local/ns/default/svc/a"]),
+        json!(["spiffe://outrider.local/ns/shop/*"]),
+    ]);
+    let source = object(vec![
+        always("principals", ids.clone()),
+        maybe("notPrincipals", ids),
+        maybe("namespaces", Just(json!(["default", "shop-*"]))),
+    ]);
+    let operation = object(vec![
+        always("grpcServices", Just(json!([grpc_service(at)]))),
+        maybe("grpcMethods", Just(json!(["Get*"]))),
+    ]);
+    let condition = object(vec![
+        always("key", Just(json!("request.headers[x-reason]"))),
+        always("values", Just(json!(["*"]))),
+    ]);
+    let rule = object(vec![
+        maybe("from", list(object(vec![always("source", source)]))),
+        maybe("to", list(object(vec![always("operation", operation)]))),
+        maybe("when", list(condition)),
+    ]);
+    let action = select(vec![json!("ALLOW"), json!("DENY"), json!("AUDIT")]);
+    let spec = object(vec![
+        always("targetRefs", list(target(at))),
+        maybe("action", action),
+        maybe("rules", list(rule)),
+    ]);
+    let kind = "AuthorizationPolicy";
+    document("outrider.dev/v1", kind, &format!("callers-{at}"), spec)
+}
+
 fn mesh() -> BoxedStrategy<Value> {
     let keepalive = || {
         object(vec![
@@ -222,11 +292,13 @@ fn mesh() -> BoxedStrategy<Value> {
     ]);
     let percent = select(vec![json!(0), json!(100), json!(0.5), json!(12.3456)]);
     let verify = select(vec![json!("warn"), json!("require")]);
+    let default = select(vec![json!("allow"), json!("deny")]);
     let spec = object(vec![
         maybe("trustDomain", Just(json!("outrider.local"))),
         maybe("tracing", object(vec![maybe("samplePercent", percent)])),
         maybe("connections", connections),
         maybe("registration", object(vec![maybe("verify", verify)])),
+        maybe("authorization", object(vec![maybe("default", default)])),
     ]);
     document("outrider.dev/v1", "Mesh", "mesh", spec)
 }
