@@ -175,6 +175,18 @@ fn the_mesh_is_shown() {
 }
 
 #[test]
+fn a_mesh_that_allows_by_default_says_so_until_it_denies() {
+    let mesh = Mesh::start();
+    let warning = "authorization.default of the Mesh is `allow`";
+    assert!(mesh.prints(&["status"]).contains(warning));
+    let text = "apiVersion: outrider.dev/v1\nkind: Mesh\nmetadata: { name: mesh }\n\
+                spec: { trustDomain: outrider.local, authorization: { default: deny } }\n";
+    let file = mesh.file("mesh.yaml", text);
+    mesh.prints(&["apply", "-f", path(&file)]);
+    assert!(!mesh.prints(&["status"]).contains(warning));
+}
+
+#[test]
 fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     let mesh = Mesh::start();
     let token = mesh.prints(&["token", "create", "--service", "orders"]);

@@ -26,7 +26,7 @@ use crate::metrics::Levels;
 use crate::registry::LeaseCounts;
 use crate::serve::parts::Parts;
 use status::Gathered;
-pub use status::status;
+pub use status::{OPEN_MESH, status};
 use view::{Extent, Filter};
 
 /// The page has its style in it and loads nothing else; no other page may frame it.

@@ -88,6 +88,9 @@ fn overview(page: &mut String, status: &Status) {
             &format!("<span class=\"bad\">The disk of --data takes no writes:</span> {reason}"),
         );
     }
+    if let Some(warning) = status.authorization_warning {
+        line(page, &format!("<span class=\"poor\">{warning}</span>"));
+    }
     if let Some(rollover) = &status.rollover {
         let (old, all) = (rollover.members_on_old_root, rollover.members);
         line(
@@ -232,7 +235,7 @@ fn resources(member: &Member) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::status::Service;
+    use crate::admin::status::{OPEN_MESH, Service};
     use crate::document_store::DocumentStoreStatus;
     use crate::members::old_root::OldRootUsage;
 
@@ -253,6 +256,7 @@ mod tests {
             },
             grace_seconds: 7,
             store_unwritable: Some(evil()),
+            authorization_warning: Some(OPEN_MESH),
             rollover: Some(OldRootUsage::default()),
             services: vec![Service {
                 name: evil(),

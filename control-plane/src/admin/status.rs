@@ -21,6 +21,10 @@ use crate::serve::parts::Parts;
 /// instance lives is not known.
 pub const NOT_HEARD: &str = "not heard since the start";
 
+/// What `authorization.default: allow` means.
+pub const OPEN_MESH: &str = "authorization.default of the Mesh is `allow`: every member may call each \
+                             service that has no ALLOW AuthorizationPolicy";
+
 /// The whole status.
 #[derive(Debug, Serialize)]
 pub struct Status {
@@ -31,6 +35,8 @@ pub struct Status {
     pub grace_seconds: u64,
     /// Why the disk takes no writes; `None`: it does.
     pub store_unwritable: Option<String>,
+    /// That calls are allowed by default; `None`: they are denied.
+    pub authorization_warning: Option<&'static str>,
     /// What depends on the old root alone; `None`: no rollover is under way.
     pub rollover: Option<OldRootUsage>,
     pub services: Vec<Service>,
@@ -160,6 +166,7 @@ impl Gathered {
             documents: parts.documents.status(),
             grace_seconds: self.report.grace.as_secs(),
             store_unwritable: failing.map(|reason| reason.to_string()),
+            authorization_warning: desired.documents.allows_by_default().then_some(OPEN_MESH),
             rollover: self.rollover,
             services: services
                 .iter()

@@ -22,7 +22,7 @@ use tonic::service::{Interceptor, Routes};
 use tonic::transport::Server;
 use tonic::{Extensions, Request, Status};
 
-use crate::admin;
+use crate::admin::{self, OPEN_MESH};
 use crate::authority::{self, CertificateAuthority, OperatorFolder};
 use crate::clock;
 use crate::members::caller;
@@ -80,6 +80,15 @@ pub async fn serve(
     let mut tasks = start_tasks(&parts, works, rereads, admin)?;
     let mut server = tokio::spawn(serve_grpc(&parts, listener)?);
     tracing::info!(listen = %addresses.listen, admin = %addresses.admin, "ready");
+    if parts
+        .documents
+        .desired()
+        .borrow()
+        .documents
+        .allows_by_default()
+    {
+        tracing::warn!("{OPEN_MESH}");
+    }
     ready(&addresses);
 
     let outcome = tokio::select! {

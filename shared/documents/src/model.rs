@@ -22,6 +22,11 @@ impl Documents {
         &self.mesh.trust_domain
     }
 
+    /// May every member call each service that has no ALLOW AuthorizationPolicy?
+    pub fn allows_by_default(&self) -> bool {
+        self.mesh.authorization_default == AuthorizationDefault::Allow
+    }
+
     /// Is an address that registers taken only when it is proven to be the member's?
     pub fn requires_proof(&self) -> bool {
         self.mesh.verify == Verify::Require
