@@ -1,4 +1,4 @@
-//! `outrider authz check`: what would become of a call, and which line of which document says so.
+//! `outrider authz check`: says whether a call would be allowed, and which line of which document decides.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -24,7 +24,7 @@ const PROMOTED: &str = "promoted_unix";
 /// The longest life that certificates were ever issued with. Seconds.
 const LONGEST_LIFE: &str = "longest_life_seconds";
 
-/// The roots by age, oldest first: does it sign, certificate, key. It has one or two rows, of which one signs,
+/// The roots by age, oldest first: whether it signs, its certificate, its key. One or two rows; one root signs,
 /// so every content is a state of a rollover, and a step is one transaction.
 const ROOTS: TableDefinition<'_, u64, (bool, &[u8], &[u8])> = TableDefinition::new("roots");
 

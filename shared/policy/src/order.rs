@@ -14,7 +14,7 @@ pub enum Step {
     Memory,
     /// Finds the route and draws the cluster; waits for a service that is not known yet.
     Route,
-    /// The route to our application, the only one of the inbound listener.
+    /// The route to the local application, the only one of the inbound listener.
     OwnService,
     /// Refuses what the policies of the local service do not allow.
     Authorization,
@@ -49,7 +49,7 @@ impl Step {
     }
 }
 
-/// From our application towards the mesh.
+/// From the local application towards the mesh.
 pub const OUTBOUND: [Step; 8] = [
     Step::Grammar,
     Step::Memory,
@@ -61,7 +61,7 @@ pub const OUTBOUND: [Step; 8] = [
     Step::Limits,
 ];
 
-/// From another sidecar towards our application. The caller's sidecar limits the calls in flight.
+/// From another sidecar towards the local application. The caller's sidecar limits the calls in flight.
 pub const INBOUND: [Step; 7] = [
     Step::Grammar,
     Step::Memory,

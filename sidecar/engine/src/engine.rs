@@ -49,7 +49,7 @@ pub struct Engine {
     pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) counters: Counters,
     pub(crate) drain: Option<Drain>,
-    /// When a connection of our application was last closed.
+    /// When a connection of the local application was last closed.
     pub(crate) application_left: Option<Tick>,
     /// Names asked for that no route leads to, yet or at all; and the calls that wait for each.
     pub(crate) wanted: BTreeMap<String, usize>,

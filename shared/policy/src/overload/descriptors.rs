@@ -51,7 +51,7 @@ impl DescriptorRules {
 pub enum ConnectionSide {
     /// From a caller.
     Downstream,
-    /// To an endpoint or to our application.
+    /// To an endpoint or to the local application.
     Upstream,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Callers may make keys up, so the table is bounded. When it is full, a new key takes the place of
 //! one that is at rest, which loses nothing. Where none is found the call counts under `other`, one
-//! state for all keys without a place: whoever sends ever new keys gets one limit for all of them.
+//! state for all keys without a place: a caller with a new key in each call gets no more than that one.
 //!
 //! A key is known by a hash of 64 bits, so its length costs no memory. By chance two of 10,000 keys
 //! share a state once in 10^11 tables; the hash has a seed, so a caller cannot look for keys that do.

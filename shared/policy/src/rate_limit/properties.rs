@@ -156,7 +156,7 @@ proptest! {
         }
     }
 
-    /// Whoever waits for `retry_after` is not rejected again, if nobody comes before.
+    /// A call that comes after `retry_after` is admitted, if no other call came before it.
     #[test]
     fn a_rejected_call_is_served_after_the_time_it_was_told(
         which in 0usize..4, limit in 1u32..20, arrivals in arrivals(),

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 /// Largest priority, as in Envoy.
 const PRIORITY_MAX: u32 = 128;
 
-/// An endpoint, and what is said of each address that it stands for.
+/// An endpoint, and the properties that each of its addresses has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedEndpoint {
     pub address: Address,

@@ -172,7 +172,7 @@ impl Connection {
         }
     }
 
-    /// Did our application open it?
+    /// Did the local application open it?
     pub(crate) fn is_from_application(&self) -> bool {
         matches!(
             self.role,

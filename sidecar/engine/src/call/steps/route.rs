@@ -20,7 +20,7 @@ pub(super) fn outbound(context: &mut Context<'_>, call: &mut Call) -> Result<(),
     Ok(enter(context, call, route)?)
 }
 
-/// Inbound there is one route: to the own application.
+/// Inbound there is one route: to the local application.
 pub(super) fn own_service(context: &mut Context<'_>, call: &mut Call) -> Result<(), Refusal> {
     let route = context.configuration.app_route.clone().ok_or_else(|| {
         Refusal::early(
